@@ -26,7 +26,11 @@ class Argument:
 
     def check(self, value: float, *, owner: str) -> float:
         if not math.isfinite(value) or not self.minimum <= value < self.below:
-            allowed = f"a finite number of at least {self.minimum:g}" if math.isfinite(self.minimum) else "a finite number"
+            allowed = (
+                f"a finite number of at least {self.minimum:g}"
+                if math.isfinite(self.minimum)
+                else "a finite number"
+            )
             if math.isfinite(self.below):
                 allowed += f" and below {self.below:g}"
             raise CatalogError(f"{owner}: {self.name} must be {allowed}. Received: {value:g}")
@@ -74,7 +78,7 @@ class Option:
             value = float(value)
         owner = f"model.{self.name} of {architecture}"
         if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
-            raise CatalogError(f"{owner} must be a {wanted.__name__}. Received: {value!r}")
+            raise CatalogError(f"{owner} must be of type {wanted.__name__}. Received: {value!r}")
         if self.choices and value not in self.choices:
             allowed = ", ".join(map(str, self.choices))
             raise CatalogError(f"{owner} must be one of {allowed}. Received: {value!r}")
@@ -86,7 +90,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """A network: `image_size` is the side of the square image it was made for, in pixels."""
+    """A network: `image_size` is the side of the square image it was made for, in pixels.
+
+    `has_feature_maps` is false where nothing but dense layers follows the image, so that there are no
+    channels for spatial dropout to drop.
+    """
 
     name: str
     summary: str
@@ -94,6 +102,7 @@ class Architecture:
     function: str
     image_size: int
     minimum_image_size: int
+    has_feature_maps: bool = True
     default_dataset: str = "digits"
     options: tuple[Option, ...] = ()
 
@@ -117,6 +126,7 @@ class Dataset:
 GLOROT = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, AISTATS 2010"
 HE = "He et al., Delving deep into rectifiers, ICCV 2015"
 LECUN = "LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998"
+SAXE = "Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear networks, ICLR 2014"
 SRIVASTAVA = "Srivastava et al., Dropout, JMLR 2014"
 TOMPSON = "Tompson et al., Efficient object localization using convolutional networks, CVPR 2015"
 TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning, 2016"
@@ -143,7 +153,7 @@ INITIALIZERS = _by_name(
     Entry(
         name="orthogonal",
         summary="orthonormal rows or columns from the SVD of a Gaussian matrix",
-        source="Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning, ICLR 2014",
+        source=SAXE,
     ),
     Entry(name="glorot_uniform", summary="uniform, variance 2 / (fan in + fan out)", source=GLOROT),
     Entry(name="glorot_normal", summary="truncated normal, variance 2 / (fan in + fan out)", source=GLOROT),
@@ -190,6 +200,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             function="models.architectures.softmax:softmax",
             image_size=32,
             minimum_image_size=1,
+            has_feature_maps=False,
         ),
         Architecture(
             name="mlp",
@@ -198,6 +209,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             function="models.architectures.mlp:mlp",
             image_size=32,
             minimum_image_size=1,
+            has_feature_maps=False,
             options=(
                 Option(name="hidden_units", summary="units of each hidden layer", default=128, minimum=1),
                 Option(name="hidden_layers", summary="number of hidden layers", default=2, minimum=1),
@@ -205,7 +217,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="lenet5",
-            summary="conv 6@5×5, pool 2, conv 16@5×5, pool 2, dense 120, 84",
+            summary="conv 6@5x5, pool 2, conv 16@5x5, pool 2, dense 120, 84",
             source=LECUN,
             function="models.architectures.lenet5:lenet5",
             image_size=32,
@@ -219,7 +231,7 @@ DATASETS: Mapping[str, Dataset] = {
     for dataset in (
         Dataset(
             name="digits",
-            summary="handwritten digits of 8×8 pixels",
+            summary="handwritten digits of 8x8 pixels",
             source="UCI Optical Recognition of Handwritten Digits, test part, as bundled with scikit-learn",
             licence="CC BY 4.0",
             function="models.datasets.digits:load",
@@ -231,7 +243,7 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="mnist",
-            summary="handwritten digits of 28×28 pixels",
+            summary="handwritten digits of 28x28 pixels",
             source=LECUN,
             licence="CC BY-SA 3.0",
             function="models.datasets.mnist:load",
@@ -243,7 +255,7 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="fashion_mnist",
-            summary="articles of clothing of 28×28 pixels",
+            summary="articles of clothing of 28x28 pixels",
             source="Xiao, Rasul and Vollgraf, Fashion-MNIST, 2017",
             licence="MIT",
             function="models.datasets.fashion_mnist:load",
@@ -255,7 +267,7 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         Dataset(
             name="cifar10",
-            summary="colour photographs of 32×32 pixels",
+            summary="colour photographs of 32x32 pixels",
             source="Krizhevsky, Learning multiple layers of features from tiny images, 2009",
             licence="none declared by the source",
             function="models.datasets.cifar10:load",
@@ -295,7 +307,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> CatalogError:
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return CatalogError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}")
+    return CatalogError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}")
 
 
 def find_architecture(name: str) -> Architecture:
@@ -331,3 +343,37 @@ def parse_choice(text: str, *, kind: str, entries: Mapping[str, Entry]) -> Choic
     except ValueError:
         raise CatalogError(f"{kind} {name}: {argument.name} must be a number. Received: {number!r}") from None
     return Choice(name=name, argument=argument.check(value, owner=f"{kind} {name}"))
+
+
+def check_network(
+    architecture: str, *, image_size: int, dropout: Choice, options: Mapping[str, object]
+) -> dict[str, OptionValue]:
+    """Check whether an architecture goes with images of a size (shorter side, pixels), dropout and options.
+
+    Returns:
+        every option of the architecture, those not given with their defaults.
+
+    Raises:
+        CatalogError: an unknown architecture or option, a bad value, or a combination that cannot be built.
+    """
+    network = find_architecture(architecture)
+    if image_size < network.minimum_image_size:
+        raise CatalogError(
+            f"{architecture} needs images of at least {network.minimum_image_size} pixels a side. "
+            f"Received: {image_size}. It was made for {network.image_size}"
+        )
+    if dropout.name == "spatial" and not network.has_feature_maps:
+        instead = Choice(name="standard", argument=dropout.argument).text
+        raise CatalogError(f"spatial dropout needs feature maps; {architecture} has none. Use {instead}")
+    return _resolve_options(network, options=options)
+
+
+def _resolve_options(network: Architecture, *, options: Mapping[str, object]) -> dict[str, OptionValue]:
+    known = {option.name: option for option in network.options}
+    for name in options:
+        if name not in known:
+            raise unknown_name(f"option of {network.name}", name, known)
+    return {
+        name: option.check(options.get(name, option.default), architecture=network.name)
+        for name, option in known.items()
+    }

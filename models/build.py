@@ -1,0 +1,103 @@
+"""Builds a network of the catalog as a Keras model, from raw pixels to class probabilities.
+
+Shapes: B batch, H W space, C channels, N features, K classes.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from models.catalog import (
+    ACTIVATIONS,
+    NORMS,
+    Choice,
+    OptionValue,
+    check_network,
+    find_architecture,
+    parse_choice,
+)
+from models.recipe import Recipe
+
+Features = Callable[[keras.KerasTensor, Recipe], keras.KerasTensor]
+
+
+def build_model(
+    architecture: str,
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    seed: int,
+    init: Choice,
+    activation: str,
+    dropout: Choice,
+    norm: str,
+    l1: float,
+    l2: float,
+    options: Mapping[str, OptionValue],
+    pixel_mean: Sequence[float] | None = None,
+    pixel_std: Sequence[float] | None = None,
+) -> keras.Model:
+    """Build a network that takes pixels (B, H, W, C) from 0 to 255 and gives probabilities (B, K).
+
+    The same arguments give the same weights. With the mean and standard deviation of each channel, the
+    network standardizes the pixels itself, so that a saved model needs nothing beside it. The
+    probabilities are float32 under every dtype policy.
+
+    Raises:
+        CatalogError: an unknown name, an image too small, or dropout or options that do not go with the
+        network.
+        ValueError: a mean or standard deviation that does not fit the channels.
+    """
+    options = check_network(architecture, image_size=min(input_shape[:2]), dropout=dropout, options=options)
+    parse_choice(activation, kind="activation", entries=ACTIVATIONS)
+    parse_choice(norm, kind="norm", entries=NORMS)
+    recipe = Recipe(
+        seed=seed,
+        init=init,
+        activation=activation,
+        dropout=dropout,
+        norm=norm,
+        l1=l1,
+        l2=l2,
+        options=options,
+    )
+    pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")
+    x_BHWC = _standardize(pixels_BHWC, mean=pixel_mean, std=pixel_std)
+    logits_BK = recipe.logits(_find_features(architecture)(x_BHWC, recipe), num_classes=num_classes)
+    # bfloat16 has 8 significant bits: too few for a sum over classes and for the loss's logarithm.
+    probabilities_BK = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits_BK)
+    return keras.Model(pixels_BHWC, probabilities_BK, name=architecture)
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """Return a model on the same variables that ends at the logits (B, K): losses are more exact on them."""
+    return keras.Model(model.input, model.get_layer("logits").output, name=f"{model.name}_logits")
+
+
+def _standardize(
+    pixels_BHWC: keras.KerasTensor, *, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> keras.KerasTensor:
+    if mean is None and std is None:
+        return pixels_BHWC
+    channels = pixels_BHWC.shape[-1]
+    if (
+        mean is None
+        or std is None
+        or len(mean) != channels
+        or len(std) != channels
+        or not all(s > 0 for s in std)
+    ):
+        raise ValueError(
+            "pixel_mean and pixel_std come together, one number per channel, each deviation above 0. "
+            f"Received: {channels} channels, pixel_mean={mean}, pixel_std={std}"
+        )
+    scale = [1 / float(s) for s in std]
+    offset = [-float(m) / float(s) for m, s in zip(mean, std, strict=True)]
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="standardize")(pixels_BHWC)
+
+
+def _find_features(architecture: str) -> Features:
+    module, _, function = find_architecture(architecture).function.partition(":")
+    features: Features = getattr(importlib.import_module(module), function)
+    return features

@@ -1,0 +1,5 @@
+"""The errors of `models`; a message says what is wrong, what is expected and what was received."""
+
+
+class DatasetError(ValueError):
+    """A dataset cannot be had, or its files do not hold what they must."""

@@ -1,0 +1,72 @@
+"""Makes the initializer of a kernel from its name in the catalog.
+
+Shapes: I fan in (of a convolution: height x width x channels of its filter), O units or filters.
+"""
+
+# Keras is untyped:
+# mypy: allow-subclassing-any, allow-untyped-decorators
+
+import math
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+
+from models.catalog import INITIALIZERS, Choice, unknown_name
+
+
+@keras.saving.register_keras_serializable(package="cnnctl")
+class Orthogonal(keras.initializers.Initializer):
+    """Draw a Gaussian matrix and keep the orthonormal factor of its SVD that has the kernel's shape.
+
+    The kernel is taken as a matrix of fan in x units. With more inputs than units its columns are
+    orthonormal (U), else its rows are (V). Such a matrix keeps the length of what passes through it, and
+    of the gradient on the way back, however deep the network.
+
+    Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear networks,
+    ICLR 2014.
+
+    Args:
+        seed: integer; the same seed gives the same kernel.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> keras.KerasTensor:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal needs a shape of at least 2 dimensions. Received: shape={shape}")
+        gaussian_IO = np.random.default_rng(self.seed).standard_normal(
+            (math.prod(shape[:-1]), shape[-1]), dtype=np.float32
+        )
+        u, _, v = np.linalg.svd(gaussian_IO, full_matrices=False)
+        kernel_IO = u if u.shape == gaussian_IO.shape else v
+        return keras.ops.convert_to_tensor(kernel_IO.reshape(shape), dtype=dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, object]:
+        return {"seed": self.seed}
+
+
+def make_initializer(choice: Choice, *, seed: int) -> keras.initializers.Initializer:
+    """Make the initializer of one layer; its seed must be that layer's own, else layers begin alike.
+
+    Raises:
+        CatalogError: the name is unknown.
+    """
+    if choice.name not in _MAKERS:
+        raise unknown_name("initializer", choice.name, INITIALIZERS)
+    argument = INITIALIZERS[choice.name].argument
+    number = choice.argument if choice.argument is not None else argument.default if argument else 0.0
+    return _MAKERS[choice.name](number, seed)
+
+
+_MAKERS: Mapping[str, Callable[[float, int], keras.initializers.Initializer]] = {
+    "zeros": lambda _, seed: keras.initializers.Zeros(),
+    "normal": lambda deviation, seed: keras.initializers.RandomNormal(stddev=deviation, seed=seed),
+    "uniform": lambda half, seed: keras.initializers.RandomUniform(minval=-half, maxval=half, seed=seed),
+    "orthogonal": lambda _, seed: Orthogonal(seed=seed),
+    "glorot_uniform": lambda _, seed: keras.initializers.GlorotUniform(seed=seed),
+    "glorot_normal": lambda _, seed: keras.initializers.GlorotNormal(seed=seed),
+    "he_uniform": lambda _, seed: keras.initializers.HeUniform(seed=seed),
+    "he_normal": lambda _, seed: keras.initializers.HeNormal(seed=seed),
+}

@@ -1,0 +1,126 @@
+"""What there is to know of jobs, as the JSON shapes of docs/json.md; tables are drawn from the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from service.domain.jobs import Attempt, Job, JobId
+from service.domain.states import JobState
+from service.store import attempts, checkpoints, events, jobs, leases, metrics
+from service.store.transaction import Store, Transaction
+
+View = Mapping[str, Any]
+
+
+def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
+    """Jobs, newest first, each with how far its newest attempt has come."""
+    with store.reading() as tx:
+        found = jobs.list_jobs(tx, limit=limit)
+        oldest = found[-1].id if found else JobId(0)
+        latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
+    return [_summarize(job, latest.get(job.id)) for job in found]
+
+
+def get_result_view(store: Store, job_id: JobId) -> View:
+    """What `cnnctl run --json` prints.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        return _result(tx, job, attempts.list_attempts(tx, job_id))
+
+
+def get_job_view(store: Store, job_id: JobId) -> View:
+    """Everything about one job: the result, spec, reason, attempts and audit.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        tries = attempts.list_attempts(tx, job_id)
+        return {
+            **_result(tx, job, tries),
+            "owner": job.owner,
+            "reason": job.reason,
+            "gpus": job.gpus,
+            "submitted_at": _moment(job.submitted_at),
+            "ended_at": _moment(job.ended_at),
+            "spec": json.loads(job.spec),
+            "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
+            "events": [
+                {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
+                for e in events.list_events(tx, job_id)
+            ],
+        }
+
+
+def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
+    last = tries[-1] if tries else None
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "outcome": last.outcome.value if last and last.outcome else None,
+        "epochs": last.epochs_completed if last else 0,
+        "metrics": dict(metrics.last_values(tx, job.id)),
+        "weights_digest": last.weights_digest if last else None,
+        "run_dir": last.run_dir if last else None,
+        "checkpoints": [
+            {
+                "step": c.step,
+                "epoch": c.epoch,
+                "kind": c.kind.value,
+                "bytes": c.bytes,
+                "digest": c.digest,
+                "path": c.path,
+            }
+            for c in checkpoints.list_checkpoints(tx, job.id)
+        ],
+        "model": last.model_path if last else None,
+    }
+
+
+def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "reason": attempt.reason,
+        "host": attempt.host_name,
+        "devices": [gpu.uuid for gpu in leases.list_leased_gpus(tx, attempt.id)],
+        "trainer_pid": attempt.trainer_pid,
+        "run_dir": attempt.run_dir,
+        "start_step": attempt.start_step,
+        "created_at": _moment(attempt.created_at),
+        "started_at": _moment(attempt.started_at),
+        "ended_at": _moment(attempt.ended_at),
+    }
+
+
+def _summarize(job: Job, attempt: Attempt | None) -> View:
+    progress = attempt.progress if attempt else None
+    running = job.state is JobState.RUNNING
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "owner": job.owner,
+        "architecture": job.architecture,
+        "dataset": job.dataset,
+        "gpus": job.gpus,
+        "host": attempt.host_name if attempt and running else None,
+        "epochs": attempt.epochs_completed if attempt else 0,
+        "epochs_wanted": json.loads(job.spec)["training"]["epochs"],
+        "loss": progress.loss if progress else None,
+        "accuracy": progress.accuracy if progress else None,
+        "images_per_second": progress.images_per_second if progress and running else None,
+        "submitted_at": _moment(job.submitted_at),
+        "ended_at": _moment(job.ended_at),
+        "reason": job.reason,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,76 @@
+"""Makes engines: PostgreSQL through psycopg 3, SQLite with the locking that several processes need."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from service.errors import MissingExtra, SettingError
+
+BUSY_TIMEOUT_SECONDS = 30.0
+
+
+def make_engine(url: str) -> Engine:
+    """Make the engine for a database URL.
+
+    Raises:
+        SettingError: the URL cannot be read or names another kind of database.
+        MissingExtra: PostgreSQL is named and psycopg is not installed.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _make_sqlite_engine(parsed)
+    try:
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "cnnctl"},
+        )
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"PostgreSQL needs a package that is not installed: {error.name}. "
+            "Install it with: pip install 'cnnctl[postgres]'"
+        ) from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() in ("sqlite", "postgresql"):
+            return parsed
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    raise SettingError(
+        "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, "
+        f"or empty for SQLite in CNNCTL_HOME. Received something that starts with {url[:12]!r}"
+    )
+
+
+def _make_sqlite_engine(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late: lost updates
+    wal = sqlite_wal_is_safe(sqlite3.sqlite_version_info)
+    connection.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def sqlite_wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite has the fix of the WAL-reset bug (sqlite.org/wal.html, 3.51.3 and 3.53.0)."""
+    return version >= (3, 53, 0) or (3, 51, 3) <= version < (3, 52, 0)

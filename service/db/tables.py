@@ -1,0 +1,223 @@
+"""The tables, as SQLAlchemy Core: what the migrations build, compared with them by a test.
+
+Core without the ORM: importing the ORM costs every command 0.2 s, and the store maps rows to the frozen
+values of `service.domain` itself.
+"""
+
+from datetime import datetime, timezone
+from enum import Enum as PyEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from service.domain import states
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time on every database; SQLite, which has no time zones, stores it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+def choice(enum: type[PyEnum], name: str) -> Enum:
+    """A text column that a CHECK constraint holds to the enum's values."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("state", choice(states.JobState, "state"), nullable=False, index=True),
+    Column("spec", Text, nullable=False),
+    Column("architecture", String(255), nullable=False),
+    Column("dataset", String(1024), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("lost_attempts", Integer, nullable=False),
+    Column("submitted_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("gpus >= 1", name="gpus_positive"),
+    CheckConstraint("(state IN ('queued', 'running')) = (ended_at IS NULL)", name="ended_at_iff_finished"),
+    sqlite_autoincrement=True,  # a job's number is never given again
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("worker", String(64), nullable=False),
+    Column("cores", Integer, nullable=False),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+)
+
+gpus = Table(
+    "gpus",
+    metadata,
+    Column("uuid", String(255), primary_key=True),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("state", choice(states.GpuState, "state"), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
+    Column("state", choice(states.AttemptState, "state"), nullable=False),
+    Column("outcome", choice(states.Outcome, "outcome")),
+    Column("reason", Text, nullable=False),
+    Column("wish", choice(states.Wish, "wish")),
+    Column("token", Integer, nullable=False),
+    Column("worker", String(64)),
+    Column("run_dir", Text, nullable=False),
+    Column("trainer_pid", Integer),
+    Column("trainer_started", BigInteger),
+    Column("start_step", BigInteger),  # where this attempt resumed; NULL before its first step
+    Column("events_offset", BigInteger, nullable=False),
+    Column("progress", Text),
+    Column("epochs_completed", Integer, nullable=False),
+    Column("weights_digest", String(64)),
+    Column("model_path", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    UniqueConstraint("job_id", "number"),
+    CheckConstraint("number >= 1", name="number_positive"),
+    CheckConstraint("(state = 'ended') = (outcome IS NOT NULL)", name="outcome_iff_ended"),
+    CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_at_iff_ended"),
+    Index(
+        "uq_attempts_live_job",
+        "job_id",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("attempt_id", Integer, ForeignKey("attempts.id"), nullable=False, index=True),
+    Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), nullable=False),
+    Column("acquired_at", UtcDateTime, nullable=False),
+    Column("released_at", UtcDateTime),
+    Index(
+        "uq_leases_live_gpu",
+        "gpu_uuid",
+        unique=True,
+        sqlite_where=text("released_at IS NULL"),
+        postgresql_where=text("released_at IS NULL"),
+    ),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("value", Float(53)),  # NULL: not a finite number
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("attempt_id", Integer, ForeignKey("attempts.id"), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("kind", choice(states.CheckpointKind, "kind"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("path", Text, nullable=False),
+    UniqueConstraint("attempt_id", "step"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("attempt_id", Integer, ForeignKey("attempts.id")),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", choice(states.Action, "action"), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+attempt_logs = Table(
+    "attempt_logs",
+    metadata,
+    Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
+    Column("tail", Text, nullable=False),
+)
+
+schedulers = Table(
+    "schedulers",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("broker_error", Text, nullable=False),
+)

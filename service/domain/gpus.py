@@ -1,0 +1,30 @@
+"""Hosts and their GPUs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.states import GpuState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """A device of a host; a simulated one is a logical CPU device and says so in its model."""
+
+    uuid: str
+    host_name: str
+    number: int
+    model: str
+    memory_mib: int
+    simulated: bool
+    state: GpuState = GpuState.AVAILABLE
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A machine with a worker."""
+
+    name: str
+    worker: str
+    cores: int
+    heartbeat_at: datetime

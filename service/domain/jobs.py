@@ -1,0 +1,82 @@
+"""Jobs and attempts as the rest of the service sees them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from service.domain.states import Action, AttemptState, JobState, Outcome, Wish
+
+JobId = NewType("JobId", int)
+AttemptId = NewType("AttemptId", int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One spec that somebody asked for; `spec` is its canonical JSON."""
+
+    id: JobId
+    owner: str
+    state: JobState
+    spec: str
+    architecture: str
+    dataset: str
+    gpus: int
+    reason: str
+    lost_attempts: int
+    submitted_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a trainer has come, as it last said; `step` counts from the start of the job."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps_per_epoch: int
+    images_per_second: float
+    loss: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of a job on one allocation.
+
+    `token` fences writers: it grows with each claim, and a write that carries an older one changes nothing.
+    """
+
+    id: AttemptId
+    job_id: JobId
+    number: int
+    host_name: str
+    state: AttemptState
+    outcome: Outcome | None
+    reason: str
+    wish: Wish | None
+    token: int
+    run_dir: str
+    trainer_pid: int | None
+    trainer_started: int | None
+    start_step: int | None
+    events_offset: int
+    progress: Progress | None
+    epochs_completed: int
+    weights_digest: str | None
+    model_path: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """One line of a job's audit: who did what, when."""
+
+    job_id: JobId
+    attempt_id: AttemptId | None
+    at: datetime
+    actor: str
+    action: Action
+    detail: str

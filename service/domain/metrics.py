@@ -1,0 +1,30 @@
+"""The metrics that a trainer records, and points of their series.
+
+`step` is the number of optimizer steps since the start of the job, for every metric.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+METRICS: Mapping[str, str] = {
+    "batch_loss": "loss on the training batches, regularization included, mean since the last point",
+    "batch_accuracy": "accuracy on the training batches, mean since the last point",
+    "loss": "loss on the training images, regularization included, mean over the epoch",
+    "accuracy": "accuracy on the training images, mean over the epoch, while they were learned",
+    "penalty": "share of `loss` that is regularization (L1 and L2), mean over the epoch",
+    "val_loss": "cross-entropy on the validation images after the epoch",
+    "val_accuracy": "accuracy on the validation images after the epoch",
+    "test_loss": "cross-entropy on the test images, once, with the final weights",
+    "test_accuracy": "accuracy on the test images, once, with the final weights",
+    "lr": "learning rate of the epoch",
+    "images_per_second": "training images per second of wall time over the epoch, all replicas together",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a series; a value that is not finite is stored as None."""
+
+    name: str
+    step: int
+    value: float | None

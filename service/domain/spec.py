@@ -1,0 +1,159 @@
+"""The spec of a job: what to train, fully resolved and validated, frozen. A rerun needs only it.
+
+Each field carries the sentence that the reference prints (docs/spec.md).
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models import catalog
+
+SCHEMA_VERSION: Literal[1] = 1
+SHORTEST_TIME_LIMIT_MINUTES = 1.0
+
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Common rules: frozen, no unknown field, no silent conversion, no NaN and no infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ModelSpec(Section):
+    architecture: str = Field(description="network, by its name in the catalog")
+    init: str = Field("glorot_uniform", description="initializer of the kernels, `name` or `name:number`")
+    activation: str = Field("relu", description="activation after each hidden layer")
+    dropout: str = Field("none", description="kind and rate: none, standard:RATE or spatial:RATE")
+    norm: str = Field("none", description="normalization: none or batch")
+    l1: NonNegative = Field(0.0, description="strength of the L1 penalty on kernels")
+    l2: NonNegative = Field(0.0, description="strength of the L2 penalty on kernels")
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="the architecture's own options; `model.NAME` sets one"
+    )
+
+
+class DataSpec(Section):
+    dataset: str = Field(description="dataset, by its name in the catalog")
+    image_size: PositiveInt = Field(description="side in pixels to which images are resized")
+    validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="share of the training images held out, class by class, for val_* metrics"
+    )
+
+
+class OptimizerSpec(Section):
+    name: Literal["sgd", "adam", "adamw"] = Field("sgd", description="update rule")
+    lr: Annotated[float, Field(gt=0)] = Field(description="learning rate at the start")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum, of sgd only")
+    weight_decay: NonNegative = Field(0.0, description="decoupled weight decay per step")
+
+
+class ScheduleSpec(Section):
+    name: Literal["constant", "step", "cosine", "plateau"] = Field(
+        "cosine", description="how the learning rate changes, epoch by epoch"
+    )
+    factor: Fraction = Field(0.1, description="what step and plateau multiply the learning rate by")
+    step_epochs: PositiveInt = Field(10, description="epochs between two drops of step")
+    patience_epochs: PositiveInt = Field(
+        5, description="epochs without a better val_loss before plateau drops"
+    )
+    minimum_lr: NonNegative = Field(0.0, description="learning rate below which cosine and plateau never go")
+
+
+class EarlyStoppingSpec(Section):
+    patience_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="stop after so many epochs without a better value; 0: never"
+    )
+    monitor: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="metric that must improve")
+    minimum_change: NonNegative = Field(0.0, description="smallest change that counts as better")
+
+
+class TrainingSpec(Section):
+    batch_size: PositiveInt = Field(32, description="images per step, over all replicas together")
+    epochs: PositiveInt = Field(10, description="passes over the training images")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        0, description="seed of initialization, data order, split and dropout"
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="arithmetic of the layers")
+    deterministic: bool = Field(True, description="use deterministic kernels, so that a rerun is bit-exact")
+    early_stopping: EarlyStoppingSpec = Field(
+        default_factory=EarlyStoppingSpec, description="when to stop early"
+    )
+
+
+class CheckpointSpec(Section):
+    every_epochs: PositiveInt = Field(1, description="epochs between two checkpoints")
+    keep: PositiveInt = Field(2, description="newest checkpoints to keep, besides the best one")
+
+
+class ResourcesSpec(Section):
+    gpus: PositiveInt = Field(1, description="GPUs on one host, all or nothing")
+    time_limit_minutes: Annotated[float, Field(ge=SHORTEST_TIME_LIMIT_MINUTES)] | None = Field(
+        None, description="training time, over all attempts, after which the job fails; none by default"
+    )
+
+
+class Spec(Section):
+    """A frozen tree of sections; see `resolve_spec` for how one is made."""
+
+    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="version of this tree's shape")
+    model: ModelSpec = Field(description="the network")
+    data: DataSpec = Field(description="the images")
+    optimizer: OptimizerSpec = Field(description="the update rule")
+    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="the learning rate over time")
+    training: TrainingSpec = Field(default_factory=TrainingSpec, description="how long and how to train")
+    checkpoint: CheckpointSpec = Field(default_factory=CheckpointSpec, description="what to keep on disk")
+    resources: ResourcesSpec = Field(default_factory=ResourcesSpec, description="what to run on")
+
+    @model_validator(mode="after")
+    def check_together(self) -> "Spec":
+        """Check what no single field can see; a ValueError becomes part of pydantic's report."""
+        self._check_catalog()
+        self._check_batch()
+        needs_validation = self.schedule.name == "plateau" or self.training.early_stopping.patience_epochs > 0
+        if needs_validation and self.data.validation_fraction == 0:
+            raise ValueError(
+                "schedule plateau and early stopping need validation images. "
+                "Received: data.validation_fraction 0"
+            )
+        return self
+
+    def _check_catalog(self) -> None:
+        catalog.parse_choice(self.model.init, kind="initializer", entries=catalog.INITIALIZERS)
+        catalog.parse_choice(self.model.activation, kind="activation", entries=catalog.ACTIVATIONS)
+        catalog.parse_choice(self.model.dropout, kind="dropout", entries=catalog.DROPOUTS)
+        catalog.parse_choice(self.model.norm, kind="norm", entries=catalog.NORMS)
+        catalog.find_dataset(self.data.dataset)
+
+    def _check_batch(self) -> None:
+        batch, gpus = self.training.batch_size, self.resources.gpus
+        if batch % gpus:
+            raise ValueError(
+                f"training.batch_size {batch} cannot be shared equally by {gpus} GPUs. "
+                f"Nearest: {max(1, round(batch / gpus)) * gpus}"
+            )
+        held_out = self.data.validation_fraction
+        images = int(catalog.find_dataset(self.data.dataset).train_images * (1 - held_out))
+        if batch > images:
+            raise ValueError(
+                f"training.batch_size must be at most the {images} training images of {self.data.dataset}. "
+                f"Received: {batch}"
+            )
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, so that equal specs have equal digests."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hex."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def read_spec(text: str) -> Spec:
+    """Read a stored spec back."""
+    return Spec.model_validate_json(text)

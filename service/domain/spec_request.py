@@ -1,0 +1,112 @@
+"""Turns what a person typed into a spec: defaults, `--set` paths, errors with the nearest name."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from models import catalog
+from models.catalog import CatalogError
+from service.domain.spec import Spec
+from service.errors import SpecError
+
+DEFAULT_LR = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
+
+
+def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
+    """Make a full spec from an architecture's name and values by dotted path.
+
+    Raises:
+        SpecError: an unknown name or path, a value of the wrong type or out of range, or a combination
+            that cannot be trained. Nothing is guessed: the message names the nearest valid choice.
+    """
+    try:
+        network = catalog.find_architecture(architecture)
+    except CatalogError as error:
+        raise SpecError(str(error)) from None
+    tree: dict[str, object] = {"model.architecture": architecture}
+    for path, value in assignments.items():
+        tree[_resolve_path(path, network)] = value
+    tree.setdefault("data.dataset", network.default_dataset)
+    tree.setdefault("data.image_size", network.image_size)
+    tree.setdefault("optimizer.lr", DEFAULT_LR.get(str(tree.get("optimizer.name", "sgd")), 0.01))
+    return _validate(_nest(tree, _option_defaults(network)))
+
+
+def parse_assignment(text: str) -> tuple[str, object]:
+    """Read one `--set path=value`; the value is JSON where it can be, else text.
+
+    Raises:
+        SpecError: there is no `=`, or no path before it.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise SpecError(f"--set takes path=value, as in --set optimizer.lr=0.01. Received: {text!r}")
+    try:
+        return path, json.loads(value)
+    except json.JSONDecodeError:
+        return path, value
+
+
+def spec_paths(section: type[BaseModel] = Spec, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every dotted path of a spec with its sentence, in order."""
+    for name, field in section.model_fields.items():
+        inner = next((t for t in (field.annotation, *get_args(field.annotation)) if _is_section(t)), None)
+        if inner is None:
+            yield prefix + name, field.description or ""
+        else:
+            yield from spec_paths(inner, f"{prefix}{name}.")
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _resolve_path(path: str, network: catalog.Architecture) -> str:
+    options = [option.name for option in network.options]
+    section, _, name = path.removeprefix("model.options.").rpartition(".")
+    if name in options and (section == "model" or path.startswith("model.options.")):
+        return f"model.options.{name}"
+    known = [known for known, _ in spec_paths() if known not in ("schema_version", "model.options")]
+    if path in known:
+        return path
+    known += [f"model.{option}" for option in options]
+    nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    raise SpecError(f"There is no spec field {path!r}.{hint} All fields: cnnctl list fields")
+
+
+def _option_defaults(network: catalog.Architecture) -> dict[str, object]:
+    return {f"model.options.{option.name}": option.default for option in network.options}
+
+
+def _nest(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    root: dict[str, object] = {}
+    for path, value in {**defaults, **values}.items():
+        *sections, name = path.split(".")
+        node = root
+        for section in sections:
+            inner = node.setdefault(section, {})
+            assert isinstance(inner, dict)
+            node = inner
+        node[name] = value
+    return root
+
+
+def _validate(tree: dict[str, object]) -> Spec:
+    try:
+        return Spec.model_validate(tree)
+    except ValidationError as error:
+        raise SpecError("\n".join(_explain(detail) for detail in error.errors())) from None
+
+
+def _explain(detail: Mapping[str, object]) -> str:
+    location = detail["loc"]
+    assert isinstance(location, tuple)
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not location:
+        return message
+    path = ".".join(str(part) for part in location)
+    return f"{path}: {message[0].lower()}{message[1:]}. Received: {detail['input']!r}"

@@ -1,0 +1,102 @@
+"""The state machines of jobs and attempts, as data; the database repeats them as CHECK constraints."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class JobState(str, Enum):
+    """Where a job stands; a finished one moves again only when a person retries it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AttemptState(str, Enum):
+    """Where an attempt stands; it holds its leases until it has ended."""
+
+    DISPATCHED = "dispatched"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Outcome(str, Enum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+class Wish(str, Enum):
+    """What a person or the service wants of a live attempt; its worker reads it with the heartbeat."""
+
+    CANCEL = "cancel"
+
+
+class GpuState(str, Enum):
+    """Whether the scheduler may use a GPU."""
+
+    AVAILABLE = "available"
+    QUARANTINED = "quarantined"
+
+
+class CheckpointKind(str, Enum):
+    """Why a checkpoint is kept: the newest ones to resume from, the best one to use."""
+
+    LAST = "last"
+    BEST = "best"
+
+
+class Action(str, Enum):
+    """What happened to a job, for the audit."""
+
+    SUBMITTED = "submitted"
+    DISPATCHED = "dispatched"
+    STARTED = "started"
+    CANCEL_REQUESTED = "cancel_requested"
+    REQUEUED = "requeued"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RETRIED = "retried"
+
+
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    # In: submitted, retried, or its attempt was lost or interrupted. Out: GPUs leased, or cancelled.
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    # In: an attempt holds leases for it. Out: the attempt's outcome.
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    # In: the network is trained and stored. Out: never.
+    JobState.SUCCEEDED: frozenset(),
+    # In: the trainer failed, or attempts were lost beyond the limit. Out: a person retries.
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    # In: a person cancelled. Out: a person retries.
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+
+ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
+    # In: the scheduler leased GPUs. Out: a worker claims it, or it is cancelled or lost before.
+    AttemptState.DISPATCHED: frozenset({AttemptState.STARTING, AttemptState.ENDED}),
+    # In: claimed. Out: the trainer has taken its first step, or it ended before.
+    AttemptState.STARTING: frozenset({AttemptState.RUNNING, AttemptState.ENDED}),
+    # In: the first step is taken. Out: the trainer ended or was lost.
+    AttemptState.RUNNING: frozenset({AttemptState.ENDED}),
+    AttemptState.ENDED: frozenset(),
+}
+
+FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELLED})
+
+JOB_STATE_AFTER: Mapping[Outcome, JobState] = {
+    Outcome.SUCCEEDED: JobState.SUCCEEDED,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.CANCELLED: JobState.CANCELLED,
+    Outcome.INTERRUPTED: JobState.QUEUED,
+    Outcome.LOST: JobState.QUEUED,
+}

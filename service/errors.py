@@ -1,0 +1,65 @@
+"""The one tree of errors that a person meets: each class is one situation.
+
+A message says what happened, what is allowed, what was given, and what to do next. Every entry point
+translates an error once, by its `exit_code` or `http_status`.
+"""
+
+
+class CnnctlError(Exception):
+    """Something failed that is nobody's mistake; the message says what to do."""
+
+    exit_code = 1
+    http_status = 500
+
+
+class SpecError(CnnctlError):
+    """A submission asks for something that does not exist or cannot be; nothing was stored."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class SettingError(CnnctlError):
+    """An environment variable has a value that is not allowed."""
+
+    exit_code = 2
+
+
+class JobNotFound(CnnctlError):
+    """There is no job with this number. See: cnnctl status"""
+
+    exit_code = 3
+    http_status = 404
+
+
+class JobConflict(CnnctlError):
+    """The job's state does not allow the act; the message names the states that do."""
+
+    exit_code = 4
+    http_status = 409
+
+
+class AlreadyRunning(CnnctlError):
+    """Another embedded stack already serves this data folder."""
+
+    exit_code = 4
+
+
+class DatabaseUnavailable(CnnctlError):
+    """The database does not answer. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
+
+    http_status = 503
+
+
+class WrongRevision(CnnctlError):
+    """The database was made by another version of cnnctl. Mend with: cnnctl db upgrade"""
+
+    http_status = 503
+
+
+class MissingExtra(CnnctlError):
+    """The act needs a package that the base install leaves out; the message names the extra."""
+
+
+class Fenced(CnnctlError):
+    """A worker wrote for an attempt that is no longer its own; nothing was changed."""

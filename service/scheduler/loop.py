@@ -1,0 +1,102 @@
+"""Runs the scheduler: a tick is one transaction that plans and one nudge a placement after it."""
+
+import os
+import socket
+import threading
+import time
+from functools import partial
+
+import structlog
+
+from service.dispatch import Dispatcher
+from service.domain.states import Action, JobState
+from service.errors import DatabaseUnavailable
+from service.scheduler import policy, rescue
+from service.scheduler.snapshot import take_snapshot
+from service.settings import Settings
+from service.store import attempts, events, jobs, leases, schedulers
+from service.store.transaction import Store, Transaction
+
+HOUSEKEEPING_SECONDS = 1.0
+PROBE_SECONDS = 5.0
+OUTAGE_PAUSE_SECONDS = 2.0
+ACTOR = "scheduler"
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """Places queued jobs, sends unclaimed attempts again, rescues lost ones, until told to stop."""
+
+    def __init__(self, store: Store, settings: Settings, dispatcher: Dispatcher) -> None:
+        self._store = store
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._next_housekeeping = 0.0
+        self._next_probe = 0.0
+        self._seen_event = -1
+        self._database_since = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until `stop` is set; a database that is away only delays."""
+        log.info("scheduler", action="started", pid=os.getpid())
+        while not stop.is_set():
+            try:
+                self._turn()
+                pause = self._settings.tick_seconds
+            except DatabaseUnavailable as error:
+                log.warning("scheduler", action="database_unavailable", error=str(error))
+                pause = OUTAGE_PAUSE_SECONDS
+                self._database_since = time.monotonic()
+            stop.wait(pause)
+        log.info("scheduler", action="stopped")
+
+    def tick(self) -> None:
+        """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it.
+
+        After a start or an outage nobody counts as lost for one lease, so that workers can be heard first.
+        """
+        with self._store.transaction() as tx:
+            if not schedulers.lock_tick(tx):
+                return
+            if time.monotonic() - self._database_since > self._settings.lease_seconds:
+                rescue.rescue_lost(tx, self._settings)
+            rescue.resend_unclaimed(tx, self._settings, self._dispatcher)
+            self._place(tx)
+            name = f"{socket.gethostname()}:{os.getpid()}"
+            schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
+            self._seen_event = events.newest_event_id(tx)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_probe:
+            self._next_probe = now + PROBE_SECONDS
+            self._dispatcher.probe()
+        if now >= self._next_housekeeping or self._something_happened():
+            self._next_housekeeping = now + HOUSEKEEPING_SECONDS
+            self.tick()
+
+    def _something_happened(self) -> bool:
+        with self._store.reading() as tx:
+            return events.newest_event_id(tx) != self._seen_event
+
+    def _place(self, tx: Transaction) -> None:
+        snapshot = take_snapshot(tx, lease_seconds=self._settings.lease_seconds)
+        plan = policy.plan(snapshot)
+        for placement in plan.placements:
+            self._start(tx, placement)
+        known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}
+        for waiting in plan.waiting:
+            if known.get(waiting.job_id) != waiting.reason:
+                jobs.set_reason(tx, waiting.job_id, waiting.reason)
+
+    def _start(self, tx: Transaction, placement: policy.Placement) -> None:
+        if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):
+            return
+        attempt = attempts.create_attempt(tx, placement.job_id, host_name=placement.host_name)
+        leases.acquire(tx, attempt.id, placement.gpu_uuids)
+        detail = f"{', '.join(placement.gpu_uuids)} on {placement.host_name}"
+        events.add_event(
+            tx, placement.job_id, Action.DISPATCHED, actor=ACTOR, attempt_id=attempt.id, detail=detail
+        )
+        tx.after_commit(partial(self._dispatcher.send, attempt))

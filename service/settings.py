@@ -1,0 +1,151 @@
+"""Reads the environment once into a frozen value that entry points pass on as arguments."""
+
+import math
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from service.errors import SettingError
+
+
+def _setting(name: str, meaning: str, default: str = "") -> str:
+    variable: str = field(metadata={"variable": name, "meaning": meaning, "default": default})
+    return variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, as text from the environment; the properties below give it its type.
+
+    Raises:
+        SettingError: at construction, when a value cannot be read.
+    """
+
+    home: str = _setting("CNNCTL_HOME", "data folder of the embedded stack", "~/.cnnctl")
+    database: str = _setting("CNNCTL_DATABASE_URL", "SQLAlchemy URL; empty: SQLite in the data folder")
+    broker: str = _setting("CNNCTL_BROKER_URL", "Redis URL; empty: message files in the data folder")
+    runs: str = _setting("CNNCTL_RUNS_DIR", "where run folders are made; empty: `runs` in the data folder")
+    datasets: str = _setting(
+        "CNNCTL_DATASETS_DIR", "folder with NAME.npz; empty: `datasets` in the data folder"
+    )
+    host: str = _setting("CNNCTL_HOST", "name of this host in the queue; empty: the machine's own name")
+    gpus: str = _setting("CNNCTL_GPUS", "`auto`, or `sim:N` for N simulated GPUs", "auto")
+    start_method: str = _setting(
+        "CNNCTL_START_METHOD",
+        "`forkserver` (warm start) or `spawn` (a fresh Python per attempt)",
+        "forkserver",
+    )
+    tick: str = _setting("CNNCTL_TICK_SECONDS", "pause between two looks of the scheduler", "0.1")
+    heartbeat: str = _setting("CNNCTL_HEARTBEAT_SECONDS", "pause between two heartbeats of a worker", "1")
+    lease: str = _setting(
+        "CNNCTL_LEASE_SECONDS", "silence after which a worker's attempts count as lost", "30"
+    )
+    resend: str = _setting("CNNCTL_RESEND_SECONDS", "age at which an unclaimed dispatch is sent again", "5")
+    grace: str = _setting("CNNCTL_GRACE_SECONDS", "time to checkpoint between SIGTERM and SIGKILL", "20")
+    retry: str = _setting("CNNCTL_RETRY_LIMIT", "how often a job is queued again after a lost attempt", "3")
+    log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
+
+    def __post_init__(self) -> None:
+        for name in ("tick", "heartbeat", "lease", "resend", "grace"):
+            _positive_number(self, name)
+        if not self.retry.isdecimal():
+            raise _unreadable(self, "retry", "a whole number of at least 0")
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise _unreadable(self, "lease", f"at least three heartbeats ({3 * self.heartbeat_seconds:g})")
+        _one_of(self, "start_method", ("forkserver", "spawn"))
+        _one_of(self, "log_level", ("debug", "info", "warning", "error"))
+        kind, _, count = self.gpus.partition(":")
+        if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
+            raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
+
+    @property
+    def home_dir(self) -> Path:
+        return Path(self.home).expanduser().absolute()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home_dir / 'cnnctl.db'}"
+
+    @property
+    def broker_dir(self) -> Path:
+        return self.home_dir / "broker"
+
+    @property
+    def runs_dir(self) -> Path:
+        return Path(self.runs).expanduser().absolute() if self.runs else self.home_dir / "runs"
+
+    @property
+    def datasets_dir(self) -> Path:
+        return Path(self.datasets).expanduser().absolute() if self.datasets else self.home_dir / "datasets"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home_dir / "logs"
+
+    @property
+    def host_name(self) -> str:
+        return self.host or socket.gethostname()
+
+    @property
+    def simulated_gpus(self) -> int | None:
+        """How many GPUs to simulate; None when the machine is to be asked."""
+        return None if self.gpus == "auto" else int(self.gpus.partition(":")[2])
+
+    @property
+    def tick_seconds(self) -> float:
+        return float(self.tick)
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        return float(self.heartbeat)
+
+    @property
+    def lease_seconds(self) -> float:
+        return float(self.lease)
+
+    @property
+    def resend_seconds(self) -> float:
+        return float(self.resend)
+
+    @property
+    def grace_seconds(self) -> float:
+        return float(self.grace)
+
+    @property
+    def retry_limit(self) -> int:
+        return int(self.retry)
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingError: a variable cannot be read, or `CNNCTL_…` names no setting.
+    """
+    known = {f.metadata["variable"]: f for f in fields(Settings)}
+    unknown = [name for name in environment if name.startswith("CNNCTL_") and name not in known]
+    if unknown:
+        raise SettingError(f"Unknown setting {unknown[0]}. Known: {', '.join(known)}")
+    values = {f.name: environment.get(name) or f.metadata["default"] for name, f in known.items()}
+    return Settings(**values)
+
+
+def _unreadable(settings: Settings, name: str, allowed: str) -> SettingError:
+    variable = next(f.metadata["variable"] for f in fields(Settings) if f.name == name)
+    return SettingError(f"{variable} must be {allowed}. Received: {getattr(settings, name)!r}")
+
+
+def _positive_number(settings: Settings, name: str) -> None:
+    try:
+        value = float(getattr(settings, name))
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise _unreadable(settings, name, "a number of seconds above 0")
+
+
+def _one_of(settings: Settings, name: str, allowed: tuple[str, ...]) -> None:
+    if getattr(settings, name) not in allowed:
+        raise _unreadable(settings, name, " or ".join(allowed))

@@ -1,0 +1,182 @@
+"""Attempts: create, claim by compare-and-set, and write with a fencing token."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import RowMapping, String, cast, func, insert, literal, select, update
+
+from service.db.tables import attempts
+from service.domain.jobs import Attempt, AttemptId, JobId, Progress
+from service.domain.states import AttemptState, Outcome, Wish
+from service.errors import Fenced
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+_COLUMNS = columns_of(attempts, Attempt)
+_LIVE = attempts.c.state != AttemptState.ENDED
+
+
+def _to_attempt(row: RowMapping) -> Attempt:
+    progress = Progress(**json.loads(row["progress"])) if row["progress"] else None
+    return to_value(Attempt, row, progress=progress)
+
+
+def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt:
+    """Store a dispatched attempt with the job's next number."""
+    last = select(func.max(attempts.c.number)).where(attempts.c.job_id == job_id)
+    number = (tx.connection.execute(last).scalar() or 0) + 1
+    statement = insert(attempts).values(
+        job_id=job_id,
+        number=number,
+        host_name=host_name,
+        state=AttemptState.DISPATCHED,
+        reason="",
+        token=0,
+        run_dir="",
+        events_offset=0,
+        epochs_completed=0,
+        created_at=tx.now,
+        sent_at=tx.now,
+    )
+    attempt_id = tx.connection.execute(statement.returning(attempts.c.id)).scalar_one()
+    return get_attempt(tx, AttemptId(attempt_id))
+
+
+def get_attempt(tx: Transaction, attempt_id: AttemptId) -> Attempt:
+    row = tx.connection.execute(select(*_COLUMNS).where(attempts.c.id == attempt_id)).mappings().one()
+    return _to_attempt(row)
+
+
+def list_attempts(tx: Transaction, job_id: JobId) -> Sequence[Attempt]:
+    """A job's attempts, oldest first."""
+    statement = select(*_COLUMNS).where(attempts.c.job_id == job_id).order_by(attempts.c.number)
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_live_attempts(tx: Transaction, *, host_name: str | None = None) -> Sequence[Attempt]:
+    """Attempts that have not ended, of one host or of all."""
+    statement = select(*_COLUMNS).where(_LIVE).order_by(attempts.c.id)
+    if host_name is not None:
+        statement = statement.where(attempts.c.host_name == host_name)
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def find_live_attempt(tx: Transaction, job_id: JobId) -> Attempt | None:
+    """The attempt of a job that has not ended; there is at most one."""
+    row = (
+        tx.connection.execute(select(*_COLUMNS).where(attempts.c.job_id == job_id, _LIVE)).mappings().first()
+    )
+    return _to_attempt(row) if row else None
+
+
+def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attempt]:
+    """The newest attempt of each job from `since_job` on."""
+    newest = select(func.max(attempts.c.id)).where(attempts.c.job_id >= since_job).group_by(attempts.c.job_id)
+    statement = select(*_COLUMNS).where(attempts.c.id.in_(newest))
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def claim(
+    tx: Transaction, attempt_id: AttemptId, *, worker: str, host_name: str, runs_dir: str
+) -> Attempt | None:
+    """Take a dispatched attempt for a worker; None when it is taken, ended, or another host's.
+
+    Its run folder will be `RUNS_DIR/<job>/<attempt number>` on that host.
+    """
+    job, number = cast(attempts.c.job_id, String), cast(attempts.c.number, String)
+    statement = (
+        update(attempts)
+        .where(
+            attempts.c.id == attempt_id,
+            attempts.c.state == AttemptState.DISPATCHED,
+            attempts.c.host_name == host_name,
+        )
+        .values(
+            state=AttemptState.STARTING,
+            worker=worker,
+            token=attempts.c.token + 1,
+            heartbeat_at=tx.now,
+            run_dir=literal(f"{runs_dir}/") + job + "/" + number,
+        )
+    )
+    return get_attempt(tx, attempt_id) if tx.connection.execute(statement).rowcount == 1 else None
+
+
+def adopt(tx: Transaction, attempt: Attempt, *, worker: str) -> Attempt:
+    """Take over a claimed attempt from an earlier worker of the same host, whose writes end here.
+
+    Raises:
+        Fenced: it ended, or somebody else took it, since `attempt` was read.
+    """
+    write(tx, attempt, worker=worker, token=attempt.token + 1, heartbeat_at=tx.now)
+    return get_attempt(tx, attempt.id)
+
+
+def write(tx: Transaction, attempt: Attempt, **values: object) -> None:
+    """Change an attempt that is claimed and still the writer's own.
+
+    Raises:
+        Fenced: it ended, or its token has moved on; nothing was changed.
+    """
+    statement = (
+        update(attempts)
+        .where(attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVE)
+        .values({"token": attempt.token, **values})
+    )
+    if tx.connection.execute(statement).rowcount != 1:
+        raise Fenced(f"Attempt {attempt.id} is no longer this worker's (token {attempt.token})")
+
+
+def write_progress(tx: Transaction, attempt: Attempt, progress: Progress) -> None:
+    """Say how far the trainer has come."""
+    write(tx, attempt, progress=json.dumps(asdict(progress)))
+
+
+def set_running_if_starting(tx: Transaction, attempt: Attempt, *, start_step: int) -> None:
+    """Record the first step; said twice it changes nothing."""
+    if get_attempt(tx, attempt.id).state is AttemptState.STARTING:
+        write(tx, attempt, state=AttemptState.RUNNING, started_at=tx.now, start_step=start_step)
+
+
+def end_if_live(tx: Transaction, attempt: Attempt, outcome: Outcome, *, reason: str) -> bool:
+    """End an attempt, whoever holds it; False when it has ended already."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVE)
+        .values(state=AttemptState.ENDED, outcome=outcome, reason=reason, ended_at=tx.now)
+    )
+    return tx.connection.execute(statement).rowcount == 1
+
+
+def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish) -> None:
+    """Ask the worker of a live attempt for something."""
+    tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id, _LIVE).values(wish=wish))
+
+
+def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str) -> Sequence[Attempt]:
+    """Renew these attempts of a worker; returns, with their wishes, those that are still its own."""
+    mine = attempts.c.id.in_(attempt_ids) & (attempts.c.worker == worker) & _LIVE
+    tx.connection.execute(update(attempts).where(mine).values(heartbeat_at=tx.now))
+    return [_to_attempt(row) for row in tx.connection.execute(select(*_COLUMNS).where(mine)).mappings()]
+
+
+def list_silent_attempts(tx: Transaction, *, since: datetime) -> Sequence[Attempt]:
+    """Claimed attempts whose worker has not been heard since then."""
+    claimed = attempts.c.state.in_([AttemptState.STARTING, AttemptState.RUNNING])
+    statement = select(*_COLUMNS).where(claimed, attempts.c.heartbeat_at < since)
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_unclaimed_attempts(tx: Transaction, *, sent_before: datetime) -> Sequence[Attempt]:
+    """Attempts that were sent to a worker before then and not claimed."""
+    statement = select(*_COLUMNS).where(
+        attempts.c.state == AttemptState.DISPATCHED, attempts.c.sent_at < sent_before
+    )
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def set_sent(tx: Transaction, attempt_id: AttemptId) -> None:
+    """Remember that an attempt was sent again now."""
+    tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(sent_at=tx.now))

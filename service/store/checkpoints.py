@@ -1,0 +1,38 @@
+"""Checkpoints: which restorable states lie in a job's run folders."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select, update
+
+from service.db.tables import attempts, checkpoints
+from service.domain.checkpoints import Checkpoint
+from service.domain.jobs import AttemptId, JobId
+from service.domain.states import CheckpointKind
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+
+def add_checkpoint(tx: Transaction, attempt_id: AttemptId, checkpoint: Checkpoint) -> None:
+    """Record a checkpoint; a new best one makes the former best an ordinary one."""
+    if checkpoint.kind is CheckpointKind.BEST:
+        former = (checkpoints.c.attempt_id == attempt_id) & (checkpoints.c.kind == CheckpointKind.BEST)
+        tx.connection.execute(update(checkpoints).where(former).values(kind=CheckpointKind.LAST))
+    values = {column.name: getattr(checkpoint, column.name) for column in columns_of(checkpoints, Checkpoint)}
+    tx.connection.execute(insert(checkpoints).values(attempt_id=attempt_id, **values))
+
+
+def remove_checkpoint(tx: Transaction, attempt_id: AttemptId, *, step: int) -> None:
+    """Forget a checkpoint whose files are gone."""
+    this = (checkpoints.c.attempt_id == attempt_id) & (checkpoints.c.step == step)
+    tx.connection.execute(delete(checkpoints).where(this))
+
+
+def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:
+    """A job's checkpoints over all its attempts, newest first."""
+    statement = (
+        select(*columns_of(checkpoints, Checkpoint))
+        .join(attempts, attempts.c.id == checkpoints.c.attempt_id)
+        .where(attempts.c.job_id == job_id)
+        .order_by(checkpoints.c.step.desc(), attempts.c.number.desc())
+    )
+    return [to_value(Checkpoint, row) for row in tx.connection.execute(statement).mappings()]

@@ -1,0 +1,40 @@
+"""The audit: every act on a job, by whom and when. Lines are added and never changed."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, insert, select
+
+from service.db.tables import job_events
+from service.domain.jobs import AttemptId, JobEvent, JobId
+from service.domain.states import Action
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+
+def add_event(
+    tx: Transaction,
+    job_id: JobId,
+    action: Action,
+    *,
+    actor: str,
+    attempt_id: AttemptId | None = None,
+    detail: str = "",
+) -> None:
+    """Write one line of a job's audit."""
+    values = {"job_id": job_id, "attempt_id": attempt_id, "actor": actor, "action": action, "detail": detail}
+    tx.connection.execute(insert(job_events).values(at=tx.now, **values))
+
+
+def list_events(tx: Transaction, job_id: JobId) -> Sequence[JobEvent]:
+    """A job's audit, oldest line first."""
+    statement = (
+        select(*columns_of(job_events, JobEvent))
+        .where(job_events.c.job_id == job_id)
+        .order_by(job_events.c.id)
+    )
+    return [to_value(JobEvent, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def newest_event_id(tx: Transaction) -> int:
+    """A number that grows whenever anything happens to any job; 0 before the first event."""
+    return tx.connection.execute(select(func.max(job_events.c.id))).scalar() or 0

@@ -1,0 +1,79 @@
+"""Hosts and GPUs: what workers registered, and who is heard."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from service.db.tables import gpus, hosts
+from service.domain.gpus import Gpu, Host
+from service.domain.states import GpuState
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+_HOST_COLUMNS = columns_of(hosts, Host)
+_GPU_COLUMNS = columns_of(gpus, Gpu)
+
+
+def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
+    """Make a host known, or known again, with exactly these GPUs; a quarantine outlives the worker."""
+    values = {"worker": worker, "cores": cores, "heartbeat_at": tx.now}
+    if tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values)).rowcount == 0:
+        tx.connection.execute(insert(hosts).values(name=name, **values))
+    tx.connection.execute(update(gpus).where(gpus.c.host_name == name).values(present=False))
+    for device in devices:
+        _register_gpu(tx, device)
+
+
+def _register_gpu(tx: Transaction, device: Gpu) -> None:
+    values = {
+        "host_name": device.host_name,
+        "number": device.number,
+        "model": device.model,
+        "memory_mib": device.memory_mib,
+        "simulated": device.simulated,
+        "present": True,
+    }
+    if tx.connection.execute(update(gpus).where(gpus.c.uuid == device.uuid).values(values)).rowcount == 0:
+        new = {"uuid": device.uuid, "state": GpuState.AVAILABLE, "reason": "", **values}
+        tx.connection.execute(insert(gpus).values(new))
+
+
+def heartbeat(tx: Transaction, name: str, *, worker: str) -> bool:
+    """Say that a host's worker is alive; False when another worker has registered the host since."""
+    mine = (hosts.c.name == name) & (hosts.c.worker == worker)
+    return tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=tx.now)).rowcount == 1
+
+
+def list_hosts(tx: Transaction, *, heard_since: datetime | None = None) -> Sequence[Host]:
+    """Hosts by name; with `heard_since` only those whose worker is alive."""
+    statement = select(*_HOST_COLUMNS).order_by(hosts.c.name)
+    if heard_since is not None:
+        statement = statement.where(hosts.c.heartbeat_at >= heard_since)
+    return [to_value(Host, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_gpus(tx: Transaction) -> Sequence[Gpu]:
+    """GPUs that their host's worker saw when it registered, by host and number."""
+    statement = select(*_GPU_COLUMNS).where(gpus.c.present).order_by(gpus.c.host_name, gpus.c.number)
+    return [to_value(Gpu, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
+    """Take a GPU out of use until an administrator gives it back."""
+    values = {"state": GpuState.QUARANTINED, "reason": reason}
+    tx.connection.execute(update(gpus).where(gpus.c.uuid == uuid).values(values))
+
+
+def largest_host(tx: Transaction) -> tuple[str, int] | None:
+    """The host with most GPUs and how many; None before any worker has registered."""
+    count = func.count(gpus.c.uuid)
+    statement = (
+        select(gpus.c.host_name, count)
+        .where(gpus.c.present)
+        .group_by(gpus.c.host_name)
+        .order_by(count.desc(), gpus.c.host_name)
+        .limit(1)
+    )
+    row = tx.connection.execute(statement).first()
+    return (row[0], row[1]) if row else None

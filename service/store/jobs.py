@@ -1,0 +1,84 @@
+"""Jobs: create, read, and change their state by compare-and-set."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, insert, select, update
+
+from service.db.tables import jobs
+from service.domain.jobs import Job, JobId
+from service.domain.spec import Spec
+from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState
+from service.errors import JobNotFound
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+_COLUMNS = columns_of(jobs, Job)
+
+
+def create_job(tx: Transaction, spec: Spec, *, owner: str, reason: str) -> JobId:
+    """Store a queued job and return its number."""
+    statement = insert(jobs).values(
+        owner=owner,
+        state=JobState.QUEUED,
+        spec=spec.to_json(),
+        architecture=spec.model.architecture,
+        dataset=spec.data.dataset,
+        gpus=spec.resources.gpus,
+        reason=reason,
+        lost_attempts=0,
+        submitted_at=tx.now,
+    )
+    return JobId(tx.connection.execute(statement.returning(jobs.c.id)).scalar_one())
+
+
+def find_job(tx: Transaction, job_id: JobId) -> Job | None:
+    """The job with this number, or None."""
+    row = tx.connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
+    return to_value(Job, row) if row else None
+
+
+def get_job(tx: Transaction, job_id: JobId) -> Job:
+    """The job with this number.
+
+    Raises:
+        JobNotFound: there is none; the message names the newest one.
+    """
+    job = find_job(tx, job_id)
+    if job is None:
+        newest = tx.connection.execute(select(func.max(jobs.c.id))).scalar()
+        there_is = f"The newest is {newest}" if newest else "None was submitted yet"
+        raise JobNotFound(f"There is no job {job_id}. {there_is}. See: cnnctl status")
+    return job
+
+
+def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
+    """Jobs, newest first."""
+    statement = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+    return [to_value(Job, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_queued_jobs(tx: Transaction) -> Sequence[Job]:
+    """Queued jobs in the order of submission."""
+    statement = select(*_COLUMNS).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
+    return [to_value(Job, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobState, *, reason: str) -> bool:
+    """Move a job from one state to another; False when it is not in `origin` any more."""
+    assert state in JOB_TRANSITIONS[origin], f"{origin} never becomes {state}"
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == origin)
+        .values(state=state, reason=reason, ended_at=tx.now if state in FINISHED else None)
+    )
+    return tx.connection.execute(statement).rowcount == 1
+
+
+def set_reason(tx: Transaction, job_id: JobId, reason: str) -> None:
+    """Say why a job waits."""
+    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(reason=reason))
+
+
+def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:
+    """Count the attempts that were lost since a person last asked for the job."""
+    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(lost_attempts=count))

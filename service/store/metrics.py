@@ -1,0 +1,83 @@
+"""Metric points: stored in bulk, read as one series a job however often it was resumed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import func, insert, select
+
+from service.db.tables import attempts, metrics
+from service.domain.jobs import AttemptId, JobId
+from service.domain.metrics import Point
+from service.store.transaction import Transaction
+
+
+def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) -> None:
+    """Store points; the caller stores the event offset in the same transaction, so none comes twice."""
+    rows = [
+        {"attempt_id": attempt_id, "name": point.name, "step": point.step, "value": point.value}
+        for point in points
+    ]
+    if rows:
+        tx.connection.execute(insert(metrics), rows)
+
+
+def list_series(
+    tx: Transaction, job_id: JobId, *, names: Sequence[str] = ()
+) -> Mapping[str, list[tuple[int, float | None]]]:
+    """Each metric's points by step; what a later attempt trained again replaces the earlier points."""
+    last_steps = _last_valid_steps(tx, job_id)
+    statement = (
+        select(metrics.c.attempt_id, metrics.c.name, metrics.c.step, metrics.c.value)
+        .where(metrics.c.attempt_id.in_(list(last_steps)))
+        .order_by(metrics.c.name, metrics.c.attempt_id, metrics.c.step)
+    )
+    if names:
+        statement = statement.where(metrics.c.name.in_(names))
+    series: dict[str, list[tuple[int, float | None]]] = {}
+    for attempt_id, name, step, value in tx.connection.execute(statement):
+        limit = last_steps[attempt_id]
+        if limit is None or step <= limit:
+            series.setdefault(name, []).append((step, value))
+    return series
+
+
+def last_values(tx: Transaction, job_id: JobId) -> Mapping[str, float | None]:
+    """The newest value of each metric of a job."""
+    last_steps = _last_valid_steps(tx, job_id)
+    values: dict[str, float | None] = {}
+    for attempt_id, limit in last_steps.items():
+        values.update(_last_values_of_attempt(tx, attempt_id, limit))
+    return values
+
+
+def _last_values_of_attempt(
+    tx: Transaction, attempt_id: AttemptId, limit: int | None
+) -> Mapping[str, float | None]:
+    newest = (
+        select(metrics.c.name, func.max(metrics.c.step).label("step"))
+        .where(metrics.c.attempt_id == attempt_id)
+        .group_by(metrics.c.name)
+    )
+    if limit is not None:
+        newest = newest.where(metrics.c.step <= limit)
+    chosen = newest.subquery()
+    statement = select(metrics.c.name, metrics.c.value).join(
+        chosen, (metrics.c.name == chosen.c.name) & (metrics.c.step == chosen.c.step)
+    )
+    rows = tx.connection.execute(statement.where(metrics.c.attempt_id == attempt_id)).tuples()
+    return dict(rows.all())
+
+
+def _last_valid_steps(tx: Transaction, job_id: JobId) -> Mapping[AttemptId, int | None]:
+    """Up to which step each attempt's points stand: to where the earliest later start resumed."""
+    statement = (
+        select(attempts.c.id, attempts.c.start_step)
+        .where(attempts.c.job_id == job_id)
+        .order_by(attempts.c.number.desc())
+    )
+    limits: dict[AttemptId, int | None] = {}
+    earliest: int | None = None
+    for attempt_id, start_step in tx.connection.execute(statement):
+        limits[AttemptId(attempt_id)] = earliest
+        if start_step is not None:
+            earliest = start_step if earliest is None else min(earliest, start_step)
+    return dict(reversed(limits.items()))

@@ -1,0 +1,50 @@
+"""Schedulers that run, and what they know of the broker."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, text, update
+
+from service.db.tables import schedulers
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+TICK_LOCK = 0x636E6E64  # any number that this program alone uses; "cnnd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """A scheduler process; `broker_error` is empty while it can send."""
+
+    name: str
+    pid: int
+    heartbeat_at: datetime
+    broker_error: str
+
+
+def lock_tick(tx: Transaction) -> bool:
+    """Let one scheduler at a time decide; False when another one is at it.
+
+    SQLite's write transaction is such a lock already.
+    """
+    if tx.connection.dialect.name == "sqlite":
+        return True
+    lock = text("SELECT pg_try_advisory_xact_lock(:lock)")
+    return bool(tx.connection.execute(lock, {"lock": TICK_LOCK}).scalar())
+
+
+def heartbeat(tx: Transaction, name: str, *, pid: int, broker_error: str) -> None:
+    """Say that a scheduler is alive and whether it reaches the broker."""
+    values = {"pid": pid, "heartbeat_at": tx.now, "broker_error": broker_error}
+    if (
+        tx.connection.execute(update(schedulers).where(schedulers.c.name == name).values(values)).rowcount
+        == 0
+    ):
+        tx.connection.execute(insert(schedulers).values(name=name, **values))
+
+
+def find_latest(tx: Transaction) -> Scheduler | None:
+    """The scheduler that was heard last, or None before the first one."""
+    statement = select(*columns_of(schedulers, Scheduler)).order_by(schedulers.c.heartbeat_at.desc()).limit(1)
+    row = tx.connection.execute(statement).mappings().first()
+    return to_value(Scheduler, row) if row else None

@@ -1,0 +1,114 @@
+"""One decision in SQL: a transaction, its clock, and what happens once it is committed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from service.db import migrate
+from service.db.engine import make_engine
+from service.errors import DatabaseUnavailable
+
+
+class Transaction:
+    """What the functions of `service.store` write through; callers never see the connection."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], datetime] | None) -> None:
+        self.connection = connection
+        self._clock = clock
+        self._now: datetime | None = None
+        self._after_commit: list[Callable[[], None]] = []
+
+    @property
+    def now(self) -> datetime:
+        """The moment of this transaction; the database's own clock where there is a server."""
+        if self._now is None:
+            self._now = self._clock() if self._clock else self._ask_time()
+        return self._now
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Run `act` once the decision is durable; never when it is rolled back."""
+        self._after_commit.append(act)
+
+    def run_after_commit(self) -> None:
+        for act in self._after_commit:
+            act()
+
+    def _ask_time(self) -> datetime:
+        if self.connection.dialect.name == "sqlite":
+            return datetime.now(timezone.utc)
+        moment: datetime = self.connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return moment.astimezone(timezone.utc)
+
+
+class Store:
+    """The database of the service; safe to share between threads."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Write: commits at the end of the block, or changes nothing.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke; nothing of the block is in the database,
+                except when the answer to the commit itself was lost.
+        """
+        with self._connected(read_only=False) as tx:
+            yield tx
+        tx.run_after_commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Read only: on SQLite it does not wait for a writer."""
+        with self._connected(read_only=True) as tx:
+            yield tx
+
+    def check_revision(self) -> None:
+        """Refuse a database of another version (see `migrate.check_revision`)."""
+        with self.reading() as tx:
+            migrate.check_revision(tx.connection)
+
+    def upgrade(self) -> None:
+        """Create or upgrade the tables."""
+        try:
+            migrate.upgrade(self._engine)
+        except (OperationalError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    @property
+    def address(self) -> str:
+        """Where the database is, without the password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _connected(self, *, read_only: bool) -> Iterator[Transaction]:
+        try:
+            with self._engine.connect().execution_options(read_only=read_only) as connection:
+                with connection.begin():
+                    yield Transaction(connection, self._clock)
+        except OperationalError as error:
+            raise self._unavailable(error) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self._unavailable(error) from error
+            raise
+
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        return DatabaseUnavailable(
+            f"The database {self.address} cannot be used: {cause[-1] if cause else error!r}. "
+            "Check CNNCTL_DATABASE_URL and the server, then: cnnctl doctor"
+        )
+
+
+def open_store(url: str) -> Store:
+    """Open the store of a database URL; connects at the first transaction."""
+    return Store(make_engine(url))

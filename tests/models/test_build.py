@@ -1,0 +1,229 @@
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from models.build import logits_model
+from models.catalog import ARCHITECTURES, CatalogError, Choice
+
+Build = Callable[..., Any]
+SPATIAL = Choice(name="spatial", argument=0.2)
+STANDARD = Choice(name="standard", argument=0.5)
+
+
+def pixels(count: int = 4, shape: tuple[int, int, int] = (32, 32, 3)) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.float32)
+
+
+@pytest.fixture
+def bfloat16() -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters"), [("softmax", 30_730), ("mlp", 411_146), ("lenet5", 62_006)]
+)
+def test_a_network_has_the_parameters_that_its_file_states(
+    build: Build, architecture: str, parameters: int
+) -> None:
+    model = build(architecture)
+    assert model.count_params() == parameters
+    assert model.output_shape == (None, 10)
+    stated = importlib.import_module(f"models.architectures.{architecture}").__doc__
+    assert f"{parameters:,}" in str(stated)
+
+
+def test_every_architecture_of_the_catalog_builds_at_its_smallest_size(build: Build) -> None:
+    for network in ARCHITECTURES.values():
+        side = network.minimum_image_size
+        model = build(network.name, input_shape=(side, side, 1), num_classes=3)
+        assert model.output_shape == (None, 3)
+
+
+def test_lenet5_has_the_shapes_and_parameters_of_its_table(build: Build) -> None:
+    model = build("lenet5")
+    table = {layer.name: (layer.output.shape[1:], layer.count_params()) for layer in model.layers}
+    assert table["conv1"] == ((28, 28, 6), 456)
+    assert table["pool1"] == ((14, 14, 6), 0)
+    assert table["conv2"] == ((10, 10, 16), 2_416)
+    assert table["pool2"] == ((5, 5, 16), 0)
+    assert table["flatten"] == ((400,), 0)
+    assert table["fc3"] == ((120,), 48_120)
+    assert table["fc4"] == ((84,), 10_164)
+    assert table["logits"] == ((10,), 850)
+
+
+def test_mlp_has_an_activation_after_each_hidden_layer(build: Build) -> None:
+    model = build("mlp", options={"hidden_units": 4, "hidden_layers": 3}, activation="tanh")
+    names = [layer.name for layer in model.layers if "hidden" in layer.name]
+    assert names == ["hidden1", "hidden1_tanh", "hidden2", "hidden2_tanh", "hidden3", "hidden3_tanh"]
+
+
+def test_the_output_is_probabilities(build: Build) -> None:
+    probabilities_BK = build()(pixels()).numpy()
+    np.testing.assert_allclose(probabilities_BK.sum(axis=1), 1, rtol=1e-6)
+    assert (probabilities_BK >= 0).all()
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_probabilities_are_float32_where_layers_compute_in_bfloat16(build: Build) -> None:
+    model = build(pixel_mean=[120.0] * 3, pixel_std=[60.0] * 3)
+    assert model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert model.get_layer("standardize").compute_dtype == "float32"
+    assert model(pixels()).dtype == "float32"
+
+
+def test_pixels_are_standardized_channel_by_channel(build: Build) -> None:
+    mean, std = [125.0, 120.0, 110.0], [60.0, 61.0, 62.0]
+    model = build("softmax", pixel_mean=mean, pixel_std=std)
+    standardized = keras.Model(model.input, model.get_layer("standardize").output)
+    np.testing.assert_allclose(standardized(pixels()), (pixels() - mean) / std, atol=1e-5)
+    assert model.count_params() == 30_730
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [([1.0], [1.0]), ([1.0] * 3, None), ([1.0] * 3, [1.0, 0.0, 1.0]), (None, [1.0] * 3)]
+)
+def test_statistics_that_do_not_fit_the_channels_are_refused(build: Build, mean: Any, std: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"one number per channel, each deviation above 0. Received: 3 channels"
+    ):
+        build(pixel_mean=mean, pixel_std=std)
+
+
+def test_logits_model_shares_all_variables_and_ends_before_the_softmax(build: Build) -> None:
+    model = build(dropout=STANDARD, norm="batch")
+    logits = logits_model(model)
+    assert [id(variable) for variable in logits.variables] == [id(variable) for variable in model.variables]
+    np.testing.assert_allclose(keras.ops.softmax(logits(pixels())), model(pixels()), rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(build: Build) -> None:
+    first, again, other = build(seed=1), build(seed=1), build(seed=2)
+    for a, b, c in zip(first.get_weights(), again.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not a.any() or not np.array_equal(a, c)  # biases are zero
+
+
+def test_layers_of_one_shape_begin_with_different_weights(build: Build) -> None:
+    model = build("mlp", options={"hidden_units": 16, "hidden_layers": 3})
+    second, third = (model.get_layer(name).kernel.numpy() for name in ("hidden2", "hidden3"))
+    assert second.shape == third.shape
+    assert not np.array_equal(second, third)
+
+
+def test_dropout_leaves_the_first_weights_of_all_layers_as_they_are(build: Build) -> None:
+    plain, dropped = build(), build(dropout=SPATIAL)
+    for a, b in zip(plain.get_weights(), dropped.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_biases_begin_at_zero_and_kernels_as_asked(build: Build) -> None:
+    for weight in build(init=Choice(name="normal", argument=0.5)).weights:
+        assert weight.numpy().any() == weight.path.endswith("kernel")
+
+
+def test_zeros_keep_all_hidden_units_equal(build: Build) -> None:
+    options = {"hidden_units": 5, "hidden_layers": 1}
+    model = build("mlp", init=Choice(name="zeros"), activation="sigmoid", options=options)
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    for _ in range(3):
+        model.train_on_batch(pixels() / 255, np.arange(4))
+    kernel_IO = model.get_layer("hidden1").kernel.numpy()
+    assert kernel_IO.any()
+    # Equal but for the rounding of a matrix product, whose columns are not summed in one order.
+    np.testing.assert_allclose(kernel_IO, np.repeat(kernel_IO[:, :1], 5, axis=1), rtol=1e-5)
+
+
+# TensorFlow 2.21 does not know NumPy 2's `copy` yet; Keras meets it when it saves.
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept:DeprecationWarning:keras.src.backend.tensorflow.core"
+)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_saved_network_gives_the_same_probabilities(
+    build: Build, architecture: str, tmp_path: Path
+) -> None:
+    model = build(
+        architecture,
+        init=Choice(name="orthogonal"),
+        dropout=SPATIAL if ARCHITECTURES[architecture].has_feature_maps else STANDARD,
+        norm="batch",
+        l1=1e-5,
+        l2=1e-4,
+        pixel_mean=[125.0] * 3,
+        pixel_std=[60.0] * 3,
+    )
+    model.save(tmp_path / "network.keras")
+    restored = keras.saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(restored(pixels()), model(pixels()))
+    np.testing.assert_allclose(sum(restored.losses), sum(model.losses))
+
+
+def test_spatial_dropout_follows_each_pooling(build: Build) -> None:
+    names = [layer.name for layer in build(dropout=SPATIAL).layers]
+    assert [name for name in names if "dropout" in name] == ["pool1_dropout", "pool2_dropout"]
+    assert names[names.index("pool1") + 1] == "pool1_dropout"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dropouts"),
+    [
+        ("softmax", ["logits_dropout"]),
+        ("mlp", ["hidden1_dropout", "hidden2_dropout", "logits_dropout"]),
+        ("lenet5", ["fc3_dropout", "fc4_dropout", "logits_dropout"]),
+    ],
+)
+def test_standard_dropout_comes_before_each_dense_layer(
+    build: Build, architecture: str, dropouts: list[str]
+) -> None:
+    names = [layer.name for layer in build(architecture, dropout=STANDARD).layers]
+    assert [name for name in names if "dropout" in name] == dropouts
+    assert names[names.index("logits") - 1] == "logits_dropout"
+
+
+def test_batch_normalization_stands_between_linear_part_and_activation(build: Build) -> None:
+    model = build(norm="batch")
+    names = [layer.name for layer in model.layers]
+    for name in ("conv1", "conv2", "fc3", "fc4"):
+        at = names.index(name)
+        assert names[at : at + 3] == [name, f"{name}_norm", f"{name}_relu"]
+        assert model.get_layer(f"{name}_norm").synchronized
+        assert not model.get_layer(name).use_bias
+    assert model.get_layer("logits").use_bias
+
+
+def test_penalties_are_on_kernels_only(build: Build) -> None:
+    model = build(l1=1e-3, l2=1e-2)
+    kernels = [weight.numpy() for weight in model.weights if weight.path.endswith("kernel")]
+    expected = sum(1e-3 * np.abs(kernel).sum() + 1e-2 * np.square(kernel).sum() for kernel in kernels)
+    np.testing.assert_allclose(float(sum(model.losses)), expected, rtol=1e-5)
+    assert len(model.losses) == len(kernels) == 5
+
+
+def test_without_penalties_there_is_no_regularization_loss(build: Build) -> None:
+    assert build().losses == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"architecture": "lenet"}, "Did you mean lenet5?"),
+        ({"input_shape": (40, 12, 3)}, "at least 16 pixels a side. Received: 12"),
+        ({"activation": "rellu"}, "Did you mean relu?"),
+        ({"norm": "batc"}, "Did you mean batch?"),
+        ({"init": Choice(name="zero")}, "Did you mean zeros?"),
+        ({"architecture": "softmax", "dropout": SPATIAL}, "softmax has none. Use standard:0.2"),
+        ({"options": {"depth": 3}}, "Unknown option of lenet5 'depth'"),
+    ],
+)
+def test_what_the_catalog_does_not_allow_is_not_built(build: Build, overrides: Any, message: str) -> None:
+    with pytest.raises(CatalogError, match=re.escape(message)):
+        build(**overrides)

@@ -1,0 +1,141 @@
+import math
+from typing import Any
+
+import pytest
+
+from models.catalog import (
+    ARCHITECTURES,
+    DROPOUTS,
+    INITIALIZERS,
+    SECTIONS,
+    Architecture,
+    Argument,
+    CatalogError,
+    Choice,
+    Option,
+    check_network,
+    find_architecture,
+    find_dataset,
+    parse_choice,
+)
+
+NO_DROPOUT = Choice(name="none")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_entry_is_filed_under_its_name_with_a_summary_and_a_source(section: str) -> None:
+    for name, entry in SECTIONS[section].items():
+        assert entry.name == name
+        assert entry.summary
+        assert entry.source
+
+
+def test_an_unknown_architecture_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(CatalogError, match=r"'lenet'. Did you mean lenet5?"):
+        find_architecture("lenet")
+
+
+def test_an_unknown_dataset_is_refused_with_the_full_list() -> None:
+    with pytest.raises(CatalogError, match="Known: digits, mnist, fashion_mnist, cifar10, synthetic"):
+        find_dataset("zzz")
+
+
+def test_a_choice_without_a_number_gets_the_default() -> None:
+    assert parse_choice("standard", kind="dropout", entries=DROPOUTS) == Choice(name="standard", argument=0.5)
+
+
+def test_a_choice_is_read_back_from_its_text() -> None:
+    choice = parse_choice("normal:1e-3", kind="initializer", entries=INITIALIZERS)
+    assert parse_choice(choice.text, kind="initializer", entries=INITIALIZERS) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("standart:0.5", "Did you mean standard?"),
+        ("standard:", "must be a number. Received: ''"),
+        ("standard:half", "must be a number. Received: 'half'"),
+        ("standard:1", "at least 0 and below 1. Received: 1"),
+        ("standard:-0.1", "at least 0 and below 1"),
+        ("standard:nan", "must be a finite number"),
+        ("standard:inf", "must be a finite number"),
+        ("none:0.5", "takes no argument"),
+    ],
+)
+def test_a_bad_choice_is_refused_and_says_what_is_allowed(text: str, message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
+        parse_choice(text, kind="dropout", entries=DROPOUTS)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_argument_without_bounds_still_refuses_what_is_not_finite(value: float) -> None:
+    with pytest.raises(CatalogError, match=r"must be a finite number. Received"):
+        Argument(name="shift", default=0.0).check(value, owner="test")
+
+
+def test_an_argument_may_be_its_minimum_but_not_its_upper_bound() -> None:
+    argument = Argument(name="rate", default=0.5, minimum=0.0, below=1.0)
+    assert argument.check(0.0, owner="test") == 0.0
+    with pytest.raises(CatalogError, match="below 1"):
+        argument.check(1.0, owner="test")
+
+
+@pytest.mark.parametrize("value", [True, 1.5, "2", None, 0])
+def test_a_whole_number_option_refuses_other_types_and_what_is_below_its_minimum(value: object) -> None:
+    with pytest.raises(CatalogError, match=r"model.hidden_layers of mlp must be"):
+        Option(name="hidden_layers", summary="", default=2, minimum=1).check(value, architecture="mlp")
+
+
+def test_a_fractional_option_takes_a_whole_number_but_no_nan() -> None:
+    option = Option(name="width", summary="", default=1.0)
+    assert option.check(2, architecture="test") == 2.0
+    with pytest.raises(CatalogError, match="must be of type float"):
+        option.check(math.nan, architecture="test")
+
+
+def test_an_option_with_choices_names_them() -> None:
+    with pytest.raises(CatalogError, match="must be one of max, average"):
+        Option(name="pool", summary="", default="max", choices=("max", "average")).check(
+            "min", architecture="a"
+        )
+
+
+def test_a_network_gets_its_default_options_beside_those_given() -> None:
+    options = check_network("mlp", image_size=8, dropout=NO_DROPOUT, options={"hidden_units": 4})
+    assert options == {"hidden_units": 4, "hidden_layers": 2}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"architecture": "lenet6"}, "Did you mean lenet5?"),
+        ({"image_size": 15}, "lenet5 needs images of at least 16 pixels a side. Received: 15"),
+        (
+            {"architecture": "mlp", "options": {"hidden_unit": 3}},
+            "option of mlp 'hidden_unit'. Did you mean hidden_units?",
+        ),
+        ({"options": {"hidden_units": 3}}, "option of lenet5 'hidden_units'. Known: none"),
+        ({"architecture": "mlp", "options": {"hidden_units": 0}}, "at least 1. Received: 0"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(overrides: dict[str, Any], message: str) -> None:
+    arguments = {
+        "architecture": "lenet5",
+        "image_size": 32,
+        "dropout": NO_DROPOUT,
+        "options": {},
+        **overrides,
+    }
+    with pytest.raises(CatalogError, match=message):
+        check_network(arguments.pop("architecture"), **arguments)
+
+
+@pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(network: Architecture) -> None:
+    spatial = Choice(name="spatial", argument=0.3)
+    if network.has_feature_maps:
+        check_network(network.name, image_size=network.image_size, dropout=spatial, options={})
+        return
+    message = f"spatial dropout needs feature maps; {network.name} has none. Use standard:0.3"
+    with pytest.raises(CatalogError, match=message):
+        check_network(network.name, image_size=network.image_size, dropout=spatial, options={})

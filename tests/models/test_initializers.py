@@ -1,0 +1,80 @@
+import math
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from models.catalog import INITIALIZERS, CatalogError, Choice, parse_choice
+from models.initializers import Orthogonal, make_initializer
+
+
+def draw(text: str, shape: tuple[int, ...], *, seed: int = 1) -> npt.NDArray[np.float32]:
+    choice = parse_choice(text, kind="initializer", entries=INITIALIZERS)
+    return np.asarray(make_initializer(choice, seed=seed)(shape))
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_every_initializer_of_the_catalog_draws_the_same_kernel_from_the_same_seed(name: str) -> None:
+    np.testing.assert_array_equal(draw(name, (5, 5, 3, 6)), draw(name, (5, 5, 3, 6)))
+
+
+@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros"}))
+def test_another_seed_draws_another_kernel(name: str) -> None:
+    assert not np.array_equal(draw(name, (20, 20), seed=1), draw(name, (20, 20), seed=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "variance"),
+    [
+        ("normal:0.02", 0.02**2),
+        ("uniform:0.3", 0.3**2 / 3),
+        ("glorot_uniform", 2 / 700),
+        ("glorot_normal", 2 / 700),
+        ("he_uniform", 2 / 400),
+        ("he_normal", 2 / 400),
+    ],
+)
+def test_the_variance_is_the_one_of_the_paper(text: str, variance: float) -> None:
+    kernel_IO = draw(text, (400, 300))
+    assert kernel_IO.mean() == pytest.approx(0, abs=4 * math.sqrt(variance / kernel_IO.size))
+    assert kernel_IO.var() == pytest.approx(variance, rel=0.03)
+
+
+def test_a_convolutions_fan_in_counts_its_window() -> None:
+    assert draw("he_normal", (5, 5, 16, 500)).var() == pytest.approx(2 / (5 * 5 * 16), rel=0.03)
+
+
+def test_uniform_stays_within_its_half_width() -> None:
+    assert np.abs(draw("uniform:0.1", (100, 100))).max() <= 0.1
+
+
+def test_zeros_are_zero() -> None:
+    assert not draw("zeros", (5, 5, 3, 6)).any()
+
+
+@pytest.mark.parametrize("shape", [(400, 120), (5, 5, 3, 6), (3, 3, 64, 64)])
+def test_orthogonal_has_orthonormal_columns_with_more_inputs_than_units(shape: tuple[int, ...]) -> None:
+    kernel_IO = draw("orthogonal", shape).reshape(-1, shape[-1])
+    np.testing.assert_allclose(kernel_IO.T @ kernel_IO, np.eye(shape[-1]), atol=1e-5)
+
+
+def test_orthogonal_has_orthonormal_rows_with_more_units_than_inputs() -> None:
+    kernel_IO = draw("orthogonal", (1, 1, 20, 50)).reshape(20, 50)
+    np.testing.assert_allclose(kernel_IO @ kernel_IO.T, np.eye(20), atol=1e-5)
+
+
+def test_orthogonal_is_rebuilt_from_its_saved_form() -> None:
+    saved = keras.saving.serialize_keras_object(Orthogonal(seed=4))
+    copy = keras.saving.deserialize_keras_object(saved)
+    np.testing.assert_array_equal(copy((6, 4)), Orthogonal(seed=4)((6, 4)))
+
+
+def test_orthogonal_refuses_a_vector() -> None:
+    with pytest.raises(ValueError, match=r"at least 2 dimensions. Received: shape="):
+        Orthogonal(seed=1)((5,))
+
+
+def test_an_unknown_initializer_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(CatalogError, match=r"Did you mean orthogonal?"):
+        make_initializer(Choice(name="ortogonal"), seed=1)

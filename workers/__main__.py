@@ -1,0 +1,38 @@
+"""Runs the worker of this host: python -m workers."""
+
+import sys
+
+from service.errors import CnnctlError
+from service.log import configure_log
+from service.parent import stop_when_parent_ends
+from service.settings import load_settings
+from service.store.transaction import open_store
+from workers.celery_app import make_worker
+from workers.host_agent import HostAgent
+from workers.warm import Starter
+
+
+def main(*, stop_with_stdin: bool) -> int:
+    """Warm up, register, and work until SIGTERM."""
+    settings = load_settings()
+    configure_log(settings.log_level)
+    if stop_with_stdin:
+        stop_when_parent_ends()
+    store = open_store(settings.database_url)
+    store.check_revision()
+    starter = Starter(settings.start_method)
+    if settings.start_method == "forkserver":
+        starter.warm_up()
+    agent = HostAgent(store, settings, starter)
+    worker = make_worker(settings, agent)
+    worker.start()
+    agent.stop()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":  # a spawned child imports this file again
+    try:
+        sys.exit(main(stop_with_stdin="--stop-with-stdin" in sys.argv[1:]))
+    except CnnctlError as error:
+        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)

@@ -1,0 +1,38 @@
+"""The Celery end of a worker: one task, one queue, threads that each follow one attempt."""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+from service.dispatch import RUN_ATTEMPT, celery_settings, queue_name
+from service.domain.jobs import AttemptId
+from service.settings import Settings
+from workers.host_agent import HostAgent
+
+SPARE_THREADS = 4  # for messages that come twice while every GPU has its attempt
+
+
+def make_worker(settings: Settings, agent: HostAgent) -> Any:
+    """A Celery worker for this host's queue; SIGTERM makes it stop its trainers and end."""
+    app = Celery("cnnctl", set_as_current=True)
+    app.conf.update(celery_settings(settings))
+
+    def run_attempt(attempt_id: int) -> None:
+        agent.run_attempt(AttemptId(attempt_id))
+
+    app.task(run_attempt, name=RUN_ATTEMPT)
+    # Celery keeps weak references only, unless told otherwise.
+    worker_ready.connect(lambda **_: agent.register(), weak=False)
+    worker_shutting_down.connect(lambda **_: agent.close(), weak=False)
+    return app.Worker(
+        hostname=f"cnnctl@{settings.host_name}",
+        queues=[queue_name(settings.host_name)],
+        pool="threads",
+        concurrency=len(agent.gpus) + SPARE_THREADS,
+        loglevel=settings.log_level.upper(),
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )

@@ -1,0 +1,124 @@
+"""This host's part of the service: registers it, keeps its heartbeat, looks after its attempts."""
+
+import os
+import threading
+import time
+import uuid
+
+import structlog
+
+from service.domain.jobs import Attempt, AttemptId
+from service.errors import DatabaseUnavailable
+from service.settings import Settings
+from service.store import attempts, hosts
+from service.store.transaction import Store
+from workers.devices import find_gpus
+from workers.supervisor import Supervisor, claim
+from workers.warm import Starter
+
+log = structlog.get_logger()
+
+
+class HostAgent:
+    """One worker process: `worker` is its name for this run, new at every start."""
+
+    def __init__(self, store: Store, settings: Settings, starter: Starter) -> None:
+        self._store = store
+        self._settings = settings
+        self._starter = starter
+        self._supervisors: dict[AttemptId, Supervisor] = {}
+        self._closing = threading.Event()
+        self._stopped = threading.Event()
+        self.gpus = find_gpus(settings)
+        self.worker = uuid.uuid4().hex
+        cores = os.cpu_count() or 1
+        self._threads_per_gpu = max(1, cores // len(self.gpus))
+
+    def register(self) -> None:
+        """Make host and GPUs known, take over what an earlier worker left, start the heartbeat."""
+        with self._store.transaction() as tx:
+            left_behind = [
+                attempts.adopt(tx, attempt, worker=self.worker)
+                for attempt in attempts.list_live_attempts(tx, host_name=self._settings.host_name)
+                if attempt.token > 0
+            ]
+            hosts.register_host(
+                tx,
+                self._settings.host_name,
+                worker=self.worker,
+                cores=os.cpu_count() or 1,
+                devices=self.gpus,
+            )
+        for attempt in left_behind:
+            threading.Thread(target=self._adopt, args=(attempt,), daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        log.info("worker", action="registered", host=self._settings.host_name, gpus=len(self.gpus))
+
+    def run_attempt(self, attempt_id: AttemptId) -> None:
+        """Claim an attempt and follow it to its end; a message that came twice or late does nothing."""
+        if self._closing.is_set():
+            return
+        attempt = claim(self._store, self._settings, attempt_id, worker=self.worker)
+        if attempt is None:
+            log.info("attempt", action="nothing_to_claim", attempt=attempt_id)
+            return
+        supervisor = self._supervise(attempt)
+        try:
+            supervisor.start(self._starter)
+            supervisor.follow()
+        except OSError as error:
+            supervisor.fail(
+                f"the run folder {attempt.run_dir} cannot be written: {error.strerror or error}. "
+                "Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry " + str(attempt.job_id)
+            )
+        finally:
+            self._supervisors.pop(attempt.id, None)
+
+    def close(self) -> None:
+        """Ask every trainer to checkpoint and stop; their jobs go back into the queue."""
+        self._closing.set()
+        for supervisor in list(self._supervisors.values()):
+            supervisor.closing.set()
+
+    def stop(self) -> None:
+        """Wait until all attempts have ended, then stop the heartbeat."""
+        while self._supervisors:
+            time.sleep(0.05)
+        self._stopped.set()
+
+    def _supervise(self, attempt: Attempt) -> Supervisor:
+        supervisor = Supervisor(self._store, self._settings, attempt, threads_per_gpu=self._threads_per_gpu)
+        self._supervisors[attempt.id] = supervisor
+        if self._closing.is_set():
+            supervisor.closing.set()
+        return supervisor
+
+    def _adopt(self, attempt: Attempt) -> None:
+        log.info("attempt", action="adopted", attempt=attempt.id, pid=attempt.trainer_pid)
+        supervisor = self._supervise(attempt)
+        try:
+            supervisor.adopt()
+            supervisor.follow()
+        finally:
+            self._supervisors.pop(attempt.id, None)
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._settings.heartbeat_seconds):
+            for supervisor in list(self._supervisors.values()):
+                supervisor.renew_lease()
+            try:
+                self._beat_once()
+            except DatabaseUnavailable as error:
+                log.warning("worker", action="heartbeat_failed", error=str(error))
+
+    def _beat_once(self) -> None:
+        """Renew the attempts, then the host: it may get new work only when lost attempts are dead."""
+        followed = dict(self._supervisors)
+        with self._store.transaction() as tx:
+            renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
+        for attempt in renewed:
+            followed.pop(attempt.id).wish = attempt.wish
+        for supervisor in followed.values():
+            supervisor.kill()
+        with self._store.transaction() as tx:
+            hosts.heartbeat(tx, self._settings.host_name, worker=self.worker)

@@ -1,0 +1,9 @@
+"""Repeats the training of a run folder in the foreground: python -m workers.train RUN_DIR."""
+
+import sys
+
+from workers.train.entry import run_trainer
+
+if len(sys.argv) != 2:
+    sys.exit("usage: python -m workers.train RUN_DIR")
+run_trainer(sys.argv[1])

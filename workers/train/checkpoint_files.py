@@ -1,0 +1,151 @@
+"""Checkpoints on disk: a folder with the tensors and a manifest, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
+
+Array = npt.NDArray[np.generic]
+
+TENSORS_FILE = "state.safetensors"
+MANIFEST_FILE = "manifest.json"
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint is not what its manifest says; the message names the file and the difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where training stands, with all that the future depends on besides the variables.
+
+    `step` counts from the start of the job, `step_in_epoch` within `epoch` (from 1; a finished epoch is
+    written as step 0 of the next). `epoch_sums` and `point_sums` are the running sums of what a step reports.
+    """
+
+    step: int
+    epoch: int
+    step_in_epoch: int
+    epoch_sums: tuple[float, ...]
+    point_sums: tuple[float, ...]
+    epoch_state: Mapping[str, float | None]
+    trained_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A state in host memory: every variable, by index, of network and optimizer."""
+
+    position: Position
+    network: Sequence[Array]
+    optimizer: Sequence[Array]
+    environment: Mapping[str, object]
+    spec_digest: str
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A checkpoint that is safely on disk."""
+
+    path: Path
+    bytes: int
+    digest: str
+
+
+def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
+    """Write a snapshot into `folder/step-…`: temporary name, fsync, rename.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before stays.
+    """
+    path = folder / f"step-{snapshot.position.step:010d}"
+    temporary = folder / f".{path.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        save_file(_tensors(snapshot), temporary / TENSORS_FILE)
+        digest = file_digest(temporary / TENSORS_FILE)
+        manifest = _manifest(snapshot, digest)
+        (temporary / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1, allow_nan=False))
+        for file in (TENSORS_FILE, MANIFEST_FILE):
+            _fsync(temporary / file)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _fsync(folder)
+    return Written(path=path, bytes=(path / TENSORS_FILE).stat().st_size, digest=digest)
+
+
+def read_checkpoint(path: Path) -> Snapshot:
+    """Read a checkpoint folder back.
+
+    Raises:
+        DamagedCheckpoint: a file is missing, cannot be read, or does not have the digest in the manifest.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST_FILE).read_text())
+        digest = file_digest(path / TENSORS_FILE)
+        if digest != manifest["tensors_sha256"]:
+            raise DamagedCheckpoint(f"{path / TENSORS_FILE} has SHA-256 {digest[:12]}…, not the manifest's")
+        tensors = load_file(path / TENSORS_FILE)
+        position = manifest["position"]
+        sums = {name: tuple(position[name]) for name in ("epoch_sums", "point_sums")}
+        return Snapshot(
+            position=Position(**{**position, **sums}),
+            network=_listed(tensors, "network"),
+            optimizer=_listed(tensors, "optimizer"),
+            environment=manifest["environment"],
+            spec_digest=manifest["spec_digest"],
+            best=manifest["best"],
+        )
+    except DamagedCheckpoint:
+        raise
+    except Exception as error:  # whatever a broken file makes a parser raise
+        raise DamagedCheckpoint(f"{path} cannot be read: {error}") from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _manifest(snapshot: Snapshot, digest: str) -> Mapping[str, object]:
+    return {
+        "format": 1,
+        "tensors_sha256": digest,
+        "position": asdict(snapshot.position),
+        "environment": snapshot.environment,
+        "spec_digest": snapshot.spec_digest,
+        "best": snapshot.best,
+    }
+
+
+def _tensors(snapshot: Snapshot) -> dict[str, Array]:
+    named = {f"network/{index:06d}": array for index, array in enumerate(snapshot.network)}
+    return named | {f"optimizer/{index:06d}": array for index, array in enumerate(snapshot.optimizer)}
+
+
+def _listed(tensors: Mapping[str, Array], part: str) -> list[Array]:
+    return [tensors[name] for name in sorted(tensors) if name.startswith(f"{part}/")]
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""Takes snapshots of a run at step boundaries, writes them in a thread, keeps the best and the newest."""
+
+import queue
+import shutil
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from workers.train.checkpoint_files import (
+    Array,
+    DamagedCheckpoint,
+    Snapshot,
+    read_checkpoint,
+    write_checkpoint,
+)
+from workers.train.reporter import Reporter
+
+
+def copy_variables(variables: Sequence[keras.Variable]) -> list[Array]:
+    """Copy variables into host memory; a 0-d array stays 0-d."""
+    return [np.array(variable.value.numpy()) for variable in variables]
+
+
+def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -> None:
+    """Set variables by index.
+
+    Raises:
+        DamagedCheckpoint: number or shapes differ: the arrays are another network's.
+    """
+    shapes, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
+    if shapes != given:
+        raise DamagedCheckpoint(
+            f"it holds {len(given)} arrays of another network; {len(shapes)} are expected"
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def find_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> tuple[Snapshot | None, str]:
+    """The newest valid checkpoint, and what to say of those that were passed over."""
+    notes: list[str] = []
+    for path in candidates:
+        try:
+            snapshot = read_checkpoint(Path(path))
+            if snapshot.spec_digest == spec_digest:
+                return snapshot, "; ".join(notes)
+            notes.append(f"{path} belongs to another spec")
+        except DamagedCheckpoint as error:
+            notes.append(str(error))
+    if notes:
+        notes.append("no valid checkpoint is left: started again from step 0")
+    return None, "; ".join(notes)
+
+
+def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """What differs between two environments in words; empty when a resume is bit-exact."""
+    changed = [name for name in now if then.get(name) != now[name]]
+    return ", ".join(f"{name} {then.get(name)} → {now[name]}" for name in changed)
+
+
+class CheckpointWriter:
+    """Writes snapshots one after the other; a full disk costs a checkpoint and not the training."""
+
+    def __init__(self, folder: Path, reporter: Reporter, *, keep: int) -> None:
+        self._folder = folder
+        self._reporter = reporter
+        self._keep = keep
+        self._best: int | None = None
+        self._steps: list[int] = []
+        self._queue: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Hand over a snapshot; waits only while the one before is still waiting for the disk."""
+        self._queue.put(snapshot)
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (snapshot := self._queue.get()) is not None:
+            try:
+                self._write(snapshot)
+            except OSError as error:
+                message = f"checkpoint of step {snapshot.position.step} could not be written: {error}"
+                print(message, file=sys.stderr, flush=True)  # noqa: T201  (this is trainer.log)
+
+    def _write(self, snapshot: Snapshot) -> None:
+        written = write_checkpoint(self._folder, snapshot)
+        position = snapshot.position
+        self._reporter.checkpoint(
+            step=position.step,
+            epoch=position.epoch,
+            best=snapshot.best,
+            size=written.bytes,
+            digest=written.digest,
+            path=written.path,
+        )
+        self._steps = [*(step for step in self._steps if step != position.step), position.step]
+        if snapshot.best:
+            self._best = position.step
+        self._prune()
+
+    def _prune(self) -> None:
+        wanted = {*self._steps[-self._keep :], self._best}
+        for step in [step for step in self._steps if step not in wanted]:
+            self._steps.remove(step)
+            self._reporter.checkpoint_removed(step)
+            shutil.rmtree(self._folder / f"step-{step:010d}", ignore_errors=True)

@@ -1,0 +1,58 @@
+"""The trainer process: takes its place, trains, and always leaves a last word in the event log."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from workers.train import launch as files
+from workers.train.launch import load_launch
+from workers.train.reporter import Reporter
+from workers.train.stopping import StopRequest
+
+
+def run_trainer(run_dir: str) -> None:
+    """Train the attempt of a run folder in this process, in a process group of its own."""
+    folder = Path(run_dir)
+    os.setsid()
+    _send_output_to(folder / files.LOG_FILE)
+    stop = StopRequest()
+    stop.listen()
+    reporter = Reporter(folder / files.EVENTS_FILE)
+    sys.exit(_train(folder, reporter, stop))
+
+
+def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
+    try:
+        launch = load_launch(folder)
+        stop.watch_lease(folder / files.LEASE_FILE, lease_seconds=launch.lease_seconds)
+        # TensorFlow is imported here and not above: what a setting like a log level says must come first.
+        from service.domain.spec import read_spec
+        from workers.train.trainer import Trainer
+
+        spec = read_spec((folder / files.SPEC_FILE).read_text())
+        outcome, reason, results = Trainer(spec, launch, folder, reporter, stop).run()
+    except Exception as error:
+        traceback.print_exc()
+        reporter.ended("failed", explain(error))
+        return 1
+    reporter.ended(outcome, reason, **results)
+    return 0
+
+
+def explain(error: Exception) -> str:
+    """One line for the job's owner; the whole story is in trainer.log."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    name = type(error).__name__
+    if name in ("TrainingFailed", "DatasetError", "CatalogError"):
+        return str(error).strip()
+    if name == "ResourceExhaustedError":
+        return f"out of memory: {lines[0]}. Try a smaller training.batch_size or more GPUs"
+    return f"{name}: {lines[0]}"
+
+
+def _send_output_to(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)

@@ -1,0 +1,40 @@
+"""What a worker hands a trainer: one JSON file in the run folder, from which the run can be repeated."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LAUNCH_FILE = "launch.json"
+SPEC_FILE = "spec.json"
+EVENTS_FILE = "events.jsonl"
+LOG_FILE = "trainer.log"
+LEASE_FILE = "lease"
+CHECKPOINTS_DIR = "checkpoints"
+MODEL_FILE = "model.keras"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Where to run one attempt.
+
+    `gpu_uuids` are the leased devices; simulated ones become logical CPU devices. `threads` is the number of
+    CPU threads for one operation: it changes sums in the last bit, so it is fixed here. `resume_from` lists
+    checkpoint folders, newest first. `lease_seconds` is how long a silent worker is waited for.
+    """
+
+    gpu_uuids: tuple[str, ...]
+    simulated: bool
+    threads: int
+    datasets_dir: str
+    resume_from: tuple[str, ...]
+    lease_seconds: float
+
+    def save(self, run_dir: Path) -> None:
+        (run_dir / LAUNCH_FILE).write_text(json.dumps(asdict(self), indent=1))
+
+
+def load_launch(run_dir: Path) -> Launch:
+    """Read the launch file of a run folder."""
+    values = json.loads((run_dir / LAUNCH_FILE).read_text())
+    lists = {name: tuple(values[name]) for name in ("gpu_uuids", "resume_from")}
+    return Launch(**{**values, **lists})

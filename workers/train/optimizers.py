@@ -1,0 +1,15 @@
+"""Makes the optimizer of a spec. Nothing is clipped: Keras would clip each replica's share by itself."""
+
+import keras
+
+from service.domain.spec import OptimizerSpec
+
+
+def make_optimizer(spec: OptimizerSpec) -> keras.optimizers.Optimizer:
+    """The Keras optimizer; weight decay is decoupled from the gradient."""
+    decay = spec.weight_decay or None
+    if spec.name == "sgd":
+        return keras.optimizers.SGD(spec.lr, momentum=spec.momentum, weight_decay=decay)
+    if spec.name == "adam":
+        return keras.optimizers.Adam(spec.lr, weight_decay=decay)
+    return keras.optimizers.AdamW(spec.lr, weight_decay=spec.weight_decay)

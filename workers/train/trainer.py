@@ -1,0 +1,294 @@
+"""Trains one spec on its devices from the start or from a checkpoint, and reports as it goes."""
+
+import hashlib
+import math
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models import catalog
+from models.build import build_model, logits_model
+from models.datasets.order import epoch_permutation
+from service.domain.spec import Spec
+from workers.train import launch as files
+from workers.train.checkpoint_files import Position, Snapshot
+from workers.train.checkpointing import (
+    CheckpointWriter,
+    assign_variables,
+    copy_variables,
+    explain_difference,
+    find_checkpoint,
+)
+from workers.train.devices import pin_devices
+from workers.train.images import RunImages, load_images
+from workers.train.launch import Launch
+from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, steps_per_call
+from workers.train.optimizers import make_optimizer
+from workers.train.reporter import Reporter
+from workers.train.schedule import EpochSchedule, read_epoch_state
+from workers.train.stopping import StopRequest
+
+POINTS_PER_EPOCH = 20
+PROGRESS_SECONDS = 0.5
+
+
+class TrainingFailed(Exception):
+    """Training cannot go on, and trying again would not help; the message says why and what to change."""
+
+
+class Trainer:
+    """One attempt: `run` trains to the end, or until it is told to stop, and returns the outcome."""
+
+    def __init__(
+        self, spec: Spec, launch: Launch, run_dir: Path, reporter: Reporter, stop: StopRequest
+    ) -> None:
+        self._spec = spec
+        self._launch = launch
+        self._run_dir = run_dir
+        self._reporter = reporter
+        self._stop = stop
+        self._strategy = pin_devices(launch)
+        _fix_arithmetic(spec)
+        with self._strategy.scope():
+            self._images = load_images(spec, Path(launch.datasets_dir), self._strategy)
+            self._model = _build(spec, self._images)
+            self._network = logits_model(self._model)
+            self._optimizer = make_optimizer(spec.optimizer)
+            self._optimizer.build(self._network.trainable_variables)
+        self._loop = Loop(self._network, self._optimizer, self._strategy, batch_size=spec.training.batch_size)
+        self._schedule = EpochSchedule(spec)
+        self._steps_per_epoch = self._images.train.count // spec.training.batch_size
+        self._steps_per_point = max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH))
+        self._step = 0
+        self._epoch = 1
+        self._step_in_epoch = 0
+        self._epoch_sums = np.zeros(3)
+        self._point_sums = np.zeros(3)
+        self._trained_seconds = 0.0
+        self._step_seconds = math.inf
+        self._progress_at = 0.0
+        self._first_call = True
+        self._resume_note = ""
+        self._resume_exact = True
+
+    def run(self) -> tuple[str, str, dict[str, object]]:
+        """Train; returns outcome, reason and results of the `ended` event."""
+        self._resume()
+        writer = CheckpointWriter(
+            self._run_dir / files.CHECKPOINTS_DIR, self._reporter, keep=self._spec.checkpoint.keep
+        )
+        try:
+            reason = self._train_epochs(writer)
+        finally:
+            writer.close()
+        if self._stop.reason:
+            return "interrupted", f"{self._stop.reason}; stopped after step {self._step}", {}
+        if self._over_time():
+            limit = self._spec.resources.time_limit_minutes
+            return "failed", f"the time limit of {limit:g} min was reached in epoch {self._epoch}", {}
+        return "succeeded", reason, self._finish()
+
+    def _train_epochs(self, writer: CheckpointWriter) -> str:
+        """Train until the last epoch, an early stop, or a request; returns the reason of an early stop."""
+        while self._epoch <= self._spec.training.epochs:
+            started = time.perf_counter()
+            first_step = self._step_in_epoch
+            self._train_epoch()
+            if self._step_in_epoch < self._steps_per_epoch:
+                writer.put(self._snapshot(best=False))
+                return ""
+            images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
+            best = self._end_epoch(images / (time.perf_counter() - started))
+            epoch = self._epoch - 1
+            reason = self._schedule.stop_reason(epoch)
+            last = bool(reason) or epoch == self._spec.training.epochs
+            if best or last or epoch % self._spec.checkpoint.every_epochs == 0:
+                writer.put(self._snapshot(best=best))
+            if reason:
+                return reason
+            if self._must_stop():
+                return ""
+        return ""
+
+    def _train_epoch(self) -> None:
+        self._optimizer.learning_rate = self._schedule.start_epoch(self._epoch)
+        order = epoch_permutation(self._images.train.count, seed=self._spec.training.seed, epoch=self._epoch)
+        order_N = tf.constant(order)
+        while self._step_in_epoch < self._steps_per_epoch and not self._must_stop():
+            left = self._steps_per_epoch - self._step_in_epoch
+            steps = 1 if self._first_call else steps_per_call(self._step_seconds, left=left)
+            started = time.perf_counter()
+            reports = self._loop.train(self._images.train, order_N, first=self._step_in_epoch, steps=steps)
+            seconds = time.perf_counter() - started
+            self._trained_seconds += seconds
+            self._note_first_step()
+            self._step_seconds = seconds / steps
+            for report in reports:
+                self._take_in(report.astype(np.float64))
+            self._show_progress()
+
+    def _note_first_step(self) -> None:
+        if self._first_call:
+            self._first_call = False
+            self._reporter.started(step=self._step, exact=self._resume_exact, note=self._resume_note)
+
+    def _take_in(self, report: np.ndarray) -> None:
+        self._step += 1
+        self._step_in_epoch += 1
+        if not np.isfinite(report).all():
+            raise TrainingFailed(
+                f"the loss is {report[LOSS] + report[PENALTY]} at step {self._step} (epoch {self._epoch}): "
+                f"training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
+                "(--lr), another --init, or weaker --l1 and --l2"
+            )
+        self._epoch_sums += report
+        self._point_sums += report
+        left_over = self._step_in_epoch % self._steps_per_point
+        if left_over == 0 or self._step_in_epoch == self._steps_per_epoch:
+            mean = self._point_sums / (left_over or self._steps_per_point)
+            self._point_sums = np.zeros(3)
+            values = {"batch_loss": mean[LOSS] + mean[PENALTY], "batch_accuracy": mean[ACCURACY]}
+            self._reporter.points(self._step, values)
+
+    def _end_epoch(self, images_per_second: float) -> bool:
+        mean = self._epoch_sums / self._steps_per_epoch
+        values = {
+            "loss": mean[LOSS] + mean[PENALTY],
+            "penalty": mean[PENALTY],
+            "accuracy": mean[ACCURACY],
+            "lr": self._schedule.state.lr,
+            "images_per_second": images_per_second,
+        }
+        if self._images.validation.count:
+            scores = self._loop.evaluate(self._images.validation)
+            values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy}
+        self._reporter.points(self._step, values)
+        self._reporter.epoch(self._epoch)
+        best = self._schedule.end_epoch(self._epoch, values)
+        self._epoch += 1
+        self._step_in_epoch = 0
+        self._epoch_sums = np.zeros(3)
+        return best
+
+    def _finish(self) -> dict[str, object]:
+        """Score the test images, store the network and say what became of it."""
+        if self._images.test.count:
+            scores = self._loop.evaluate(self._images.test)
+            self._reporter.points(self._step, {"test_loss": scores.loss, "test_accuracy": scores.accuracy})
+        path = self._run_dir / files.MODEL_FILE
+        temporary = path.with_name(f"tmp-{path.name}")
+        self._model.save(temporary)
+        temporary.rename(path)
+        return {"weights_digest": weights_digest(self._model), "model": str(path)}
+
+    def _resume(self) -> None:
+        digest = self._spec.digest()
+        snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=digest)
+        if snapshot is None:
+            return
+        assign_variables(self._network.variables, snapshot.network)
+        assign_variables(self._optimizer.variables, snapshot.optimizer)
+        position = snapshot.position
+        self._step, self._epoch, self._step_in_epoch = (
+            position.step,
+            position.epoch,
+            position.step_in_epoch,
+        )
+        self._epoch_sums, self._point_sums = np.array(position.epoch_sums), np.array(position.point_sums)
+        self._schedule.state = read_epoch_state(dict(position.epoch_state))
+        self._trained_seconds = position.trained_seconds
+        difference = explain_difference(snapshot.environment, self._environment())
+        self._resume_exact = not difference
+        notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
+        self._resume_note = "; ".join(filter(None, notes))
+
+    def _snapshot(self, *, best: bool) -> Snapshot:
+        return Snapshot(
+            position=Position(
+                step=self._step,
+                epoch=self._epoch,
+                step_in_epoch=self._step_in_epoch,
+                epoch_sums=tuple(self._epoch_sums.tolist()),
+                point_sums=tuple(self._point_sums.tolist()),
+                epoch_state=self._schedule.state.to_json(),
+                trained_seconds=self._trained_seconds,
+            ),
+            network=copy_variables(self._network.variables),
+            optimizer=copy_variables(self._optimizer.variables),
+            environment=self._environment(),
+            spec_digest=self._spec.digest(),
+            best=best,
+        )
+
+    def _environment(self) -> dict[str, object]:
+        """Everything outside the spec that changes the last bit of a result."""
+        return {
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "devices": "simulated" if self._launch.simulated else "gpu",
+            "replicas": self._strategy.num_replicas_in_sync,
+            "threads": self._launch.threads,
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        }
+
+    def _must_stop(self) -> bool:
+        return bool(self._stop.reason) or self._over_time()
+
+    def _over_time(self) -> bool:
+        limit = self._spec.resources.time_limit_minutes
+        return limit is not None and self._trained_seconds > 60 * limit
+
+    def _show_progress(self) -> None:
+        now = time.monotonic()
+        done = self._step_in_epoch == self._steps_per_epoch
+        if now < self._progress_at and not done:
+            return
+        self._progress_at = now + PROGRESS_SECONDS
+        mean = self._epoch_sums / self._step_in_epoch
+        self._reporter.progress(
+            epoch=self._epoch,
+            epochs=self._spec.training.epochs,
+            step=self._step,
+            steps_per_epoch=self._steps_per_epoch,
+            images_per_second=self._spec.training.batch_size / self._step_seconds,
+            loss=float(mean[LOSS] + mean[PENALTY]),
+            accuracy=float(mean[ACCURACY]),
+        )
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over the bytes of every variable of a model, in order, in hex."""
+    digest = hashlib.sha256()
+    for array in copy_variables(model.variables):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _fix_arithmetic(spec: Spec) -> None:
+    keras.utils.set_random_seed(spec.training.seed)
+    keras.config.set_dtype_policy(spec.training.precision)
+    if spec.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _build(spec: Spec, images: RunImages) -> keras.Model:
+    size = spec.data.image_size
+    return build_model(
+        spec.model.architecture,
+        input_shape=(size, size, images.channels),
+        num_classes=images.num_classes,
+        seed=spec.training.seed,
+        init=catalog.parse_choice(spec.model.init, kind="initializer", entries=catalog.INITIALIZERS),
+        activation=spec.model.activation,
+        dropout=catalog.parse_choice(spec.model.dropout, kind="dropout", entries=catalog.DROPOUTS),
+        norm=spec.model.norm,
+        l1=spec.model.l1,
+        l2=spec.model.l2,
+        options=spec.model.options,
+        pixel_mean=images.pixel_mean,
+        pixel_std=images.pixel_std,
+    )
