@@ -44,6 +44,9 @@ class DataSpec(Section):
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of the training images held out, class by class, for val_* metrics"
     )
+    split_seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        0, description="which images are held out; apart from the seed, so that runs of many seeds compare"
+    )
 
 
 class OptimizerSpec(Section):
@@ -77,7 +80,7 @@ class TrainingSpec(Section):
     batch_size: PositiveInt = Field(32, description="images per step, over all replicas together")
     epochs: PositiveInt = Field(10, description="passes over the training images")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        0, description="seed of initialization, data order, split and dropout"
+        0, description="seed of initialization, data order and dropout"
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="arithmetic of the layers")
     deterministic: bool = Field(True, description="use deterministic kernels, so that a rerun is bit-exact")
@@ -126,9 +129,15 @@ class Spec(Section):
     def _check_catalog(self) -> None:
         catalog.parse_choice(self.model.init, kind="initializer", entries=catalog.INITIALIZERS)
         catalog.parse_choice(self.model.activation, kind="activation", entries=catalog.ACTIVATIONS)
-        catalog.parse_choice(self.model.dropout, kind="dropout", entries=catalog.DROPOUTS)
+        dropout = catalog.parse_choice(self.model.dropout, kind="dropout", entries=catalog.DROPOUTS)
         catalog.parse_choice(self.model.norm, kind="norm", entries=catalog.NORMS)
         catalog.find_dataset(self.data.dataset)
+        catalog.check_network(
+            self.model.architecture,
+            image_size=self.data.image_size,
+            dropout=dropout,
+            options=self.model.options,
+        )
 
     def _check_batch(self) -> None:
         batch, gpus = self.training.batch_size, self.resources.gpus
@@ -137,8 +146,9 @@ class Spec(Section):
                 f"training.batch_size {batch} cannot be shared equally by {gpus} GPUs. "
                 f"Nearest: {max(1, round(batch / gpus)) * gpus}"
             )
-        held_out = self.data.validation_fraction
-        images = int(catalog.find_dataset(self.data.dataset).train_images * (1 - held_out))
+        fraction = self.data.validation_fraction
+        total = catalog.find_dataset(self.data.dataset).train_images
+        images = total - (max(1, round(fraction * total)) if fraction else 0)
         if batch > images:
             raise ValueError(
                 f"training.batch_size must be at most the {images} training images of {self.data.dataset}. "

@@ -47,7 +47,7 @@ def load_images(spec: Spec, datasets_dir: Path, strategy: tf.distribute.Strategy
     """
     arrays = load_dataset(spec.data.dataset, directory=datasets_dir)
     train, validation = split_validation(
-        arrays.y_train, fraction=spec.data.validation_fraction, seed=spec.training.seed
+        arrays.y_train, fraction=spec.data.validation_fraction, seed=spec.data.split_seed
     )
     mean, std = _pixel_statistics(arrays.x_train)
     return RunImages(

@@ -1,0 +1,23 @@
+"""cnnctl cancel: stop jobs for good."""
+
+import click
+
+from service.cli.session import open_session
+from service.commands.jobs import cancel
+from service.commands.submit import current_user
+from service.domain.jobs import JobId
+from service.domain.states import JobState
+
+
+@click.command("cancel")
+@click.argument("jobs", type=int, nargs=-1, required=True)
+def command(jobs: tuple[int, ...]) -> None:
+    """Stop jobs for good.
+
+    A running one writes a checkpoint first, so that `cnnctl retry` can continue it.
+    """
+    _, store = open_session()
+    for job in jobs:
+        state = cancel(store, JobId(job), actor=current_user())
+        stopping = state is JobState.RUNNING
+        click.echo(f"Job {job} is {'stopping' if stopping else 'cancelled'}.")

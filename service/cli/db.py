@@ -1,0 +1,28 @@
+"""cnnctl db: the database's tables."""
+
+import click
+
+from service.db.migrate import HEAD_REVISION
+from service.settings import load_settings
+from service.store.transaction import open_store
+
+
+@click.group("db")
+def command() -> None:
+    """Create, upgrade or check the database."""
+
+
+@command.command("upgrade")
+def upgrade() -> None:
+    """Bring the tables to the revision of this cnnctl; safe to repeat."""
+    store = open_store(load_settings().database_url)
+    store.upgrade()
+    click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
+
+
+@command.command("check")
+def check() -> None:
+    """Say whether the tables are at the right revision."""
+    store = open_store(load_settings().database_url)
+    store.check_revision()
+    click.echo(f"{store.address} is at revision {HEAD_REVISION}.")

@@ -1,0 +1,106 @@
+"""cnnctl describe: what a network costs."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from models.catalog import CatalogError, find_architecture
+from service.cli.session import print_json, say
+from service.domain.spec_request import parse_assignment
+from service.errors import CnnctlError, MissingExtra, SpecError
+
+MIB = 1024 * 1024
+
+
+@click.command("describe")
+@click.argument("architecture")
+@click.option(
+    "--input", "input_shape", metavar="HxWxC", help="Image shape; the default is the network's own."
+)
+@click.option("--classes", default=10, show_default=True, help="Number of classes.")
+@click.option("--batch-size", default=32, show_default=True, help="Images per step, for the memory.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="model.NAME=VALUE", help="An option of the network."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    architecture: str,
+    input_shape: str | None,
+    classes: int,
+    batch_size: int,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show a network layer by layer."""
+    words = [architecture, "--num-classes", str(classes), "--batch-size", str(batch_size)]
+    words += ["--input", input_shape] if input_shape else []
+    for path, value in map(parse_assignment, assignments):
+        words += ["--option", f"{path.removeprefix('model.')}={json.dumps(value)}"]
+    description = _describe(architecture, words)
+    if as_json:
+        print_json(description)
+    else:
+        _print(description, batch_size)
+
+
+def _describe(architecture: str, words: list[str]) -> Any:
+    """Ask the library in a process of its own: this one never imports Keras."""
+    try:
+        find_architecture(architecture)
+    except CatalogError as error:
+        raise SpecError(str(error)) from None
+    if importlib.util.find_spec("keras") is None:
+        raise MissingExtra(
+            "describe builds the network with Keras. Install it with: pip install 'cnnctl[cpu]'"
+        )
+    say("Building the network (TensorFlow takes some seconds to import) …")
+    done = subprocess.run(
+        [sys.executable, "-m", "models.describe", *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 2:
+        raise SpecError(done.stderr.strip().splitlines()[-1].partition("error: ")[2])
+    if done.returncode:
+        raise CnnctlError(f"The network could not be built:\n{done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def _print(description: Any, batch_size: int) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    heads = (
+        "LAYER",
+        "KIND",
+        "OUTPUT",
+        "ACTIVATIONS",
+        "PARAMETERS",
+        "MULTIPLY-ADDS",
+        "FIELD",
+        "STRIDE",
+        "AS DENSE",
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("LAYER", "KIND") else "right", no_wrap=True)
+    for layer in description["layers"]:
+        table.add_row(
+            layer["name"],
+            layer["kind"],
+            "×".join(map(str, layer["output_shape"])),
+            *(_number(layer[name]) for name in ("activations", "parameters", "macs")),
+            *(_number(layer[name]) for name in ("receptive_field", "stride", "dense_parameters")),
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"\n{description['total_parameters']:,} parameters, "
+        f"{description['total_macs']:,} multiply-adds an image, "
+        f"{description['training_bytes'] / MIB:,.1f} MiB to train at batch size {batch_size}"
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,100 @@
+"""Draws everything about one job."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.job_table import STATE_STYLES
+from service.cli.session import shorten_home
+from service.commands.status import View
+
+MIB = 1024 * 1024
+
+
+def job_page(view: View) -> Group:
+    """One job: state, numbers, attempts, checkpoints, audit, spec."""
+    parts: list[RenderableType] = [_head(view)]
+    if view["metrics"]:
+        parts += [_title("Metrics, last value of each"), _metrics(view)]
+    if view["attempts"]:
+        parts += [_title("Attempts"), _attempts(view)]
+    if view["checkpoints"]:
+        parts += [_title("Checkpoints"), _checkpoints(view)]
+    parts += [_title("History"), _history(view), _title("Spec"), _spec(view)]
+    return Group(*parts)
+
+
+def _head(view: View) -> Table:
+    table = _grid(2)
+    state = Text(view["state"], style=STATE_STYLES[view["state"]])
+    table.add_row(Text(f"Job {view['job']}", style="bold"), state)
+    rows = {
+        "why": view["reason"],
+        "owner": view["owner"],
+        "submitted": view["submitted_at"],
+        "ended": view["ended_at"],
+        "run folder": view["run_dir"] and shorten_home(view["run_dir"]),
+        "model": view["model"] and shorten_home(view["model"]),
+        "weights": view["weights_digest"],
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(str(value), overflow="fold"))
+    return table
+
+
+def _metrics(view: View) -> Table:
+    table = _grid(4)
+    cells = [
+        (name, "not finite" if value is None else f"{value:,.4f}") for name, value in view["metrics"].items()
+    ]
+    for left, right in zip(cells[::2], [*cells[1::2], ("", "")], strict=False):
+        table.add_row(*left, *right)
+    return table
+
+
+def _attempts(view: View) -> Table:
+    table = _grid(6)
+    for a in view["attempts"]:
+        where = f"{len(a['devices'])} GPUs of {a['host']}"
+        pid = f"pid {a['trainer_pid']}" if a["trainer_pid"] and a["state"] != "ended" else ""
+        start = f"from step {a['start_step']}" if a["start_step"] is not None else ""
+        table.add_row(f"{a['number']}", a["outcome"] or a["state"], where, start, pid, a["reason"])
+    return table
+
+
+def _checkpoints(view: View) -> Table:
+    table = _grid(4)
+    for c in view["checkpoints"]:
+        table.add_row(f"step {c['step']}", c["kind"], f"{c['bytes'] / MIB:.1f} MiB", shorten_home(c["path"]))
+    return table
+
+
+def _history(view: View) -> Table:
+    table = _grid(4)
+    for e in view["events"]:
+        table.add_row(e["at"][:19].replace("T", " "), e["actor"], e["action"], e["detail"])
+    return table
+
+
+def _spec(view: View) -> Table:
+    table = _grid(2)
+    for section, fields in view["spec"].items():
+        text = (
+            "  ".join(f"{name}={value}" for name, value in fields.items())
+            if isinstance(fields, dict)
+            else str(fields)
+        )
+        table.add_row(section, Text(text, overflow="fold"))
+    return table
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _grid(columns: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in range(columns):
+        table.add_column(overflow="fold")
+    return table

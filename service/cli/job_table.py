@@ -1,0 +1,56 @@
+"""Draws the table of jobs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from service.commands.status import View
+
+STATE_STYLES = {
+    "queued": "yellow",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "dim",
+}
+
+
+def job_table(views: Sequence[View], notices: Sequence[str]) -> Group:
+    """Jobs as a table, with what keeps all of them waiting under it."""
+    if not views:
+        return Group(Text("No jobs yet. Try: cnnctl submit lenet5"), *map(Text, notices))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("JOB", "STATE", "NETWORK", "DATASET", "GPUS", "EPOCH", "ACC", "OWNER", "AGE"):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("JOB", "GPUS", "ACC") else "left")
+    table.add_column("WHY", overflow="fold")
+    for view in views:
+        table.add_row(*_cells(view))
+    waiting = any(view["state"] in ("queued", "running") for view in views)
+    return Group(table, *(map(Text, notices) if waiting else ()))
+
+
+def _cells(view: View) -> list[Text]:
+    accuracy = "" if view["accuracy"] is None else f"{view['accuracy']:.3f}"
+    return [
+        Text(str(view["job"])),
+        Text(view["state"], style=STATE_STYLES[view["state"]]),
+        Text(view["architecture"]),
+        Text(view["dataset"]),
+        Text(str(view["gpus"])),
+        Text(f"{view['epochs']}/{view['epochs_wanted']}"),
+        Text(accuracy),
+        Text(view["owner"]),
+        Text(_age(view["submitted_at"])),
+        Text(view["reason"] or (f"on {view['host']}" if view["host"] else "")),
+    ]
+
+
+def _age(moment: str) -> str:
+    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,21 @@
+"""cnnctl retry: queue failed or cancelled jobs again."""
+
+import click
+
+from service.cli.session import open_session
+from service.commands.jobs import retry
+from service.commands.submit import current_user
+from service.domain.jobs import JobId
+
+
+@click.command("retry")
+@click.argument("jobs", type=int, nargs=-1, required=True)
+def command(jobs: tuple[int, ...]) -> None:
+    """Queue failed or cancelled jobs again.
+
+    Each continues from its newest valid checkpoint, or starts again where there is none.
+    """
+    _, store = open_session()
+    for job in jobs:
+        retry(store, JobId(job), actor=current_user())
+        click.echo(f"Job {job} is queued again.")

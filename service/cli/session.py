@@ -1,0 +1,41 @@
+"""What every command starts with: the settings and an open store at the right revision."""
+
+import json
+from pathlib import Path
+
+import click
+
+from service.settings import Settings, load_settings
+from service.store.transaction import Store, open_store
+
+
+def open_session() -> tuple[Settings, Store]:
+    """Read the settings and open the store.
+
+    The embedded database is made at its first use; a server's is left to `cnnctl db upgrade`.
+
+    Raises:
+        CnnctlError: a setting is wrong, the database is away, or it is at another revision.
+    """
+    settings = load_settings()
+    store = open_store(settings.database_url)
+    if not settings.database and not (settings.home_dir / "cnnctl.db").exists():
+        store.upgrade()
+    store.check_revision()
+    return settings, store
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def say(message: str) -> None:
+    """Talk to the person, on standard error, so that standard output stays data."""
+    click.echo(message, err=True)
+
+
+def shorten_home(path: str) -> str:
+    """Write a path the way a person would."""
+    home = str(Path.home())
+    return "~" + path[len(home) :] if home != "/" and path.startswith(home + "/") else path

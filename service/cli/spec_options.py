@@ -1,0 +1,52 @@
+"""The options that `submit` and `run` share: short names for spec fields, and `--set` for all of them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from service.domain.spec_request import parse_assignment
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Option → spec field, value type, help.
+FIELDS: dict[str, tuple[str, type, str]] = {
+    "dataset": ("data.dataset", str, "Images to train on; the default depends on the network."),
+    "gpus": ("resources.gpus", int, "GPUs, all on one host."),
+    "init": ("model.init", str, "Initializer, as in orthogonal or normal:0.01."),
+    "activation": ("model.activation", str, "Activation of the hidden layers."),
+    "dropout": ("model.dropout", str, "none, standard:RATE or spatial:RATE."),
+    "norm": ("model.norm", str, "none or batch."),
+    "l1": ("model.l1", float, "Strength of the L1 penalty."),
+    "l2": ("model.l2", float, "Strength of the L2 penalty."),
+    "optimizer": ("optimizer.name", str, "sgd, adam or adamw."),
+    "lr": ("optimizer.lr", float, "Learning rate at the start."),
+    "schedule": ("schedule.name", str, "constant, step, cosine or plateau."),
+    "batch-size": ("training.batch_size", int, "Images per step, over all GPUs together."),
+    "epochs": ("training.epochs", int, "Passes over the training images."),
+    "seed": ("training.seed", int, "Seed of everything random."),
+    "precision": ("training.precision", str, "float32 or mixed_bfloat16."),
+    "time-limit": ("resources.time_limit_minutes", float, "Minutes after which the job fails."),
+}
+
+
+def spec_options(command: Command) -> Command:
+    """Add the network's name and the spec options to a command, which gets `architecture` and `fields`."""
+    for name, (path, kind, text) in reversed(FIELDS.items()):
+        command = click.option(f"--{name}", path.replace(".", "__"), type=kind, help=f"{text}  [{path}]")(
+            command
+        )
+    command = click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Any spec field, as in --set schedule.step_epochs=5. See: cnnctl list fields",
+    )(command)
+    return click.argument("architecture")(command)
+
+
+def collect_fields(values: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, object]:
+    """Gather the fields that were given; `--set` wins over a short option."""
+    given = {name.replace("__", "."): value for name, value in values.items() if value is not None}
+    return {**given, **dict(map(parse_assignment, assignments))}

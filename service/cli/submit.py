@@ -1,0 +1,60 @@
+"""cnnctl submit: queue a job."""
+
+from typing import Any
+
+import click
+
+from service.cli.follow import follow_job
+from service.cli.result import show_result
+from service.cli.session import open_session, print_json, say
+from service.cli.spec_options import collect_fields, spec_options
+from service.commands.health import check_health
+from service.commands.submit import current_user, submit
+from service.domain.jobs import JobId
+from service.store.transaction import Store
+
+
+@click.command("submit")
+@spec_options
+@click.option(
+    "--follow", is_flag=True, help="Stay and show how it comes along; Ctrl-C leaves the job running."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    architecture: str, assignments: tuple[str, ...], follow: bool, as_json: bool, **values: Any
+) -> None:
+    """Queue a job and print its number."""
+    settings, store = open_session()
+    fields = collect_fields(values, assignments)
+    job_id = submit(store, architecture, fields, owner=current_user())
+    announce(store, job_id, fields)
+    for notice in check_health(store, settings).notices:
+        say(notice)
+    if follow:
+        follow_until_detached(store, job_id)
+        show_result(store, job_id, as_json=as_json)
+    elif as_json:
+        print_json({"job": job_id, "state": "queued"})
+    else:
+        click.echo(job_id)
+
+
+def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
+    """Say what was queued, and which dataset was taken when none was named."""
+    from service.store import jobs
+
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+    gpus = "1 GPU" if job.gpus == 1 else f"{job.gpus} GPUs"
+    say(f"Job {job_id} is queued: {job.architecture} on {job.dataset}, {gpus}.")
+    if "data.dataset" not in fields:
+        say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")
+
+
+def follow_until_detached(store: Store, job_id: JobId) -> None:
+    """Follow a job; Ctrl-C only stops looking."""
+    try:
+        follow_job(store, job_id)
+    except KeyboardInterrupt:
+        say(f"Job {job_id} goes on without you. Look: cnnctl status {job_id}    Stop: cnnctl cancel {job_id}")
+        raise SystemExit(130) from None
