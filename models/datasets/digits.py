@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from models.datasets.arrays import ImageArrays
-from models.datasets.split import split_validation
+from models.datasets.split import hold_out
 from models.errors import DatasetError
 
 TEST_IMAGES = 360
-SPLIT_SEED = 0
 BRIGHTEST = 16
 
 
@@ -25,7 +24,7 @@ def load(directory: Path | None) -> ImageArrays:
     # In float, then rounded: 255 / 16 is not whole.
     x_NHWC = np.rint(rows[:, :-1] * (255 / BRIGHTEST)).astype(np.uint8).reshape(-1, 8, 8, 1)
     y_N = rows[:, -1].astype(np.int32)
-    train, test = split_validation(y_N, fraction=TEST_IMAGES / len(y_N), seed=SPLIT_SEED)
+    train, test = hold_out(y_N, fraction=TEST_IMAGES / len(y_N))
     return ImageArrays(
         x_train=x_NHWC[train],
         y_train=y_N[train],

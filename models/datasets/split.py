@@ -1,4 +1,7 @@
-"""Holds out validation images, class by class.
+"""Holds out validation images: evenly spaced ones of every class.
+
+No random number is drawn: the split depends on the dataset alone, so that runs of different seeds compare,
+and where neighbouring images are alike (one writer, one object) each neighbourhood is in both parts.
 
 Shapes: N images, K classes.
 """
@@ -6,15 +9,12 @@ Shapes: N images, K classes.
 import numpy as np
 import numpy.typing as npt
 
-from models.datasets.order import sort_keys
 from models.errors import DatasetError
 
 Indices = npt.NDArray[np.intp]
-# The third word of the entropy; epochs have none, so that no epoch is ordered by the keys of the split.
-SPLIT = 1
 
 
-def split_validation(y: npt.NDArray[np.int32], *, fraction: float, seed: int) -> tuple[Indices, Indices]:
+def hold_out(y: npt.NDArray[np.int32], *, fraction: float) -> tuple[Indices, Indices]:
     """Return sorted indices of the training and of the validation images, every class in proportion.
 
     The validation images number `fraction` of all, rounded, but at least 1 if the fraction is above 0.
@@ -29,17 +29,17 @@ def split_validation(y: npt.NDArray[np.int32], *, fraction: float, seed: int) ->
         raise DatasetError(
             f"A validation fraction of {fraction:g} leaves nothing to train on. Received: {len(y)} images"
         )
-    held_out_N = _choose(y, num_held_out=num_held_out, seed=seed)
+    held_out_N = _choose(y, num_held_out=num_held_out)
     return np.flatnonzero(~held_out_N), np.flatnonzero(held_out_N)
 
 
-def _choose(y: npt.NDArray[np.int32], *, num_held_out: int, seed: int) -> npt.NDArray[np.bool_]:
-    keys = sort_keys(len(y), entropy=(seed, 0, SPLIT))
+def _choose(y: npt.NDArray[np.int32], *, num_held_out: int) -> npt.NDArray[np.bool_]:
     classes, counts_K = np.unique(y, return_counts=True)
     held_out_N = np.zeros(len(y), dtype=np.bool_)
     for label, count in zip(classes, _share(counts_K, total=num_held_out), strict=True):
         members = np.flatnonzero(y == label)
-        held_out_N[members[np.argsort(keys[members], kind="stable")[:count]]] = True
+        places = ((np.arange(count) + 0.5) * len(members) / max(count, 1)).astype(np.intp)
+        held_out_N[members[places]] = True
     return held_out_N
 
 

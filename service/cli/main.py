@@ -57,6 +57,7 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Train convolutional networks on a shared GPU server.
 
+    \b
     cnnctl submit lenet5 --dataset digits --gpus 2 --epochs 15
     cnnctl status
     """

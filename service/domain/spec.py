@@ -44,9 +44,6 @@ class DataSpec(Section):
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of the training images held out, class by class, for val_* metrics"
     )
-    split_seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        0, description="which images are held out; apart from the seed, so that runs of many seeds compare"
-    )
 
 
 class OptimizerSpec(Section):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.datasets.arrays import load_dataset
-from models.datasets.split import split_validation
+from models.datasets.split import hold_out
 from service.domain.spec import Spec
 
 Array = npt.NDArray[np.generic]
@@ -46,9 +46,7 @@ def load_images(spec: Spec, datasets_dir: Path, strategy: tf.distribute.Strategy
         DatasetError: the dataset cannot be had or is damaged.
     """
     arrays = load_dataset(spec.data.dataset, directory=datasets_dir)
-    train, validation = split_validation(
-        arrays.y_train, fraction=spec.data.validation_fraction, seed=spec.data.split_seed
-    )
+    train, validation = hold_out(arrays.y_train, fraction=spec.data.validation_fraction)
     mean, std = _pixel_statistics(arrays.x_train)
     return RunImages(
         train=_place(arrays.x_train[train], arrays.y_train[train], strategy),
