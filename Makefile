@@ -1,0 +1,38 @@
+# The two commands of the README. Both work in a fresh clone with only python3 (3.10-3.13) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# Kept out of a demo and out of tests: what the person at the keyboard has set for their own stack.
+CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
+DEMO := $(CLEAN) CNNCTL_HOME=$(CURDIR)/.demo CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
+
+.PHONY: install demo test lint unit clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+demo: $(INSTALLED)  ## train LeNet-5 on handwritten digits, on two simulated GPUs, and show it
+	$(DEMO) run lenet5 --dataset digits --gpus 2 --init orthogonal --dropout spatial:0.2 --l1 0 --l2 1e-4 \
+		--epochs 15 --seed 0
+	$(DEMO) metrics $$($(DEMO) status --json | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)[0]["job"])')
+	$(DEMO) status
+
+test: lint unit  ## everything that must hold: style, types, import rules, all tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(INSTALLED)
+	$(CLEAN) $(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv .demo
