@@ -21,9 +21,10 @@ def main(*, stop_with_stdin: bool) -> int:
     store = open_store(settings.database_url)
     store.check_revision()
     starter = Starter(settings.start_method)
+    agent = HostAgent(store, settings, starter)
+    agent.take_over()  # first of all: trainers without a worker stop when the lease runs out
     if settings.start_method == "forkserver":
         starter.warm_up()
-    agent = HostAgent(store, settings, starter)
     worker = make_worker(settings, agent)
     worker.start()
     agent.stop()

@@ -8,6 +8,7 @@ import uuid
 import structlog
 
 from service.domain.jobs import Attempt, AttemptId
+from service.domain.states import AttemptState
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import attempts, hosts
@@ -34,25 +35,24 @@ class HostAgent:
         cores = os.cpu_count() or 1
         self._threads_per_gpu = max(1, cores // len(self.gpus))
 
-    def register(self) -> None:
-        """Make host and GPUs known, take over what an earlier worker left, start the heartbeat."""
+    def take_over(self) -> None:
+        """Adopt the trainers that an earlier worker of this host left, and start the heartbeat."""
         with self._store.transaction() as tx:
             left_behind = [
                 attempts.adopt(tx, attempt, worker=self.worker)
                 for attempt in attempts.list_live_attempts(tx, host_name=self._settings.host_name)
-                if attempt.token > 0
+                if attempt.state is not AttemptState.DISPATCHED
             ]
-            hosts.register_host(
-                tx,
-                self._settings.host_name,
-                worker=self.worker,
-                cores=os.cpu_count() or 1,
-                devices=self.gpus,
-            )
         for attempt in left_behind:
             threading.Thread(target=self._adopt, args=(attempt,), daemon=True).start()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
-        log.info("worker", action="registered", host=self._settings.host_name, gpus=len(self.gpus))
+
+    def register(self) -> None:
+        """Make host and GPUs known: from now on the scheduler sends work."""
+        name, cores = self._settings.host_name, os.cpu_count() or 1
+        with self._store.transaction() as tx:
+            hosts.register_host(tx, name, worker=self.worker, cores=cores, devices=self.gpus)
+        log.info("worker", action="registered", host=name, gpus=len(self.gpus))
 
     def run_attempt(self, attempt_id: AttemptId) -> None:
         """Claim an attempt and follow it to its end; a message that came twice or late does nothing."""
@@ -75,8 +75,9 @@ class HostAgent:
             self._supervisors.pop(attempt.id, None)
 
     def close(self) -> None:
-        """Ask every trainer to checkpoint and stop; their jobs go back into the queue."""
+        """Take no more work and ask every trainer to checkpoint and stop; their jobs are queued again."""
         self._closing.set()
+        self._leave()
         for supervisor in list(self._supervisors.values()):
             supervisor.closing.set()
 
@@ -85,6 +86,7 @@ class HostAgent:
         while self._supervisors:
             time.sleep(0.05)
         self._stopped.set()
+        self._leave()  # once more: a heartbeat may have been on its way at the first time
 
     def _supervise(self, attempt: Attempt) -> Supervisor:
         supervisor = Supervisor(self._store, self._settings, attempt, threads_per_gpu=self._threads_per_gpu)
@@ -121,4 +123,12 @@ class HostAgent:
         for supervisor in followed.values():
             supervisor.kill()
         with self._store.transaction() as tx:
-            hosts.heartbeat(tx, self._settings.host_name, worker=self.worker)
+            if not self._closing.is_set():
+                hosts.heartbeat(tx, self._settings.host_name, worker=self.worker)
+
+    def _leave(self) -> None:
+        try:
+            with self._store.transaction() as tx:
+                hosts.leave(tx, self._settings.host_name, worker=self.worker)
+        except DatabaseUnavailable as error:
+            log.warning("worker", action="leave_failed", error=str(error))

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("worker", sa.String(length=64), nullable=False),
         sa.Column("cores", sa.Integer(), nullable=False),
-        sa.Column("heartbeat_at", MOMENT, nullable=False),
+        sa.Column("heartbeat_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_hosts")),
     )
     op.create_table(

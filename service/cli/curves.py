@@ -24,12 +24,13 @@ def _draw(series: Series, names: tuple[str, ...], title: str) -> str:
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plot_size(min(shutil.get_terminal_size((100, 30)).columns, 110), HEIGHT)
-    for name, color in zip(names, ("blue", "orange"), strict=True):
+    # Two markers, so that the curves can be told apart without colour too.
+    for name, color, marker in zip(names, ("blue", "orange"), ("braille", "dot"), strict=True):
         points = [(step, value) for step, value in series.get(name, []) if value is not None]
         if points:
             steps, values = zip(*points, strict=True)
             last = f"{name} {values[-1]:.4f}"
-            plotext.plot(list(steps), list(values), label=last, color=color, marker="braille")
+            plotext.plot(list(steps), list(values), label=last, color=color, marker=marker)
     plotext.title(title)
     plotext.xlabel("step")
     canvas = str(plotext.build())

@@ -7,11 +7,10 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from models.catalog import CatalogError, find_architecture
-from service.cli.session import print_json, say
+from service.cli.session import make_console, print_json, say
 from service.domain.spec_request import parse_assignment
 from service.errors import CnnctlError, MissingExtra, SpecError
 
@@ -93,7 +92,7 @@ def _print(description: Any, batch_size: int) -> None:
             *(_number(layer[name]) for name in ("activations", "parameters", "macs")),
             *(_number(layer[name]) for name in ("receptive_field", "stride", "dense_parameters")),
         )
-    console = Console(highlight=False)
+    console = make_console()
     console.print(table)
     console.print(
         f"\n{description['total_parameters']:,} parameters, "

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from service.cli.session import say
+from service.cli.session import count_gpus, say
 from service.domain.jobs import JobId
 from service.domain.states import FINISHED, JobState
 from service.store import attempts, jobs, metrics
@@ -106,7 +106,7 @@ class _Lines:
     def update(self, look: Look) -> None:
         line = f"{look['state'].value}: {look['reason']}" if look["reason"] else look["state"].value
         if look["state"] is JobState.RUNNING:
-            line = f"running on {look['gpus']} GPUs of {look['host']}"
+            line = f"running on {count_gpus(look['gpus'])} of {look['host']}"
         if line != self._said and look["state"] not in FINISHED:
             say(line)
             self._said = line

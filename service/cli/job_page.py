@@ -1,11 +1,13 @@
 """Draws everything about one job."""
 
+from typing import Any
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from service.cli.job_table import STATE_STYLES
-from service.cli.session import shorten_home
+from service.cli.session import count_gpus, shorten_home
 from service.commands.status import View
 
 MIB = 1024 * 1024
@@ -56,7 +58,7 @@ def _metrics(view: View) -> Table:
 def _attempts(view: View) -> Table:
     table = _grid(6)
     for a in view["attempts"]:
-        where = f"{len(a['devices'])} GPUs of {a['host']}"
+        where = f"{count_gpus(len(a['devices']))} of {a['host']}"
         pid = f"pid {a['trainer_pid']}" if a["trainer_pid"] and a["state"] != "ended" else ""
         start = f"from step {a['start_step']}" if a["start_step"] is not None else ""
         table.add_row(f"{a['number']}", a["outcome"] or a["state"], where, start, pid, a["reason"])
@@ -80,13 +82,16 @@ def _history(view: View) -> Table:
 def _spec(view: View) -> Table:
     table = _grid(2)
     for section, fields in view["spec"].items():
-        text = (
-            "  ".join(f"{name}={value}" for name, value in fields.items())
-            if isinstance(fields, dict)
-            else str(fields)
-        )
-        table.add_row(section, Text(text, overflow="fold"))
+        table.add_row(section, Text("  ".join(_flat(fields)), overflow="fold"))
     return table
+
+
+def _flat(value: Any, path: str = "") -> list[str]:
+    if not isinstance(value, dict):
+        return [f"{path}={value}" if path else str(value)]
+    return [
+        text for name, inner in value.items() for text in _flat(inner, f"{path}.{name}" if path else name)
+    ]
 
 
 def _title(text: str) -> Text:

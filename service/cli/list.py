@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from models import catalog
-from service.cli.session import print_json
+from service.cli.session import make_console, print_json
 from service.domain.spec_request import spec_paths
 
 
@@ -25,7 +24,7 @@ def command(section: str, as_json: bool) -> None:
         table.add_column(name.upper(), overflow="fold", no_wrap=name == "name")
     for row in rows:
         table.add_row(*row.values())
-    Console().print(table)
+    make_console().print(table)
 
 
 def _fields() -> Sequence[Mapping[str, str]]:

@@ -1,12 +1,16 @@
 """What every command starts with: the settings and an open store at the right revision."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
+
+PIPE_WIDTH = 160
 
 
 def open_session() -> tuple[Settings, Store]:
@@ -30,6 +34,12 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
+def make_console() -> Console:
+    """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False)
+
+
 def say(message: str) -> None:
     """Talk to the person, on standard error, so that standard output stays data."""
     click.echo(message, err=True)
@@ -39,3 +49,8 @@ def shorten_home(path: str) -> str:
     """Write a path the way a person would."""
     home = str(Path.home())
     return "~" + path[len(home) :] if home != "/" and path.startswith(home + "/") else path
+
+
+def count_gpus(count: int) -> str:
+    """1 GPU, 2 GPUs, …"""
+    return "1 GPU" if count == 1 else f"{count} GPUs"

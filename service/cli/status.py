@@ -3,12 +3,12 @@
 import time
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 
 from service.cli.job_page import job_page
 from service.cli.job_table import job_table
-from service.cli.session import open_session, print_json, say
+from service.cli.session import make_console, open_session, print_json, say
 from service.commands.health import check_health
 from service.commands.status import get_job_view, list_job_views
 from service.domain.jobs import JobId
@@ -32,7 +32,7 @@ def command(job: int | None, show_all: bool, watch: bool, as_json: bool) -> None
         return
     limit = None if show_all else SHOWN_JOBS
     if not watch:
-        Console().print(_page(store, settings, job, limit))
+        make_console().print(_page(store, settings, job, limit))
         return
     with Live(_page(store, settings, job, limit), auto_refresh=False) as live:
         try:

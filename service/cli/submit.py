@@ -6,11 +6,12 @@ import click
 
 from service.cli.follow import follow_job
 from service.cli.result import show_result
-from service.cli.session import open_session, print_json, say
+from service.cli.session import count_gpus, open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.commands.health import check_health
 from service.commands.submit import current_user, submit
 from service.domain.jobs import JobId
+from service.store import jobs
 from service.store.transaction import Store
 
 
@@ -41,12 +42,9 @@ def command(
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
     """Say what was queued, and which dataset was taken when none was named."""
-    from service.store import jobs
-
     with store.reading() as tx:
         job = jobs.get_job(tx, job_id)
-    gpus = "1 GPU" if job.gpus == 1 else f"{job.gpus} GPUs"
-    say(f"Job {job_id} is queued: {job.architecture} on {job.dataset}, {gpus}.")
+    say(f"Job {job_id} is queued: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
     if "data.dataset" not in fields:
         say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")
 

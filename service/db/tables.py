@@ -95,7 +95,7 @@ hosts = Table(
     Column("name", String(255), primary_key=True),
     Column("worker", String(64), nullable=False),
     Column("cores", Integer, nullable=False),
-    Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime),  # NULL: its worker has left
 )
 
 gpus = Table(

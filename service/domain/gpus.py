@@ -22,9 +22,9 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine with a worker."""
+    """A machine with a worker; `heartbeat_at` is None when its worker has left."""
 
     name: str
     worker: str
     cores: int
-    heartbeat_at: datetime
+    heartbeat_at: datetime | None

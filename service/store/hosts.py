@@ -45,6 +45,12 @@ def heartbeat(tx: Transaction, name: str, *, worker: str) -> bool:
     return tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=tx.now)).rowcount == 1
 
 
+def leave(tx: Transaction, name: str, *, worker: str) -> None:
+    """Say that a host's worker stops: it gets no new work until one registers again."""
+    mine = (hosts.c.name == name) & (hosts.c.worker == worker)
+    tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=None))
+
+
 def list_hosts(tx: Transaction, *, heard_since: datetime | None = None) -> Sequence[Host]:
     """Hosts by name; with `heard_since` only those whose worker is alive."""
     statement = select(*_HOST_COLUMNS).order_by(hosts.c.name)

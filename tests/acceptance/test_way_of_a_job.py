@@ -1,0 +1,163 @@
+"""One test a sentence of the way of a job, on real processes."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from service.dispatch import Dispatcher
+from service.domain.jobs import AttemptId, JobId
+from service.settings import load_settings
+from service.store import attempts
+from service.store.transaction import open_store
+from tests.acceptance.conftest import Stack, is_alive
+
+SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
+LONG = ("lenet5", "--dataset", "synthetic", "--gpus", "2", "--epochs", "400")
+# Long enough to be disturbed in the middle, short enough to be run twice.
+MIDDLE = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "40", "--dropout", "spatial:0.2")
+
+
+def running_after_checkpoint(job: dict[str, object]) -> object:
+    return job["state"] == "running" and job["checkpoints"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stack: Stack) -> str:
+    """The digest of the weights that `MIDDLE` has when nobody disturbs it."""
+    digest = stack.finished(stack.submit(*MIDDLE))["weights_digest"]
+    assert isinstance(digest, str)
+    return digest
+
+
+def test_a_job_goes_from_the_command_line_to_a_trained_network_in_sql(stack: Stack) -> None:
+    job = stack.finished(stack.submit(*SHORT))
+    assert job["outcome"] == "succeeded"
+    assert job["epochs"] == 2
+    assert set(job["metrics"]) >= {"loss", "accuracy", "val_loss", "val_accuracy", "test_accuracy", "lr"}
+    assert len(job["weights_digest"]) == 64
+    assert Path(job["model"]).is_file()
+    (attempt,) = job["attempts"]
+    assert attempt["devices"] == ["sim-testhost-0", "sim-testhost-1"]
+    assert {c["kind"] for c in job["checkpoints"]} == {"last", "best"} or len(job["checkpoints"]) == 1
+    series = json.loads(stack.cnnctl("metrics", str(job["job"]), "--json").stdout)["series"]
+    assert [step for step, _ in series["val_accuracy"]] == [40, 80]
+    assert len(series["batch_loss"]) == 40
+    actions = [event["action"] for event in job["events"]]
+    assert actions == ["submitted", "dispatched", "started", "succeeded"]
+
+
+def test_a_rerun_of_the_same_spec_has_the_same_weights_bit_for_bit(stack: Stack) -> None:
+    digests = {stack.finished(stack.submit(*SHORT))["weights_digest"] for _ in range(2)}
+    assert len(digests) == 1
+
+
+def test_a_message_that_comes_twice_or_late_starts_nothing(stack: Stack) -> None:
+    number = stack.submit(*MIDDLE)
+    job = stack.wait(number, lambda job: job["attempts"] and job["attempts"][0]["trainer_pid"])
+    environment = {n: v for n, v in stack.environment.items() if n.startswith("CNNCTL_")}
+    settings = load_settings(environment)
+    store = open_store(settings.database_url)
+    with store.reading() as tx:
+        attempt = attempts.find_live_attempt(tx, JobId(number))
+    assert attempt is not None
+    dispatcher = Dispatcher(settings)
+    dispatcher.send(attempt)
+    dispatcher.send(attempt)
+    ended = stack.finished(number)
+    dispatcher.send(attempt)  # as a message does that was held up for the length of the job
+    again = stack.finished(stack.submit(*SHORT))  # the worker has read the late message before this one's
+    assert stack.job(number) == ended
+    assert [a["trainer_pid"] for a in ended["attempts"]] == [job["attempts"][0]["trainer_pid"]]
+    assert again["state"] == "succeeded"
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, AttemptId(attempt.id)).token == 1
+    store.close()
+
+
+def test_cancelling_a_running_job_frees_its_gpus_in_5_s_and_leaves_no_process(stack: Stack) -> None:
+    number = stack.submit(*LONG)
+    job = stack.wait(number, running_after_checkpoint)
+    pid = job["attempts"][0]["trainer_pid"]
+    assert is_alive(pid)
+    started = time.monotonic()
+    assert "stopping" in stack.cnnctl("cancel", str(number)).stdout
+    job = stack.finished(number, "cancelled")
+    assert time.monotonic() - started < 5
+    assert not is_alive(pid)
+    assert stack.finished(stack.submit(*SHORT))["state"] == "succeeded"
+    assert "already cancelled" in stack.cnnctl("cancel", str(number), code=4).stderr
+
+
+def test_a_queued_job_says_why_it_waits_and_is_cancelled_at_once(stack: Stack) -> None:
+    first, second = stack.submit(*LONG), stack.submit(*SHORT)
+    job = stack.wait(second, lambda job: "first in line" in job["reason"])
+    assert job["reason"] == "waits for 2 GPUs on one host: 0 free on testhost; first in line"
+    assert "is cancelled" in stack.cnnctl("cancel", str(second)).stdout
+    assert stack.job(second)["attempts"] == []
+    stack.cnnctl("cancel", str(first))
+    stack.finished(first, "cancelled")
+
+
+def test_a_retried_job_continues_from_its_checkpoint_to_the_same_weights(
+    stack: Stack, undisturbed: str
+) -> None:
+    number = stack.submit(*MIDDLE)
+    stack.wait(number, running_after_checkpoint)
+    stack.cnnctl("cancel", str(number))
+    stack.finished(number, "cancelled")
+    stack.cnnctl("retry", str(number))
+    job = stack.finished(number)
+    assert [a["outcome"] for a in job["attempts"]] == ["cancelled", "succeeded"]
+    assert job["attempts"][1]["start_step"] > 0
+    assert job["weights_digest"] == undisturbed
+
+
+def test_a_trainer_that_is_killed_is_replaced_and_ends_with_the_same_weights(
+    stack: Stack, undisturbed: str
+) -> None:
+    number = stack.submit(*MIDDLE)
+    job = stack.wait(number, running_after_checkpoint)
+    os.kill(job["attempts"][0]["trainer_pid"], signal.SIGKILL)
+    job = stack.finished(number)
+    assert [a["outcome"] for a in job["attempts"]] == ["lost", "succeeded"]
+    assert "signal 9" in job["attempts"][0]["reason"]
+    assert job["weights_digest"] == undisturbed
+    series = json.loads(stack.cnnctl("metrics", str(number), "--json").stdout)["series"]
+    steps = [step for step, _ in series["val_accuracy"]]
+    assert steps == [40 * epoch for epoch in range(1, 41)]
+
+
+def test_a_worker_that_is_told_to_stop_hands_its_job_to_the_next_one(stack: Stack, undisturbed: str) -> None:
+    number = stack.submit(*MIDDLE)
+    stack.wait(number, running_after_checkpoint)
+    stack.stop("worker")
+    job = stack.job(number)
+    assert (job["state"], job["attempts"][0]["outcome"]) == ("queued", "interrupted")
+    assert len(job["attempts"]) == 1
+    stack.start("worker")
+    job = stack.finished(number)
+    assert job["weights_digest"] == undisturbed
+
+
+def test_a_worker_that_is_killed_and_comes_back_adopts_its_trainer(stack: Stack, undisturbed: str) -> None:
+    number = stack.submit(*MIDDLE)
+    stack.wait(number, running_after_checkpoint)
+    stack.stop("worker", signal.SIGKILL)
+    stack.start("worker")
+    job = stack.finished(number)
+    assert [a["outcome"] for a in job["attempts"]] == ["succeeded"]
+    assert job["weights_digest"] == undisturbed
+
+
+def test_a_second_scheduler_started_by_mistake_is_harmless(stack: Stack) -> None:
+    first = stack.processes.pop("scheduler")
+    stack.start("scheduler")
+    stack.processes["first scheduler"] = first
+    numbers = [stack.submit(*SHORT[:-1], "1") for _ in range(4)]
+    for number in numbers:
+        assert len(stack.finished(number)["attempts"]) == 1
+    stack.stop("first scheduler")
