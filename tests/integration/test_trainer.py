@@ -1,0 +1,239 @@
+"""Trainers as a worker starts them: real processes, real images, devices simulated on the CPU."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.domain.spec_request import resolve_spec
+from workers.train import launch as files
+from workers.train.checkpoint_files import Snapshot, read_checkpoint
+from workers.train.launch import Launch
+from workers.warm import Starter
+
+NEVER = 1e9
+
+
+class Run:
+    """One run folder and what its trainer said."""
+
+    def __init__(self, folder: Path, starter: Starter) -> None:
+        self.folder = folder
+        self._starter = starter
+
+    def start(
+        self,
+        *,
+        architecture: str = "lenet5",
+        gpus: int = 1,
+        resume_from: tuple[str, ...] = (),
+        datasets_dir: str = "",
+        lease_seconds: float = NEVER,
+        fields: dict[str, object],
+    ) -> "Run":
+        """Start the trainer; two threads an operation, however many devices."""
+        self.folder.mkdir(parents=True)
+        spec = resolve_spec(architecture, {"resources.gpus": gpus, **fields})
+        (self.folder / files.SPEC_FILE).write_text(spec.to_json())
+        Launch(
+            gpu_uuids=tuple(f"sim-{number}" for number in range(gpus)),
+            simulated=True,
+            threads=2,
+            datasets_dir=datasets_dir,
+            resume_from=resume_from,
+            lease_seconds=lease_seconds,
+        ).save(self.folder)
+        self.process = self._starter.start(self.folder)
+        return self
+
+    def end(self) -> Any:
+        """Wait for the trainer's end and return its last word."""
+        self.process.join(timeout=120)
+        events = self.events()
+        assert events, self.log()
+        assert events[-1]["kind"] == "ended", self.log()
+        return events[-1]
+
+    def wait_for(self, kind: str) -> None:
+        """Wait until the trainer has written an event of this kind."""
+        deadline = time.monotonic() + 60
+        while not any(event["kind"] == kind for event in self.events()):
+            assert self.process.is_alive(), self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.01)
+
+    def terminate(self) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGTERM)
+
+    def events(self) -> list[Any]:
+        path = self.folder / files.EVENTS_FILE
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def values(self, name: str) -> list[float]:
+        found = [event["values"] for event in self.events() if event["kind"] == "points"]
+        return [values[name] for values in found if name in values]
+
+    def last_checkpoint(self) -> Snapshot:
+        return read_checkpoint(max((self.folder / files.CHECKPOINTS_DIR).glob("step-*")))
+
+    def log(self) -> str:
+        return (self.folder / files.LOG_FILE).read_text()
+
+
+@pytest.fixture(scope="session")
+def starter() -> Starter:
+    starter = Starter("forkserver")
+    starter.warm_up()
+    return starter
+
+
+@pytest.fixture
+def run(tmp_path: Path, starter: Starter) -> Callable[..., Run]:
+    """Start a trainer in a folder of its own."""
+    made: list[Run] = []
+
+    def start(**arguments: Any) -> Run:
+        made.append(Run(tmp_path / str(len(made)), starter))
+        return made[-1].start(**arguments)
+
+    return start
+
+
+def test_one_and_two_replicas_end_with_the_same_weights_after_20_steps(run: Callable[..., Run]) -> None:
+    fields = {"model.l2": 1e-3, "training.batch_size": 64, "training.epochs": 1}
+    one, two = (run(gpus=gpus, fields=fields) for gpus in (1, 2))
+    one.end()
+    two.end()
+    first, second = one.last_checkpoint(), two.last_checkpoint()
+    assert first.position.step == 20
+    differences = [
+        float(np.abs(np.subtract(a, b)).max())
+        for a, b in zip(first.network, second.network, strict=True)
+        if a.dtype.kind == "f"
+    ]
+    assert len(differences) > 0
+    assert max(differences) <= 1e-6
+    assert two.values("test_accuracy") == pytest.approx(one.values("test_accuracy"), abs=1 / 360)
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
+    run: Callable[..., Run], gpus: int
+) -> None:
+    fields = {
+        "model.dropout": "spatial:0.3",
+        "model.norm": "batch",
+        "optimizer.name": "adam",
+        "schedule.name": "plateau",
+        "training.epochs": 20,
+    }
+    whole = run(gpus=gpus, fields=fields)
+    whole_end = whole.end()
+    stopped = run(gpus=gpus, fields=fields)
+    stopped.wait_for("epoch")
+    stopped.terminate()
+    assert stopped.end()["outcome"] == "interrupted"
+    position = stopped.last_checkpoint().position
+    assert 0 < position.step < 800
+    checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
+    resumed = run(gpus=gpus, fields=fields, resume_from=(checkpoint,))
+    assert resumed.end()["weights_digest"] == whole_end["weights_digest"]
+    for name in ("batch_loss", "loss", "val_loss", "accuracy", "lr"):
+        together = [*stopped.values(name), *resumed.values(name)]
+        assert together == whole.values(name), name
+
+
+def test_a_resume_on_another_number_of_replicas_says_that_it_is_not_exact(run: Callable[..., Run]) -> None:
+    fields: dict[str, object] = {"training.epochs": 2}
+    first = run(fields=fields)
+    first.end()
+    checkpoint = min((first.folder / files.CHECKPOINTS_DIR).glob("step-*"))
+    longer = run(gpus=2, fields=fields, resume_from=(str(checkpoint),))
+    longer.end()
+    (started,) = [event for event in longer.events() if event["kind"] == "started"]
+    # The spec names the number of GPUs, so a checkpoint of one is another spec's for two.
+    assert "another spec" in started["note"]
+    assert started["step"] == 0
+
+
+def test_a_loss_that_is_not_finite_fails_with_words_that_help(run: Callable[..., Run]) -> None:
+    ended = run(fields={"optimizer.lr": 1e8}).end()
+    assert ended["outcome"] == "failed"
+    assert "diverged" in ended["reason"]
+    assert "smaller learning rate" in ended["reason"]
+
+
+def test_early_stopping_succeeds_and_says_why_it_stopped(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 200, "training.early_stopping.patience_epochs": 2, "optimizer.lr": 0.05}
+    stopped = run(fields=fields)
+    ended = stopped.end()
+    assert ended["outcome"] == "succeeded"
+    assert "stopped early" in ended["reason"]
+    assert len(stopped.values("val_loss")) < 200
+
+
+def test_a_damaged_dataset_is_named_before_training_starts(run: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 no archive")
+    ended = run(fields={"data.dataset": "mnist"}, datasets_dir=str(tmp_path)).end()
+    assert ended["outcome"] == "failed"
+    assert str(tmp_path / "mnist.npz") in ended["reason"]
+
+
+def test_a_trainer_without_a_worker_checkpoints_and_stops_by_itself(run: Callable[..., Run]) -> None:
+    alone = run(fields={"data.dataset": "synthetic", "training.epochs": 2000}, lease_seconds=2)
+    ended = alone.end()
+    assert ended["outcome"] == "interrupted"
+    assert "worker has been gone" in ended["reason"]
+    assert alone.last_checkpoint().position.step > 0
+
+
+def test_old_checkpoints_go_and_the_best_and_newest_stay(run: Callable[..., Run]) -> None:
+    ended = run(fields={"training.epochs": 8, "checkpoint.keep": 2})
+    ended.end()
+    written = {event["step"] for event in ended.events() if event["kind"] == "checkpoint"}
+    removed = {event["step"] for event in ended.events() if event["kind"] == "checkpoint_removed"}
+    best = [event["step"] for event in ended.events() if event["kind"] == "checkpoint" and event["best"]][-1]
+    kept = {int(path.name[5:]) for path in (ended.folder / files.CHECKPOINTS_DIR).glob("step-*")}
+    assert kept == written - removed == {best, *sorted(written)[-2:]}
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+@pytest.mark.parametrize(
+    ("architecture", "fields"),
+    [
+        ("softmax", {"model.dropout": "standard:0.1", "model.init": "zeros"}),
+        ("mlp", {"model.hidden_units": 32, "model.l1": 1e-4, "model.activation": "tanh"}),
+        ("lenet5", {"training.precision": "mixed_bfloat16", "model.norm": "batch"}),
+        (
+            "lenet5",
+            {"optimizer.name": "adamw", "optimizer.weight_decay": 0.01, "training.deterministic": False},
+        ),
+    ],
+)
+def test_every_kind_of_option_trains(
+    run: Callable[..., Run], architecture: str, gpus: int, fields: dict[str, object]
+) -> None:
+    trained = run(architecture=architecture, gpus=gpus, fields={"training.epochs": 1, **fields})
+    ended = trained.end()
+    assert ended["outcome"] == "succeeded", ended["reason"]
+    assert trained.values("accuracy")[0] > 0.11
+
+
+def test_the_saved_network_predicts_as_well_as_the_run_said(run: Callable[..., Run]) -> None:
+    trained = run(fields={"training.epochs": 3})
+    path = trained.end()["model"]
+    keras = pytest.importorskip("keras")
+    from models.datasets.arrays import load_dataset
+
+    arrays = load_dataset("digits", directory=None)
+    pixels = keras.ops.image.resize(arrays.x_test.astype("float32"), (32, 32))
+    probabilities = keras.saving.load_model(path).predict(pixels, verbose=0)
+    accuracy = float((probabilities.argmax(-1) == arrays.y_test).mean())
+    assert accuracy == pytest.approx(trained.values("test_accuracy")[0], abs=1e-9)
