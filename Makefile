@@ -12,16 +12,17 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
+	@echo "Installing into .venv (about 1 GB with TensorFlow; a few minutes on a slow line) …"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
 demo: $(INSTALLED)  ## train LeNet-5 on handwritten digits, on two simulated GPUs, and show it
-	$(DEMO) run lenet5 --dataset digits --gpus 2 --init orthogonal --dropout spatial:0.2 --l1 0 --l2 1e-4 \
+	@$(DEMO) run lenet5 --dataset digits --gpus 2 --init orthogonal --dropout spatial:0.2 --l1 0 --l2 1e-4 \
 		--epochs 15 --seed 0
-	$(DEMO) metrics $$($(DEMO) status --json | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)[0]["job"])')
-	$(DEMO) status
+	@$(DEMO) metrics $$($(DEMO) status --json | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)[0]["job"])')
+	@$(DEMO) status
 
 test: lint unit  ## everything that must hold: style, types, import rules, all tests
 
