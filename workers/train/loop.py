@@ -47,8 +47,9 @@ class Loop:
         self._batch_size = batch_size
         self._share = batch_size // self._replicas
         self._size = tuple(network.input_shape[1:3])
-        self._train = tf.function(self._train_steps, reduce_retracing=True)
-        self._evaluate = tf.function(self._evaluate_batches, reduce_retracing=True)
+        # AutoGraph would rewrite the source first: 0.1 s at every start, and files left in /tmp by a kill.
+        self._train = tf.function(self._train_steps, reduce_retracing=True, autograph=False)
+        self._evaluate = tf.function(self._evaluate_batches, reduce_retracing=True, autograph=False)
 
     def train(self, split: Split, order: tf.Tensor, *, first: int, steps: int) -> npt.NDArray[np.float32]:
         """Train on batches `first` to `first + steps` of an epoch's order; returns (steps, 3) reports."""
@@ -65,12 +66,14 @@ class Loop:
     def _train_steps(
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, steps: tf.Tensor
     ) -> tf.Tensor:
-        reports = tf.TensorArray(tf.float32, size=steps, element_shape=(3,))
-        for step in tf.range(steps):
+        def one_step(step: tf.Tensor, reports: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             start = (first + step) * self._batch_size
             batch_B = order[start : start + self._batch_size]
             report = self._strategy.run(self._train_step, args=(images, labels, batch_B))
-            reports = reports.write(step, self._strategy.reduce("SUM", report, axis=None))
+            return step + 1, reports.write(step, self._strategy.reduce("SUM", report, axis=None))
+
+        empty = tf.TensorArray(tf.float32, size=steps, element_shape=(3,))
+        _, reports = tf.while_loop(lambda step, _: step < steps, one_step, (0, empty))
         return reports.stack()
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor, batch_B: tf.Tensor) -> tf.Tensor:
@@ -88,11 +91,14 @@ class Loop:
         return tf.stack([data_loss, tf.cast(penalty, tf.float32), right])
 
     def _evaluate_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        totals = tf.zeros((2,), tf.float64)
-        for start in tf.range(0, count, self._batch_size):
+        def one_batch(start: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch_B = tf.range(start, start + self._batch_size)
             sums = self._strategy.run(self._evaluate_batch, args=(images, labels, batch_B, count))
-            totals += tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
+            total = tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
+            return start + self._batch_size, totals + total
+
+        nothing = tf.zeros((2,), tf.float64)
+        _, totals = tf.while_loop(lambda start, _: start < count, one_batch, (0, nothing))
         return totals
 
     def _evaluate_batch(
