@@ -63,8 +63,8 @@ def _last_values_of_attempt(
     statement = select(metrics.c.name, metrics.c.value).join(
         chosen, (metrics.c.name == chosen.c.name) & (metrics.c.step == chosen.c.step)
     )
-    rows = tx.connection.execute(statement.where(metrics.c.attempt_id == attempt_id)).tuples()
-    return dict(rows.all())
+    rows = tx.connection.execute(statement.where(metrics.c.attempt_id == attempt_id))
+    return {row.name: row.value for row in rows}
 
 
 def _last_valid_steps(tx: Transaction, job_id: JobId) -> Mapping[AttemptId, int | None]:

