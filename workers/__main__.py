@@ -19,7 +19,7 @@ def main(*, stop_with_stdin: bool) -> int:
     if stop_with_stdin:
         stop_when_parent_ends()
     store = open_store(settings.database_url)
-    store.check_revision()
+    store.wait_until_ready()
     starter = Starter(settings.start_method)
     agent = HostAgent(store, settings, starter)
     agent.take_over()  # first of all: trainers without a worker stop when the lease runs out

@@ -4,7 +4,7 @@ import click
 
 from service.db.migrate import HEAD_REVISION
 from service.settings import load_settings
-from service.store.transaction import open_store
+from service.store.transaction import START_SECONDS, open_store
 
 
 @click.group("db")
@@ -14,9 +14,12 @@ def command() -> None:
 
 @command.command("upgrade")
 def upgrade() -> None:
-    """Bring the tables to the revision of this cnnctl; safe to repeat."""
+    """Bring the tables to the revision of this cnnctl; safe to repeat.
+
+    Waits half a minute for a database that is just starting.
+    """
     store = open_store(load_settings().database_url)
-    store.upgrade()
+    store.upgrade(seconds=START_SECONDS)
     click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
 
 

@@ -28,5 +28,5 @@ def command(stop_with_stdin: bool) -> None:
     if stop_with_stdin:
         stop_when_parent_ends()
     store = open_store(settings.database_url)
-    store.check_revision()
+    store.wait_until_ready()
     Scheduler(store, settings, Dispatcher(settings)).run(stop)

@@ -46,6 +46,16 @@ def examine() -> Iterator[Finding]:
     yield _guarded("broker", lambda: _check_broker(settings))
 
 
+def examine_process(name: str) -> Finding:
+    """Whether the scheduler, or the worker of this host, was heard lately."""
+    settings = load_settings()
+    health = check_health(open_store(settings.database_url), settings)
+    heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
+    return Finding(
+        subject=name, found="heard" if heard else "not heard", mend="" if heard else "look at its log"
+    )
+
+
 def _check_packages() -> Iterator[Finding]:
     found = {name: _version(name) for name in PACKAGES}
     text = ", ".join(f"{name} {number}" for name, number in found.items() if number)

@@ -1,5 +1,6 @@
 """One decision in SQL: a transaction, its clock, and what happens once it is committed."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -9,7 +10,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.db import migrate
 from service.db.engine import make_engine
-from service.errors import DatabaseUnavailable
+from service.errors import DatabaseUnavailable, WrongRevision
+
+START_SECONDS = 30.0
+RETRY_SECONDS = 0.5
 
 
 class Transaction:
@@ -73,8 +77,19 @@ class Store:
         with self.reading() as tx:
             migrate.check_revision(tx.connection)
 
-    def upgrade(self) -> None:
-        """Create or upgrade the tables."""
+    def wait_until_ready(self, *, seconds: float = START_SECONDS) -> None:
+        """Wait for the database to answer and to have its tables, as it may be starting beside us.
+
+        Raises:
+            DatabaseUnavailable, WrongRevision: it was still not ready when the time was up.
+        """
+        _retry(self.check_revision, seconds=seconds)
+
+    def upgrade(self, *, seconds: float = 0.0) -> None:
+        """Create or upgrade the tables, after waiting for the database for at most so long."""
+        _retry(self._upgrade_once, seconds=seconds)
+
+    def _upgrade_once(self) -> None:
         try:
             migrate.upgrade(self._engine)
         except (OperationalError, OSError) as error:
@@ -107,6 +122,18 @@ class Store:
             f"The database {self.address} cannot be used: {cause[-1] if cause else error!r}. "
             "Check CNNCTL_DATABASE_URL and the server, then: cnnctl doctor"
         )
+
+
+def _retry(act: Callable[[], None], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            act()
+            return
+        except (DatabaseUnavailable, WrongRevision):
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 def open_store(url: str) -> Store:

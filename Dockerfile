@@ -1,0 +1,28 @@
+# One image for every service of the stack. EXTRA is gpu, or cpu for a machine without GPUs.
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE}
+ARG EXTRA=gpu
+
+# CUDA comes with TensorFlow's wheels; the driver comes from the host through the container toolkit.
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/cnnctl/bin:$PATH
+WORKDIR /app
+
+# The locked versions first: this layer stays when only our own code changes.
+COPY requirements-${EXTRA}.lock ./
+RUN python3 -m venv /opt/cnnctl && pip install --no-cache-dir --quiet -r requirements-${EXTRA}.lock
+
+COPY pyproject.toml README.md ./
+COPY service service
+COPY workers workers
+COPY models models
+COPY migrations migrations
+RUN pip install --no-cache-dir --quiet --no-deps .
+
+# Nothing needs root; the folders exist so that volumes mounted on them belong to this user.
+RUN useradd --create-home --uid 1000 cnnctl \
+    && mkdir -p /var/lib/cnnctl /datasets /var/cache/cuda \
+    && chown -R cnnctl /var/lib/cnnctl /datasets /var/cache/cuda
+USER cnnctl
+WORKDIR /var/lib/cnnctl
+ENTRYPOINT ["cnnctl"]
+CMD ["--help"]

@@ -1,0 +1,99 @@
+"""Writes the reference pages from the code: python -m docs.generate. A test fails when a page is stale."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+
+from models import catalog
+from service.cli.main import COMMANDS
+from service.domain.metrics import METRICS
+from service.domain.spec_request import resolve_spec, spec_paths
+from service.settings import Settings
+
+FOLDER = Path(__file__).parent
+TABLE = ["| variable | default | meaning |", "| --- | --- | --- |"]
+NOTE = "<!-- Written by `python -m docs.generate`: change the code, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """Each generated page by its file name."""
+    return {
+        "cli.md": _page("Commands", *_commands()),
+        "settings.md": _page("Settings", _settings()),
+        "spec.md": _page("Spec fields", _spec(), _options()),
+        "metrics.md": _page("Metrics", _metrics()),
+    }
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", NOTE, *parts]) + "\n"
+
+
+def _commands() -> Iterator[str]:
+    yield "Exit status: 0 done, 1 failed, 2 usage or a submission that is refused, 3 not found, 4 conflict."
+    for name, (module, _) in COMMANDS.items():
+        command = importlib.import_module(module).command
+        yield from _command(command, f"cnnctl {name}")
+
+
+def _command(command: click.Command, path: str) -> Iterator[str]:
+    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+    yield f"## {path}\n\n```\n{command.get_help(context).rstrip()}\n```"
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _command(inner, f"{path} {name}")
+
+
+def _settings() -> str:
+    rows = [
+        f"| `{f.metadata['variable']}` | {f.metadata['default'] or '—'} | {f.metadata['meaning']} |"
+        for f in fields(Settings)
+    ]
+    head = "Environment variables, read once when a command starts.\n"
+    return "\n".join([head, *TABLE, *rows])
+
+
+def _spec() -> str:
+    spec = resolve_spec("lenet5", {}).model_dump()
+    rows = []
+    for path, sentence in spec_paths():
+        value: object = spec
+        for name in path.split("."):
+            assert isinstance(value, dict)
+            value = value[name]
+        rows.append(f"| `{path}` | {_written(value)} | {sentence} |")
+    head = "`--set PATH=VALUE` sets any of them. The defaults are those of `cnnctl submit lenet5`.\n"
+    return "\n".join([head, "| path | default | meaning |", "| --- | --- | --- |", *rows])
+
+
+def _options() -> str:
+    rows = [
+        f"| `model.{option.name}` | {network.name} | {option.default} | {option.summary} |"
+        for network in catalog.ARCHITECTURES.values()
+        for option in network.options
+    ]
+    head = [
+        "## Options of single architectures",
+        "",
+        "| path | of | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _metrics() -> str:
+    head = "`step` counts optimizer steps since the start of the job, for every metric.\n"
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in METRICS.items()]
+    return "\n".join([head, "| metric | meaning |", "| --- | --- |", *rows])
+
+
+def _written(value: object) -> str:
+    return "—" if value in (None, {}, "") else f"`{value}`"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text)

@@ -1,0 +1,137 @@
+"""The migrations build what the code expects, on every database."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+import migrations.versions
+from service.db import migrate
+from service.db.engine import make_engine, sqlite_wal_is_safe
+from service.db.tables import metadata
+from service.domain import states
+from service.errors import DatabaseUnavailable, SettingError, WrongRevision
+from service.store.transaction import open_store
+
+CHOICES: list[tuple[str, str, type[Enum]]] = [
+    ("jobs", "state", states.JobState),
+    ("attempts", "state", states.AttemptState),
+    ("attempts", "outcome", states.Outcome),
+    ("attempts", "wish", states.Wish),
+    ("gpus", "state", states.GpuState),
+    ("checkpoints", "kind", states.CheckpointKind),
+    ("job_events", "action", states.Action),
+]
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_upgrading_twice_and_going_down_and_up_again_ends_with_the_same_tables(engine: Engine) -> None:
+    migrate.upgrade(engine)
+    migrate.upgrade(engine)
+    migrate.downgrade(engine, "base")
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        migrate.check_revision(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_head_revision_is_the_newest_file() -> None:
+    folder = Path(migrations.versions.__path__[0])
+    newest = max(path.name for path in folder.glob("[0-9]*.py"))
+    assert newest.startswith(f"{migrate.HEAD_REVISION}_")
+
+
+@pytest.mark.parametrize(("table", "column", "enum"), CHOICES)
+def test_the_database_allows_exactly_the_values_of_the_enum(
+    engine: Engine, table: str, column: str, enum: type[Enum]
+) -> None:
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        rule = _check_rule(connection.dialect.name, table, column)
+        definition = connection.execute(text(rule)).scalar_one()
+    _, _, rest = definition.partition(f"CONSTRAINT ck_{table}_{column} ")
+    rule_text = (rest or definition).split("CONSTRAINT")[0]
+    assert set(rule_text.split("'")[1::2]) == {member.value for member in enum}
+
+
+def _check_rule(dialect: str, table: str, column: str) -> str:
+    if dialect == "sqlite":
+        return f"SELECT sql FROM sqlite_master WHERE name = '{table}'"
+    return f"SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_{table}_{column}'"
+
+
+def test_every_choice_column_is_compared_with_its_enum() -> None:
+    found = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if getattr(column.type, "create_constraint", False) and hasattr(column.type, "enums")
+    }
+    assert found == {(table, column) for table, column, _ in CHOICES}
+
+
+def test_a_database_of_another_revision_is_refused_with_the_command_that_mends_it(database_url: str) -> None:
+    store = open_store(database_url)
+    with pytest.raises(WrongRevision, match=r"has no cnnctl tables yet.*cnnctl db upgrade"):
+        store.check_revision()
+    store.upgrade()
+    with store.transaction() as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(WrongRevision, match=r"is at revision 9999.*cnnctl db upgrade"):
+        store.check_revision()
+    store.close()
+
+
+def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    store = open_store("postgresql://cnnctl:sesame@127.0.0.1:1/cnnctl")
+    with pytest.raises(DatabaseUnavailable, match="cnnctl doctor") as caught:
+        store.check_revision()
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://x@y/z", "no url at all", "oracle+nothing://"])
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(SettingError, match="CNNCTL_DATABASE_URL must be"):
+        make_engine(url)
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [((3, 40, 1), False), ((3, 51, 2), False), ((3, 51, 3), True), ((3, 52, 0), False), ((3, 53, 0), True)],
+)
+def test_wal_is_used_only_where_its_reset_bug_is_mended(version: tuple[int, int, int], safe: bool) -> None:  # noqa: FBT001
+    assert sqlite_wal_is_safe(version) is safe
+
+
+def test_processes_that_write_to_one_sqlite_file_lose_no_update(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    store = open_store(url)
+    store.upgrade()
+    with store.transaction() as tx:
+        tx.connection.execute(text("CREATE TABLE counter (n INTEGER)"))
+        tx.connection.execute(text("INSERT INTO counter VALUES (0)"))
+    program = (
+        "import sys; from sqlalchemy import text; from service.store.transaction import open_store\n"
+        "store = open_store(sys.argv[1])\n"
+        "for _ in range(50):\n"
+        "    with store.transaction() as tx:\n"
+        "        n = tx.connection.execute(text('SELECT n FROM counter')).scalar()\n"
+        "        tx.connection.execute(text('UPDATE counter SET n = :n'), {'n': n + 1})\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(4)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0, 0]
+    with store.reading() as tx:
+        assert tx.connection.execute(text("SELECT n FROM counter")).scalar() == 200
+    store.close()

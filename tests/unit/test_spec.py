@@ -1,0 +1,122 @@
+"""A spec is complete, frozen and checked; what is refused says what would be right."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models import catalog
+from service.domain.spec import read_spec
+from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
+from service.errors import SpecError
+
+REFUSED: list[tuple[str, dict[str, object], str]] = [
+    ("lenet", {}, "Unknown architecture 'lenet'. Did you mean lenet5?"),
+    ("lenet5", {"data.dataset": "cifar"}, "Did you mean cifar10?"),
+    ("lenet5", {"model.init": "ortogonal"}, "Did you mean orthogonal?"),
+    ("lenet5", {"model.init": "normal:-1"}, "standard deviation must be"),
+    ("lenet5", {"model.init": "zeros:1"}, "takes no argument"),
+    ("lenet5", {"model.activation": "relo"}, "Did you mean relu?"),
+    ("lenet5", {"model.dropout": "spatial:1"}, "rate must be"),
+    ("lenet5", {"model.dropout": "standard:-0.1"}, "rate must be"),
+    ("lenet5", {"model.dropout": "standard:nan"}, "rate must be"),
+    ("lenet5", {"model.dropout": "standard:half"}, "must be a number"),
+    ("softmax", {"model.dropout": "spatial:0.2"}, "spatial dropout needs feature maps"),
+    ("lenet5", {"model.l1": -1.0}, "model.l1: input should be greater than or equal to 0. Received: -1.0"),
+    ("lenet5", {"model.l2": math.nan}, "model.l2: input should be a finite number"),
+    ("lenet5", {"model.l2": math.inf}, "model.l2: input should be a finite number"),
+    ("lenet5", {"resources.gpus": 0}, "resources.gpus: input should be greater than or equal to 1"),
+    ("lenet5", {"resources.gpus": -1}, "Received: -1"),
+    ("lenet5", {"resources.gpus": True}, "resources.gpus: input should be a valid integer"),
+    ("lenet5", {"resources.gpus": 3}, "cannot be shared equally by 3 GPUs. Nearest: 33"),
+    ("lenet5", {"training.batch_size": 100_000}, "training.batch_size must be at most the 1293"),
+    ("lenet5", {"training.epochs": "ten"}, "training.epochs: input should be a valid integer"),
+    ("lenet5", {"training.epoch": 3}, "Did you mean training.epochs?"),
+    ("lenet5", {"training": 3}, "There is no spec field 'training'"),
+    ("lenet5", {"schema_version": 2}, "There is no spec field 'schema_version'"),
+    ("lenet5", {"model.towers": 2}, "There is no spec field 'model.towers'"),
+    ("lenet5", {"data.image_size": 8}, "needs images of at least 16 pixels"),
+    ("lenet5", {"optimizer.name": "sdg"}, "optimizer.name: input should be 'sgd', 'adam' or 'adamw'"),
+    ("lenet5", {"resources.time_limit_minutes": 0.5}, "greater than or equal to 1"),
+    ("mlp", {"model.hidden_units": 0}, "at least 1"),
+    ("mlp", {"model.hidden_units": 2.5}, "must be of type int"),
+    ("lenet5", {"schedule.name": "plateau", "data.validation_fraction": 0}, "need validation images"),
+]
+
+
+@pytest.mark.parametrize(("architecture", "fields", "words"), REFUSED)
+def test_bad_input_is_refused_in_words_that_help(
+    architecture: str, fields: dict[str, object], words: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        resolve_spec(architecture, fields)
+    assert words in str(caught.value)
+
+
+def test_a_spec_is_complete_without_any_field() -> None:
+    spec = resolve_spec("mlp", {})
+    assert (spec.data.dataset, spec.data.image_size) == ("digits", 32)
+    assert spec.model.options == {"hidden_units": 128, "hidden_layers": 2}
+    assert spec.optimizer.lr == 0.01
+    assert resolve_spec("mlp", {"optimizer.name": "adam"}).optimizer.lr == 0.001
+
+
+def test_an_option_of_an_architecture_is_set_by_its_short_and_its_long_path() -> None:
+    short = resolve_spec("mlp", {"model.hidden_units": 7})
+    assert short == resolve_spec("mlp", {"model.options.hidden_units": 7})
+    assert short.model.options["hidden_units"] == 7
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        resolve_spec("mlp", {}).training.epochs = 3  # type: ignore[misc]
+
+
+def test_every_path_can_be_set() -> None:
+    spec = resolve_spec("lenet5", {})
+    for path, sentence in spec_paths():
+        if path in ("schema_version", "model.architecture", "model.options"):
+            continue
+        value: Any = spec
+        for name in path.split("."):
+            value = getattr(value, name)
+        assert resolve_spec("lenet5", {path: value}) == spec, path
+        assert sentence, path
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a=1", 1), ("a=1e-4", 1e-4), ("a=true", True), ("a=relu", "relu"), ("a=x=y", "x=y")]
+)
+def test_an_assignment_is_json_where_it_can_be(text: str, value: object) -> None:
+    assert parse_assignment(text) == ("a", value)
+
+
+@pytest.mark.parametrize("text", ["", "a", "=1"])
+def test_an_assignment_without_path_or_value_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="--set takes path=value"):
+        parse_assignment(text)
+
+
+@given(
+    architecture=st.sampled_from(sorted(catalog.ARCHITECTURES)),
+    fields=st.fixed_dictionaries(
+        {},
+        optional={
+            "model.init": st.sampled_from(["zeros", "normal:0.05", "orthogonal", "uniform:1e-3"]),
+            "model.dropout": st.sampled_from(["none", "standard:0.25"]),
+            "model.l2": st.floats(0, 1e3),
+            "optimizer.lr": st.floats(1e-9, 1e3),
+            "training.epochs": st.integers(1, 10**6),
+            "training.seed": st.integers(0, 2**31 - 1),
+            "resources.gpus": st.sampled_from([1, 2, 4, 8]),
+        },
+    ),
+)
+def test_a_stored_spec_is_read_back_the_same(architecture: str, fields: dict[str, object]) -> None:
+    spec = resolve_spec(architecture, fields)
+    again = read_spec(spec.to_json())
+    assert again == spec
+    assert again.digest() == spec.digest()
