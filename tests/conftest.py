@@ -43,9 +43,7 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = find_free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +51,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        words = [_redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        words = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=self._folder)
         deadline = time.monotonic() + 20
         while not _answers(self.port):
@@ -67,7 +65,16 @@ class RedisServer:
             self._process = None
 
 
-def _redis_program() -> str:
+def find_free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def redis_program() -> str:
+    """The redis-server on PATH, else the wheel's."""
     found = shutil.which("redis-server")
     if found:
         return found
