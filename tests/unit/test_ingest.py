@@ -1,0 +1,120 @@
+"""Events go from a trainer's log into SQL exactly once, whoever reads them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.domain.jobs import Attempt
+from service.domain.states import AttemptState, Outcome
+from service.errors import Fenced
+from service.store import attempts, checkpoints, logs, metrics
+from service.store.transaction import Store
+from workers.ingest import Ingester, read_tail
+
+Claim = Callable[..., Attempt]
+
+
+@pytest.fixture
+def attempt(store: Store, claimed: Claim, tmp_path: Path) -> Attempt:
+    taken = claimed()
+    with store.transaction() as tx:
+        attempts.write(tx, taken, run_dir=str(tmp_path))
+        return attempts.get_attempt(tx, taken.id)
+
+
+def write(folder: Path, *events: object, end: str = "\n") -> None:
+    with (folder / "events.jsonl").open("a") as file:
+        file.write("\n".join(json.dumps(event) for event in events) + end)
+
+
+def points(step: int, loss: float | None) -> object:
+    return {"kind": "points", "at": 0, "step": step, "values": {"loss": loss}}
+
+
+def test_events_become_rows_once_even_for_a_new_reader(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    started = {"kind": "started", "at": 0, "step": 0, "exact": True, "note": ""}
+    write(tmp_path, started, points(1, 0.5), points(2, None))
+    ingester = Ingester(store, attempt, actor="worker")
+    assert ingester.take_in()
+    assert not ingester.take_in()
+    with store.reading() as tx:
+        stored = attempts.get_attempt(tx, attempt.id)
+    assert (stored.state, stored.start_step) == (AttemptState.RUNNING, 0)
+    write(tmp_path, points(3, 0.25))
+    again = Ingester(store, stored, actor="worker")
+    assert again.take_in()
+    assert not again.take_in()
+    with store.reading() as tx:
+        assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, None), (3, 0.25)]}
+
+
+def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tmp_path: Path) -> None:
+    line = json.dumps(points(1, 0.5))
+    (tmp_path / "events.jsonl").write_text(line[:20])
+    ingester = Ingester(store, attempt, actor="worker")
+    assert not ingester.take_in()
+    (tmp_path / "events.jsonl").write_text(line + "\n")
+    assert ingester.take_in()
+
+
+def test_a_worker_that_lost_the_attempt_stores_nothing(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    write(tmp_path, points(1, 0.5))
+    with store.transaction() as tx:
+        attempts.adopt(tx, attempt, worker="w2")
+    with pytest.raises(Fenced):
+        Ingester(store, attempt, actor="worker").take_in()
+    with store.reading() as tx:
+        assert metrics.list_series(tx, attempt.job_id) == {}
+
+
+def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    common = {"at": 0, "step": 4, "epoch": 2}
+    numbers = {"epochs": 3, "steps_per_epoch": 4, "images_per_second": 9.0, "loss": 1.0, "accuracy": 0.5}
+    write(
+        tmp_path,
+        {"kind": "checkpoint", **common, "best": True, "bytes": 9, "digest": "d", "path": "/c4"},
+        {"kind": "checkpoint", **common, "step": 8, "best": False, "bytes": 9, "digest": "d", "path": "/c8"},
+        {"kind": "checkpoint_removed", "at": 0, "step": 8},
+        {"kind": "epoch", "at": 0, "epoch": 2},
+        {"kind": "progress", **common, **numbers},
+        {
+            "kind": "ended",
+            "at": 0,
+            "outcome": "succeeded",
+            "reason": "",
+            "weights_digest": "w",
+            "model": "/m",
+        },
+    )
+    ingester = Ingester(store, attempt, actor="worker")
+    ingester.take_in()
+    assert ingester.ended is not None
+    assert Outcome(ingester.ended["outcome"]) is Outcome.SUCCEEDED
+    with store.reading() as tx:
+        stored = attempts.get_attempt(tx, attempt.id)
+        assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == ["/c4"]
+    assert (stored.epochs_completed, stored.weights_digest, stored.model_path) == (2, "w", "/m")
+    assert stored.progress is not None
+    assert stored.progress.images_per_second == 9.0
+
+
+def test_the_end_of_a_long_log_is_kept_from_the_start_of_a_line(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    lines = [f"line {number:06d} é" for number in range(10_000)]
+    (tmp_path / "trainer.log").write_text("\n".join(lines))
+    Ingester(store, attempt, actor="worker").store_log_tail()
+    with store.reading() as tx:
+        tail = logs.get_log_tail(tx, attempt.id)
+    assert tail == read_tail(tmp_path / "trainer.log")
+    assert 60_000 < len(tail.encode()) <= logs.TAIL_BYTES
+    assert tail.startswith("line ")
+    assert tail.endswith(lines[-1])
