@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy Core: what the migrations build, compared with them by a test.
 
 Core without the ORM: importing the ORM costs every command 0.2 s, and the store maps rows to the frozen
-values of `service.domain` itself.
+values of `service.domain` itself. Partial indexes are in `partial_indexes.py` for the same reason.
 """
 
 from datetime import datetime, timezone
@@ -17,7 +17,6 @@ from sqlalchemy import (
     Enum,
     Float,
     ForeignKey,
-    Index,
     Integer,
     MetaData,
     String,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    text,
 )
 
 from service.domain import states
@@ -143,13 +141,6 @@ attempts = Table(
     CheckConstraint("number >= 1", name="number_positive"),
     CheckConstraint("(state = 'ended') = (outcome IS NOT NULL)", name="outcome_iff_ended"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_at_iff_ended"),
-    Index(
-        "uq_attempts_live_job",
-        "job_id",
-        unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
     sqlite_autoincrement=True,
 )
 
@@ -161,13 +152,6 @@ leases = Table(
     Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), nullable=False),
     Column("acquired_at", UtcDateTime, nullable=False),
     Column("released_at", UtcDateTime),
-    Index(
-        "uq_leases_live_gpu",
-        "gpu_uuid",
-        unique=True,
-        sqlite_where=text("released_at IS NULL"),
-        postgresql_where=text("released_at IS NULL"),
-    ),
 )
 
 metrics = Table(

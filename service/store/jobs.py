@@ -1,21 +1,24 @@
 """Jobs: create, read, and change their state by compare-and-set."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
 
 from service.db.tables import jobs
 from service.domain.jobs import Job, JobId
-from service.domain.spec import Spec
 from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState
 from service.errors import JobNotFound
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
+if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs only
+    from service.domain.spec import Spec
+
 _COLUMNS = columns_of(jobs, Job)
 
 
-def create_job(tx: Transaction, spec: Spec, *, owner: str, reason: str) -> JobId:
+def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str) -> JobId:
     """Store a queued job and return its number."""
     statement = insert(jobs).values(
         owner=owner,

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 import migrations.versions
 from service.db import migrate
 from service.db.engine import make_engine, sqlite_wal_is_safe
+from service.db.partial_indexes import add_partial_indexes
 from service.db.tables import metadata
 from service.domain import states
 from service.errors import DatabaseUnavailable, SettingError, WrongRevision
@@ -28,6 +29,9 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("checkpoints", "kind", states.CheckpointKind),
     ("job_events", "action", states.Action),
 ]
+
+
+add_partial_indexes()
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""The unique partial indexes: one live attempt a job, one live lease a GPU.
+
+Apart from the tables, since naming a dialect in an index imports it, and only migrations need that.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, Index, text
+
+from service.db.tables import attempts, leases
+
+
+def add_partial_indexes() -> None:
+    """Complete the metadata for a comparison with the database."""
+    _live("uq_attempts_live_job", attempts.c.job_id, "state <> 'ended'")
+    _live("uq_leases_live_gpu", leases.c.gpu_uuid, "released_at IS NULL")
+
+
+def _live(name: str, column: Column[Any], condition: str) -> None:
+    Index(name, column, unique=True, sqlite_where=text(condition), postgresql_where=text(condition))
