@@ -36,7 +36,7 @@ def explain_failure(view: Any) -> None:
 def _print_result(view: Any) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]Job {view['job']} {view['state']}[/bold] after {view['epochs']} epochs")
-    if view["reason"]:
+    if view["reason"] and view["state"] == JobState.SUCCEEDED.value:
         console.print(f"  {view['reason']}")
     for name in SHOWN:
         if view["metrics"].get(name) is not None:

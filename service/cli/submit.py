@@ -27,7 +27,7 @@ def command(
     """Queue a job and print its number."""
     settings, store = open_session()
     fields = collect_fields(values, assignments)
-    job_id = submit(store, architecture, fields, owner=current_user())
+    job_id = submit(store, settings, architecture, fields, owner=current_user())
     announce(store, job_id, fields)
     for notice in check_health(store, settings).notices:
         say(notice)

@@ -4,24 +4,35 @@ import getpass
 import os
 from collections.abc import Mapping
 
+from service.commands.dataset_check import check_dataset_file
 from service.domain.jobs import JobId
 from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action
 from service.errors import SpecError
+from service.settings import Settings
 from service.store import events, hosts, jobs
 from service.store.transaction import Store, Transaction
 
 WAITS_FOR_SCHEDULER = "waits for the scheduler"
 
 
-def submit(store: Store, architecture: str, assignments: Mapping[str, object], *, owner: str) -> JobId:
+def submit(
+    store: Store,
+    settings: Settings,
+    architecture: str,
+    assignments: Mapping[str, object],
+    *,
+    owner: str,
+) -> JobId:
     """Resolve, check and queue a job.
 
     Raises:
-        SpecError: the spec is not valid, or no host has so many GPUs; nothing was stored.
+        SpecError: the spec is not valid, its dataset is damaged, or no host has so many GPUs; nothing
+            was stored.
     """
     spec = resolve_spec(architecture, assignments)
+    check_dataset_file(spec, settings)
     with store.transaction() as tx:
         _check_gpus(tx, spec)
         job_id = jobs.create_job(tx, spec, owner=owner, reason=WAITS_FOR_SCHEDULER)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,32 @@ def test_a_bad_submission_is_refused_with_exit_code_2_and_nothing_is_stored(
     assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert json.loads(cnnctl(home, "status", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (None, "cannot be read"),
+        ({"y_train": np.full(4, 10, np.uint8)}, "10"),
+        ({"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, np.uint8)}, "x_train"),
+    ],
+    ids=["truncated", "labels outside the classes", "empty"],
+)
+def test_a_damaged_dataset_is_refused_before_anything_is_stored(
+    home: Path, arrays: dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"] | None, words: str
+) -> None:
+    path = home / "datasets" / "mnist.npz"
+    path.parent.mkdir(parents=True)
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8)
+    good = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(path, **{**good, **(arrays or {})})  # type: ignore[arg-type]
+    if arrays is None:
+        path.write_bytes(path.read_bytes()[:200])
+    done = cnnctl(home, "submit", "lenet5", "--dataset", "mnist")
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert words in done.stderr
     assert json.loads(cnnctl(home, "status", "--json").stdout) == []
 
 
