@@ -27,7 +27,12 @@ def make_engine(url: str) -> Engine:
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "application_name": "cnnctl"},
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "cnnctl",
+                # A database made in the C locale is SQL_ASCII, and psycopg would answer in bytes.
+                "client_encoding": "utf8",
+            },
         )
     except ModuleNotFoundError as error:
         raise MissingExtra(

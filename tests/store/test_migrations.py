@@ -105,6 +105,22 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
     assert "sesame" not in str(caught.value)
 
 
+def test_a_postgresql_database_made_in_the_c_locale_is_read_as_text(postgres_server: str) -> None:
+    admin = make_engine(postgres_server).execution_options(isolation_level="AUTOCOMMIT")
+    make = "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+    with admin.connect() as connection:
+        connection.execute(text(make))
+    store = open_store(
+        make_engine(postgres_server).url.set(database="ascii").render_as_string(hide_password=False)
+    )
+    store.upgrade()
+    store.check_revision()
+    store.close()
+    with admin.connect() as connection:
+        connection.execute(text("DROP DATABASE ascii WITH (FORCE)"))
+    admin.dispose()
+
+
 @pytest.mark.parametrize("url", ["mysql://x@y/z", "no url at all", "oracle+nothing://"])
 def test_another_kind_of_database_is_refused(url: str) -> None:
     with pytest.raises(SettingError, match="CNNCTL_DATABASE_URL must be"):
