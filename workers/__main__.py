@@ -8,7 +8,7 @@ from service.parent import stop_when_parent_ends
 from service.settings import load_settings
 from service.store.transaction import open_store
 from workers.celery_app import make_worker
-from workers.host_agent import HostAgent
+from workers.host_agent import HostAgent, lock_host
 from workers.warm import Starter
 
 
@@ -18,6 +18,7 @@ def main(*, stop_with_stdin: bool) -> int:
     configure_log(settings.log_level)
     if stop_with_stdin:
         stop_when_parent_ends()
+    lock = lock_host(settings)  # held for as long as this process lives
     store = open_store(settings.database_url)
     store.wait_until_ready()
     starter = Starter(settings.start_method)
@@ -28,6 +29,7 @@ def main(*, stop_with_stdin: bool) -> int:
     worker = make_worker(settings, agent)
     worker.start()
     agent.stop()
+    lock.close()
     return int(worker.exitcode or 0)
 
 

@@ -1,15 +1,17 @@
 """This host's part of the service: registers it, keeps its heartbeat, looks after its attempts."""
 
+import fcntl
 import os
 import threading
 import time
 import uuid
+from typing import IO
 
 import structlog
 
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState
-from service.errors import DatabaseUnavailable
+from service.errors import AlreadyRunning, DatabaseUnavailable
 from service.settings import Settings
 from service.store import attempts, hosts
 from service.store.transaction import Store
@@ -18,6 +20,25 @@ from workers.supervisor import Supervisor, claim
 from workers.warm import Starter
 
 log = structlog.get_logger()
+
+
+def lock_host(settings: Settings) -> IO[str]:
+    """Make sure that this is the host's only worker: a second one would take the first one's trainers over.
+
+    Raises:
+        AlreadyRunning: there is one already.
+    """
+    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    lock = (settings.home_dir / f"worker-{settings.host_name}.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise AlreadyRunning(
+            f"A worker of host {settings.host_name} is already running. One worker serves all GPUs of a host; "
+            "for another host set CNNCTL_HOST to its name"
+        ) from None
+    return lock
 
 
 class HostAgent:

@@ -106,7 +106,8 @@ class Supervisor:
             threads=self._threads_per_gpu * len(gpus),
             datasets_dir=str(self._settings.datasets_dir),
             resume_from=tuple(resume_from),
-            lease_seconds=self._settings.lease_seconds,
+            # Sooner than the scheduler gives it up: it should have stopped when its job starts elsewhere.
+            lease_seconds=self._settings.lease_seconds * 2 / 3,
         ).save(folder)
         self.renew_lease()
 

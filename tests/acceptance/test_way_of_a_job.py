@@ -153,6 +153,10 @@ def test_a_worker_that_is_killed_and_comes_back_adopts_its_trainer(stack: Stack,
     assert job["weights_digest"] == undisturbed
 
 
+def test_a_second_worker_of_a_host_is_refused(stack: Stack) -> None:
+    assert "is already running" in stack.cnnctl("worker", code=4).stderr
+
+
 def test_a_second_scheduler_started_by_mistake_is_harmless(stack: Stack) -> None:
     first = stack.processes.pop("scheduler")
     stack.start("scheduler")

@@ -179,6 +179,16 @@ def test_early_stopping_succeeds_and_says_why_it_stopped(run: Callable[..., Run]
     assert len(stopped.values("val_loss")) < 200
 
 
+def test_a_run_that_had_stopped_early_trains_no_further_when_it_is_resumed(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 200, "training.early_stopping.patience_epochs": 2, "optimizer.lr": 0.05}
+    first = run(fields=fields)
+    digest = first.end()["weights_digest"]
+    checkpoint = str(max((first.folder / files.CHECKPOINTS_DIR).glob("step-*")))
+    again = run(fields=fields, resume_from=(checkpoint,))
+    assert again.end()["weights_digest"] == digest
+    assert again.values("loss") == []
+
+
 def test_a_damaged_dataset_is_named_before_training_starts(run: Callable[..., Run], tmp_path: Path) -> None:
     (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 no archive")
     ended = run(fields={"data.dataset": "mnist"}, datasets_dir=str(tmp_path)).end()

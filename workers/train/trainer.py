@@ -82,37 +82,36 @@ class Trainer:
             self._run_dir / files.CHECKPOINTS_DIR, self._reporter, keep=self._spec.checkpoint.keep
         )
         try:
-            reason = self._train_epochs(writer)
+            self._train_epochs(writer)
         finally:
             writer.close()
+        if self._is_finished():
+            return "succeeded", self._schedule.stop_reason(self._epoch - 1), self._finish()
         if self._stop.reason:
             return "interrupted", f"{self._stop.reason}; stopped after step {self._step}", {}
-        if self._over_time():
-            limit = self._spec.resources.time_limit_minutes
-            return "failed", f"the time limit of {limit:g} min was reached in epoch {self._epoch}", {}
-        return "succeeded", reason, self._finish()
+        limit = self._spec.resources.time_limit_minutes
+        return "failed", f"the time limit of {limit:g} min was reached in epoch {self._epoch}", {}
 
-    def _train_epochs(self, writer: CheckpointWriter) -> str:
-        """Train until the last epoch, an early stop, or a request; returns the reason of an early stop."""
-        while self._epoch <= self._spec.training.epochs:
-            started = time.perf_counter()
-            first_step = self._step_in_epoch
+    def _train_epochs(self, writer: CheckpointWriter) -> None:
+        """Train until the end, an early stop or a request; whatever ends it, a checkpoint is written."""
+        while not self._is_finished():
+            started, first_step = time.perf_counter(), self._step_in_epoch
             self._train_epoch()
             if self._step_in_epoch < self._steps_per_epoch:
                 writer.put(self._snapshot(best=False))
-                return ""
+                return
             images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
             best = self._end_epoch(images / (time.perf_counter() - started))
-            epoch = self._epoch - 1
-            reason = self._schedule.stop_reason(epoch)
-            last = bool(reason) or epoch == self._spec.training.epochs
-            if best or last or epoch % self._spec.checkpoint.every_epochs == 0:
+            due = (self._epoch - 1) % self._spec.checkpoint.every_epochs == 0
+            if best or due or self._is_finished() or self._must_stop():
                 writer.put(self._snapshot(best=best))
-            if reason:
-                return reason
             if self._must_stop():
-                return ""
-        return ""
+                return
+
+    def _is_finished(self) -> bool:
+        """Whether nothing is left to train, also right after a resume."""
+        done = self._epoch - 1
+        return done >= self._spec.training.epochs or bool(self._schedule.stop_reason(done))
 
     def _train_epoch(self) -> None:
         self._optimizer.learning_rate = self._schedule.start_epoch(self._epoch)
