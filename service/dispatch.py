@@ -26,6 +26,7 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
     common = {
         "broker_url": settings.broker or "filesystem://",
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
@@ -59,6 +60,8 @@ class Dispatcher:
 
     def send(self, attempt: Attempt) -> None:
         """Tell the host's worker about an attempt; a broker that is down delays and loses nothing."""
+        if self.error:
+            return  # the next probe finds out when it is back; trying here would hold up the scheduler
         try:
             self._app.send_task(
                 RUN_ATTEMPT, args=[attempt.id], queue=queue_name(attempt.host_name), retry=False

@@ -14,7 +14,7 @@ from service.domain.states import AttemptState
 from service.errors import AlreadyRunning, DatabaseUnavailable
 from service.settings import Settings
 from service.store import attempts, hosts
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 from workers.devices import find_gpus
 from workers.supervisor import Supervisor, claim
 from workers.warm import Starter
@@ -35,7 +35,7 @@ def lock_host(settings: Settings) -> IO[str]:
     except BlockingIOError:
         lock.close()
         raise AlreadyRunning(
-            f"A worker of host {settings.host_name} is already running. One worker serves all GPUs of a host; "
+            f"A worker of host {settings.host_name} is already running: one serves all GPUs of a host; "
             "for another host set CNNCTL_HOST to its name"
         ) from None
     return lock
@@ -49,6 +49,7 @@ class HostAgent:
         self._settings = settings
         self._starter = starter
         self._supervisors: dict[AttemptId, Supervisor] = {}
+        self._ready = threading.Event()
         self._closing = threading.Event()
         self._stopped = threading.Event()
         self.gpus = find_gpus(settings)
@@ -67,13 +68,11 @@ class HostAgent:
         for attempt in left_behind:
             threading.Thread(target=self._adopt, args=(attempt,), daemon=True).start()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
 
     def register(self) -> None:
-        """Make host and GPUs known: from now on the scheduler sends work."""
-        name, cores = self._settings.host_name, os.cpu_count() or 1
-        with self._store.transaction() as tx:
-            hosts.register_host(tx, name, worker=self.worker, cores=cores, devices=self.gpus)
-        log.info("worker", action="registered", host=name, gpus=len(self.gpus))
+        """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler."""
+        self._ready.set()
 
     def run_attempt(self, attempt_id: AttemptId) -> None:
         """Claim an attempt and follow it to its end; a message that came twice or late does nothing."""
@@ -86,12 +85,14 @@ class HostAgent:
         supervisor = self._supervise(attempt)
         try:
             supervisor.start(self._starter)
-            supervisor.follow()
         except OSError as error:
+            supervisor.kill()
             supervisor.fail(
                 f"the run folder {attempt.run_dir} cannot be written: {error.strerror or error}. "
-                "Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry " + str(attempt.job_id)
+                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}"
             )
+        else:
+            supervisor.follow()
         finally:
             self._supervisors.pop(attempt.id, None)
 
@@ -125,10 +126,14 @@ class HostAgent:
         finally:
             self._supervisors.pop(attempt.id, None)
 
-    def _beat(self) -> None:
+    def _renew_leases(self) -> None:
+        """In a thread of its own: waiting for the database must not make trainers stop."""
         while not self._stopped.wait(self._settings.heartbeat_seconds):
             for supervisor in list(self._supervisors.values()):
                 supervisor.renew_lease()
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._settings.heartbeat_seconds):
             try:
                 self._beat_once()
             except DatabaseUnavailable as error:
@@ -143,9 +148,15 @@ class HostAgent:
             followed.pop(attempt.id).wish = attempt.wish
         for supervisor in followed.values():
             supervisor.kill()
-        with self._store.transaction() as tx:
-            if not self._closing.is_set():
-                hosts.heartbeat(tx, self._settings.host_name, worker=self.worker)
+        if self._ready.is_set() and not self._closing.is_set():
+            with self._store.transaction() as tx:
+                if not hosts.heartbeat(tx, self._settings.host_name, worker=self.worker):
+                    self._register(tx)
+
+    def _register(self, tx: Transaction) -> None:
+        name, cores = self._settings.host_name, os.cpu_count() or 1
+        hosts.register_host(tx, name, worker=self.worker, cores=cores, devices=self.gpus)
+        log.info("worker", action="registered", host=name, gpus=len(self.gpus))
 
     def _leave(self) -> None:
         try:

@@ -40,15 +40,24 @@ class Ingester:
         data = self._read_whole_lines()
         if not data:
             return False
-        lines = [json.loads(line) for line in data.splitlines()]
         with self._store.transaction() as tx:
+            attempts.write(tx, self._attempt)  # fences, and locks the row
+            # Where a commit's answer was lost, the rows are there and our offset is behind.
+            done = attempts.get_attempt(tx, self._attempt.id).events_offset - self._offset
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
-            self._apply(tx, lines)
+            self._apply(tx, [json.loads(line) for line in data[done:].splitlines()])
         self._offset += len(data)
-        for event in lines:
-            if event["kind"] == "ended":
-                self.ended = event
+        if b'"kind": "ended"' in data:
+            self.find_last_word()
         return True
+
+    def find_last_word(self) -> None:
+        """Read the trainer's last word, also one that an earlier worker has stored."""
+        path = self._folder / files.EVENTS_FILE
+        whole_lines = read_tail(path).rpartition("\n")[0]
+        last = whole_lines.rpartition("\n")[2]
+        if '"kind": "ended"' in last:
+            self.ended = json.loads(last)
 
     def store_log_tail(self) -> None:
         """Keep the last 64 KiB of the attempt's log in SQL."""

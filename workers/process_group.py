@@ -29,15 +29,19 @@ class ProcessGroup:
         """Kill every process of the group; False when one of them is still there after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while self.members() and time.monotonic() < deadline:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            for pid in self.members():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         return not self.members()
 
     def members(self) -> list[int]:
         """The group's processes that still run, whoever their parent is now."""
+        if _started(self.pid) not in (None, self.started):
+            return []  # the number is another process's now, so the group is gone
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-        return [pid for pid in pids if self._holds(pid)]
+        # The leader belongs to its group before it has made it.
+        return [pid for pid in pids if self._holds(pid) or (pid == self.pid and self.is_alive())]
 
     def _holds(self, pid: int) -> bool:
         fields = _stat(pid)

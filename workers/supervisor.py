@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import structlog
 
+from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
@@ -24,6 +26,7 @@ from workers.warm import Starter
 FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
 OUTAGE_PAUSE_SECONDS = 1.0
+STILL_THERE = "a process of its last trainer is still there"
 
 log = structlog.get_logger()
 
@@ -39,7 +42,6 @@ class Supervisor:
         self._group: ProcessGroup | None = None
         self._process: BaseProcess | None = None
         self._stop_by: float | None = None
-        self._killed = False
         self._next_log = 0.0
         self.attempt = attempt
         self.wish: Wish | None = attempt.wish
@@ -65,6 +67,7 @@ class Supervisor:
         pid, started = self.attempt.trainer_pid, self.attempt.trainer_started
         if pid is not None and started is not None:
             self._group = ProcessGroup(pid=pid, started=started)
+        self._ingester.find_last_word()
 
     def follow(self) -> None:
         """Carry events into SQL until the trainer has ended, then end the attempt."""
@@ -77,6 +80,10 @@ class Supervisor:
         except Fenced:
             log.warning("attempt", action="fenced", attempt=self.attempt.id)
             self.kill()
+        except Exception:
+            log.exception("attempt", action="follow_failed", attempt=self.attempt.id)
+            gone = "" if self.kill() else STILL_THERE
+            self._end(Outcome.LOST, "its worker could not follow it; see the worker's log", quarantine=gone)
 
     def renew_lease(self) -> None:
         """Tell the trainer that its worker is alive."""
@@ -85,7 +92,6 @@ class Supervisor:
 
     def kill(self) -> bool:
         """Kill the trainer's group; False when something of it is still there."""
-        self._killed = True
         return self._group is None or self._group.kill()
 
     def fail(self, reason: str) -> None:
@@ -95,10 +101,7 @@ class Supervisor:
     def _prepare_folder(self) -> None:
         folder = Path(self.attempt.run_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        with self._store.reading() as tx:
-            spec = jobs.get_job(tx, self.attempt.job_id).spec
-            gpus = leases.list_leased_gpus(tx, self.attempt.id)
-            resume_from = [c.path for c in checkpoints.list_checkpoints(tx, self.attempt.job_id)]
+        spec, gpus, resume_from = self._read_orders()
         (folder / files.SPEC_FILE).write_text(spec)
         Launch(
             gpu_uuids=tuple(gpu.uuid for gpu in gpus),
@@ -110,6 +113,18 @@ class Supervisor:
             lease_seconds=self._settings.lease_seconds * 2 / 3,
         ).save(folder)
         self.renew_lease()
+
+    def _read_orders(self) -> tuple[str, Sequence[Gpu], Sequence[str]]:
+        """What to train, on which GPUs, and the checkpoints to continue from, newest first."""
+        while True:
+            try:
+                with self._store.reading() as tx:
+                    spec = jobs.get_job(tx, self.attempt.job_id).spec
+                    gpus = leases.list_leased_gpus(tx, self.attempt.id)
+                    known = checkpoints.list_checkpoints(tx, self.attempt.job_id)
+                return spec, gpus, [checkpoint.path for checkpoint in known]
+            except DatabaseUnavailable:
+                time.sleep(OUTAGE_PAUSE_SECONDS)
 
     def _is_alive(self) -> bool:
         if self._process is not None:
@@ -151,7 +166,7 @@ class Supervisor:
         while not self._settled():
             time.sleep(OUTAGE_PAUSE_SECONDS)
         outcome, reason = self._judge()
-        self._end(outcome, reason, quarantine="" if gone else "a process of its last trainer is still there")
+        self._end(outcome, reason, quarantine="" if gone else STILL_THERE)
 
     def _settled(self) -> bool:
         """Read the event log and the log to their ends; False while the database is away."""

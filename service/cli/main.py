@@ -53,6 +53,9 @@ class LazyGroup(click.Group):
         except CnnctlError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:  # a full disk, a folder that is not ours
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

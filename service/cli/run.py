@@ -38,8 +38,7 @@ def command(architecture: str, assignments: tuple[str, ...], as_json: bool, **va
     check_dataset_file(resolve_spec(architecture, fields), settings)
     with _stack_if_none(store, settings) as stack:
         job_id = submit(store, settings, architecture, fields, owner=current_user())
-        announce(store, job_id, fields)
-        _follow_or_cancel(store, job_id, stack)
+        _follow_or_cancel(store, job_id, stack, fields)
     show_result(store, job_id, as_json=as_json)
 
 
@@ -56,8 +55,11 @@ def _stack_if_none(store: Store, settings: Settings) -> Iterator[EmbeddedStack |
         yield stack
 
 
-def _follow_or_cancel(store: Store, job_id: JobId, stack: EmbeddedStack | None) -> None:
+def _follow_or_cancel(
+    store: Store, job_id: JobId, stack: EmbeddedStack | None, fields: dict[str, object]
+) -> None:
     try:
+        announce(store, job_id, fields)
         follow_job(store, job_id, check=lambda: _check_stack(stack))
     except KeyboardInterrupt:
         say(f"Cancelling job {job_id} …")

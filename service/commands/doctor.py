@@ -113,8 +113,8 @@ def _check_broker(settings: Settings) -> Finding:
 def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except OSError as error:
-        return Finding(subject=subject, found=str(error), mend="make the folder writable or name another one")
+    except Exception as error:  # whatever is wrong with it is what doctor is for
+        return Finding(subject=subject, found=f"{type(error).__name__}: {error}", mend="see the message")
 
 
 def _sqlite_words(settings: Settings) -> str:

@@ -62,6 +62,7 @@ def _cancel_attempt(tx: Transaction, job_id: JobId, *, actor: str) -> JobState:
     unclaimed = attempt.state is AttemptState.DISPATCHED
     if unclaimed and end_attempt(tx, attempt, Outcome.CANCELLED, reason=reason, actor=actor, retry_limit=0):
         return JobState.CANCELLED
-    attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+    if not attempts.set_wish(tx, attempt.id, Wish.CANCEL):
+        raise JobConflict(f"Job {job_id} changed just now. Look, then try again: cnnctl status {job_id}")
     events.add_event(tx, job_id, Action.CANCEL_REQUESTED, actor=actor, attempt_id=attempt.id)
     return JobState.RUNNING

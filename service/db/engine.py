@@ -32,6 +32,11 @@ def make_engine(url: str) -> Engine:
                 "application_name": "cnnctl",
                 # A database made in the C locale is SQL_ASCII, and psycopg would answer in bytes.
                 "client_encoding": "utf8",
+                # A server that vanishes without a word must not hold a heartbeat for minutes.
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
             },
         )
     except ModuleNotFoundError as error:
@@ -50,17 +55,27 @@ def _parse(url: str) -> URL:
         pass
     raise SettingError(
         "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, "
-        f"or empty for SQLite in CNNCTL_HOME. Received something that starts with {url[:12]!r}"
+        f"or empty for SQLite in CNNCTL_HOME. Received a URL of the kind {url.partition(':')[0]!r}"
     )
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database).parent)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder {folder} of the database cannot be made: {error.strerror}. "
+            "Mend it, or set CNNCTL_HOME"
+        ) from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -150,9 +150,10 @@ def end_if_live(tx: Transaction, attempt: Attempt, outcome: Outcome, *, reason: 
     return tx.connection.execute(statement).rowcount == 1
 
 
-def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish) -> None:
-    """Ask the worker of a live attempt for something."""
-    tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id, _LIVE).values(wish=wish))
+def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish) -> bool:
+    """Ask the worker of a live attempt for something; False when it has ended."""
+    statement = update(attempts).where(attempts.c.id == attempt_id, _LIVE).values(wish=wish)
+    return tx.connection.execute(statement).rowcount == 1
 
 
 def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str) -> Sequence[Attempt]:

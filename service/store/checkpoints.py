@@ -13,10 +13,12 @@ from service.store.transaction import Transaction
 
 
 def add_checkpoint(tx: Transaction, attempt_id: AttemptId, checkpoint: Checkpoint) -> None:
-    """Record a checkpoint; a new best one makes the former best an ordinary one."""
+    """Record a checkpoint; a new best one makes the job's former best an ordinary one."""
     if checkpoint.kind is CheckpointKind.BEST:
-        former = (checkpoints.c.attempt_id == attempt_id) & (checkpoints.c.kind == CheckpointKind.BEST)
-        tx.connection.execute(update(checkpoints).where(former).values(kind=CheckpointKind.LAST))
+        job = select(attempts.c.job_id).where(attempts.c.id == attempt_id).scalar_subquery()
+        of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job))
+        former = update(checkpoints).where(of_job, checkpoints.c.kind == CheckpointKind.BEST)
+        tx.connection.execute(former.values(kind=CheckpointKind.LAST))
     values = {column.name: getattr(checkpoint, column.name) for column in columns_of(checkpoints, Checkpoint)}
     tx.connection.execute(insert(checkpoints).values(attempt_id=attempt_id, **values))
 

@@ -15,6 +15,7 @@ from service.store.transaction import Transaction
 if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs only
     from service.domain.spec import Spec
 
+LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _COLUMNS = columns_of(jobs, Job)
 
 
@@ -36,6 +37,8 @@ def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str) -> Job
 
 def find_job(tx: Transaction, job_id: JobId) -> Job | None:
     """The job with this number, or None."""
+    if not 0 < job_id <= LARGEST_ID:
+        return None
     row = tx.connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
     return to_value(Job, row) if row else None
 
@@ -78,8 +81,9 @@ def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobSta
 
 
 def set_reason(tx: Transaction, job_id: JobId, reason: str) -> None:
-    """Say why a job waits."""
-    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(reason=reason))
+    """Say why a queued job waits."""
+    waiting = (jobs.c.id == job_id) & (jobs.c.state == JobState.QUEUED)
+    tx.connection.execute(update(jobs).where(waiting).values(reason=reason))
 
 
 def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:

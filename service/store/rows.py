@@ -8,11 +8,9 @@ from sqlalchemy import Column, RowMapping, Table
 Value = TypeVar("Value")
 
 
-def columns_of(
-    table: Table, value_type: type[Any], *, leave_out: frozenset[str] = frozenset()
-) -> list[Column[Any]]:
+def columns_of(table: Table, value_type: type[Any]) -> list[Column[Any]]:
     """The columns that a domain value is made of, in the order of its fields."""
-    return [table.c[f.name] for f in fields(value_type) if f.name not in leave_out]
+    return [table.c[f.name] for f in fields(value_type)]
 
 
 def to_value(value_type: type[Value], row: RowMapping, **replaced: object) -> Value:

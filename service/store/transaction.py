@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from service.db import migrate
 from service.db.engine import make_engine
@@ -112,7 +112,8 @@ class Store:
         except OperationalError as error:
             raise self._unavailable(error) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            # A plain DatabaseError is what SQLite says of a file that is no database.
+            if error.connection_invalidated or type(error) is DatabaseError:
                 raise self._unavailable(error) from error
             raise
 

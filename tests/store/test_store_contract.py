@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
@@ -334,3 +335,39 @@ def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) ->
         (latest,) = attempts.list_latest_attempts(tx, since_job=first.job_id)
         assert attempts.find_live_attempt(tx, first.job_id) == latest
     assert latest.id == AttemptId(second.id)
+
+
+def test_a_wish_to_cancel_holds_when_the_worker_is_lost(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        assert attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        end_attempt(tx, attempt, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=3)
+        assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
+        assert not attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+
+
+def test_a_jobs_best_checkpoint_is_one_over_all_its_attempts(store: Store, claimed: Claim) -> None:
+    first = claimed()
+    best = Checkpoint(step=1, epoch=1, kind=CheckpointKind.BEST, bytes=5, digest="d" * 64, path="/1")
+    with store.transaction() as tx:
+        checkpoints.add_checkpoint(tx, first.id, best)
+        end_attempt(tx, first, Outcome.LOST, reason="", actor="scheduler", retry_limit=3)
+    second = claimed(first.job_id)
+    with store.transaction() as tx:
+        checkpoints.add_checkpoint(tx, second.id, replace(best, step=2))
+        kinds = [(c.step, c.kind) for c in checkpoints.list_checkpoints(tx, first.job_id)]
+    assert kinds == [(2, CheckpointKind.BEST), (1, CheckpointKind.LAST)]
+
+
+def test_a_reason_to_wait_is_given_to_queued_jobs_only(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    with store.transaction() as tx:
+        jobs.set_state_if(tx, number, JobState.QUEUED, JobState.CANCELLED, reason="cancelled by ada")
+        jobs.set_reason(tx, number, "waits")
+        assert jobs.get_job(tx, number).reason == "cancelled by ada"
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**31, 10**20])
+def test_a_number_that_no_job_can_have_is_not_found(store: Store, number: int) -> None:
+    with store.reading() as tx, pytest.raises(JobNotFound):
+        jobs.get_job(tx, JobId(number))

@@ -160,3 +160,28 @@ def test_an_unknown_setting_is_named(home: Path) -> None:
     )
     assert done.returncode == 2
     assert "Unknown setting CNNCTL_GPU" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "words"),
+    [
+        ("CNNCTL_HOME", "/proc/nothing", 2, "cannot be made"),
+        ("CNNCTL_DATABASE_URL", "redis://:sesame@db", 2, "of the kind 'redis'"),
+        ("CNNCTL_DATABASE_URL", "sqlite:////etc/hostname", 1, "cannot be used"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_said_without_a_traceback(
+    variable: str, value: str, code: int, words: str
+) -> None:
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith("CNNCTL_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli.main", "status"],
+        env={**inherited, variable: value, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sesame" not in done.stderr

@@ -118,3 +118,27 @@ def test_the_end_of_a_long_log_is_kept_from_the_start_of_a_line(
     assert 60_000 < len(tail.encode()) <= logs.TAIL_BYTES
     assert tail.startswith("line ")
     assert tail.endswith(lines[-1])
+
+
+def test_rows_whose_commit_was_not_answered_are_not_stored_again(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    write(tmp_path, points(1, 0.5))
+    unanswered, other = (Ingester(store, attempt, actor="worker") for _ in range(2))
+    assert other.take_in()
+    write(tmp_path, points(2, 0.25))
+    assert unanswered.take_in()
+    with store.reading() as tx:
+        assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, 0.25)]}
+
+
+def test_a_last_word_that_an_earlier_worker_stored_is_known(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    write(tmp_path, {"kind": "ended", "at": 0, "outcome": "failed", "reason": "diverged"})
+    Ingester(store, attempt, actor="worker").take_in()
+    with store.reading() as tx:
+        later = Ingester(store, attempts.get_attempt(tx, attempt.id), actor="worker")
+    later.find_last_word()
+    assert later.ended is not None
+    assert later.ended["reason"] == "diverged"

@@ -79,7 +79,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
             _fsync(temporary / file)
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
-    except OSError:
+    except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _fsync(folder)

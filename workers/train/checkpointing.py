@@ -88,7 +88,7 @@ class CheckpointWriter:
         while (snapshot := self._queue.get()) is not None:
             try:
                 self._write(snapshot)
-            except OSError as error:
+            except Exception as error:  # safetensors reports a full disk with an exception of its own
                 message = f"checkpoint of step {snapshot.position.step} could not be written: {error}"
                 print(message, file=sys.stderr, flush=True)  # noqa: T201  (this is trainer.log)
 

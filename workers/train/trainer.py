@@ -72,6 +72,7 @@ class Trainer:
         self._step_seconds = math.inf
         self._progress_at = 0.0
         self._first_call = True
+        self._saved_step = -1
         self._resume_note = ""
         self._resume_exact = True
 
@@ -98,13 +99,13 @@ class Trainer:
             started, first_step = time.perf_counter(), self._step_in_epoch
             self._train_epoch()
             if self._step_in_epoch < self._steps_per_epoch:
-                writer.put(self._snapshot(best=False))
+                self._save(writer, best=False)
                 return
             images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
             best = self._end_epoch(images / (time.perf_counter() - started))
             due = (self._epoch - 1) % self._spec.checkpoint.every_epochs == 0
             if best or due or self._is_finished() or self._must_stop():
-                writer.put(self._snapshot(best=best))
+                self._save(writer, best=best)
             if self._must_stop():
                 return
 
@@ -202,8 +203,14 @@ class Trainer:
         self._trained_seconds = position.trained_seconds
         difference = explain_difference(snapshot.environment, self._environment())
         self._resume_exact = not difference
+        self._reporter.epoch(self._epoch - 1)
         notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
         self._resume_note = "; ".join(filter(None, notes))
+
+    def _save(self, writer: CheckpointWriter, *, best: bool) -> None:
+        if self._step != self._saved_step:  # a request right after an epoch's end asks for the same again
+            self._saved_step = self._step
+            writer.put(self._snapshot(best=best))
 
     def _snapshot(self, *, best: bool) -> Snapshot:
         return Snapshot(
