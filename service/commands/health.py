@@ -38,11 +38,13 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     notices = []
     if not alive:
         last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
-        notices.append(f"No scheduler is running{last}: jobs wait. Start one with: cnnctl up")
+        notices.append(
+            f"No scheduler is running{last}: jobs wait. Start it with cnnctl up, or cnnctl scheduler"
+        )
     elif latest is not None and latest.broker_error:
         notices.append(
             f"The broker cannot be reached: jobs wait until it can. It said: {latest.broker_error}"
         )
     if not heard:
-        notices.append("No worker is running: jobs wait. Start one with: cnnctl up")
+        notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
     return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))

@@ -84,7 +84,7 @@ def _explain(waiting: Sequence[QueuedJob], hosts: Sequence[FreeHost]) -> Sequenc
 
 def _reason(job: QueuedJob, place: int, first: QueuedJob, hosts: Sequence[FreeHost]) -> str:
     if not hosts:
-        return "waits for a host: no worker is running. Start one with: cnnctl up"
+        return "waits for a host: no worker is running. Start one with cnnctl up or cnnctl worker"
     largest = max(hosts, key=lambda host: host.total)
     if largest.total < job.gpus:
         return (
