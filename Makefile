@@ -14,7 +14,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
 	@echo "Installing into .venv (about 1 GB with TensorFlow; a few minutes on a slow line) …"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 

@@ -49,7 +49,9 @@ def examine() -> Iterator[Finding]:
 def examine_process(name: str) -> Finding:
     """Whether the scheduler, or the worker of this host, was heard lately."""
     settings = load_settings()
-    health = check_health(open_store(settings.database_url), settings)
+    store = open_store(settings.database_url)
+    store.check_revision()
+    health = check_health(store, settings)
     heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
     return Finding(
         subject=name, found="heard" if heard else "not heard", mend="" if heard else "look at its log"

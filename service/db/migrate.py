@@ -16,13 +16,25 @@ MIGRATION_LOCK = 0x636E6E63  # any number that this program alone uses; "cnnc"
 
 
 def upgrade(engine: Engine) -> None:
-    """Create or upgrade all tables in one transaction; several at once wait for each other."""
+    """Create or upgrade all tables in one transaction; several at once wait for each other.
+
+    Raises:
+        WrongRevision: a newer cnnctl has made the database.
+    """
     from alembic import command
+    from alembic.util import CommandError
 
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        command.upgrade(alembic_config(connection), "head")
+        try:
+            command.upgrade(alembic_config(connection), "head")
+        except CommandError as error:
+            raise WrongRevision(
+                f"The database is at revision {current_revision(connection)}, which only a newer "
+                f"cnnctl knows; this one knows {HEAD_REVISION}. "
+                "Upgrade cnnctl and leave the database as it is"
+            ) from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:

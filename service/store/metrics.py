@@ -1,5 +1,6 @@
 """Metric points: stored in bulk, read as one series a job however often it was resumed."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import func, insert, select
@@ -13,7 +14,7 @@ from service.store.transaction import Transaction
 def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) -> None:
     """Store points; the caller stores the event offset in the same transaction, so none comes twice."""
     rows = [
-        {"attempt_id": attempt_id, "name": point.name, "step": point.step, "value": point.value}
+        {"attempt_id": attempt_id, "name": point.name, "step": point.step, "value": _finite(point.value)}
         for point in points
     ]
     if rows:
@@ -32,12 +33,13 @@ def list_series(
     )
     if names:
         statement = statement.where(metrics.c.name.in_(names))
-    series: dict[str, list[tuple[int, float | None]]] = {}
+    # By step: an attempt that was lost after its last step has scored the test images, and the next does too.
+    series: dict[str, dict[int, float | None]] = {}
     for attempt_id, name, step, value in tx.connection.execute(statement):
         limit = last_steps[attempt_id]
         if limit is None or step <= limit:
-            series.setdefault(name, []).append((step, value))
-    return series
+            series.setdefault(name, {})[step] = value
+    return {name: list(points.items()) for name, points in series.items()}
 
 
 def last_values(tx: Transaction, job_id: JobId) -> Mapping[str, float | None]:
@@ -47,6 +49,10 @@ def last_values(tx: Transaction, job_id: JobId) -> Mapping[str, float | None]:
     for attempt_id, limit in last_steps.items():
         values.update(_last_values_of_attempt(tx, attempt_id, limit))
     return values
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _last_values_of_attempt(

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 
 from service.db import migrate
 from service.db.engine import make_engine
-from service.errors import DatabaseUnavailable, WrongRevision
+from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5
@@ -83,11 +83,19 @@ class Store:
         Raises:
             DatabaseUnavailable, WrongRevision: it was still not ready when the time was up.
         """
-        _retry(self.check_revision, seconds=seconds)
+        _retry(self.check_revision, (DatabaseUnavailable, WrongRevision), seconds=seconds)
 
     def upgrade(self, *, seconds: float = 0.0) -> None:
-        """Create or upgrade the tables, after waiting for the database for at most so long."""
-        _retry(self._upgrade_once, seconds=seconds)
+        """Create or upgrade the tables, after waiting for the database for at most so long.
+
+        Raises:
+            DatabaseUnavailable: it does not answer, or its user may not make tables.
+            WrongRevision: a newer cnnctl has made it.
+        """
+        try:
+            _retry(self._upgrade_once, DatabaseUnavailable, seconds=seconds)
+        except ProgrammingError as error:
+            raise self._unavailable(error) from error
 
     def _upgrade_once(self) -> None:
         try:
@@ -118,20 +126,32 @@ class Store:
             raise
 
     def _unavailable(self, error: Exception) -> DatabaseUnavailable:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         return DatabaseUnavailable(
-            f"The database {self.address} cannot be used: {cause[-1] if cause else error!r}. "
+            f"The database {self.address} cannot be used: {_cause(error)}. "
             "Check CNNCTL_DATABASE_URL and the server, then: cnnctl doctor"
         )
 
 
-def _retry(act: Callable[[], None], *, seconds: float) -> None:
+def _cause(error: Exception) -> str:
+    """The one line that says most: a server's own words, else the last line of what the driver says."""
+    cause = getattr(error, "orig", None) or error
+    said: str | None = getattr(getattr(cause, "diag", None), "message_primary", None)
+    lines = str(cause).strip().splitlines()
+    return said or (lines[-1] if lines else repr(error))
+
+
+def _retry(
+    act: Callable[[], None],
+    errors: type[CnnctlError] | tuple[type[CnnctlError], ...],
+    *,
+    seconds: float,
+) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
             act()
             return
-        except (DatabaseUnavailable, WrongRevision):
+        except errors:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(RETRY_SECONDS)

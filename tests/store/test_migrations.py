@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 
@@ -96,6 +99,53 @@ def test_a_database_of_another_revision_is_refused_with_the_command_that_mends_i
     with pytest.raises(WrongRevision, match=r"is at revision 9999.*cnnctl db upgrade"):
         store.check_revision()
     store.close()
+
+
+def test_a_database_of_a_newer_cnnctl_is_left_alone_in_words(database_url: str) -> None:
+    with closing(open_store(database_url)) as store:
+        store.upgrade()
+        with store.transaction() as tx:
+            tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(WrongRevision, match=r"9999.*newer cnnctl"):
+            store.upgrade(seconds=3600)
+
+
+def test_upgrades_at_the_same_moment_wait_for_each_other(database_url: str) -> None:
+    def upgrade(_: int) -> None:
+        with closing(open_store(database_url)) as store:
+            store.upgrade()
+            store.check_revision()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(upgrade, range(4)))
+
+
+@pytest.fixture
+def reader_url(postgres_url: str) -> Iterator[str]:
+    """A database seen by a user who may not make tables in it."""
+    admin = make_engine(postgres_url)
+    role = f"reader_{uuid.uuid4().hex}"
+    with admin.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    yield admin.url.set(username=role).render_as_string(hide_password=False)
+    with admin.begin() as connection:
+        connection.execute(text(f"DROP ROLE {role}"))
+    admin.dispose()
+
+
+def test_a_user_who_may_not_make_tables_is_told_so(reader_url: str) -> None:
+    with closing(open_store(reader_url)) as store:
+        with pytest.raises(DatabaseUnavailable, match="permission denied for schema public"):
+            store.upgrade(seconds=3600)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cnnctl.db"
+    path.write_text("not a database, but long enough to be looked at as one" * 10)
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        with pytest.raises(DatabaseUnavailable, match=r"cnnctl\.db.*not a database"):
+            store.check_revision()
 
 
 def test_a_server_that_is_away_is_named_without_its_password() -> None:

@@ -19,6 +19,7 @@ from workers.train.images import Split
 
 # What a step reports, in this order: data loss, penalty, share of images classified right.
 LOSS, PENALTY, ACCURACY = range(3)
+NUM_REPORTED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from models import catalog
@@ -29,6 +30,7 @@ from workers.train.launch import Launch
 from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, steps_per_call
 from workers.train.optimizers import make_optimizer
 from workers.train.reporter import Reporter
+from workers.train.running_means import RunningMeans
 from workers.train.schedule import EpochSchedule, read_epoch_state
 from workers.train.stopping import StopRequest
 
@@ -62,12 +64,12 @@ class Trainer:
         self._loop = Loop(self._network, self._optimizer, self._strategy, batch_size=spec.training.batch_size)
         self._schedule = EpochSchedule(spec)
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
-        self._steps_per_point = max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH))
+        self._means = RunningMeans(
+            steps_per_point=max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH))
+        )
         self._step = 0
         self._epoch = 1
         self._step_in_epoch = 0
-        self._epoch_sums = np.zeros(3)
-        self._point_sums = np.zeros(3)
         self._trained_seconds = 0.0
         self._step_seconds = math.inf
         self._progress_at = 0.0
@@ -128,7 +130,7 @@ class Trainer:
             self._note_first_step()
             self._step_seconds = seconds / steps
             for report in reports:
-                self._take_in(report.astype(np.float64))
+                self._take_in(report)
             self._show_progress()
 
     def _note_first_step(self) -> None:
@@ -136,7 +138,7 @@ class Trainer:
             self._first_call = False
             self._reporter.started(step=self._step, exact=self._resume_exact, note=self._resume_note)
 
-    def _take_in(self, report: np.ndarray) -> None:
+    def _take_in(self, report: npt.NDArray[np.float32]) -> None:
         self._step += 1
         self._step_in_epoch += 1
         if not np.isfinite(report).all():
@@ -145,17 +147,14 @@ class Trainer:
                 f"training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
                 "(--lr), another --init, or weaker --l1 and --l2"
             )
-        self._epoch_sums += report
-        self._point_sums += report
-        left_over = self._step_in_epoch % self._steps_per_point
-        if left_over == 0 or self._step_in_epoch == self._steps_per_epoch:
-            mean = self._point_sums / (left_over or self._steps_per_point)
-            self._point_sums = np.zeros(3)
+        last = self._step_in_epoch == self._steps_per_epoch
+        mean = self._means.add(report, step_in_epoch=self._step_in_epoch, last=last)
+        if mean is not None:
             values = {"batch_loss": mean[LOSS] + mean[PENALTY], "batch_accuracy": mean[ACCURACY]}
             self._reporter.points(self._step, values)
 
     def _end_epoch(self, images_per_second: float) -> bool:
-        mean = self._epoch_sums / self._steps_per_epoch
+        mean = self._means.epoch_mean(self._steps_per_epoch)
         values = {
             "loss": mean[LOSS] + mean[PENALTY],
             "penalty": mean[PENALTY],
@@ -171,7 +170,7 @@ class Trainer:
         best = self._schedule.end_epoch(self._epoch, values)
         self._epoch += 1
         self._step_in_epoch = 0
-        self._epoch_sums = np.zeros(3)
+        self._means.start_epoch()
         return best
 
     def _finish(self) -> dict[str, object]:
@@ -198,7 +197,7 @@ class Trainer:
             position.epoch,
             position.step_in_epoch,
         )
-        self._epoch_sums, self._point_sums = np.array(position.epoch_sums), np.array(position.point_sums)
+        self._means.restore(epoch_sums=position.epoch_sums, point_sums=position.point_sums)
         self._schedule.state = read_epoch_state(dict(position.epoch_state))
         self._trained_seconds = position.trained_seconds
         difference = explain_difference(snapshot.environment, self._environment())
@@ -218,8 +217,8 @@ class Trainer:
                 step=self._step,
                 epoch=self._epoch,
                 step_in_epoch=self._step_in_epoch,
-                epoch_sums=tuple(self._epoch_sums.tolist()),
-                point_sums=tuple(self._point_sums.tolist()),
+                epoch_sums=tuple(self._means.epoch_sums.tolist()),
+                point_sums=tuple(self._means.point_sums.tolist()),
                 epoch_state=self._schedule.state.to_json(),
                 trained_seconds=self._trained_seconds,
             ),
@@ -254,7 +253,7 @@ class Trainer:
         if now < self._progress_at and not done:
             return
         self._progress_at = now + PROGRESS_SECONDS
-        mean = self._epoch_sums / self._step_in_epoch
+        mean = self._means.epoch_mean(self._step_in_epoch)
         self._reporter.progress(
             epoch=self._epoch,
             epochs=self._spec.training.epochs,

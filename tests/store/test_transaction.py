@@ -1,0 +1,105 @@
+"""One decision: its moment, what happens after it, and who may look at it when."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text
+
+from service.db.engine import make_engine
+from service.domain.jobs import JobId
+from service.domain.states import JobState
+from service.store import jobs
+from service.store.transaction import Store
+from tests.conftest import Clock
+
+AddJob = Callable[..., JobId]
+
+
+def test_a_time_of_another_zone_is_read_back_as_the_same_moment_in_utc(
+    store: Store, clock: Clock, add_job: AddJob
+) -> None:
+    here = timezone(timedelta(hours=5, minutes=30))
+    clock.now = datetime(2026, 3, 1, 2, 0, 0, 123456, tzinfo=here)
+    number = add_job()
+    with store.reading() as tx:
+        submitted_at = jobs.get_job(tx, number).submitted_at
+    assert submitted_at == clock.now
+    assert submitted_at.utcoffset() == timedelta(0)
+
+
+def test_a_transaction_has_one_moment(store: Store, clock: Clock) -> None:
+    with store.transaction() as tx:
+        first = tx.now
+        clock.advance(60)
+        assert tx.now == first
+    with store.transaction() as tx:
+        assert tx.now == first + timedelta(seconds=60)
+
+
+def test_without_a_clock_of_its_own_a_store_has_the_true_time_in_utc(database_url: str) -> None:
+    store = Store(make_engine(database_url))
+    with store.reading() as tx:
+        assert abs(tx.now - datetime.now(timezone.utc)) < timedelta(seconds=60)
+        assert tx.now.utcoffset() == timedelta(0)
+    store.close()
+
+
+def test_what_follows_a_commit_runs_in_order_and_sees_it(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    seen: list[tuple[str, str]] = []
+
+    def look(name: str) -> None:
+        with store.reading() as tx:
+            seen.append((name, jobs.get_job(tx, number).reason))
+
+    with store.transaction() as tx:
+        tx.after_commit(lambda: look("first"))
+        tx.after_commit(lambda: look("second"))
+        jobs.set_reason(tx, number, "changed")
+    assert seen == [("first", "changed"), ("second", "changed")]
+
+
+def test_nobody_sees_a_decision_before_it_is_committed(
+    store: Store, database_url: str, add_job: AddJob
+) -> None:
+    number = add_job()
+    other = Store(make_engine(database_url))
+    with store.transaction() as tx:
+        jobs.set_state_if(tx, number, JobState.QUEUED, JobState.RUNNING, reason="")
+        with other.reading() as second:
+            assert jobs.get_job(second, number).state is JobState.QUEUED
+    with other.reading() as second:
+        assert jobs.get_job(second, number).state is JobState.RUNNING
+    other.close()
+
+
+def test_jobs_are_listed_newest_first_and_queued_ones_in_their_order(store: Store, add_job: AddJob) -> None:
+    first, second, third = (add_job() for _ in range(3))
+    with store.transaction() as tx:
+        jobs.set_state_if(tx, second, JobState.QUEUED, JobState.RUNNING, reason="")
+        assert [job.id for job in jobs.list_jobs(tx)] == [third, second, first]
+        assert [job.id for job in jobs.list_jobs(tx, limit=2)] == [third, second]
+        assert [job.id for job in jobs.list_queued_jobs(tx)] == [first, third]
+        assert jobs.find_job(tx, JobId(99)) is None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**31, 2**70])
+def test_a_number_that_no_job_can_have_is_not_found(store: Store, number: int) -> None:
+    with store.reading() as tx:
+        assert jobs.find_job(tx, JobId(number)) is None
+
+
+def test_a_change_that_no_state_machine_knows_is_a_mistake_of_the_program(
+    store: Store, add_job: AddJob
+) -> None:
+    number = add_job()
+    with store.transaction() as tx, pytest.raises(AssertionError, match="never becomes"):
+        jobs.set_state_if(tx, number, JobState.QUEUED, JobState.SUCCEEDED, reason="")
+
+
+def test_a_number_is_never_given_again(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+    with store.transaction() as tx:
+        tx.connection.execute(text("DELETE FROM jobs"))
+    assert add_job() > number
