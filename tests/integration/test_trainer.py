@@ -15,7 +15,7 @@ import pytest
 
 from service.domain.spec_request import resolve_spec
 from workers.train import launch as files
-from workers.train.checkpoint_files import Snapshot, read_checkpoint
+from workers.train.checkpoint_files import MANIFEST_FILE, Snapshot, read_checkpoint
 from workers.train.launch import Launch
 from workers.warm import Starter
 
@@ -189,6 +189,20 @@ def test_a_run_that_had_stopped_early_trains_no_further_when_it_is_resumed(run: 
     again = run(fields=fields, resume_from=(checkpoint,))
     assert again.end()["weights_digest"] == digest
     assert again.values("loss") == []
+
+
+def test_the_time_limit_counts_over_all_attempts_and_keeps_a_checkpoint(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 3, "resources.time_limit_minutes": 1.0}
+    first = run(fields=fields)
+    first.end()
+    checkpoint = min((first.folder / files.CHECKPOINTS_DIR).glob("step-*"))
+    manifest = json.loads((checkpoint / MANIFEST_FILE).read_text())
+    manifest["position"]["trained_seconds"] = 61.0
+    (checkpoint / MANIFEST_FILE).write_text(json.dumps(manifest))
+    ended = (again := run(fields=fields, resume_from=(str(checkpoint),))).end()
+    assert ended["outcome"] == "failed"
+    assert "time limit of 1 min" in ended["reason"]
+    assert again.last_checkpoint().position.step == manifest["position"]["step"]
 
 
 def test_a_damaged_dataset_is_named_before_training_starts(run: Callable[..., Run], tmp_path: Path) -> None:
