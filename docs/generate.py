@@ -1,20 +1,22 @@
 """Writes the reference pages from the code: python -m docs.generate. A test fails when a page is stale."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
 from models import catalog
-from service.cli.main import COMMANDS
+from service.cli.main import COMMANDS, main
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
 from service.settings import Settings
 
 FOLDER = Path(__file__).parent
 TABLE = ["| variable | default | meaning |", "| --- | --- | --- |"]
+WIDTH: Mapping[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 NOTE = "<!-- Written by `python -m docs.generate`: change the code, not this page. -->"
 
 
@@ -34,17 +36,23 @@ def _page(title: str, *parts: str) -> str:
 
 def _commands() -> Iterator[str]:
     yield "Exit status: 0 done, 1 failed, 2 usage or a submission that is refused, 3 not found, 4 conflict."
+    context = click.Context(main, info_name="cnnctl", **WIDTH, **main.context_settings)
+    yield _help(context)
     for name, (module, _) in COMMANDS.items():
-        command = importlib.import_module(module).command
-        yield from _command(command, f"cnnctl {name}")
+        yield from _command(importlib.import_module(module).command, name, context)
 
 
-def _command(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-    yield f"## {path}\n\n```\n{command.get_help(context).rstrip()}\n```"
+def _command(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, parent=parent, info_name=name, **WIDTH)
+    yield f"## {context.command_path}"
+    yield _help(context)
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from _command(inner, f"{path} {name}")
+        for inner_name, inner in command.commands.items():
+            yield from _command(inner, inner_name, context)
+
+
+def _help(context: click.Context) -> str:
+    return f"```\n{context.get_help().rstrip()}\n```"
 
 
 def _settings() -> str:

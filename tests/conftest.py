@@ -1,5 +1,6 @@
 """Real servers for the tests, PostgreSQL and Redis, from PATH or from wheels; stores on every database."""
 
+import dataclasses
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -18,7 +20,7 @@ from service.db.engine import make_engine
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, JobId
 from service.domain.spec_request import resolve_spec
-from service.domain.states import JobState
+from service.domain.states import AttemptState, JobState
 from service.store import attempts, hosts, jobs, leases
 from service.store.transaction import Store, Transaction
 
@@ -211,6 +213,15 @@ def claimed(
         return taken
 
     return claim
+
+
+def make_attempt(**fields: Any) -> Attempt:
+    """An attempt that is in no database."""
+    clock = Clock()
+    values = dict.fromkeys(field.name for field in dataclasses.fields(Attempt))
+    numbers = {"id": 1, "job_id": 1, "number": 1, "token": 0, "events_offset": 0, "epochs_completed": 0}
+    words = {"host_name": HOST, "state": AttemptState.DISPATCHED, "reason": "", "run_dir": ""}
+    return Attempt(**{**values, **numbers, **words, "created_at": clock.now, **fields})
 
 
 def place(tx: Transaction, job_id: JobId, gpu: str) -> Attempt:

@@ -53,6 +53,8 @@ class LazyGroup(click.Group):
         except CnnctlError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:  # `cnnctl logs 7 | head`: click ends without a word
+            raise
         except OSError as error:  # a full disk, a folder that is not ours
             click.echo(f"Error: {error}", err=True)
             ctx.exit(1)

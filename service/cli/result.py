@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from service.cli.session import print_json, say, shorten_home
 from service.commands.status import get_job_view, get_result_view
@@ -34,8 +35,9 @@ def explain_failure(view: Any) -> None:
 
 
 def _print_result(view: Any) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"[bold]Job {view['job']} {view['state']}[/bold] after {view['epochs']} epochs")
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    title = (f"Job {view['job']} {view['state']}", "bold")
+    console.print(Text.assemble(title, f" after {view['epochs']} epochs"))
     if view["reason"] and view["state"] == JobState.SUCCEEDED.value:
         console.print(f"  {view['reason']}")
     for name in SHOWN:

@@ -35,9 +35,12 @@ def print_json(document: object) -> None:
 
 
 def make_console() -> Console:
-    """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe."""
+    """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe.
+
+    Without markup: what a trainer or a path says may have brackets.
+    """
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False)
+    return Console(width=width, highlight=False, markup=False)
 
 
 def say(message: str) -> None:

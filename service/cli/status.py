@@ -34,7 +34,7 @@ def command(job: int | None, show_all: bool, watch: bool, as_json: bool) -> None
     if not watch:
         make_console().print(_page(store, settings, job, limit))
         return
-    with Live(_page(store, settings, job, limit), auto_refresh=False) as live:
+    with Live(_page(store, settings, job, limit), console=make_console(), auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(REFRESH_SECONDS)

@@ -81,10 +81,10 @@ def test_a_row_that_others_point_to_has_to_be_there(filled: Store, statement: st
 def test_what_was_refused_left_nothing_behind(filled: Store) -> None:
     def break_half_way() -> None:
         with filled.transaction() as tx:
-            jobs.set_reason(tx, JobId(1), "changed")
+            jobs.set_lost_attempts(tx, JobId(1), 7)
             tx.connection.execute(text("UPDATE gpus SET state = 'nonsense'"))
 
     with pytest.raises(IntegrityError):
         break_half_way()
     with filled.reading() as tx:
-        assert jobs.get_job(tx, JobId(1)).reason != "changed"
+        assert jobs.get_job(tx, JobId(1)).lost_attempts == 0

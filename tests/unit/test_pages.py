@@ -1,0 +1,69 @@
+"""What people see of a job is what was stored, whatever characters are in it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from service.cli.job_page import job_page
+from service.cli.job_table import job_table
+from service.cli.result import show_result
+from service.cli.session import make_console
+from service.commands.status import get_job_view, list_job_views
+from service.domain.jobs import Attempt
+from service.domain.metrics import Point
+from service.domain.states import Outcome
+from service.store import attempts, metrics
+from service.store.endings import end_attempt
+from service.store.transaction import Store
+
+ODD = "cannot open [/data/x] of [red]node[/]"  # rich would read tags in it
+Claim = Callable[..., Attempt]
+
+
+@pytest.fixture
+def ended(store: Store, claimed: Claim) -> Callable[..., Attempt]:
+    """An attempt that has ended, with a model whose path has brackets."""
+
+    def end(outcome: Outcome, *, reason: str = "") -> Attempt:
+        attempt = claimed()
+        with store.transaction() as tx:
+            metrics.add_points(tx, attempt.id, [Point("loss", 1, 0.5), Point("accuracy", 1, None)])
+            attempts.write(tx, attempt, model_path="/data/[lab]/model.keras", weights_digest="d" * 64)
+            end_attempt(tx, attempt, outcome, reason=reason, actor="worker", retry_limit=0)
+        return attempt
+
+    return end
+
+
+def test_a_reason_with_brackets_is_shown_as_it_is(store: Store, ended: Callable[..., Attempt]) -> None:
+    attempt = ended(Outcome.FAILED, reason=ODD)
+    console = make_console()
+    with console.capture() as page:
+        console.print(job_page(get_job_view(store, attempt.job_id)))
+    with console.capture() as table:
+        console.print(job_table(list_job_views(store), []))
+    assert page.get().count(ODD) == 3  # of the job, of its attempt, in its history
+    assert "not finite" in page.get()
+    assert ODD in table.get()
+
+
+def test_the_path_of_a_trained_network_is_shown_as_it_is(
+    store: Store, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempt = ended(Outcome.SUCCEEDED)
+    show_result(store, attempt.job_id, as_json=False)
+    shown = capsys.readouterr().out
+    assert "/data/[lab]/model.keras" in shown
+    assert shown.startswith(f"Job {attempt.job_id} succeeded after 0 epochs\n")
+
+
+def test_a_job_that_failed_ends_the_command_with_1_and_its_reason(
+    store: Store, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempt = ended(Outcome.FAILED, reason=ODD)
+    with pytest.raises(SystemExit) as end:
+        show_result(store, attempt.job_id, as_json=False)
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert ODD in said
+    assert f"cnnctl retry {attempt.job_id}" in said

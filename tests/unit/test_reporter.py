@@ -1,0 +1,48 @@
+"""The event log: whole lines of plain JSON, whoever writes at the same time."""
+
+import json
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from workers.train.reporter import Reporter
+
+Open = Callable[[Path], Reporter]
+
+
+def read(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line, parse_constant=pytest.fail) for line in path.read_text().splitlines()]
+
+
+def test_a_value_that_is_not_finite_becomes_null(tmp_path: Path, open_reporter: Open) -> None:
+    path = tmp_path / "events.jsonl"
+    open_reporter(path).points(3, {"loss": math.nan, "lr": -math.inf, "accuracy": 0.5})
+    (event,) = read(path)
+    assert event["kind"] == "points"
+    assert event["step"] == 3
+    assert event["values"] == {"loss": None, "lr": None, "accuracy": 0.5}
+
+
+def test_lines_of_several_threads_stay_whole(tmp_path: Path, open_reporter: Open) -> None:
+    path = tmp_path / "events.jsonl"
+    reporter = open_reporter(path)
+
+    def report(step: int) -> None:
+        reporter.points(step, {f"metric_{number}": float(step) for number in range(200)})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(report, range(200)))
+    assert sorted(int(str(event["step"])) for event in read(path)) == list(range(200))
+
+
+def test_a_second_reporter_continues_the_log_of_the_first(tmp_path: Path, open_reporter: Open) -> None:
+    path = tmp_path / "events.jsonl"
+    open_reporter(path).epoch(1)
+    open_reporter(path).ended("failed", "a reason\nof two lines")
+    assert [(e["kind"], e.get("reason")) for e in read(path)] == [
+        ("epoch", None),
+        ("ended", "a reason\nof two lines"),
+    ]
