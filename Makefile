@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
 DEMO := $(CLEAN) CNNCTL_HOME=$(CURDIR)/.demo CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 
-.PHONY: install demo test lint unit clean
+.PHONY: install demo test lint unit bench clean
 
 install: $(INSTALLED)
 
@@ -34,6 +34,9 @@ lint: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(CLEAN) $(BIN)/python -m pytest
+
+bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
+	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks
 
 clean:
 	rm -rf .venv .demo

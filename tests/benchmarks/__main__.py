@@ -1,0 +1,11 @@
+"""Runs the benchmarks, all or those named: python -m tests.benchmarks [NAME …]"""
+
+import importlib
+import sys
+
+BENCHMARKS = ("lrn",)
+
+for name in sys.argv[1:] or BENCHMARKS:
+    for figure in importlib.import_module(f"tests.benchmarks.{name}").figures():
+        print(figure.line(), flush=True)
+        print(f"  goal: {figure.goal}", file=sys.stderr, flush=True)
