@@ -104,6 +104,7 @@ class Architecture:
     minimum_image_size: int
     has_feature_maps: bool = True
     default_dataset: str = "digits"
+    augment: str = "none"  # of photographs, where nothing else is asked for
     options: tuple[Option, ...] = ()
 
 
@@ -121,6 +122,7 @@ class Dataset:
     train_images: int
     test_images: int
     offline: bool
+    photographs: bool = False
 
 
 GLOROT = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, AISTATS 2010"
@@ -276,6 +278,7 @@ DATASETS: Mapping[str, Dataset] = {
             train_images=50000,
             test_images=10000,
             offline=False,
+            photographs=True,
         ),
         Dataset(
             name="synthetic",

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from models.datasets.arrays import load_dataset
+from models.datasets.load import load_dataset
 from models.errors import DatasetError
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ def read_npz(path: Path, *, dataset: Dataset, class_names: tuple[str, ...]) -> I
         raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
 
 
+def read_any_npz(path: Path) -> ImageArrays:
+    """Read an .npz file that the catalog knows nothing of; images that are not square are cropped.
+
+    Raises:
+        DatasetError: the file is damaged, holds what cannot be trained on, or a class lacks images.
+    """
+    try:
+        arrays = _read_arrays(path)
+        read = check_arrays(arrays, dataset=_guess(path, arrays), class_names=_guess_names(arrays))
+        _check_classes(read)
+    except DatasetError as error:
+        raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
+    return replace(read, x_train=_square(read.x_train), x_test=_square(read.x_test))
+
+
 def check_arrays(
     arrays: Mapping[str, Array], *, dataset: Dataset, class_names: tuple[str, ...]
 ) -> ImageArrays:
@@ -58,6 +74,67 @@ def check_arrays(
         y_test=labels["test"],
         class_names=class_names,
     )
+
+
+def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
+    """What the file itself says it holds; `check_arrays` holds it to that."""
+    x_NHWC = arrays["x_train"]
+    if np.issubdtype(x_NHWC.dtype, np.floating) and np.isnan(x_NHWC).any():
+        raise DatasetError(f"x_train holds {np.isnan(x_NHWC).sum():,} values that are not a number")
+    shape = x_NHWC.shape[1:] if x_NHWC.ndim == 4 else (*x_NHWC.shape[1:], 1)
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise DatasetError(
+            "x_train must be of shape (N, H, W), or (N, H, W, C) with 1 or 3 channels: convert others, "
+            f"as with Pillow's convert('RGB'). Received: {_describe(x_NHWC)}"
+        )
+    return Dataset(
+        name=path.stem,
+        summary="",
+        source="",
+        licence="",
+        function="",
+        num_classes=len(_guess_names(arrays)),
+        image_shape=shape,
+        train_images=len(x_NHWC),
+        test_images=len(arrays["x_test"]),
+        offline=True,
+    )
+
+
+def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    labels = np.concatenate([arrays[key].reshape(-1) for key in ("y_train", "y_test")])
+    if labels.dtype.kind not in "iu":
+        raise DatasetError(f"y_train and y_test must be integers. Received: {_describe(arrays['y_train'])}")
+    if "class_names" not in arrays:
+        return tuple(map(str, range(int(labels.max(initial=0)) + 1)))
+    names = tuple(map(str, arrays["class_names"]))
+    for key in ("y_train", "y_test"):
+        most = np.iinfo(arrays[key].dtype).max + 1
+        if len(names) > most:
+            raise DatasetError(
+                f"{key} is {arrays[key].dtype}, which cannot tell {len(names)} classes apart but {most}: "
+                "labels have wrapped around. Save them as int32"
+            )
+    return names
+
+
+def _check_classes(read: ImageArrays) -> None:
+    names = read.class_names
+    if len(names) < 2:
+        raise DatasetError(f"at least two classes are needed to tell apart. Received: {', '.join(names)}")
+    for key, labels in (("y_train", read.y_train), ("y_test", read.y_test)):
+        empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+        if len(empty):
+            raise DatasetError(
+                f"{key} has no image of {len(empty)} of {len(names)} classes, the first: {names[empty[0]]}"
+            )
+
+
+def _square(x_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    height, width = x_NHWC.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return x_NHWC[:, top : top + side, left : left + side]
 
 
 def _read_arrays(path: Path) -> dict[str, Array]:

@@ -11,7 +11,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Option → spec field, value type, help.
 FIELDS: dict[str, tuple[str, type, str]] = {
-    "dataset": ("data.dataset", str, "Images to train on; the default depends on the network."),
+    "dataset": ("data.dataset", str, "Name, folder:PATH or npz:PATH; the default depends on the network."),
     "gpus": ("resources.gpus", int, "GPUs, all on one host."),
     "init": ("model.init", str, "Initializer, as in orthogonal or normal:0.01."),
     "activation": ("model.activation", str, "Activation of the hidden layers."),
@@ -19,13 +19,18 @@ FIELDS: dict[str, tuple[str, type, str]] = {
     "norm": ("model.norm", str, "none or batch."),
     "l1": ("model.l1", float, "Strength of the L1 penalty."),
     "l2": ("model.l2", float, "Strength of the L2 penalty."),
-    "optimizer": ("optimizer.name", str, "sgd, adam or adamw."),
+    "augment": ("data.augment", str, "none, or crop:PADDING, mirror and pca:SIGMA joined by commas."),
+    "loss": ("loss.name", str, "cross_entropy or focal."),
+    "class-weights": ("loss.class_weights", str, "none or balanced."),
+    "label-smoothing": ("loss.label_smoothing", float, "Share of each target spread over all classes."),
+    "optimizer": ("optimizer.name", str, "sgd, alexnet, adam or adamw."),
     "lr": ("optimizer.lr", float, "Learning rate at the start."),
     "schedule": ("schedule.name", str, "constant, step, cosine or plateau."),
     "batch-size": ("training.batch_size", int, "Images per step, over all GPUs together."),
     "epochs": ("training.epochs", int, "Passes over the training images."),
     "seed": ("training.seed", int, "Seed of everything random."),
     "precision": ("training.precision", str, "float32 or mixed_bfloat16."),
+    "diagnostics": ("training.diagnostics", bool, "Record gradients and activations of each layer."),
     "time-limit": ("resources.time_limit_minutes", float, "Minutes after which the job fails."),
 }
 
@@ -33,7 +38,8 @@ FIELDS: dict[str, tuple[str, type, str]] = {
 def spec_options(command: Command) -> Command:
     """Add the network's name and the spec options to a command, which gets `architecture` and `fields`."""
     for name, (path, kind, text) in reversed(FIELDS.items()):
-        command = click.option(f"--{name}", path.replace(".", "__"), type=kind, help=f"{text}  [{path}]")(
+        flag = {"is_flag": True, "default": None} if kind is bool else {"type": kind}
+        command = click.option(f"--{name}", path.replace(".", "__"), help=f"{text}  [{path}]", **flag)(
             command
         )
     command = click.option(

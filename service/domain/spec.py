@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models import catalog
+from models.augmentation_choice import check_augmentation, parse_augmentation
+from models.dataset_place import find_place
 
 SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
@@ -39,18 +41,52 @@ class ModelSpec(Section):
 
 
 class DataSpec(Section):
-    dataset: str = Field(description="dataset, by its name in the catalog")
-    image_size: PositiveInt = Field(description="side in pixels to which images are resized")
+    dataset: str = Field(
+        description="dataset, by its name in the catalog, or by its place: folder:PATH or npz:PATH"
+    )
+    image_size: PositiveInt = Field(description="side in pixels of what the network sees")
+    resize: PositiveInt = Field(
+        description="side in pixels to which images are resized, before a view of image_size is cut out"
+    )
+    augment: str = Field(
+        "none", description="how training images are varied: none, or crop:PADDING, mirror, pca:SIGMA"
+    )
+    normalize: Literal["standardize", "mean"] = Field(
+        "standardize",
+        description="what is done to pixels, channel by channel: subtract the training images' mean and "
+        "divide by their standard deviation, or subtract the mean only",
+    )
+    in_memory_mib: PositiveInt = Field(
+        1024, description="folders whose decoded images take more are decoded anew in each epoch"
+    )
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of the training images held out, class by class, for val_* metrics"
     )
 
 
+class LossSpec(Section):
+    name: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy", description="loss on the training images"
+    )
+    gamma: NonNegative = Field(2.0, description="how much the focal loss plays down what is classified well")
+    alpha: Annotated[float, Field(gt=0)] = Field(0.25, description="factor of the focal loss")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of each target that is spread evenly over all classes"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="factor of an image's loss: none, or inverse to how often its class occurs"
+    )
+
+
 class OptimizerSpec(Section):
-    name: Literal["sgd", "adam", "adamw"] = Field("sgd", description="update rule")
+    name: Literal["sgd", "alexnet", "adam", "adamw"] = Field(
+        "sgd", description="update rule; alexnet is sgd with the weight decay inside the velocity"
+    )
     lr: Annotated[float, Field(gt=0)] = Field(description="learning rate at the start")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum, of sgd only")
-    weight_decay: NonNegative = Field(0.0, description="decoupled weight decay per step")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum, of sgd and alexnet")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay per step, decoupled from the gradient but for alexnet"
+    )
 
 
 class ScheduleSpec(Section):
@@ -81,6 +117,9 @@ class TrainingSpec(Section):
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="arithmetic of the layers")
     deterministic: bool = Field(True, description="use deterministic kernels, so that a rerun is bit-exact")
+    diagnostics: bool = Field(
+        False, description="record gradients, activations and weights of each layer, each epoch"
+    )
     early_stopping: EarlyStoppingSpec = Field(
         default_factory=EarlyStoppingSpec, description="when to stop early"
     )
@@ -104,6 +143,7 @@ class Spec(Section):
     schema_version: Literal[1] = Field(SCHEMA_VERSION, description="version of this tree's shape")
     model: ModelSpec = Field(description="the network")
     data: DataSpec = Field(description="the images")
+    loss: LossSpec = Field(default_factory=LossSpec, description="what training makes small")
     optimizer: OptimizerSpec = Field(description="the update rule")
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="the learning rate over time")
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="how long and how to train")
@@ -114,6 +154,7 @@ class Spec(Section):
     def check_together(self) -> "Spec":
         """Check what no single field can see; a ValueError becomes part of pydantic's report."""
         self._check_catalog()
+        self._check_views()
         self._check_batch()
         needs_validation = self.schedule.name == "plateau" or self.training.early_stopping.patience_epochs > 0
         if needs_validation and self.data.validation_fraction == 0:
@@ -128,12 +169,18 @@ class Spec(Section):
         catalog.parse_choice(self.model.activation, kind="activation", entries=catalog.ACTIVATIONS)
         dropout = catalog.parse_choice(self.model.dropout, kind="dropout", entries=catalog.DROPOUTS)
         catalog.parse_choice(self.model.norm, kind="norm", entries=catalog.NORMS)
-        catalog.find_dataset(self.data.dataset)
+        if find_place(self.data.dataset) is None:
+            catalog.find_dataset(self.data.dataset)
         catalog.check_network(
             self.model.architecture,
             image_size=self.data.image_size,
             dropout=dropout,
             options=self.model.options,
+        )
+
+    def _check_views(self) -> None:
+        check_augmentation(
+            parse_augmentation(self.data.augment), resize=self.data.resize, image_size=self.data.image_size
         )
 
     def _check_batch(self) -> None:
@@ -143,6 +190,8 @@ class Spec(Section):
                 f"training.batch_size {batch} cannot be shared equally by {gpus} GPUs. "
                 f"Nearest: {max(1, round(batch / gpus)) * gpus}"
             )
+        if find_place(self.data.dataset) is not None:
+            return  # how many images there are is known where they lie
         fraction = self.data.validation_fraction
         total = catalog.find_dataset(self.data.dataset).train_images
         images = total - (max(1, round(fraction * total)) if fraction else 0)

@@ -9,10 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 from models import catalog
 from models.catalog import CatalogError
+from models.dataset_place import make_absolute
 from service.domain.spec import Spec
 from service.errors import SpecError
 
-DEFAULT_LR = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
+DEFAULT_LR = {"sgd": 0.01, "alexnet": 0.01, "adam": 0.001, "adamw": 0.001}
+ALEXNET_DECAY = 0.0005
+# AlexNet cuts 227 pixels out of 256.
+RESIZE_PER_SIDE = 256 / 227
 
 
 def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
@@ -29,10 +33,32 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
     tree: dict[str, object] = {"model.architecture": architecture}
     for path, value in assignments.items():
         tree[_resolve_path(path, network)] = value
-    tree.setdefault("data.dataset", network.default_dataset)
-    tree.setdefault("data.image_size", network.image_size)
-    tree.setdefault("optimizer.lr", DEFAULT_LR.get(str(tree.get("optimizer.name", "sgd")), 0.01))
+    _default_data(tree, network)
+    _default_optimizer(tree)
     return _validate(_nest(tree, _option_defaults(network)))
+
+
+def _default_data(tree: dict[str, object], network: catalog.Architecture) -> None:
+    dataset = tree["data.dataset"] = make_absolute(str(tree.get("data.dataset", network.default_dataset)))
+    tree.setdefault("data.image_size", network.image_size)
+    if _are_photographs(dataset):
+        tree.setdefault("data.augment", network.augment)
+    side, augment = tree["data.image_size"], str(tree.get("data.augment", "none"))
+    has_room = "crop:0" in augment.split(",") and isinstance(side, int)
+    tree.setdefault("data.resize", round(side * RESIZE_PER_SIDE) if has_room else side)  # type: ignore[operator]
+
+
+def _are_photographs(dataset: str) -> bool:
+    if dataset.startswith("folder:"):
+        return True
+    return dataset in catalog.DATASETS and catalog.DATASETS[dataset].photographs
+
+
+def _default_optimizer(tree: dict[str, object]) -> None:
+    name = str(tree.get("optimizer.name", "sgd"))
+    tree.setdefault("optimizer.lr", DEFAULT_LR.get(name, 0.01))
+    if name == "alexnet":
+        tree.setdefault("optimizer.weight_decay", ALEXNET_DECAY)
 
 
 def parse_assignment(text: str) -> tuple[str, object]:

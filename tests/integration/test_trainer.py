@@ -254,8 +254,8 @@ def test_every_kind_of_option_trains(
 
 PREDICT = """
 import sys, keras
-from models.datasets.arrays import load_dataset
-digits = load_dataset("digits", directory=None)
+from models.datasets.load import load_arrays
+digits = load_arrays("digits", directory=None)
 pixels = keras.ops.image.resize(digits.x_test.astype("float32"), (32, 32))
 network = keras.saving.load_model(sys.argv[1])
 print((network.predict(pixels, verbose=0).argmax(-1) == digits.y_test).mean())

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.catalog import DATASETS, CatalogError
-from models.datasets.arrays import ImageArrays, load_dataset
+from models.datasets.arrays import ImageArrays
+from models.datasets.load import load_arrays
 from models.errors import DatasetError
 
 Write = Callable[..., Path]
@@ -30,12 +31,12 @@ def make_arrays(**overrides: Any) -> dict[str, Any]:
 
 def load_fashion(directory: Path, **overrides: Any) -> ImageArrays:
     np.savez(directory / "fashion_mnist.npz", **make_arrays(**overrides))
-    return load_dataset("fashion_mnist", directory=directory)
+    return load_arrays("fashion_mnist", directory=directory)
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
 def test_an_offline_dataset_is_what_the_catalog_says(name: str) -> None:
-    entry, arrays = DATASETS[name], load_dataset(name, directory=None)
+    entry, arrays = DATASETS[name], load_arrays(name, directory=None)
     assert arrays.x_train.shape == (entry.train_images, *entry.image_shape)
     assert arrays.x_test.shape == (entry.test_images, *entry.image_shape)
     assert arrays.x_train.dtype == arrays.x_test.dtype == np.uint8
@@ -53,20 +54,20 @@ def test_an_offline_dataset_is_what_the_catalog_says(name: str) -> None:
     ],
 )
 def test_an_offline_dataset_never_changes(name: str, digest: str) -> None:
-    arrays = load_dataset(name, directory=None)
+    arrays = load_arrays(name, directory=None)
     parts = (arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test)
     assert hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16] == digest
 
 
 def test_digits_use_the_whole_range_of_a_pixel() -> None:
-    arrays = load_dataset("digits", directory=None)
+    arrays = load_arrays("digits", directory=None)
     assert arrays.x_train.min() == 0
     assert arrays.x_train.max() == 255
 
 
 def test_digits_are_those_of_scikit_learn_each_once_in_one_of_the_parts() -> None:
     bunch = pytest.importorskip("sklearn.datasets").load_digits()
-    arrays = load_dataset("digits", directory=None)
+    arrays = load_arrays("digits", directory=None)
     ours = np.concatenate([arrays.x_train, arrays.x_test]).reshape(-1, 64)
     labels = np.concatenate([arrays.y_train, arrays.y_test])
     theirs = np.rint(bunch.data * 255 / 16).astype(np.uint8)
@@ -78,13 +79,13 @@ def test_digits_are_those_of_scikit_learn_each_once_in_one_of_the_parts() -> Non
 
 
 def test_digits_are_split_class_by_class() -> None:
-    arrays = load_dataset("digits", directory=None)
+    arrays = load_arrays("digits", directory=None)
     total = np.bincount(arrays.y_train) + np.bincount(arrays.y_test)
     np.testing.assert_allclose(np.bincount(arrays.y_test), total * 360 / 1797, atol=1)
 
 
 def test_synthetic_classes_can_be_told_apart() -> None:
-    arrays = load_dataset("synthetic", directory=None)
+    arrays = load_arrays("synthetic", directory=None)
     means = np.stack([arrays.x_train[arrays.y_train == label].mean(axis=0) for label in range(10)])
     distances = ((arrays.x_test[:, None] - means) ** 2).sum(axis=(2, 3, 4))
     assert (distances.argmin(axis=1) == arrays.y_test).mean() > 0.8
@@ -93,9 +94,9 @@ def test_synthetic_classes_can_be_told_apart() -> None:
 def test_offline_datasets_and_files_need_neither_tensorflow_nor_scikit_learn(tmp_path: Path) -> None:
     np.savez(tmp_path / "fashion_mnist.npz", **make_arrays())
     program = (
-        "import pathlib, sys; from models.datasets.arrays import load_dataset\n"
+        "import pathlib, sys; from models.datasets.load import load_arrays\n"
         "for name in ('digits', 'synthetic', 'fashion_mnist'):\n"
-        "    load_dataset(name, directory=pathlib.Path(sys.argv[1]))\n"
+        "    load_arrays(name, directory=pathlib.Path(sys.argv[1]))\n"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode == 0
@@ -103,7 +104,7 @@ def test_offline_datasets_and_files_need_neither_tensorflow_nor_scikit_learn(tmp
 
 def test_an_unknown_dataset_is_refused() -> None:
     with pytest.raises(CatalogError, match=r"Did you mean digits?"):
-        load_dataset("digit", directory=None)
+        load_arrays("digit", directory=None)
 
 
 @pytest.mark.parametrize("channel_axis", [False, True])
@@ -182,14 +183,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kept: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(DatasetError, match=r"fashion_mnist.npz: it cannot be read"):
-        load_dataset("fashion_mnist", directory=tmp_path)
+        load_arrays("fashion_mnist", directory=tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"not a zip archive at all", b"PK\x03\x04" + bytes(100)])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mnist.npz").write_bytes(content)
     with pytest.raises(DatasetError, match=r"mnist.npz: it cannot be read"):
-        load_dataset("mnist", directory=tmp_path)
+        load_arrays("mnist", directory=tmp_path)
 
 
 def test_a_damaged_array_is_refused(tmp_path: Path) -> None:
@@ -199,14 +200,14 @@ def test_a_damaged_array_is_refused(tmp_path: Path) -> None:
     damaged[1000:1010] = bytes(255 - byte for byte in damaged[1000:1010])
     path.write_bytes(damaged)
     with pytest.raises(DatasetError, match=r"cannot be read.* Received: Bad CRC-32"):
-        load_dataset("fashion_mnist", directory=tmp_path)
+        load_arrays("fashion_mnist", directory=tmp_path)
 
 
 def test_a_single_array_under_the_name_of_an_archive_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "mnist.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DatasetError, match=r"holds a single array; expected an .npz archive"):
-        load_dataset("mnist", directory=tmp_path)
+        load_arrays("mnist", directory=tmp_path)
 
 
 def test_a_failed_download_says_what_was_tried_and_what_to_set(
@@ -219,7 +220,7 @@ def test_a_failed_download_says_what_was_tried_and_what_to_set(
 
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
     with pytest.raises(DatasetError, match=r"keras.datasets.mnist failed: URL fetch failure") as error_info:
-        load_dataset("mnist", directory=tmp_path)
+        load_arrays("mnist", directory=tmp_path)
     assert f"no mnist.npz in {tmp_path}" in str(error_info.value)
     assert "Set CNNCTL_DATASETS_DIR to a folder with mnist.npz" in str(error_info.value)
 
@@ -230,6 +231,6 @@ def test_without_a_file_the_dataset_comes_from_keras(monkeypatch: pytest.MonkeyP
     x = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     y = np.array([[3], [9]], dtype=np.uint8)
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: ((x, y), (x, y)))
-    arrays = load_dataset("cifar10", directory=None)
+    arrays = load_arrays("cifar10", directory=None)
     np.testing.assert_array_equal(arrays.y_train, [3, 9])
     assert arrays.class_names[3] == "cat"

@@ -1,6 +1,7 @@
 """A spec is complete, frozen and checked; what is refused says what would be right."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +38,19 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("lenet5", {"training.epoch": 3}, "Did you mean training.epochs?"),
     ("lenet5", {"training": 3}, "There is no spec field 'training'"),
     ("lenet5", {"schema_version": 2}, "There is no spec field 'schema_version'"),
+    ("lenet5", {"data.dataset": "zip:/a"}, "folder:PATH or npz:PATH. Received: 'zip:/a'"),
+    ("lenet5", {"data.augment": "miror"}, "Did you mean mirror?"),
+    ("lenet5", {"data.augment": "crop:0", "data.resize": 32}, "use crop:4, or set data.resize larger"),
+    ("lenet5", {"data.resize": 20}, "cannot be larger. Received: 32 of 20"),
+    ("lenet5", {"loss.label_smoothing": 1.0}, "loss.label_smoothing: input should be less than 1"),
+    ("lenet5", {"loss.name": "hinge"}, "input should be 'cross_entropy' or 'focal'"),
     ("lenet5", {"model.towers": 2}, "There is no spec field 'model.towers'"),
     ("lenet5", {"data.image_size": 8}, "needs images of at least 16 pixels"),
-    ("lenet5", {"optimizer.name": "sdg"}, "optimizer.name: input should be 'sgd', 'adam' or 'adamw'"),
+    (
+        "lenet5",
+        {"optimizer.name": "sdg"},
+        "optimizer.name: input should be 'sgd', 'alexnet', 'adam' or 'adamw'",
+    ),
     ("lenet5", {"resources.time_limit_minutes": 0.5}, "greater than or equal to 1"),
     ("mlp", {"model.hidden_units": 0}, "at least 1"),
     ("mlp", {"model.hidden_units": 2.5}, "must be of type int"),
@@ -120,3 +131,22 @@ def test_a_stored_spec_is_read_back_the_same(architecture: str, fields: dict[str
     again = read_spec(spec.to_json())
     assert again == spec
     assert again.digest() == spec.digest()
+
+
+def test_a_datasets_path_is_made_absolute_for_other_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve_spec("lenet5", {"data.dataset": "folder:pets"}).data.dataset == f"folder:{tmp_path}/pets"
+    assert resolve_spec("lenet5", {"data.dataset": "npz:~/a.npz"}).data.dataset == f"npz:{Path.home()}/a.npz"
+
+
+def test_images_are_resized_to_what_the_network_sees_unless_a_crop_needs_room() -> None:
+    assert resolve_spec("lenet5", {"data.augment": "crop:4,mirror"}).data.resize == 32
+    cropped = resolve_spec("lenet5", {"data.augment": "crop:0", "data.image_size": 227})
+    assert cropped.data.resize == 256
+
+
+def test_alexnets_update_rule_brings_its_decay() -> None:
+    assert resolve_spec("lenet5", {"optimizer.name": "alexnet"}).optimizer.weight_decay == 0.0005
+    assert resolve_spec("lenet5", {}).optimizer.weight_decay == 0

@@ -1,8 +1,9 @@
-"""The images of a run, on the devices: loaded once, indexed by a permutation that epoch and seed decide.
+"""The images of a run: on the devices where they fit, else in files that are decoded as they are needed.
 
-Shapes: B batch, N images of a split, H W space, C channels.
+Shapes: N images of a split, H W stored image, C channels.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,27 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.datasets.arrays import load_dataset
+from models.datasets.arrays import ImageArrays
+from models.datasets.decoder import Decoder
+from models.datasets.folder import ImageFiles, leave_out
+from models.datasets.load import load_dataset
 from models.datasets.split import hold_out
+from models.datasets.statistics import PixelStatistics, pixel_statistics
 from service.domain.spec import Spec
 
 Array = npt.NDArray[np.generic]
+MIB = 1024 * 1024
+# Of a folder's training images, so many, evenly spaced, give mean, deviation and colour axes.
+STATISTICS_IMAGES = 1000
+EVALUATION_BATCHES = 4
+COLOUR_CHANNELS = 3
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """One split on the devices: `images` (N, H, W, C) uint8 and `labels` (N,) int32, a copy a replica."""
+class Rows:
+    """Images (N, H, W, C) uint8 and labels (N,) int32 that a compiled loop gathers from, a copy a replica."""
 
     images: object
     labels: object
@@ -27,52 +39,140 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSplit:
+    """One split on the devices."""
+
+    rows: Rows
+
+    @property
+    def count(self) -> int:
+        return self.rows.count
+
+    def pieces(self, *, batch_size: int) -> Iterator[Rows]:
+        """All images once, for an evaluation."""
+        yield self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSplit:
+    """One split in files; `labels` (N,) int32."""
+
+    files: Sequence[Path]
+    labels: npt.NDArray[np.int32]
+    decoder: Decoder
+
+    @property
+    def count(self) -> int:
+        return len(self.files)
+
+    def pieces(self, *, batch_size: int) -> Iterator[Rows]:
+        """All images once, some batches at a time."""
+        size = EVALUATION_BATCHES * batch_size
+        images = self.decoder.decode_ahead(self.files, ahead=size)
+        for first in range(0, self.count, size):
+            labels_n = self.labels[first : first + size]
+            piece_nHWC = np.stack([next(images) for _ in labels_n])
+            yield Rows(images=tf.constant(piece_nHWC), labels=tf.constant(labels_n), count=len(labels_n))
+
+
+Split = DeviceSplit | FileSplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunImages:
-    """The three splits of a run, with what the network must know of them."""
+    """The three splits of a run, with what the network must know of them.
+
+    `train_labels` (N,) are those of the training images that are not held out. `note` says in words what
+    the owner should know of the files, such as those that cannot be read.
+    """
 
     train: Split
     validation: Split
     test: Split
-    num_classes: int
+    train_labels: npt.NDArray[np.int32]
+    class_names: tuple[str, ...]
     channels: int
-    pixel_mean: tuple[float, ...]
-    pixel_std: tuple[float, ...]
+    statistics: PixelStatistics
+    note: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
 
 
-def load_images(spec: Spec, datasets_dir: Path, strategy: tf.distribute.Strategy) -> RunImages:
-    """Load the spec's dataset, hold out its validation images and put all of it on the devices.
+def load_images(
+    spec: Spec, datasets_dir: Path, strategy: tf.distribute.Strategy, *, threads: int, say: Say
+) -> RunImages:
+    """Load the spec's dataset and hold out its validation images.
 
     Raises:
         DatasetError: the dataset cannot be had or is damaged.
     """
-    arrays = load_dataset(spec.data.dataset, directory=datasets_dir)
+    found = load_dataset(spec.data.dataset, directory=datasets_dir)
+    if isinstance(found, ImageArrays):
+        return _place_arrays(found, spec, strategy, statistics=pixel_statistics(found.x_train))
+    decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
+    return _load_files(found, spec, strategy, decoder=decoder, say=say)
+
+
+def _load_files(
+    files: ImageFiles, spec: Spec, strategy: tf.distribute.Strategy, *, decoder: Decoder, say: Say
+) -> RunImages:
+    """Decode every file once: what cannot be read is left out and named before training starts."""
+    fits = files.count * spec.data.resize**2 * COLOUR_CHANNELS <= spec.data.in_memory_mib * MIB
+    survey = decoder.survey([*files.train, *files.test], keep=fits, say=say)
+    files, note = leave_out(files, survey.broken)
+    spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
+    sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
+    statistics = pixel_statistics(sample_NHWC)
+    if survey.images is not None:
+        arrays = ImageArrays(
+            x_train=survey.images[: len(files.train)],
+            y_train=files.y_train,
+            x_test=survey.images[len(files.train) :],
+            y_test=files.y_test,
+            class_names=files.class_names,
+        )
+        return _place_arrays(arrays, spec, strategy, statistics=statistics, note=note)
+    train, validation = hold_out(files.y_train, fraction=spec.data.validation_fraction)
+
+    def split(paths: Sequence[Path], labels: npt.NDArray[np.int32]) -> FileSplit:
+        return FileSplit(files=paths, labels=labels, decoder=decoder)
+
+    return RunImages(
+        train=split([files.train[i] for i in train], files.y_train[train]),
+        validation=split([files.train[i] for i in validation], files.y_train[validation]),
+        test=split(files.test, files.y_test),
+        train_labels=files.y_train[train],
+        class_names=files.class_names,
+        channels=COLOUR_CHANNELS,
+        statistics=statistics,
+        note=note,
+    )
+
+
+def _place_arrays(
+    arrays: ImageArrays,
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    statistics: PixelStatistics,
+    note: str = "",
+) -> RunImages:
     train, validation = hold_out(arrays.y_train, fraction=spec.data.validation_fraction)
-    mean, std = _pixel_statistics(arrays.x_train)
     return RunImages(
         train=_place(arrays.x_train[train], arrays.y_train[train], strategy),
         validation=_place(arrays.x_train[validation], arrays.y_train[validation], strategy),
         test=_place(arrays.x_test, arrays.y_test, strategy),
-        num_classes=len(arrays.class_names),
+        train_labels=arrays.y_train[train],
+        class_names=arrays.class_names,
         channels=arrays.x_train.shape[-1],
-        pixel_mean=mean,
-        pixel_std=std,
+        statistics=statistics,
+        note=note,
     )
 
 
-def _pixel_statistics(x_NHWC: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, from how often each grey level occurs: exact and fast."""
-    levels = np.arange(256, dtype=np.float64)
-    means, deviations = [], []
-    for channel in range(x_NHWC.shape[-1]):
-        counts = np.bincount(x_NHWC[..., channel].ravel(), minlength=256)
-        mean = float(counts @ levels / counts.sum())
-        variance = float(counts @ (levels - mean) ** 2 / counts.sum())
-        means.append(mean)
-        deviations.append(max(variance**0.5, 1.0))  # a channel of one colour must not divide by 0
-    return tuple(means), tuple(deviations)
-
-
-def _place(images: Array, labels: Array, strategy: tf.distribute.Strategy) -> Split:
+def _place(images: Array, labels: Array, strategy: tf.distribute.Strategy) -> DeviceSplit:
     def copy(context: tf.distribute.InputContext, array: Array) -> tf.Tensor:
         if strategy.num_replicas_in_sync == 1:
             return tf.constant(array)
@@ -80,8 +180,9 @@ def _place(images: Array, labels: Array, strategy: tf.distribute.Strategy) -> Sp
             return tf.constant(array)
 
     distribute = strategy.experimental_distribute_values_from_function
-    return Split(
+    rows = Rows(
         images=distribute(lambda context: copy(context, images)),
         labels=distribute(lambda context: copy(context, labels)),
         count=len(labels),
     )
+    return DeviceSplit(rows=rows)

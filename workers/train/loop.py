@@ -1,11 +1,11 @@
-"""The compiled loops: k training steps a call, and an exact evaluation.
+"""The compiled loops: k training steps a call, and an exact evaluation, of one view an image or of ten.
 
 The same code runs on one device and on many. A step sees one global batch; each replica gathers its own
 share of it by replica number, so that there is no iterator whose state could be lost. The data loss is
 divided by the global batch and the penalty by the number of replicas, because Keras sums gradients over
 replicas.
 
-Shapes: B global batch, b images of one replica, k steps of one call, N images, K classes.
+Shapes: B global batch, b images of one replica, k steps of one call, N images, V views, K classes.
 """
 
 from dataclasses import dataclass
@@ -15,23 +15,31 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from workers.train.images import Split
+from models.losses import Loss, LossChoice, is_among_top, make_loss
+from models.views import centre_view, cut_views, ten_views
+from workers.train.batches import Batches
+from workers.train.images import Rows, Split
 
 # What a step reports, in this order: data loss, penalty, share of images classified right.
 LOSS, PENALTY, ACCURACY = range(3)
 NUM_REPORTED = 3
+NUM_SCORES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Cross-entropy and accuracy, means over every image of a split."""
+    """Cross-entropy, accuracy, and share of images whose class is among the top five: means over a split."""
 
     loss: float
     accuracy: float
+    top5_accuracy: float
 
 
 class Loop:
-    """Trains and evaluates one network; `network` maps raw pixels (b, H, W, C) to logits (b, K)."""
+    """Trains and evaluates one network; `network` maps raw pixels (b, H, W, C) to logits (b, K).
+
+    Images are brought to `resize` pixels a side; the network sees a view of its own size cut out of them.
+    """
 
     def __init__(
         self,
@@ -40,50 +48,89 @@ class Loop:
         strategy: tf.distribute.Strategy,
         *,
         batch_size: int,
+        resize: int,
+        loss: Loss,
     ) -> None:
         self._network = network
         self._optimizer = optimizer
         self._strategy = strategy
+        self._loss = loss
+        self._cross_entropy = make_loss(LossChoice())
         self._replicas = strategy.num_replicas_in_sync
         self._batch_size = batch_size
         self._share = batch_size // self._replicas
-        self._size = tuple(network.input_shape[1:3])
+        self._side = network.input_shape[1]
+        self._resize = resize
         # AutoGraph would rewrite the source first: 0.1 s at every start, and files left in /tmp by a kill.
         self._train = tf.function(self._train_steps, reduce_retracing=True, autograph=False)
         self._evaluate = tf.function(self._evaluate_batches, reduce_retracing=True, autograph=False)
 
-    def train(self, split: Split, order: tf.Tensor, *, first: int, steps: int) -> npt.NDArray[np.float32]:
-        """Train on batches `first` to `first + steps` of an epoch's order; returns (steps, 3) reports."""
+    def train(self, batches: Batches, *, steps: int) -> npt.NDArray[np.float32]:
+        """Train on so many batches from the first on; returns (steps, 3) reports."""
+        rows = batches.rows
+        varied = (batches.views, batches.shifts)
         reports: npt.NDArray[np.float32] = self._train(
-            split.images, split.labels, order, tf.constant(first), tf.constant(steps)
+            rows.images, rows.labels, varied, batches.order, tf.constant(batches.first), tf.constant(steps)
         ).numpy()
         return reports
 
-    def evaluate(self, split: Split) -> Scores:
-        """Score every image of a split exactly once, whatever the batch size leaves over."""
-        loss, right = self._evaluate(split.images, split.labels, tf.constant(split.count)).numpy()
-        return Scores(loss=float(loss) / split.count, accuracy=float(right) / split.count)
+    def evaluate(self, split: Split, *, ten_crop: bool = False) -> Scores:
+        """Score every image of a split exactly once, whatever the batch size leaves over.
+
+        With `ten_crop`, the probabilities of ten views are averaged.
+        """
+        room = self._resize - self._side
+        views_V3 = None
+        if ten_crop or room:
+            views_V3 = tf.constant(ten_views(room=room) if ten_crop else centre_view(room=room))
+        totals = np.zeros(NUM_SCORES)
+        for rows in split.pieces(batch_size=self._batch_size):
+            totals += self._sum_scores(rows, views_V3)
+        loss, right, near = totals / split.count
+        return Scores(loss=float(loss), accuracy=float(right), top5_accuracy=float(near))
+
+    def _sum_scores(self, rows: Rows, views_V3: tf.Tensor | None) -> npt.NDArray[np.float64]:
+        sums: npt.NDArray[np.float64] = self._evaluate(
+            rows.images, rows.labels, views_V3, tf.constant(rows.count)
+        ).numpy()
+        return sums
 
     def _train_steps(
-        self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, steps: tf.Tensor
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        varied: tuple[tf.Tensor | None, tf.Tensor | None],
+        order: tf.Tensor,
+        first: tf.Tensor,
+        steps: tf.Tensor,
     ) -> tf.Tensor:
         def one_step(step: tf.Tensor, reports: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             start = (first + step) * self._batch_size
             batch_B = order[start : start + self._batch_size]
-            report = self._strategy.run(self._train_step, args=(images, labels, batch_B))
+            report = self._strategy.run(self._train_step, args=(images, labels, varied, batch_B))
             return step + 1, reports.write(step, self._strategy.reduce("SUM", report, axis=None))
 
-        empty = tf.TensorArray(tf.float32, size=steps, element_shape=(3,))
+        empty = tf.TensorArray(tf.float32, size=steps, element_shape=(NUM_REPORTED,))
         _, reports = tf.while_loop(lambda step, _: step < steps, one_step, (0, empty))
         return reports.stack()
 
-    def _train_step(self, images: tf.Tensor, labels: tf.Tensor, batch_B: tf.Tensor) -> tf.Tensor:
-        x_bHWC, y_b = self._gather(images, labels, self._own_share(batch_B))
+    def _train_step(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        varied: tuple[tf.Tensor | None, tf.Tensor | None],
+        batch_B: tf.Tensor,
+    ) -> tf.Tensor:
+        indices_b = self._own_share(batch_B)
+        y_b = tf.gather(labels, indices_b)
+        views, shifts = varied
+        x_bHWC = self._look(images, indices_b, None if views is None else tf.gather(views, indices_b))
+        if shifts is not None:
+            x_bHWC += tf.gather(shifts, indices_b)[:, None, None, :]
         variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
             logits_bK = tf.cast(self._network(x_bHWC, training=True), tf.float32)
-            losses_b = tf.nn.sparse_softmax_cross_entropy_with_logits(y_b, logits_bK)
-            data_loss = tf.reduce_sum(losses_b) / self._batch_size
+            data_loss = tf.reduce_sum(self._loss(y_b, logits_bK)) / self._batch_size
             penalty = tf.add_n(self._network.losses) / self._replicas if self._network.losses else 0.0
             loss = data_loss + penalty
         gradients = tape.gradient(loss, [variable.value for variable in variables])
@@ -91,40 +138,68 @@ class Loop:
         right = tf.reduce_sum(_is_right(logits_bK, y_b)) / self._batch_size
         return tf.stack([data_loss, tf.cast(penalty, tf.float32), right])
 
-    def _evaluate_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    def _evaluate_batches(
+        self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
+    ) -> tf.Tensor:
         def one_batch(start: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch_B = tf.range(start, start + self._batch_size)
-            sums = self._strategy.run(self._evaluate_batch, args=(images, labels, batch_B, count))
+            sums = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, batch_B, count))
             total = tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
             return start + self._batch_size, totals + total
 
-        nothing = tf.zeros((2,), tf.float64)
+        nothing = tf.zeros((NUM_SCORES,), tf.float64)
         _, totals = tf.while_loop(lambda start, _: start < count, one_batch, (0, nothing))
         return totals
 
     def _evaluate_batch(
-        self, images: tf.Tensor, labels: tf.Tensor, batch_B: tf.Tensor, count: tf.Tensor
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        views_V3: tf.Tensor | None,
+        batch_B: tf.Tensor,
+        count: tf.Tensor,
     ) -> tf.Tensor:
         indices_b = self._own_share(batch_B)
-        real_b = tf.cast(
-            indices_b < count, tf.float32
-        )  # the last batch is filled up with images that count 0
-        x_bHWC, y_b = self._gather(images, labels, tf.minimum(indices_b, count - 1))
-        logits_bK = tf.cast(self._network(x_bHWC, training=False), tf.float32)
-        losses_b = tf.nn.sparse_softmax_cross_entropy_with_logits(y_b, logits_bK)
-        return tf.stack([tf.reduce_sum(losses_b * real_b), tf.reduce_sum(_is_right(logits_bK, y_b) * real_b)])
+        # The last batch is filled up with images that count 0.
+        real_b = tf.cast(indices_b < count, tf.float32)
+        indices_b = tf.minimum(indices_b, count - 1)
+        y_b = tf.gather(labels, indices_b)
+        scores_bK = self._score(images, indices_b, views_V3)
+        found = [
+            self._cross_entropy(y_b, scores_bK),
+            _is_right(scores_bK, y_b),
+            is_among_top(y_b, scores_bK),
+        ]
+        return tf.stack([tf.reduce_sum(values_b * real_b) for values_b in found])
+
+    def _score(self, images: tf.Tensor, indices_b: tf.Tensor, views_V3: tf.Tensor | None) -> tf.Tensor:
+        """Logits of one view, or the logarithm of the mean probability over several."""
+        if views_V3 is None or views_V3.shape[0] == 1:
+            return self._logits(images, indices_b, views_V3)
+        p_VbK = [
+            tf.nn.softmax(self._logits(images, indices_b, views_V3[v : v + 1]))
+            for v in range(views_V3.shape[0])
+        ]
+        return tf.math.log(tf.add_n(p_VbK) / len(p_VbK) + keras.config.epsilon())
+
+    def _logits(self, images: tf.Tensor, indices_b: tf.Tensor, view_13: tf.Tensor | None) -> tf.Tensor:
+        views_b3 = None if view_13 is None else tf.repeat(view_13, tf.shape(indices_b)[0], axis=0)
+        x_bHWC = self._look(images, indices_b, views_b3)
+        return tf.cast(self._network(x_bHWC, training=False), tf.float32)
 
     def _own_share(self, batch_B: tf.Tensor) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return batch_B[replica * self._share : (replica + 1) * self._share]
 
-    def _gather(
-        self, images: tf.Tensor, labels: tf.Tensor, indices_b: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        x_bHWC = tf.cast(tf.gather(images, indices_b), tf.float32)
-        if x_bHWC.shape[1:3] != self._size:
-            x_bHWC = tf.image.resize(x_bHWC, self._size)
-        return x_bHWC, tf.gather(labels, indices_b)
+    def _look(self, images: tf.Tensor, indices_b: tf.Tensor, views_b3: tf.Tensor | None) -> tf.Tensor:
+        """Gather images, bring them to one size and cut a view out of each: pixels (b, H, W, C), float32."""
+        x_bHWC = tf.gather(images, indices_b)
+        if x_bHWC.shape[1:3] != (self._resize, self._resize):
+            x_bHWC = tf.image.resize(x_bHWC, (self._resize, self._resize))
+        if views_b3 is not None:
+            x_bHWC = cut_views(x_bHWC, views_b3, side=self._side)
+            x_bHWC = tf.ensure_shape(x_bHWC, (None, self._side, self._side, images.shape[-1]))
+        return tf.cast(x_bHWC, tf.float32)
 
 
 def steps_per_call(step_seconds: float, *, left: int, target_seconds: float = 0.2) -> int:

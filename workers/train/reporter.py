@@ -36,6 +36,10 @@ class Reporter:
         """How far the run is, for people to look at."""
         self._write("progress", **values)
 
+    def stage(self, text: str) -> None:
+        """What is being done before the first step, in words."""
+        self._write("stage", text=text)
+
     def checkpoint(self, *, step: int, epoch: int, best: bool, size: int, digest: str, path: Path) -> None:
         """A checkpoint is safely on disk."""
         self._write(

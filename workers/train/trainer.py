@@ -1,6 +1,5 @@
 """Trains one spec on its devices from the start or from a checkpoint, and reports as it goes."""
 
-import hashlib
 import math
 import os
 import time
@@ -11,11 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models import catalog
-from models.build import build_model, logits_model
+from models.augmentation import draw_colour_shifts, draw_views
+from models.augmentation_choice import parse_augmentation
+from models.build import logits_model
 from models.datasets.order import epoch_permutation
+from models.errors import DatasetError
+from models.losses import TOP
 from service.domain.spec import Spec
 from workers.train import launch as files
+from workers.train.batches import DeviceFeed, Feed, FileFeed, Variation
 from workers.train.checkpoint_files import Position, Snapshot
 from workers.train.checkpointing import (
     CheckpointWriter,
@@ -25,9 +28,10 @@ from workers.train.checkpointing import (
     find_checkpoint,
 )
 from workers.train.devices import pin_devices
-from workers.train.images import RunImages, load_images
+from workers.train.images import DeviceSplit, load_images
 from workers.train.launch import Launch
-from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, steps_per_call
+from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
+from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
 from workers.train.optimizers import make_optimizer
 from workers.train.reporter import Reporter
 from workers.train.running_means import RunningMeans
@@ -54,14 +58,25 @@ class Trainer:
         self._reporter = reporter
         self._stop = stop
         self._strategy = pin_devices(launch)
-        _fix_arithmetic(spec)
+        fix_arithmetic(spec)
         with self._strategy.scope():
-            self._images = load_images(spec, Path(launch.datasets_dir), self._strategy)
-            self._model = _build(spec, self._images)
+            self._images = load_images(
+                spec, Path(launch.datasets_dir), self._strategy, threads=launch.threads, say=reporter.stage
+            )
+            _check_batch(spec, self._images.train.count)
+            self._model = build_network(spec, self._images)
             self._network = logits_model(self._model)
             self._optimizer = make_optimizer(spec.optimizer)
             self._optimizer.build(self._network.trainable_variables)
-        self._loop = Loop(self._network, self._optimizer, self._strategy, batch_size=spec.training.batch_size)
+        self._loop = Loop(
+            self._network,
+            self._optimizer,
+            self._strategy,
+            batch_size=spec.training.batch_size,
+            resize=spec.data.resize,
+            loss=make_spec_loss(spec.loss, self._images),
+        )
+        self._augmentation = parse_augmentation(spec.data.augment)
         self._schedule = EpochSchedule(spec)
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
         self._means = RunningMeans(
@@ -118,13 +133,18 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         self._optimizer.learning_rate = self._schedule.start_epoch(self._epoch)
-        order = epoch_permutation(self._images.train.count, seed=self._spec.training.seed, epoch=self._epoch)
-        order_N = tf.constant(order)
+        feed = self._make_feed()
+        try:
+            self._train_batches(feed)
+        finally:
+            feed.close()
+
+    def _train_batches(self, feed: Feed) -> None:
         while self._step_in_epoch < self._steps_per_epoch and not self._must_stop():
             left = self._steps_per_epoch - self._step_in_epoch
             steps = 1 if self._first_call else steps_per_call(self._step_seconds, left=left)
             started = time.perf_counter()
-            reports = self._loop.train(self._images.train, order_N, first=self._step_in_epoch, steps=steps)
+            reports = self._loop.train(feed.take(self._step_in_epoch, steps=steps), steps=steps)
             seconds = time.perf_counter() - started
             self._trained_seconds += seconds
             self._note_first_step()
@@ -133,10 +153,36 @@ class Trainer:
                 self._take_in(report)
             self._show_progress()
 
+    def _make_feed(self) -> Feed:
+        """Order and variation are functions of seed, epoch and image: a resume needs nothing of theirs."""
+        train, seed = self._images.train, self._spec.training.seed
+        order_N = epoch_permutation(train.count, seed=seed, epoch=self._epoch)
+        variation = self._vary()
+        if isinstance(train, DeviceSplit):
+            return DeviceFeed(train.rows, order_N, variation)
+        batch_size = self._spec.training.batch_size
+        return FileFeed(train, order_N, variation, batch_size=batch_size, first=self._step_in_epoch)
+
+    def _vary(self) -> Variation:
+        chosen, data = self._augmentation, self._spec.data
+        room = data.resize - data.image_size
+        drawn = {
+            "num_images": self._images.train.count,
+            "seed": self._spec.training.seed,
+            "epoch": self._epoch,
+        }
+        moves = chosen.mirror or chosen.crop_padding is not None or room > 0
+        axes, deviation = self._images.statistics.colour_axes, chosen.colour_deviation
+        return Variation(
+            views=draw_views(chosen, room=room, **drawn) if moves else None,
+            shifts=draw_colour_shifts(axes, deviation=deviation, **drawn) if deviation else None,
+        )
+
     def _note_first_step(self) -> None:
         if self._first_call:
             self._first_call = False
-            self._reporter.started(step=self._step, exact=self._resume_exact, note=self._resume_note)
+            note = "; ".join(filter(None, [self._resume_note, self._images.note]))
+            self._reporter.started(step=self._step, exact=self._resume_exact, note=note)
 
     def _take_in(self, report: npt.NDArray[np.float32]) -> None:
         self._step += 1
@@ -157,6 +203,7 @@ class Trainer:
         mean = self._means.epoch_mean(self._steps_per_epoch)
         values = {
             "loss": mean[LOSS] + mean[PENALTY],
+            "data_loss": mean[LOSS],
             "penalty": mean[PENALTY],
             "accuracy": mean[ACCURACY],
             "lr": self._schedule.state.lr,
@@ -164,7 +211,7 @@ class Trainer:
         }
         if self._images.validation.count:
             scores = self._loop.evaluate(self._images.validation)
-            values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy}
+            values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
         self._reporter.points(self._step, values)
         self._reporter.epoch(self._epoch)
         best = self._schedule.end_epoch(self._epoch, values)
@@ -173,11 +220,16 @@ class Trainer:
         self._means.start_epoch()
         return best
 
+    def _top5(self, part: str, scores: Scores) -> dict[str, float]:
+        """Of five classes or fewer, the right one is always among the top five."""
+        return {f"{part}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
+
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
-            self._reporter.points(self._step, {"test_loss": scores.loss, "test_accuracy": scores.accuracy})
+            values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
+            self._reporter.points(self._step, values)
         path = self._run_dir / files.MODEL_FILE
         temporary = path.with_name(f"tmp-{path.name}")
         self._model.save(temporary)
@@ -265,35 +317,9 @@ class Trainer:
         )
 
 
-def weights_digest(model: keras.Model) -> str:
-    """SHA-256 over the bytes of every variable of a model, in order, in hex."""
-    digest = hashlib.sha256()
-    for array in copy_variables(model.variables):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _fix_arithmetic(spec: Spec) -> None:
-    keras.utils.set_random_seed(spec.training.seed)
-    keras.config.set_dtype_policy(spec.training.precision)
-    if spec.training.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-
-def _build(spec: Spec, images: RunImages) -> keras.Model:
-    size = spec.data.image_size
-    return build_model(
-        spec.model.architecture,
-        input_shape=(size, size, images.channels),
-        num_classes=images.num_classes,
-        seed=spec.training.seed,
-        init=catalog.parse_choice(spec.model.init, kind="initializer", entries=catalog.INITIALIZERS),
-        activation=spec.model.activation,
-        dropout=catalog.parse_choice(spec.model.dropout, kind="dropout", entries=catalog.DROPOUTS),
-        norm=spec.model.norm,
-        l1=spec.model.l1,
-        l2=spec.model.l2,
-        options=spec.model.options,
-        pixel_mean=images.pixel_mean,
-        pixel_std=images.pixel_std,
-    )
+def _check_batch(spec: Spec, num_images: int) -> None:
+    if spec.training.batch_size > num_images:
+        raise DatasetError(
+            f"training.batch_size must be at most the {num_images} training images of {spec.data.dataset}. "
+            f"Received: {spec.training.batch_size}"
+        )

@@ -1,0 +1,37 @@
+"""Loads a dataset by its name or by its place."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from models.catalog import find_dataset
+from models.dataset_place import find_place
+from models.datasets.arrays import ImageArrays
+from models.datasets.folder import ImageFiles, index_folder
+from models.datasets.npz import read_any_npz
+
+
+def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFiles:
+    """Load a dataset of the catalog, or of a place: images in memory, or a list of the files they are in.
+
+    `directory` may hold `<name>.npz` of a dataset of the catalog, which saves the download.
+
+    Raises:
+        CatalogError: the name is unknown.
+        DatasetError: the images cannot be had, or the file does not hold what it must.
+    """
+    place = find_place(name)
+    if place is None:
+        return load_arrays(name, directory=directory)
+    return index_folder(place.path) if place.kind == "folder" else read_any_npz(place.path)
+
+
+def load_arrays(name: str, *, directory: Path | None) -> ImageArrays:
+    """Load a dataset of the catalog.
+
+    Raises:
+        CatalogError, DatasetError: as above.
+    """
+    module, _, function = find_dataset(name).function.partition(":")
+    load: Callable[[Path | None], ImageArrays] = getattr(importlib.import_module(module), function)
+    return load(directory)

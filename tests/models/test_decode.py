@@ -1,0 +1,123 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.datasets.decode import read_image, read_square, resize_and_crop
+from models.datasets.decoder import Decoder
+from models.errors import DatasetError
+
+RAMP = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
+COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=-1)
+
+
+def save(folder: Path, image: Image.Image, *, name: str = "image.png", **options: Any) -> Path:
+    path = folder / name
+    image.save(path, **options)
+    return path
+
+
+def test_a_colour_image_is_read_as_it_is(tmp_path: Path) -> None:
+    path = save(tmp_path, Image.fromarray(COLOURS))
+    np.testing.assert_array_equal(read_image(path, channels=3), COLOURS)
+
+
+def test_a_gray_image_becomes_three_equal_channels_or_one(tmp_path: Path) -> None:
+    path = save(tmp_path, Image.fromarray(RAMP))
+    np.testing.assert_array_equal(read_image(path, channels=3), np.repeat(RAMP[..., None], 3, axis=2))
+    np.testing.assert_array_equal(read_image(path, channels=1), RAMP[..., None])
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
+    path = save(tmp_path, Image.fromarray(RAMP.astype(np.uint16) * 257))
+    with Image.open(path) as image:
+        assert image.mode.startswith("I")
+    np.testing.assert_array_equal(read_image(path, channels=1)[..., 0], RAMP)
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    pixels = np.dstack([COLOURS, np.full_like(RAMP, 255)])
+    pixels[:10, :, 3] = 0
+    read = read_image(save(tmp_path, Image.fromarray(pixels)), channels=3)
+    assert (read[:10] == 255).all()
+    np.testing.assert_array_equal(read[10:], COLOURS[10:])
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "CMYK", "YCbCr", "LA", "RGBA", "F", "I"])
+def test_every_mode_is_brought_to_three_channels(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(RAMP).convert(mode)
+    path = save(tmp_path, image, name="image.tiff")
+    read = read_image(path, channels=3)
+    assert read.shape == (40, 30, 3)
+    assert read.dtype == np.uint8
+    assert abs(float(read.mean()) - 127) < 5
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (10, 200)]
+    path = save(tmp_path, frames[0], name="a.gif", save_all=True, append_images=frames[1:])
+    assert (read_image(path, channels=1) == 10).all()
+
+
+def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()  # type: ignore[no-untyped-call]
+    exif[0x0112] = 6  # turned by a quarter
+    path = save(tmp_path, Image.fromarray(COLOURS), exif=exif)
+    np.testing.assert_array_equal(read_image(path, channels=3), np.rot90(COLOURS, -1))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    for read in (lambda: read_image(path, channels=3), lambda: read_square(path, side=8, channels=3)):
+        with pytest.raises(DatasetError, match=r"broken.png cannot be read as an image"):
+            read()
+
+
+def test_a_truncated_file_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path, Image.fromarray(COLOURS), name="a.jpg")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DatasetError, match=r"a.jpg cannot be read"):
+        read_image(path, channels=3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 30), (30, 40), (64, 64), (7, 100), (3, 5), (1, 1)])
+def test_the_shorter_side_is_resized_and_the_centre_cropped(height: int, width: int) -> None:
+    across = np.broadcast_to(np.linspace(0, 200, width), (height, width)).astype(np.uint8)
+    cropped = resize_and_crop(across[..., None], side=16)
+    assert cropped.shape == (16, 16, 1)
+    if width > 1:
+        assert abs(float(cropped.mean()) - 100) < 8  # the centre of a ramp
+
+
+def test_images_come_in_order_and_not_all_at_once(tmp_path: Path) -> None:
+    paths = [
+        save(tmp_path, Image.fromarray(np.full((9, 9), n, np.uint8)), name=f"{n}.png") for n in range(50)
+    ]
+    decoder = Decoder(side=8, channels=1, threads=2)
+    read: list[Path] = []
+    inner = decoder.decode
+    decoder.decode = lambda path: (read.append(path), inner(path))[1]  # type: ignore[method-assign,func-returns-value]
+    images = decoder.decode_ahead(paths, ahead=5)
+    for number in range(20):
+        assert (next(images) == number).all()
+        assert len(read) <= number + 1 + 5
+    images.close()
+    assert len(read) <= 26
+
+
+def test_a_survey_names_broken_files_and_keeps_the_rest(tmp_path: Path) -> None:
+    good = [save(tmp_path, Image.fromarray(RAMP), name=f"{n}.png") for n in range(3)]
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"oops")
+    said: list[str] = []
+    survey = Decoder(side=8, channels=3, threads=2).survey(
+        [good[0], bad, *good[1:]], keep=True, say=said.append
+    )
+    assert list(survey.broken) == [bad]
+    assert survey.images is not None
+    assert survey.images.shape == (3, 8, 8, 3)
+    assert said == ["reading images: 4 of 4"]
