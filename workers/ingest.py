@@ -97,7 +97,10 @@ class Ingester:
 
     def _apply_one(self, tx: Transaction, event: Event) -> None:
         attempt = self._attempt
-        if event["kind"] == "started":
+        if event["kind"] == "stage":
+            attempts.write(tx, attempt, reason=event["text"])
+        elif event["kind"] == "started":
+            attempts.write(tx, attempt, reason="")
             attempts.set_running_if_starting(tx, attempt, start_step=event["step"])
             detail = f"first step after step {event['step']}" + (
                 f"; {event['note']}" if event["note"] else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from service.cli.session import count_gpus, say
@@ -47,6 +48,7 @@ def _look(store: Store, job_id: JobId) -> Look:
         "reason": job.reason,
         "gpus": job.gpus,
         "host": attempt.host_name if attempt else "",
+        "stage": attempt.reason if attempt else "",
         "progress": attempt.progress if attempt else None,
         "epochs": epochs,
     }
@@ -75,8 +77,9 @@ class _Bar:
     def update(self, look: Look) -> None:
         progress = look["progress"]
         if progress is None:
-            waiting = look["reason"] if look["state"] is JobState.QUEUED else "starting"
-            self._progress.update(self._task, description=waiting if look["state"] not in FINISHED else "")
+            waiting = look["reason"] if look["state"] is JobState.QUEUED else look["stage"] or "starting"
+            description = escape(waiting) if look["state"] not in FINISHED else ""
+            self._progress.update(self._task, description=description)
             return
         validated = look["epochs"].get("val_accuracy", {})
         last = f"  val acc {list(validated.values())[-1]:.4f}" if validated else ""

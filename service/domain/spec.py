@@ -56,7 +56,7 @@ class DataSpec(Section):
         description="what is done to pixels, channel by channel: subtract the training images' mean and "
         "divide by their standard deviation, or subtract the mean only",
     )
-    in_memory_mib: PositiveInt = Field(
+    in_memory_mib: Annotated[int, Field(ge=0)] = Field(
         1024, description="folders whose decoded images take more are decoded anew in each epoch"
     )
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.domain.spec_request import resolve_spec
 from workers.train import launch as files
@@ -241,6 +242,10 @@ def test_old_checkpoints_go_and_the_best_and_newest_stay(run: Callable[..., Run]
             "lenet5",
             {"optimizer.name": "adamw", "optimizer.weight_decay": 0.01, "training.deterministic": False},
         ),
+        ("lenet5", {"data.augment": "crop:4,mirror,pca:0.1", "optimizer.name": "alexnet"}),
+        ("lenet5", {"data.augment": "crop:0", "data.normalize": "mean", "optimizer.lr": 1e-4}),
+        ("lenet5", {"loss.name": "focal", "loss.class_weights": "balanced", "optimizer.lr": 0.05}),
+        ("lenet5", {"loss.label_smoothing": 0.1, "model.l1": 1e-5, "model.l2": 1e-4}),
     ],
 )
 def test_every_kind_of_option_trains(
@@ -250,6 +255,77 @@ def test_every_kind_of_option_trains(
     ended = trained.end()
     assert ended["outcome"] == "succeeded", ended["reason"]
     assert trained.values("accuracy")[0] > 0.11
+
+
+def test_the_loss_is_reported_apart_from_its_penalty(run: Callable[..., Run]) -> None:
+    trained = run(fields={"training.epochs": 1, "model.l1": 1e-4, "model.l2": 1e-3})
+    assert trained.end()["outcome"] == "succeeded"
+    (loss,), (data,), (penalty,) = (trained.values(name) for name in ("loss", "data_loss", "penalty"))
+    assert penalty > 0.01
+    assert loss == pytest.approx(data + penalty, rel=1e-6)
+    assert trained.values("val_top5_accuracy")[0] >= trained.values("val_accuracy")[0]
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder with three classes of 40 images each, of several sizes and modes."""
+    random = np.random.default_rng(0)
+    for label in range(3):
+        folder = tmp_path / "photographs" / f"class{label}"
+        folder.mkdir(parents=True)
+        for number in range(40):
+            height, width = random.integers(30, 60, 2)
+            pixels = random.integers(0, 120, (height, width, 3)).astype(np.uint8)
+            pixels[..., label] += 100
+            image = Image.fromarray(pixels)
+            image.convert("L" if number % 10 == 0 else "RGB").save(folder / f"{number}.jpg")
+    return tmp_path / "photographs"
+
+
+def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
+    run: Callable[..., Run], photographs: Path
+) -> None:
+    (photographs / "class1" / "7.jpg").write_bytes(b"not an image")
+    fields = {
+        "data.dataset": f"folder:{photographs}",
+        "data.augment": "crop:0,mirror,pca:0.1",
+        "training.batch_size": 8,
+        "training.epochs": 2,
+    }
+    in_memory = run(fields=fields)
+    digest = in_memory.end()["weights_digest"]
+    (note,) = (event["note"] for event in in_memory.events() if event["kind"] == "started")
+    assert "1 of 120 image files cannot be read and are left out" in note
+    assert "7.jpg" in note
+    streamed = run(fields={**fields, "data.in_memory_mib": 0})
+    assert streamed.end()["weights_digest"] == digest
+    assert streamed.values("test_accuracy") == in_memory.values("test_accuracy")
+    assert streamed.values("val_loss") == in_memory.values("val_loss")
+    assert len(streamed.values("val_loss")) == 2
+
+
+def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one(
+    run: Callable[..., Run], photographs: Path
+) -> None:
+    fields = {
+        "data.dataset": f"folder:{photographs}",
+        "data.augment": "crop:2,mirror",
+        "data.in_memory_mib": 0,
+        "model.dropout": "spatial:0.2",
+        "optimizer.lr": 1e-3,
+        "training.batch_size": 4,
+        "training.epochs": 40,
+    }
+    undisturbed = run(fields=fields)
+    stopped = run(fields=fields)
+    stopped.wait_for("started")
+    stopped.terminate()
+    assert stopped.end()["outcome"] == "interrupted"
+    position = stopped.last_checkpoint().position
+    checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
+    resumed = run(fields=fields, resume_from=(checkpoint,))
+    assert resumed.end()["weights_digest"] == undisturbed.end()["weights_digest"]
+    assert 0 < position.step < 40 * 20
 
 
 PREDICT = """
