@@ -77,6 +77,7 @@ def test_every_kind_of_event_is_documented_with_its_fields(
 ) -> None:
     written = tmp_path / "events.jsonl"
     reporter = open_reporter(written)
+    reporter.stage("reading")
     reporter.started(step=0, exact=True, note="")
     reporter.points(1, {"loss": 0.5})
     reporter.epoch(1)
