@@ -4,37 +4,23 @@ Shapes: B batch, H W space, C channels, N features, K classes.
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 
-from models.catalog import (
-    ACTIVATIONS,
-    NORMS,
-    Choice,
-    OptionValue,
-    check_network,
-    find_architecture,
-    parse_choice,
-)
-from models.recipe import Recipe
+from models.catalog import find_architecture
+from models.network_choice import NetworkChoice, check_network
+from models.recipe import PaperInitialization, Recipe
 
 Features = Callable[[keras.KerasTensor, Recipe], keras.KerasTensor]
 
 
 def build_model(
-    architecture: str,
+    choice: NetworkChoice,
     *,
     input_shape: tuple[int, int, int],
     num_classes: int,
     seed: int,
-    init: Choice,
-    activation: str,
-    dropout: Choice,
-    norm: str,
-    l1: float,
-    l2: float,
-    options: Mapping[str, OptionValue],
     pixel_mean: Sequence[float] | None = None,
     pixel_std: Sequence[float] | None = None,
 ) -> keras.Model:
@@ -45,29 +31,18 @@ def build_model(
     probabilities are float32 under every dtype policy.
 
     Raises:
-        CatalogError: an unknown name, an image too small, or dropout or options that do not go with the
-        network.
+        CatalogError: an unknown name, an image too small, or pieces that do not go with the network.
         ValueError: a mean or standard deviation that does not fit the channels.
     """
-    options = check_network(architecture, image_size=min(input_shape[:2]), dropout=dropout, options=options)
-    parse_choice(activation, kind="activation", entries=ACTIVATIONS)
-    parse_choice(norm, kind="norm", entries=NORMS)
-    recipe = Recipe(
-        seed=seed,
-        init=init,
-        activation=activation,
-        dropout=dropout,
-        norm=norm,
-        l1=l1,
-        l2=l2,
-        options=options,
-    )
+    choice = check_network(choice, image_size=min(input_shape[:2]))
+    features, paper = _find_features(choice.architecture)
+    recipe = Recipe(seed=seed, choice=choice, paper=paper)
     pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")
     x_BHWC = _standardize(pixels_BHWC, mean=pixel_mean, std=pixel_std)
-    logits_BK = recipe.logits(_find_features(architecture)(x_BHWC, recipe), num_classes=num_classes)
+    logits_BK = recipe.logits(features(x_BHWC, recipe), num_classes=num_classes)
     # bfloat16 has 8 significant bits: too few for a sum over classes and for the loss's logarithm.
     probabilities_BK = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits_BK)
-    return keras.Model(pixels_BHWC, probabilities_BK, name=architecture)
+    return keras.Model(pixels_BHWC, probabilities_BK, name=choice.architecture)
 
 
 def logits_model(model: keras.Model) -> keras.Model:
@@ -97,7 +72,7 @@ def _standardize(
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="standardize")(pixels_BHWC)
 
 
-def _find_features(architecture: str) -> Features:
-    module, _, function = find_architecture(architecture).function.partition(":")
-    features: Features = getattr(importlib.import_module(module), function)
-    return features
+def _find_features(architecture: str) -> tuple[Features, PaperInitialization | None]:
+    module_name, _, function = find_architecture(architecture).function.partition(":")
+    module = importlib.import_module(module_name)
+    return getattr(module, function), getattr(module, "PAPER", None)

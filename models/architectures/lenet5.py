@@ -10,15 +10,17 @@ Parameters at 32x32x3 and 10 classes: 456 + 2,416 + 48,120 + 10,164 + 850 = 62,0
 
 import keras
 
-from models.recipe import Recipe
+from models.catalog import Choice
+from models.recipe import PaperInitialization, Recipe
+
+# Appendix A: evenly from -2.4 / fan in to 2.4 / fan in.
+PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4))
 
 
 def lenet5(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
     """Return the 84 features x_BN before the logits; the comments give shapes for images of 32x32."""
-    x_BHWC = recipe.conv(x_BHWC, filters=6, size=5, name="conv1")  # 28x28x6
-    x_BHWC = recipe.max_pool(x_BHWC, size=2, stride=2, name="pool1")  # 14x14x6
-    x_BHWC = recipe.conv(x_BHWC, filters=16, size=5, name="conv2")  # 10x10x16
-    x_BHWC = recipe.max_pool(x_BHWC, size=2, stride=2, name="pool2")  # 5x5x16
-    x_BN = recipe.flatten(x_BHWC)  # 400
-    x_BN = recipe.dense(x_BN, units=120, name="fc3")
-    return recipe.dense(x_BN, units=84, name="fc4")
+    x_BHWC = recipe.conv(x_BHWC, filters=6, size=5, name="conv1", lrn=True)  # 28x28x6
+    x_BHWC = recipe.pool(x_BHWC, name="pool1")  # 14x14x6
+    x_BHWC = recipe.conv(x_BHWC, filters=16, size=5, name="conv2", lrn=True)  # 10x10x16
+    x_BHWC = recipe.pool(x_BHWC, name="pool2")  # 5x5x16
+    return recipe.head(x_BHWC, units={"fc3": 120, "fc4": 84})  # of 400 features

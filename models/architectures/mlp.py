@@ -14,6 +14,6 @@ from models.recipe import Recipe
 def mlp(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
     """Return the features x_BN of the last hidden layer."""
     x_BN = recipe.flatten(x_BHWC)
-    for number in range(1, int(recipe.options["hidden_layers"]) + 1):
-        x_BN = recipe.dense(x_BN, units=int(recipe.options["hidden_units"]), name=f"hidden{number}")
+    for number in range(1, recipe.option("hidden_layers") + 1):
+        x_BN = recipe.dense(x_BN, units=recipe.option("hidden_units"), name=f"hidden{number}")
     return x_BN

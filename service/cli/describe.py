@@ -9,9 +9,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from models.catalog import CatalogError, find_architecture
 from service.cli.session import make_console, print_json, say
-from service.domain.spec_request import parse_assignment
+from service.domain.spec_request import parse_assignment, resolve_spec
 from service.errors import CnnctlError, MissingExtra, SpecError
 
 MIB = 1024 * 1024
@@ -25,7 +24,11 @@ MIB = 1024 * 1024
 @click.option("--classes", default=10, show_default=True, help="Number of classes.")
 @click.option("--batch-size", default=32, show_default=True, help="Images per step, for the memory.")
 @click.option(
-    "--set", "assignments", multiple=True, metavar="model.NAME=VALUE", help="An option of the network."
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="model.NAME=VALUE",
+    help="As in model.head=gap.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -37,23 +40,29 @@ def command(
     as_json: bool,
 ) -> None:
     """Show a network layer by layer."""
-    words = [architecture, "--num-classes", str(classes), "--batch-size", str(batch_size)]
+    words = [_choice(architecture, input_shape, assignments)]
+    words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
     words += ["--input", input_shape] if input_shape else []
-    for path, value in map(parse_assignment, assignments):
-        words += ["--option", f"{path.removeprefix('model.')}={json.dumps(value)}"]
-    description = _describe(architecture, words)
+    description = _describe(words)
     if as_json:
         print_json(description)
     else:
         _print(description, batch_size)
 
 
-def _describe(architecture: str, words: list[str]) -> Any:
+def _choice(architecture: str, input_shape: str | None, assignments: tuple[str, ...]) -> str:
+    """Resolve the network as a submission would."""
+    given = {path if "." in path else f"model.{path}": v for path, v in map(parse_assignment, assignments)}
+    for path in given:
+        if not path.startswith("model."):
+            raise SpecError(f"describe takes fields of the network, as in model.head=gap. Received: {path!r}")
+    sides = [int(side) for side in (input_shape or "").split("x") if side.isdecimal()]
+    size = {"data.image_size": min(sides[:2])} if len(sides) == 3 and min(sides) > 0 else {}
+    return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
+
+
+def _describe(words: list[str]) -> Any:
     """Ask the library in a process of its own: this one never imports Keras."""
-    try:
-        find_architecture(architecture)
-    except CatalogError as error:
-        raise SpecError(str(error)) from None
     if importlib.util.find_spec("keras") is None:
         raise MissingExtra(
             "describe builds the network with Keras. Install it with: pip install 'cnnctl[cpu]'"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models import catalog
 from models.augmentation_choice import check_augmentation, parse_augmentation
 from models.dataset_place import find_place
+from models.network_choice import NetworkChoice, check_network
 
 SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
@@ -32,12 +33,22 @@ class ModelSpec(Section):
     init: str = Field("glorot_uniform", description="initializer of the kernels, `name` or `name:number`")
     activation: str = Field("relu", description="activation after each hidden layer")
     dropout: str = Field("none", description="kind and rate: none, standard:RATE or spatial:RATE")
-    norm: str = Field("none", description="normalization: none or batch")
-    l1: NonNegative = Field(0.0, description="strength of the L1 penalty on kernels")
-    l2: NonNegative = Field(0.0, description="strength of the L2 penalty on kernels")
+    dropout_place: str = Field(
+        "dense", description="where dropout stands: before dense layers, after each pool, or all of these"
+    )
+    norm: str = Field("none", description="normalization: none, lrn or batch")
+    pool: str = Field("max:2/2", description="pooling, KIND:SIZE/STRIDE, as in max:3/2 or average:2/2")
+    head: str = Field("flatten", description="what follows the feature maps: flatten or gap")
+    l1: NonNegative = Field(0.0, description="strength of the L1 penalty")
+    l2: NonNegative = Field(0.0, description="strength of the L2 penalty")
+    penalize: str = Field("kernels", description="what the penalties are on: kernels, or all weights")
     options: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="the architecture's own options; `model.NAME` sets one"
     )
+
+    def to_choice(self) -> NetworkChoice:
+        """The same as the library takes it."""
+        return NetworkChoice(**self.model_dump())
 
 
 class DataSpec(Section):
@@ -165,18 +176,9 @@ class Spec(Section):
         return self
 
     def _check_catalog(self) -> None:
-        catalog.parse_choice(self.model.init, kind="initializer", entries=catalog.INITIALIZERS)
-        catalog.parse_choice(self.model.activation, kind="activation", entries=catalog.ACTIVATIONS)
-        dropout = catalog.parse_choice(self.model.dropout, kind="dropout", entries=catalog.DROPOUTS)
-        catalog.parse_choice(self.model.norm, kind="norm", entries=catalog.NORMS)
         if find_place(self.data.dataset) is None:
             catalog.find_dataset(self.data.dataset)
-        catalog.check_network(
-            self.model.architecture,
-            image_size=self.data.image_size,
-            dropout=dropout,
-            options=self.model.options,
-        )
+        check_network(self.model.to_choice(), image_size=self.data.image_size)
 
     def _check_views(self) -> None:
         check_augmentation(

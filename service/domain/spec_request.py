@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from models import catalog
 from models.catalog import CatalogError
 from models.dataset_place import make_absolute
+from models.network_choice import network_defaults, resolve_pool
 from service.domain.spec import Spec
 from service.errors import SpecError
 
@@ -33,9 +34,17 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
     tree: dict[str, object] = {"model.architecture": architecture}
     for path, value in assignments.items():
         tree[_resolve_path(path, network)] = value
+    _default_model(tree, network)
     _default_data(tree, network)
     _default_optimizer(tree)
     return _validate(_nest(tree, _option_defaults(network)))
+
+
+def _default_model(tree: dict[str, object], network: catalog.Architecture) -> None:
+    dropout = tree.get("model.dropout")
+    for name, value in network_defaults(network, dropout=None if dropout is None else str(dropout)).items():
+        tree.setdefault(f"model.{name}", value)
+    tree["model.pool"] = resolve_pool(str(tree["model.pool"]), network)
 
 
 def _default_data(tree: dict[str, object], network: catalog.Architecture) -> None:

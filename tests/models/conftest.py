@@ -1,12 +1,16 @@
 """Gives the tests of `models` two logical CPU devices and a network factory."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from models.catalog import Choice
+from models.catalog import find_architecture
+from models.network_choice import NetworkChoice, network_defaults
+
+FIELDS = {field.name for field in dataclasses.fields(NetworkChoice)}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,22 +26,14 @@ def _two_logical_devices() -> None:
 
 @pytest.fixture
 def build() -> Callable[..., Any]:
-    """Return `build_model` with defaults for everything."""
+    """Return `build_model` with defaults for everything: no dropout, no norm, the network's own pooling."""
     from models.build import build_model
 
-    def build(architecture: str = "lenet5", **overrides: object) -> Any:
-        arguments: dict[str, Any] = {
-            "input_shape": (32, 32, 3),
-            "num_classes": 10,
-            "seed": 7,
-            "init": Choice(name="glorot_uniform"),
-            "activation": "relu",
-            "dropout": Choice(name="none"),
-            "norm": "none",
-            "l1": 0.0,
-            "l2": 0.0,
-            "options": {},
-        }
-        return build_model(architecture, **{**arguments, **overrides})
+    def build(architecture: str = "lenet5", **overrides: Any) -> Any:
+        chosen = {name: overrides.pop(name) for name in FIELDS & overrides.keys()}
+        defaults = network_defaults(find_architecture(architecture), dropout=chosen.get("dropout", "none"))
+        own = {name: value for name, value in defaults.items() if name in ("pool", "dropout_place")}
+        arguments = {"input_shape": (32, 32, 3), "num_classes": 10, "seed": 7, **overrides}
+        return build_model(NetworkChoice(architecture=architecture, **{**own, **chosen}), **arguments)
 
     return build

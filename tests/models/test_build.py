@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from models.build import logits_model
-from models.catalog import ARCHITECTURES, CatalogError, Choice
+from models.catalog import ARCHITECTURES, CatalogError
+from models.description import describe_model
+from models.network_choice import NetworkChoice, check_network
 
 Build = Callable[..., Any]
-SPATIAL = Choice(name="spatial", argument=0.2)
-STANDARD = Choice(name="standard", argument=0.5)
+SPATIAL = "spatial:0.2"
+STANDARD = "standard:0.5"
 
 
 def pixels(count: int = 4, shape: tuple[int, int, int] = (32, 32, 3)) -> Any:
@@ -28,24 +30,185 @@ def bfloat16() -> Iterator[None]:
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "parameters"), [("softmax", 30_730), ("mlp", 411_146), ("lenet5", 62_006)]
-)
+VGG16 = {"stages": "2x64,2x128,3x256,3x512,3x512", "dense_units": 4096}
+VARIANTS: list[tuple[str, int, int, dict[str, Any], int]] = [
+    ("softmax", 32, 10, {}, 30_730),
+    ("mlp", 32, 10, {}, 411_146),
+    ("lenet5", 32, 10, {}, 62_006),
+    ("convnet4", 32, 10, {}, 89_578),
+    ("alexnet", 227, 1000, {}, 60_965_224),
+    ("alexnet", 227, 1000, {"towers": 1}, 62_378_344),
+    ("alexnet", 224, 1000, {"padding": 2}, 60_965_224),
+    ("alexnet", 227, 10, {"towers": 1, "width": 0.5}, 14_601_930),
+    ("alexnet", 32, 10, {}, 28_569_994),
+    ("vgg", 32, 10, {}, 879_914),
+    ("vgg", 224, 1000, VGG16, 138_357_544),
+]
+
+
+@pytest.mark.parametrize(("architecture", "side", "num_classes", "options", "parameters"), VARIANTS)
 def test_a_network_has_the_parameters_that_its_file_states(
-    build: Build, architecture: str, parameters: int
+    build: Build,
+    architecture: str,
+    side: int,
+    num_classes: int,
+    options: dict[str, Any],
+    parameters: int,
 ) -> None:
-    model = build(architecture)
+    # Zeros are drawn at once.
+    model = build(
+        architecture, input_shape=(side, side, 3), num_classes=num_classes, options=options, init="zeros"
+    )
     assert model.count_params() == parameters
-    assert model.output_shape == (None, 10)
+    assert model.output_shape == (None, num_classes)
     stated = importlib.import_module(f"models.architectures.{architecture}").__doc__
     assert f"{parameters:,}" in str(stated)
 
 
-def test_every_architecture_of_the_catalog_builds_at_its_smallest_size(build: Build) -> None:
-    for network in ARCHITECTURES.values():
-        side = network.minimum_image_size
-        model = build(network.name, input_shape=(side, side, 1), num_classes=3)
-        assert model.output_shape == (None, 3)
+def test_alexnet_has_the_shapes_of_its_figure(build: Build) -> None:
+    model = build("alexnet", input_shape=(227, 227, 3), num_classes=1000, init="zeros", norm="lrn")
+    table = {layer.name: (layer.output.shape[1:], layer.count_params()) for layer in model.layers}
+    assert table["conv1"] == ((55, 55, 96), 34_944)
+    assert table["conv2"] == ((27, 27, 256), 307_456)
+    assert table["conv3"] == ((13, 13, 384), 885_120)
+    assert table["conv4"] == ((13, 13, 384), 663_936)
+    assert table["conv5"] == ((13, 13, 256), 442_624)
+    assert table["pool5"] == ((6, 6, 256), 0)
+    assert table["fc6"] == ((4096,), 37_752_832)
+    assert table["fc7"] == ((4096,), 16_781_312)
+    assert table["logits"] == ((1000,), 4_097_000)
+    assert [model.get_layer(f"conv{n}").groups for n in (1, 2, 3, 4, 5)] == [1, 2, 1, 2, 2]
+    assert [layer.name for layer in model.layers if "lrn" in layer.name] == ["conv1_lrn", "conv2_lrn"]
+
+
+def test_alexnets_dropout_follows_its_two_hidden_dense_layers(build: Build) -> None:
+    names = [layer.name for layer in build("alexnet", dropout=STANDARD).layers]
+    assert [name for name in names if "dropout" in name] == ["fc7_dropout", "logits_dropout"]
+
+
+@pytest.mark.parametrize(("kernel", "stages", "share"), [(5, "2x8", 0.72), (7, "3x8", 0.55)])
+def test_stacked_3x3_convolutions_see_as_much_with_fewer_weights(
+    build: Build, kernel: int, stages: str, share: float
+) -> None:
+    def build_one(kernel: int) -> Any:
+        return build("vgg", input_shape=(32, 32, 8), options={"stages": stages, "kernel": kernel})
+
+    def weights(model: Any) -> int:
+        return sum(
+            layer.kernel.numpy().size
+            for layer in model.layers
+            if layer.name.startswith("conv1_") and layer.weights
+        )
+
+    def field(model: Any) -> Any:
+        return next(
+            row.receptive_field for row in describe_model(model, batch_size=1).layers if row.name == "pool1"
+        )
+
+    small, large = build_one(3), build_one(kernel)
+    assert weights(small) / weights(large) == pytest.approx(share, abs=0.005)
+    assert field(small) == field(large)
+
+
+POOLS = ["max:2/2", "max:3/2", "average:3/3", "max:4/2"]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("architecture", ["lenet5", "convnet4", "alexnet", "vgg"])
+def test_a_size_is_refused_exactly_where_the_network_cannot_be_built(
+    build: Build, architecture: str, pool: str
+) -> None:
+    """Holds `models.spatial_steps` against the networks: the smallest size that is taken builds."""
+    network = ARCHITECTURES[architecture]
+    choice = NetworkChoice(architecture=architecture, pool=pool, init="zeros", dropout_place="dense")
+
+    def is_taken(side: int) -> bool:
+        try:
+            check_network(choice, image_size=side)
+        except CatalogError:
+            return False
+        return True
+
+    smallest = next(side for side in range(1, 200) if is_taken(side))
+    model = build(architecture, input_shape=(smallest, smallest, 1), pool=pool, init="zeros")
+    assert min(layer.output.shape[1] for layer in model.layers) >= 1
+    if smallest == 1:
+        return
+    with pytest.raises(CatalogError, match=f"{network.name} needs images of at least {smallest} pixels"):
+        check_network(choice, image_size=smallest - 1)
+    steps = "models.network_choice.check_image_size"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, lambda *_, **__: None)
+        with pytest.raises(ValueError, match=r"negative|[Nn]egative|zero"):
+            build(architecture, input_shape=(smallest - 1, smallest - 1, 1), pool=pool, init="zeros")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "biases"),
+    [("alexnet", {"conv2", "conv4", "conv5", "fc6", "fc7"}), ("convnet4", set()), ("vgg", set())],
+)
+def test_paper_begins_as_the_paper_says(build: Build, architecture: str, biases: set[str]) -> None:
+    model = build(architecture, init="paper")
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = (variable.numpy() for variable in layer.weights)
+            assert (bias == (1 if layer.name in biases else 0)).all()
+            deviation = 0.0001 if (architecture, layer.name) == ("convnet4", "conv1") else 0.01
+            assert kernel.std() == pytest.approx(deviation, rel=0.1)
+
+
+def test_lenet5s_paper_draws_evenly_by_fan_in(build: Build) -> None:
+    kernel = build(init="paper").get_layer("fc3").kernel.numpy()
+    assert np.abs(kernel).max() <= 2.4 / 400
+    assert kernel.std() == pytest.approx(2.4 / 400 / 3**0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("architecture", ["lenet5", "convnet4", "alexnet", "vgg"])
+def test_global_average_pooling_takes_the_place_of_all_hidden_dense_layers(
+    build: Build, architecture: str
+) -> None:
+    model = build(architecture, head="gap", init="zeros")
+    assert model.get_layer("gap").output.shape == model.get_layer("logits").input.shape
+    dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert dense == ["logits"]
+    assert model.count_params() < build(architecture, init="zeros").count_params()
+
+
+@pytest.mark.parametrize(
+    ("dropout", "place", "found"),
+    [
+        ("standard:0.5", "pool", ["pool1_dropout", "pool2_dropout"]),
+        ("spatial:0.5", "pool", ["pool1_dropout", "pool2_dropout"]),
+        (
+            "standard:0.5",
+            "all",
+            ["pool1_dropout", "pool2_dropout", "fc3_dropout", "fc4_dropout", "logits_dropout"],
+        ),
+    ],
+)
+def test_dropout_stands_where_it_was_asked_for(
+    build: Build, dropout: str, place: str, found: list[str]
+) -> None:
+    layers = [
+        layer for layer in build(dropout=dropout, dropout_place=place).layers if "dropout" in layer.name
+    ]
+    assert [layer.name for layer in layers] == found
+    assert all(layer.rate == 0.5 for layer in layers)
+
+
+def test_average_pooling_takes_the_mean_of_overlapping_windows(build: Build) -> None:
+    pool = build(pool="average:3/2").get_layer("pool1")
+    assert isinstance(pool, keras.layers.AveragePooling2D)
+    assert (pool.pool_size, pool.strides) == ((3, 3), (2, 2))
+
+
+def test_penalties_on_all_weights_are_on_biases_too(build: Build) -> None:
+    model = build(l2=0.1, penalize="all", init="zeros")
+    for layer in model.layers:
+        if layer.weights:
+            layer.bias.assign(np.ones(layer.bias.shape))
+    units = sum(layer.bias.shape[0] for layer in model.layers if layer.weights)
+    np.testing.assert_allclose(float(sum(model.losses)), 0.1 * units, rtol=1e-5)
 
 
 def test_lenet5_has_the_shapes_and_parameters_of_its_table(build: Build) -> None:
@@ -127,13 +290,13 @@ def test_dropout_leaves_the_first_weights_of_all_layers_as_they_are(build: Build
 
 
 def test_biases_begin_at_zero_and_kernels_as_asked(build: Build) -> None:
-    for weight in build(init=Choice(name="normal", argument=0.5)).weights:
+    for weight in build(init="normal:0.5").weights:
         assert weight.numpy().any() == weight.path.endswith("kernel")
 
 
 def test_zeros_keep_all_hidden_units_equal(build: Build) -> None:
     options = {"hidden_units": 5, "hidden_layers": 1}
-    model = build("mlp", init=Choice(name="zeros"), activation="sigmoid", options=options)
+    model = build("mlp", init="zeros", activation="sigmoid", options=options)
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     for _ in range(3):
         model.train_on_batch(pixels() / 255, np.arange(4))
@@ -153,9 +316,9 @@ def test_a_saved_network_gives_the_same_probabilities(
 ) -> None:
     model = build(
         architecture,
-        init=Choice(name="orthogonal"),
+        init="orthogonal",
         dropout=SPATIAL if ARCHITECTURES[architecture].has_feature_maps else STANDARD,
-        norm="batch",
+        norm="none" if architecture == "softmax" else "batch",
         l1=1e-5,
         l2=1e-4,
         pixel_mean=[125.0] * 3,
@@ -216,10 +379,13 @@ def test_without_penalties_there_is_no_regularization_loss(build: Build) -> None
     ("overrides", "message"),
     [
         ({"architecture": "lenet"}, "Did you mean lenet5?"),
-        ({"input_shape": (40, 12, 3)}, "at least 16 pixels a side. Received: 12"),
+        (
+            {"input_shape": (40, 12, 3)},
+            "at least 16 pixels a side, or nothing",
+        ),
         ({"activation": "rellu"}, "Did you mean relu?"),
         ({"norm": "batc"}, "Did you mean batch?"),
-        ({"init": Choice(name="zero")}, "Did you mean zeros?"),
+        ({"init": "zero"}, "Did you mean zeros?"),
         ({"architecture": "softmax", "dropout": SPATIAL}, "softmax has none. Use standard:0.2"),
         ({"options": {"depth": 3}}, "Unknown option of lenet5 'depth'"),
     ],

@@ -13,13 +13,14 @@ from models.catalog import (
     CatalogError,
     Choice,
     Option,
-    check_network,
     find_architecture,
     find_dataset,
     parse_choice,
 )
+from models.network_choice import NetworkChoice, check_network, network_defaults, resolve_pool
 
-NO_DROPOUT = Choice(name="none")
+MLP: dict[str, Any] = {"architecture": "mlp", "pool": "none"}
+VGG: dict[str, Any] = {"architecture": "vgg"}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -101,41 +102,60 @@ def test_an_option_with_choices_names_them() -> None:
 
 
 def test_a_network_gets_its_default_options_beside_those_given() -> None:
-    options = check_network("mlp", image_size=8, dropout=NO_DROPOUT, options={"hidden_units": 4})
-    assert options == {"hidden_units": 4, "hidden_layers": 2}
+    choice = NetworkChoice(architecture="mlp", pool="none", options={"hidden_units": 4})
+    assert check_network(choice, image_size=8).options == {"hidden_units": 4, "hidden_layers": 2}
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"architecture": "lenet6"}, "Did you mean lenet5?"),
-        ({"image_size": 15}, "lenet5 needs images of at least 16 pixels a side. Received: 15"),
-        (
-            {"architecture": "mlp", "options": {"hidden_unit": 3}},
-            "option of mlp 'hidden_unit'. Did you mean hidden_units?",
-        ),
+        ({"image_size": 15}, "at least 16 pixels a side, or nothing is left at pool2. Received: 15"),
+        (MLP | {"options": {"hidden_unit": 3}}, "option of mlp 'hidden_unit'. Did you mean hidden_units?"),
         ({"options": {"hidden_units": 3}}, "option of lenet5 'hidden_units'. Known: none"),
-        ({"architecture": "mlp", "options": {"hidden_units": 0}}, "at least 1. Received: 0"),
+        (MLP | {"options": {"hidden_units": 0}}, "at least 1. Received: 0"),
+        ({"pool": "max:2"}, "must be KIND:SIZE/STRIDE"),
+        ({"pool": "max:2/3"}, "would leave pixels out"),
+        ({"pool": "median:2/2"}, "Unknown pool 'median'"),
+        ({"pool": "none"}, "cannot be built without pooling"),
+        ({"head": "gapp"}, "Did you mean gap?"),
+        ({"dropout": "spatial:0.2"}, "model.dropout_place must be pool. Received: 'dense'"),
+        ({"dropout_place": "here"}, "must be one of dense, pool, all"),
+        ({"penalize": "biases"}, "must be one of kernels, all"),
+        (MLP | {"norm": "lrn"}, "norm lrn needs feature maps; mlp has none. Use none or batch"),
+        (MLP | {"head": "gap"}, "head gap needs feature maps; mlp has none. Use flatten"),
+        (MLP | {"pool": "max:2/2"}, "pool max needs feature maps"),
+        (MLP | {"init": "paper"}, "mlp has no paper"),
+        (MLP | {"architecture": "softmax", "norm": "batch"}, "softmax has no hidden layer to normalize"),
+        (VGG | {"options": {"stages": "64"}}, "must be CONVOLUTIONSxFILTERS"),
+        (VGG | {"options": {"kernel": 7}}, "each stage must have a multiple of 3"),
+        (VGG | {"options": {"kernel": 4}}, "must be one of 3, 5, 7"),
+        ({"architecture": "alexnet", "options": {"width": 3.0}}, "must be one of 0.125"),
+        (
+            {"architecture": "alexnet", "options": {"form": "imagenet"}},
+            "or nothing is left at pool5. Received: 32",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(overrides: dict[str, Any], message: str) -> None:
-    arguments = {
-        "architecture": "lenet5",
-        "image_size": 32,
-        "dropout": NO_DROPOUT,
-        "options": {},
-        **overrides,
-    }
+    fields = {"architecture": "lenet5", "image_size": 32, **overrides}
+    image_size = fields.pop("image_size")
     with pytest.raises(CatalogError, match=message):
-        check_network(arguments.pop("architecture"), **arguments)
+        check_network(NetworkChoice(**fields), image_size=image_size)
 
 
 @pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(network: Architecture) -> None:
-    spatial = Choice(name="spatial", argument=0.3)
+    fields: dict[str, Any] = {**network_defaults(network, dropout="spatial:0.3"), "dropout": "spatial:0.3"}
+    choice = NetworkChoice(architecture=network.name, **fields)
     if network.has_feature_maps:
-        check_network(network.name, image_size=network.image_size, dropout=spatial, options={})
+        check_network(choice, image_size=network.image_size)
         return
     message = f"spatial dropout needs feature maps; {network.name} has none. Use standard:0.3"
     with pytest.raises(CatalogError, match=message):
-        check_network(network.name, image_size=network.image_size, dropout=spatial, options={})
+        check_network(choice, image_size=network.image_size)
+
+
+def test_a_pool_without_sizes_gets_those_of_the_network() -> None:
+    assert resolve_pool("average", find_architecture("alexnet")) == "average:3/2"
+    assert resolve_pool("max:4/4", find_architecture("alexnet")) == "max:4/4"

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from models.catalog import Choice
 from models.describe import main
 from models.description import describe_model
 
 Build = Callable[..., Any]
+LENET = '{"architecture": "lenet5"}'
 
 
 def test_receptive_fields_grow_as_in_the_notes_and_end_with_the_feature_maps(build: Build) -> None:
@@ -29,8 +29,29 @@ def test_sharing_saves_conv1_fourteen_million_weights(build: Build) -> None:
     assert conv1.macs == 28 * 28 * 6 * 5 * 5 * 3
 
 
+def test_alexnet_costs_what_is_known_of_it(build: Build) -> None:
+    model = build("alexnet", input_shape=(227, 227, 3), num_classes=1000, init="zeros", norm="lrn")
+    description = describe_model(model, batch_size=128)
+    rows = {row.name: row for row in description.layers}
+    # Field and stride by the arithmetic of windows: 11, +2x4, +4x8, +2x8, +3 times 2x16, +2x16.
+    assert [rows[name].receptive_field for name in ("conv1", "pool1", "conv2", "pool2")] == [11, 19, 51, 67]
+    assert [rows[name].receptive_field for name in ("conv3", "conv5", "pool5")] == [99, 163, 195]
+    assert rows["pool5"].stride == 32
+    assert rows["conv2"].macs == 27 * 27 * 256 * 5 * 5 * 48
+    assert rows["conv1_lrn"].macs == 0
+    assert description.total_macs == 724_406_816
+    assert description.total_parameters == 60_965_224
+
+
+def test_a_global_average_costs_nothing_and_ends_the_feature_maps(build: Build) -> None:
+    rows = {row.name: row for row in describe_model(build(head="gap"), batch_size=1).layers}
+    assert rows["gap"].output_shape == (16,)
+    assert rows["gap"].receptive_field is None
+    assert rows["gap"].parameters == rows["gap"].macs == 0
+
+
 def test_totals_are_those_of_all_layers(build: Build) -> None:
-    model = build("lenet5", dropout=Choice(name="spatial", argument=0.2), norm="batch")
+    model = build("lenet5", dropout="spatial:0.2", norm="batch")
     description = describe_model(model, batch_size=1)
     assert description.total_parameters == sum(row.parameters for row in description.layers)
     assert description.total_parameters == model.count_params()
@@ -44,7 +65,18 @@ def test_training_memory_is_parameters_three_times_and_activations_per_image(bui
 
 
 def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["mlp", "--input", "8x8x1", "--num-classes", "3", "--option", "hidden_units=4"]) == 0
+    assert (
+        main(
+            [
+                json.dumps({"architecture": "mlp", "options": {"hidden_units": 4}}),
+                "--input",
+                "8x8x1",
+                "--num-classes",
+                "3",
+            ]
+        )
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     assert printed["architecture"] == "mlp"
     assert printed["input_shape"] == [8, 8, 1]
@@ -65,12 +97,11 @@ def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lenet"], "Did you mean lenet5?"),
-        (["lenet5", "--input", "32x32"], "must be HEIGHTxWIDTHxCHANNELS"),
-        (["lenet5", "--input", "32x0x3"], "at least 1. Received: 0"),
-        (["lenet5", "--input", "8x8x1"], "at least 16 pixels a side"),
-        (["mlp", "--option", "hidden_units"], "must be NAME=VALUE"),
-        (["mlp", "--option", "hidden_units=NaN"], "must be of type int"),
+        (['{"architecture": "lenet"}'], "Did you mean lenet5?"),
+        ([LENET, "--input", "32x32"], "must be HEIGHTxWIDTHxCHANNELS"),
+        ([LENET, "--input", "32x0x3"], "at least 1. Received: 0"),
+        ([LENET, "--input", "8x8x1"], "at least 16 pixels a side"),
+        (['{"architecture": "mlp", "options": {"hidden_units": "4"}}'], "must be of type int"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(

@@ -14,12 +14,12 @@ def draw(text: str, shape: tuple[int, ...], *, seed: int = 1) -> npt.NDArray[np.
     return np.asarray(make_initializer(choice, seed=seed)(shape))
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"paper"}))
 def test_every_initializer_of_the_catalog_draws_the_same_kernel_from_the_same_seed(name: str) -> None:
     np.testing.assert_array_equal(draw(name, (5, 5, 3, 6)), draw(name, (5, 5, 3, 6)))
 
 
-@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros"}))
+@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros", "paper"}))
 def test_another_seed_draws_another_kernel(name: str) -> None:
     assert not np.array_equal(draw(name, (20, 20), seed=1), draw(name, (20, 20), seed=2))
 
@@ -33,6 +33,8 @@ def test_another_seed_draws_another_kernel(name: str) -> None:
         ("glorot_normal", 2 / 700),
         ("he_uniform", 2 / 400),
         ("he_normal", 2 / 400),
+        ("kaiming_fan_out", 2 / 300),
+        ("lecun_normal", 1 / 400),
     ],
 )
 def test_the_variance_is_the_one_of_the_paper(text: str, variance: float) -> None:
@@ -43,6 +45,19 @@ def test_the_variance_is_the_one_of_the_paper(text: str, variance: float) -> Non
 
 def test_a_convolutions_fan_in_counts_its_window() -> None:
     assert draw("he_normal", (5, 5, 16, 500)).var() == pytest.approx(2 / (5 * 5 * 16), rel=0.03)
+
+
+def test_a_convolutions_fan_out_counts_its_window() -> None:
+    assert draw("kaiming_fan_out", (5, 5, 500, 16)).var() == pytest.approx(2 / (5 * 5 * 16), rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(600, 520), (520, 600)])
+def test_a_large_orthogonal_kernel_is_orthonormal_and_has_no_preferred_sign(shape: tuple[int, int]) -> None:
+    kernel_IO = draw("orthogonal", shape)
+    square = kernel_IO.T @ kernel_IO if shape[0] > shape[1] else kernel_IO @ kernel_IO.T
+    np.testing.assert_allclose(square, np.eye(520), atol=1e-4)
+    # Without the correction of signs, all diagonal elements of the QR factor R would be negative.
+    assert 0.35 < (np.diag(kernel_IO) > 0).mean() < 0.65
 
 
 def test_uniform_stays_within_its_half_width() -> None:

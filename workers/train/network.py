@@ -5,7 +5,6 @@ import hashlib
 import keras
 import tensorflow as tf
 
-from models import catalog
 from models.build import build_model
 from models.losses import Loss, LossChoice, balanced_class_weights, make_loss
 from service.domain.spec import LossSpec, Spec
@@ -26,17 +25,10 @@ def build_network(spec: Spec, images: RunImages) -> keras.Model:
     size, statistics = spec.data.image_size, images.statistics
     deviations = statistics.std if spec.data.normalize == "standardize" else (1.0,) * images.channels
     return build_model(
-        spec.model.architecture,
+        spec.model.to_choice(),
         input_shape=(size, size, images.channels),
         num_classes=images.num_classes,
         seed=spec.training.seed,
-        init=catalog.parse_choice(spec.model.init, kind="initializer", entries=catalog.INITIALIZERS),
-        activation=spec.model.activation,
-        dropout=catalog.parse_choice(spec.model.dropout, kind="dropout", entries=catalog.DROPOUTS),
-        norm=spec.model.norm,
-        l1=spec.model.l1,
-        l2=spec.model.l2,
-        options=spec.model.options,
         pixel_mean=statistics.mean,
         pixel_std=deviations,
     )

@@ -1,0 +1,73 @@
+"""The datasets that are known by name."""
+
+from collections.abc import Mapping
+
+from models.catalog_pieces import LECUN
+from models.catalog_types import Dataset
+
+DATASETS: Mapping[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="digits",
+            summary="handwritten digits of 8x8 pixels",
+            source="UCI Optical Recognition of Handwritten Digits, test part, as bundled with scikit-learn",
+            licence="CC BY 4.0",
+            function="models.datasets.digits:load",
+            num_classes=10,
+            image_shape=(8, 8, 1),
+            train_images=1437,
+            test_images=360,
+            offline=True,
+        ),
+        Dataset(
+            name="mnist",
+            summary="handwritten digits of 28x28 pixels",
+            source=LECUN,
+            licence="CC BY-SA 3.0",
+            function="models.datasets.mnist:load",
+            num_classes=10,
+            image_shape=(28, 28, 1),
+            train_images=60000,
+            test_images=10000,
+            offline=False,
+        ),
+        Dataset(
+            name="fashion_mnist",
+            summary="articles of clothing of 28x28 pixels",
+            source="Xiao, Rasul and Vollgraf, Fashion-MNIST, 2017",
+            licence="MIT",
+            function="models.datasets.fashion_mnist:load",
+            num_classes=10,
+            image_shape=(28, 28, 1),
+            train_images=60000,
+            test_images=10000,
+            offline=False,
+        ),
+        Dataset(
+            name="cifar10",
+            summary="colour photographs of 32x32 pixels",
+            source="Krizhevsky, Learning multiple layers of features from tiny images, 2009",
+            licence="none declared by the source",
+            function="models.datasets.cifar10:load",
+            num_classes=10,
+            image_shape=(32, 32, 3),
+            train_images=50000,
+            test_images=10000,
+            offline=False,
+            photographs=True,
+        ),
+        Dataset(
+            name="synthetic",
+            summary="noisy class patterns drawn from a fixed seed, for trying things out",
+            source="made by this project",
+            licence="MIT",
+            function="models.datasets.synthetic:load",
+            num_classes=10,
+            image_shape=(32, 32, 3),
+            train_images=2048,
+            test_images=512,
+            offline=True,
+        ),
+    )
+}
