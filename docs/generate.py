@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from models import catalog
+from models.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
@@ -95,7 +96,24 @@ def _options() -> str:
 def _metrics() -> str:
     head = "`step` counts optimizer steps since the start of the job, for every metric.\n"
     rows = [f"| `{name}` | {meaning} |" for name, meaning in METRICS.items()]
-    return "\n".join([head, "| metric | meaning |", "| --- | --- |", *rows])
+    layers = [f"| `{PREFIX}LAYER/{name}` | {meaning} |" for name, meaning in QUANTITIES.items()]
+    verdicts = [
+        f"| {name} | {rule.threshold:g} | {rule.reason} | {rule.source} |" for name, rule in RULES.items()
+    ]
+    return "\n".join(
+        [
+            *(head, "| metric | meaning |", "| --- | --- |", *rows, ""),
+            *("## With `--diagnostics`, of each layer and epoch", ""),
+            *("| metric | meaning |", "| --- | --- |", *layers, ""),
+            *(
+                "## Verdicts",
+                "",
+                "| verdict | threshold | what is judged | source |",
+                "| --- | --- | --- | --- |",
+            ),
+            *verdicts,
+        ]
+    )
 
 
 def _written(value: object) -> str:

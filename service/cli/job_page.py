@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.verdicts import PREFIX, QUANTITIES, in_order
 from service.cli.job_table import STATE_STYLES
 from service.cli.session import count_gpus, shorten_home
 from service.commands.status import View
@@ -17,7 +18,7 @@ def job_page(view: View) -> Group:
     """One job: state, numbers, attempts, checkpoints, audit, spec."""
     parts: list[RenderableType] = [_head(view)]
     if view["metrics"]:
-        parts += [_title("Metrics, last value of each"), _metrics(view)]
+        parts += [_title("Metrics, last value of each"), _metrics(view), *_diagnostics(view)]
     if view["attempts"]:
         parts += [_title("Attempts"), _attempts(view)]
     if view["checkpoints"]:
@@ -48,11 +49,29 @@ def _head(view: View) -> Table:
 def _metrics(view: View) -> Table:
     table = _grid(4)
     cells = [
-        (name, "not finite" if value is None else f"{value:,.4f}") for name, value in view["metrics"].items()
+        (name, "not finite" if value is None else f"{value:,.4f}")
+        for name, value in view["metrics"].items()
+        if not name.startswith(PREFIX)
     ]
     for left, right in zip(cells[::2], [*cells[1::2], ("", "")], strict=False):
         table.add_row(*left, *right)
     return table
+
+
+def _diagnostics(view: View) -> list[RenderableType]:
+    """The verdicts, then every layer with what was measured of it last."""
+    measured = {name: value for name, value in view["metrics"].items() if name.startswith(PREFIX)}
+    if not measured:
+        return []
+    said = [Text(verdict["message"], style="yellow") for verdict in view["verdicts"]]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("LAYER", *(quantity.replace("_", " ").upper() for quantity in QUANTITIES)):
+        table.add_column(head, justify="left" if head == "LAYER" else "right")
+    layers = {name.removeprefix(PREFIX).rpartition("/")[0] for name in measured}
+    for layer in sorted(layers, key=in_order):
+        values = (measured.get(f"{PREFIX}{layer}/{quantity}") for quantity in QUANTITIES)
+        table.add_row(layer, *("" if value is None else f"{value:.3g}" for value in values))
+    return [_title("Diagnostics"), *(said or [Text("nothing unusual", style="green")]), table]
 
 
 def _attempts(view: View) -> Table:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from models.verdicts import judge
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import JobState
 from service.store import attempts, checkpoints, events, jobs, leases, metrics
@@ -60,12 +62,14 @@ def get_job_view(store: Store, job_id: JobId) -> View:
 
 def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
     last = tries[-1] if tries else None
+    values = dict(metrics.last_values(tx, job.id))
     return {
         "job": job.id,
         "state": job.state.value,
         "outcome": last.outcome.value if last and last.outcome else None,
         "epochs": last.epochs_completed if last else 0,
-        "metrics": dict(metrics.last_values(tx, job.id)),
+        "metrics": values,
+        "verdicts": [asdict(verdict) for verdict in judge(values)],
         "weights_digest": last.weights_digest if last else None,
         "run_dir": last.run_dir if last else None,
         "checkpoints": [

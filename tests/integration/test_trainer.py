@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -264,6 +265,27 @@ def test_the_loss_is_reported_apart_from_its_penalty(run: Callable[..., Run]) ->
     assert penalty > 0.01
     assert loss == pytest.approx(data + penalty, rel=1e-6)
     assert trained.values("val_top5_accuracy")[0] >= trained.values("val_accuracy")[0]
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_diagnostics_are_recorded_of_every_layer_and_epoch_and_change_nothing(
+    run: Callable[..., Run], gpus: int
+) -> None:
+    fields = {"training.epochs": 2, "model.dropout": "spatial:0.2"}
+    plain = run(gpus=gpus, fields=fields)
+    looked_into = run(gpus=gpus, fields={**fields, "training.diagnostics": True})
+    assert looked_into.end()["weights_digest"] == plain.end()["weights_digest"]
+    for layer in ("conv1", "conv2", "fc3", "fc4", "logits"):
+        assert len(looked_into.values(f"layer/{layer}/gradient_norm")) == 2
+    assert not plain.values("layer/conv1/gradient_norm")
+
+
+def test_the_layer_where_numbers_went_wrong_is_named(run: Callable[..., Run]) -> None:
+    fields = {"optimizer.lr": 1e30, "training.diagnostics": True, "training.epochs": 1}
+    reason = run(fields=fields).end()["reason"]
+    assert re.search(r"at step \d+ \(epoch 1\), after the weights of \w+ became so at step \d+:", reason), (
+        reason
+    )
 
 
 @pytest.fixture

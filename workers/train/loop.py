@@ -89,6 +89,12 @@ class Loop:
         loss, right, near = totals / split.count
         return Scores(loss=float(loss), accuracy=float(right), top5_accuracy=float(near))
 
+    def look(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Pixels (b, H, W, C) of some images as validation sees them."""
+        room = self._resize - self._side
+        views = tf.repeat(tf.constant(centre_view(room=room)), len(numbers), axis=0) if room else None
+        return self._look(images, numbers, views)
+
     def _sum_scores(self, rows: Rows, views_V3: tf.Tensor | None) -> npt.NDArray[np.float64]:
         sums: npt.NDArray[np.float64] = self._evaluate(
             rows.images, rows.labels, views_V3, tf.constant(rows.count)

@@ -14,6 +14,7 @@ from models.augmentation import draw_colour_shifts, draw_views
 from models.augmentation_choice import parse_augmentation
 from models.build import logits_model
 from models.datasets.order import epoch_permutation
+from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.losses import TOP
 from service.domain.spec import Spec
@@ -28,6 +29,7 @@ from workers.train.checkpointing import (
     find_checkpoint,
 )
 from workers.train.devices import pin_devices
+from workers.train.diagnosing import Diagnosis
 from workers.train.images import DeviceSplit, load_images
 from workers.train.launch import Launch
 from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
@@ -76,6 +78,12 @@ class Trainer:
             resize=spec.data.resize,
             loss=make_spec_loss(spec.loss, self._images),
         )
+        self._diagnosis: Diagnosis | None = None
+        if spec.training.diagnostics:
+            with self._strategy.scope():
+                self._diagnosis = Diagnosis(
+                    self._network, self._images, self._loop, batch_size=spec.training.batch_size
+                )
         self._augmentation = parse_augmentation(spec.data.augment)
         self._schedule = EpochSchedule(spec)
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
@@ -96,6 +104,8 @@ class Trainer:
     def run(self) -> tuple[str, str, dict[str, object]]:
         """Train; returns outcome, reason and results of the `ended` event."""
         self._resume()
+        if self._diagnosis:
+            self._initial = self._snapshot(best=False)
         writer = CheckpointWriter(
             self._run_dir / files.CHECKPOINTS_DIR, self._reporter, keep=self._spec.checkpoint.keep
         )
@@ -188,9 +198,10 @@ class Trainer:
         self._step += 1
         self._step_in_epoch += 1
         if not np.isfinite(report).all():
+            where = self._name_first_nan(self._step) if self._diagnosis else ""
             raise TrainingFailed(
-                f"the loss is {report[LOSS] + report[PENALTY]} at step {self._step} (epoch {self._epoch}): "
-                f"training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
+                f"the loss is {report[LOSS] + report[PENALTY]} at step {self._step} (epoch {self._epoch})"
+                f"{where}: training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
                 "(--lr), another --init, or weaker --l1 and --l2"
             )
         last = self._step_in_epoch == self._steps_per_epoch
@@ -212,7 +223,8 @@ class Trainer:
         if self._images.validation.count:
             scores = self._loop.evaluate(self._images.validation)
             values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
-        self._reporter.points(self._step, values)
+        measured = self._diagnosis.measure() if self._diagnosis else {}
+        self._reporter.points(self._step, {**values, **measured})
         self._reporter.epoch(self._epoch)
         best = self._schedule.end_epoch(self._epoch, values)
         self._epoch += 1
@@ -223,6 +235,34 @@ class Trainer:
     def _top5(self, part: str, scores: Scores) -> dict[str, float]:
         """Of five classes or fewer, the right one is always among the top five."""
         return {f"{part}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
+
+    def _name_first_nan(self, failed_step: int) -> str:
+        """Train again from the newest checkpoint, step by step, until a layer's weights are no numbers.
+
+        The loss shows it a step late, when the numbers have spread to all layers. What is repeated is bit
+        for bit what happened, so the layer that is found is the one. Backwards, a gradient that is no
+        number spreads to the layers before: the last of them is where it began.
+        """
+        folder = self._run_dir / files.CHECKPOINTS_DIR
+        own = sorted((str(path) for path in folder.glob("step-*")), reverse=True)
+        snapshot, _ = find_checkpoint([*own, *self._launch.resume_from], spec_digest=self._spec.digest())
+        if snapshot is None:
+            snapshot = self._initial
+        self._restore(snapshot)
+        while self._step < failed_step:
+            feed = self._make_feed()
+            try:
+                while self._step_in_epoch < self._steps_per_epoch and self._step < failed_step:
+                    self._loop.train(feed.take(self._step_in_epoch, steps=1), steps=1)
+                    self._step += 1
+                    self._step_in_epoch += 1
+                    layers = list_not_finite(self._network)
+                    if layers:
+                        return f", after the weights of {layers[-1]} became so at step {self._step}"
+            finally:
+                feed.close()
+            self._epoch, self._step_in_epoch = self._epoch + 1, 0
+        return ", by the loss itself: all weights are numbers"
 
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
@@ -241,6 +281,14 @@ class Trainer:
         snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=digest)
         if snapshot is None:
             return
+        self._restore(snapshot)
+        difference = explain_difference(snapshot.environment, self._environment())
+        self._resume_exact = not difference
+        self._reporter.epoch(self._epoch - 1)
+        notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
+        self._resume_note = "; ".join(filter(None, notes))
+
+    def _restore(self, snapshot: Snapshot) -> None:
         assign_variables(self._network.variables, snapshot.network)
         assign_variables(self._optimizer.variables, snapshot.optimizer)
         position = snapshot.position
@@ -252,11 +300,6 @@ class Trainer:
         self._means.restore(epoch_sums=position.epoch_sums, point_sums=position.point_sums)
         self._schedule.state = read_epoch_state(dict(position.epoch_state))
         self._trained_seconds = position.trained_seconds
-        difference = explain_difference(snapshot.environment, self._environment())
-        self._resume_exact = not difference
-        self._reporter.epoch(self._epoch - 1)
-        notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
-        self._resume_note = "; ".join(filter(None, notes))
 
     def _save(self, writer: CheckpointWriter, *, best: bool) -> None:
         if self._step != self._saved_step:  # a request right after an epoch's end asks for the same again

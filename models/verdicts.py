@@ -1,0 +1,128 @@
+"""Judges what was measured inside a network, layer by layer. Imports neither NumPy nor Keras."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PREFIX = "layer/"
+# What is measured of each layer with weights; activations are those of the hidden layers.
+QUANTITIES: Mapping[str, str] = {
+    "gradient_norm": "norm of the data loss's gradient with respect to the kernel",
+    "gradient_ratio": "`gradient_norm` over that of the first layer",
+    "weight_norm": "norm of the kernel",
+    "near_zero": "share of the kernel's weights below 0.001 in size",
+    "symmetric": "1 where all units have the same weights and the same gradient, else 0",
+    "saturated": "share of activations where sigmoid or tanh is within 5 % of its bounds",
+    "dead": "share of units whose ReLU is 0 for every image and place",
+    "activation_mean": "mean of the activations",
+    "activation_variance": "variance of the activations",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When a verdict is passed: the quantity, its threshold, why there, and what to try."""
+
+    threshold: float
+    reason: str
+    advice: str
+    source: str
+
+
+GLOROT = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, AISTATS 2010"
+RULES: Mapping[str, Rule] = {
+    "vanishing gradient": Rule(
+        threshold=1e-3,
+        reason="the first layer's gradient over the last hidden layer's: it learns a thousand times slower",
+        advice="try --activation relu, --norm batch or --init he_normal",
+        source=f"{GLOROT}, section 4.2",
+    ),
+    "exploding gradient": Rule(
+        threshold=100.0,
+        reason="a layer's gradient over its weights: at a learning rate of 0.01, a step outgrows the layer",
+        advice="try a smaller --lr, --norm batch or --init orthogonal",
+        source="Pascanu, Mikolov and Bengio, On the difficulty of training recurrent networks, ICML 2013",
+    ),
+    "dead ReLU": Rule(
+        threshold=0.5,
+        reason="share of units that are 0 for every image: they get no gradient and cannot recover",
+        advice="try a smaller --lr, --init he_normal or --norm batch",
+        source="Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013",
+    ),
+    "saturation": Rule(
+        threshold=0.5,
+        reason="share of activations at their bounds, where the derivative is nearly 0",
+        advice="try --init glorot_uniform, --activation relu or --norm batch",
+        source=f"{GLOROT}, section 3",
+    ),
+    "symmetric units": Rule(
+        threshold=1.0,
+        reason="all units of a layer have the same weights and gradient: they stay equal for ever",
+        advice="try --init glorot_uniform or another random initializer",
+        source="Goodfellow, Bengio and Courville, Deep Learning, 2016, section 8.4",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is wrong, where, and by how much; `message` says it to people."""
+
+    name: str
+    layer: str
+    value: float
+    threshold: float
+    message: str
+
+
+def judge(values: Mapping[str, float | None]) -> list[Verdict]:
+    """Judge the newest values of `layer/LAYER/QUANTITY`; a healthy network gets no verdict."""
+    layers = _by_layer(values)
+    verdicts = [
+        _verdict(name, layer, value)
+        for layer, found in layers.items()
+        for name, quantity in (
+            ("dead ReLU", "dead"),
+            ("saturation", "saturated"),
+            ("symmetric units", "symmetric"),
+        )
+        if (value := found.get(quantity, 0.0)) >= RULES[name].threshold
+    ]
+    return [*_judge_gradients(layers), *verdicts]
+
+
+def _judge_gradients(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict]:
+    norms = {layer: found["gradient_norm"] for layer, found in layers.items() if "gradient_norm" in found}
+    verdicts = []
+    names = list(norms)
+    # The first layer against the last hidden one: the logits see the loss directly.
+    if len(names) > 2 and norms[names[-2]] > 0:
+        ratio = norms[names[0]] / norms[names[-2]]
+        if ratio < RULES["vanishing gradient"].threshold:
+            verdicts.append(_verdict("vanishing gradient", names[0], ratio))
+    for layer, norm in norms.items():
+        weight_norm = layers[layer].get("weight_norm", 0.0)
+        if weight_norm > 0 and norm / weight_norm > RULES["exploding gradient"].threshold:
+            verdicts.append(_verdict("exploding gradient", layer, norm / weight_norm))
+    return verdicts
+
+
+def _verdict(name: str, layer: str, value: float) -> Verdict:
+    rule = RULES[name]
+    message = f"{name} in {layer}: {value:.2g} ({rule.reason}); {rule.advice}"
+    return Verdict(name=name, layer=layer, value=value, threshold=rule.threshold, message=message)
+
+
+def _by_layer(values: Mapping[str, float | None]) -> Mapping[str, dict[str, float]]:
+    layers: dict[str, dict[str, float]] = {}
+    for name, value in values.items():
+        if name.startswith(PREFIX) and value is not None and math.isfinite(value):
+            layer, _, quantity = name.removeprefix(PREFIX).rpartition("/")
+            layers.setdefault(layer, {})[quantity] = value
+    return {layer: layers[layer] for layer in sorted(layers, key=in_order)}
+
+
+def in_order(layer: str) -> list[tuple[int, str]]:
+    """Sort key that puts hidden10 behind hidden2: networks number their layers, the logits come last."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", layer)]
