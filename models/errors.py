@@ -3,3 +3,7 @@
 
 class DatasetError(ValueError):
     """A dataset cannot be had, or its files do not hold what they must."""
+
+
+class CannotSlide(ValueError):
+    """A network cannot be slid over a larger image, because it has no feature maps."""

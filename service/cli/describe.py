@@ -1,17 +1,14 @@
 """cnnctl describe: what a network costs."""
 
-import importlib.util
-import json
-import subprocess
-import sys
 from typing import Any
 
 import click
 from rich.table import Table
 
 from service.cli.session import make_console, print_json, say
+from service.commands.library import ask_library
 from service.domain.spec_request import parse_assignment, resolve_spec
-from service.errors import CnnctlError, MissingExtra, SpecError
+from service.errors import SpecError
 
 MIB = 1024 * 1024
 
@@ -43,7 +40,8 @@ def command(
     words = [_choice(architecture, input_shape, assignments)]
     words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
     words += ["--input", input_shape] if input_shape else []
-    description = _describe(words)
+    say("Building the network (TensorFlow takes some seconds to import) …")
+    description = ask_library("describe", words)
     if as_json:
         print_json(description)
     else:
@@ -59,23 +57,6 @@ def _choice(architecture: str, input_shape: str | None, assignments: tuple[str, 
     sides = [int(side) for side in (input_shape or "").split("x") if side.isdecimal()]
     size = {"data.image_size": min(sides[:2])} if len(sides) == 3 and min(sides) > 0 else {}
     return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
-
-
-def _describe(words: list[str]) -> Any:
-    """Ask the library in a process of its own: this one never imports Keras."""
-    if importlib.util.find_spec("keras") is None:
-        raise MissingExtra(
-            "describe builds the network with Keras. Install it with: pip install 'cnnctl[cpu]'"
-        )
-    say("Building the network (TensorFlow takes some seconds to import) …")
-    done = subprocess.run(
-        [sys.executable, "-m", "models.describe", *words], capture_output=True, text=True, check=False
-    )
-    if done.returncode == 2:
-        raise SpecError(done.stderr.strip().splitlines()[-1].partition("error: ")[2])
-    if done.returncode:
-        raise CnnctlError(f"The network could not be built:\n{done.stderr.strip()}")
-    return json.loads(done.stdout)
 
 
 def _print(description: Any, batch_size: int) -> None:

@@ -70,6 +70,19 @@ class Stack:
         )
         return done
 
+    def python(self, program: str, *words: str) -> str:
+        """Run a program of a few lines in a process of its own; what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def submit(self, *words: str) -> int:
         return int(self.cnnctl("submit", *words).stdout)
 

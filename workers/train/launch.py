@@ -10,7 +10,6 @@ EVENTS_FILE = "events.jsonl"
 LOG_FILE = "trainer.log"
 LEASE_FILE = "lease"
 CHECKPOINTS_DIR = "checkpoints"
-MODEL_FILE = "model.keras"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from models.datasets.order import epoch_permutation
 from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.losses import TOP
+from models.saved_network import BEST_FILE, FINAL_FILE
 from service.domain.spec import Spec
 from workers.train import launch as files
 from workers.train.batches import DeviceFeed, Feed, FileFeed, Variation
@@ -36,6 +37,7 @@ from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_
 from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
 from workers.train.optimizers import make_optimizer
 from workers.train.reporter import Reporter
+from workers.train.results import describe_images, find_best_checkpoint, save_network
 from workers.train.running_means import RunningMeans
 from workers.train.schedule import EpochSchedule, read_epoch_state
 from workers.train.stopping import StopRequest
@@ -270,11 +272,15 @@ class Trainer:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._step, values)
-        path = self._run_dir / files.MODEL_FILE
-        temporary = path.with_name(f"tmp-{path.name}")
-        self._model.save(temporary)
-        temporary.rename(path)
-        return {"weights_digest": weights_digest(self._model), "model": str(path)}
+        digest = weights_digest(self._model)
+        describe_images(self._spec, self._images).save(self._run_dir)
+        path = save_network(self._model, self._run_dir / FINAL_FILE)
+        own = [str(path) for path in (self._run_dir / files.CHECKPOINTS_DIR).glob("step-*")]
+        best = find_best_checkpoint([*own, *self._launch.resume_from], spec_digest=self._spec.digest())
+        if best is not None:
+            assign_variables(self._network.variables, best.network)
+            save_network(self._model, self._run_dir / BEST_FILE)
+        return {"weights_digest": digest, "model": str(path)}
 
     def _resume(self) -> None:
         digest = self._spec.digest()

@@ -1,0 +1,74 @@
+"""Cleans boxes around what was found: of those that overlap, the surest stays.
+
+Shapes: N boxes; a box is top, left, bottom, right in pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.floating]
+Scores = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """One object: where, of which class, and how sure."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+    class_name: str
+    score: float
+
+
+def overlap(box_4: Boxes, boxes_N4: Boxes) -> npt.NDArray[np.float64]:
+    """Return intersection over union (N,) of one box with others; 0 where a box has no area."""
+    ours, theirs = _in_order(box_4.astype(np.float64)[None]), _in_order(boxes_N4.astype(np.float64))
+    height_width = np.minimum(ours[:, 2:], theirs[:, 2:]) - np.maximum(ours[:, :2], theirs[:, :2])
+    intersection = np.prod(np.maximum(height_width, 0.0), axis=1)
+    areas = [np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (ours, theirs)]
+    union = areas[0] + areas[1] - intersection
+    has_area = (areas[0] > 0) & (areas[1] > 0)
+    return np.where(has_area, intersection / np.where(has_area, union, 1.0), 0.0)
+
+
+def suppress_overlaps(boxes_N4: Boxes, scores_N: Scores, *, iou: float) -> npt.NDArray[np.intp]:
+    """Return the numbers of the boxes to keep, surest first; of equal scores the first box.
+
+    Non-maximum suppression: keep the surest box, drop all that overlap it by more than `iou`, and again.
+    """
+    rest = np.argsort(-scores_N, kind="stable")
+    kept = []
+    while len(rest):
+        best, rest = rest[0], rest[1:]
+        kept.append(best)
+        rest = rest[overlap(boxes_N4[best], boxes_N4[rest]) <= iou]
+    return np.array(kept, dtype=np.intp)
+
+
+def clean_boxes(
+    boxes_N4: Boxes, scores_NK: Scores, *, class_names: Sequence[str], threshold: float, iou: float
+) -> list[Box]:
+    """Keep what is likelier than `threshold`, clean it class by class; surest first."""
+    found = []
+    for label, name in enumerate(class_names):
+        sure = np.flatnonzero(scores_NK[:, label] >= threshold)
+        boxes, scores = boxes_N4[sure], scores_NK[sure, label]
+        for number in suppress_overlaps(boxes, scores, iou=iou):
+            found.append(_to_box(boxes[number], name, float(scores[number])))
+    return sorted(found, key=lambda box: -box.score)
+
+
+def _to_box(box_4: Boxes, name: str, score: float) -> Box:
+    top, left, bottom, right = (round(float(edge), 1) for edge in box_4)
+    return Box(top=top, left=left, bottom=bottom, right=right, class_name=name, score=score)
+
+
+def _in_order(boxes_N4: Boxes) -> Boxes:
+    """Bring boxes whose corners were exchanged into the usual order."""
+    first, second = boxes_N4[:, :2], boxes_N4[:, 2:]
+    return np.concatenate([np.minimum(first, second), np.maximum(first, second)], axis=1)

@@ -1,0 +1,37 @@
+"""Asks the library of networks, in a process of its own: the control plane never imports Keras."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from service.errors import CnnctlError, MissingExtra, SpecError
+
+REFUSED = 2
+
+
+def ask_library(module: str, words: Sequence[str]) -> Any:
+    """Run `python -m models.MODULE WORDS` and read the JSON that it prints.
+
+    Raises:
+        MissingExtra: Keras is not installed.
+        SpecError: the library refused, with its words.
+        CnnctlError: it failed otherwise.
+    """
+    if importlib.util.find_spec("keras") is None:
+        raise MissingExtra("This needs Keras. Install it with: pip install 'cnnctl[cpu]'")
+    done = subprocess.run(
+        [sys.executable, "-m", f"models.{module}", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},
+    )
+    if done.returncode == REFUSED:
+        raise SpecError(done.stderr.strip().splitlines()[-1].partition("error: ")[2])
+    if done.returncode:
+        raise CnnctlError(f"models.{module} failed:\n{done.stderr.strip()}")
+    return json.loads(done.stdout)

@@ -1,0 +1,122 @@
+"""What a trained network is good for: predictions, scores, other formats, detection; on real processes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.datasets.load import load_arrays
+from tests.acceptance.conftest import Stack
+
+DIGITS = load_arrays("digits", directory=None)
+
+
+@pytest.fixture(scope="module")
+def job(stack: Stack) -> int:
+    number = stack.submit("lenet5", "--dataset", "digits", "--epochs", "8", "--seed", "1")
+    stack.finished(number)
+    return number
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Two digits on a black ground, each three times as large as in the dataset."""
+    ground = np.zeros((32, 80), np.uint8)
+    for number, left in ((0, 4), (1, 48)):
+        ground[4:28, left : left + 24] = np.kron(DIGITS.x_test[number, ..., 0], np.ones((3, 3), np.uint8))
+    Image.fromarray(ground).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def save_digit(folder: Path, number: int) -> Path:
+    path = folder / f"digit{number}.png"
+    Image.fromarray(DIGITS.x_test[number, ..., 0]).save(path)
+    return path
+
+
+def ask(stack: Stack, *words: str) -> Any:
+    return json.loads(stack.cnnctl(*words, "--json").stdout)
+
+
+def test_predict_tells_what_images_show(stack: Stack, job: int, tmp_path: Path) -> None:
+    images = [save_digit(tmp_path, number) for number in range(6)]
+    found = ask(stack, "predict", str(job), *map(str, images), "--top", "3")
+    assert [row["image"] for row in found] == [str(path) for path in images]
+    right = [row["classes"][0]["class"] == str(DIGITS.y_test[n]) for n, row in enumerate(found)]
+    assert sum(right) >= 5
+    assert all(len(row["classes"]) == 3 for row in found)
+    table = stack.cnnctl("predict", str(job), str(images[0])).stdout
+    assert "PROBABILITY" in table
+
+
+def test_evaluate_gives_the_scores_of_the_best_epoch(stack: Stack, job: int) -> None:
+    found = ask(stack, "evaluate", str(job))
+    assert found["images"] == 360
+    assert found["accuracy"] == pytest.approx(stack.job(job)["metrics"]["test_accuracy"], abs=0.03)
+    assert found["top1_error"] == pytest.approx(1 - found["accuracy"])
+    assert found["top5_error"] < found["top1_error"]
+    assert sum(row["images"] for row in found["classes"]) == 360
+    ten = ask(stack, "evaluate", str(job), "--ten-crop")
+    assert ten["ten_crop"]
+    refused = stack.cnnctl("evaluate", str(job), "--dataset", "synthetic", code=2)
+    assert "other classes" in refused.stderr
+
+
+LOAD_KERAS = """
+import sys, numpy, keras, models.recipe
+print(keras.saving.load_model(sys.argv[1])(numpy.load(sys.argv[2])).numpy().tolist())
+"""
+LOAD_SAVEDMODEL = """
+import sys, numpy, tensorflow
+network = tensorflow.saved_model.load(sys.argv[1])
+print(network.serve(numpy.load(sys.argv[2])).numpy().tolist())
+"""
+LOAD_ONNX = """
+import sys, numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+print(session.run(None, {session.get_inputs()[0].name: numpy.load(sys.argv[2])})[0].tolist())
+"""
+
+
+def test_every_format_gives_the_probabilities_of_the_network(stack: Stack, job: int, tmp_path: Path) -> None:
+    pixels = tmp_path / "pixels.npy"
+    np.save(pixels, np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.float32))
+    found = {}
+    for kind, program in (("keras", LOAD_KERAS), ("savedmodel", LOAD_SAVEDMODEL), ("onnx", LOAD_ONNX)):
+        output = tmp_path / f"exported-{kind}{'.keras' if kind == 'keras' else ''}"
+        stack.cnnctl("export", str(job), "--format", kind, "--output", str(output))
+        found[kind] = np.array(json.loads(stack.python(program, str(output), str(pixels))))
+    np.testing.assert_allclose(found["savedmodel"], found["keras"], atol=1e-5)
+    np.testing.assert_allclose(found["onnx"], found["keras"], atol=1e-5)
+    again = stack.cnnctl("export", str(job), "--format", "onnx", "--output", str(output), code=2)
+    assert "is there already" in again.stderr
+
+
+def test_detect_finds_digits_in_a_larger_image_and_draws_them(
+    stack: Stack, job: int, photo: Path, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "drawn.png"
+    words = ("--output", str(drawn), "--scale", "1", "--threshold", "0.8")
+    found = ask(stack, "detect", str(job), str(photo), *words)
+    classes = {box["class_name"] for box in found["boxes"]}
+    assert classes & {str(DIGITS.y_test[0]), str(DIGITS.y_test[1])}
+    assert all(box["bottom"] - box["top"] == pytest.approx(32, abs=0.2) for box in found["boxes"])
+    with Image.open(drawn) as image:
+        assert image.size == (80, 32)
+        assert len(image.getcolors(10_000) or []) > 3  # boxes in colour on a gray image
+
+
+def test_what_cannot_be_done_is_said(stack: Stack, job: int, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    refused = stack.cnnctl("predict", str(job), str(tmp_path / "text.png"), code=2)
+    assert "text.png cannot be read as an image" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "999" in stack.cnnctl("predict", "999", "x.png", code=3).stderr
+    cancelled = stack.submit("lenet5", "--dataset", "digits", "--epochs", "500")
+    stack.cnnctl("cancel", str(cancelled))
+    stack.finished(cancelled, "cancelled")
+    conflict = stack.cnnctl("export", str(cancelled), code=4)
+    assert "has no trained network: it is cancelled" in conflict.stderr

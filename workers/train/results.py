@@ -1,0 +1,49 @@
+"""What a successful run leaves behind: the final network, the best one, and what is needed to use them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from models.saved_network import About
+from service.domain.spec import Spec
+from workers.train.checkpoint_files import (
+    MANIFEST_FILE,
+    DamagedCheckpoint,
+    Snapshot,
+    read_checkpoint,
+)
+from workers.train.images import RunImages
+
+
+def describe_images(spec: Spec, images: RunImages) -> About:
+    """What must be known of images to use the network on others."""
+    return About(
+        class_names=images.class_names,
+        channels=images.channels,
+        resize=spec.data.resize,
+        image_size=spec.data.image_size,
+    )
+
+
+def save_network(model: keras.Model, path: Path) -> Path:
+    """Write a .keras file whole or not at all."""
+    temporary = path.with_name(f"tmp-{path.name}")
+    model.save(temporary)
+    temporary.rename(path)
+    return path
+
+
+def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snapshot | None:
+    """The newest of the checkpoints that were the best when they were written; None if none is whole."""
+    for path in sorted(candidates, key=lambda path: Path(path).name, reverse=True):
+        try:
+            if not json.loads((Path(path) / MANIFEST_FILE).read_text())["best"]:
+                continue
+            snapshot = read_checkpoint(Path(path))
+        except (OSError, ValueError, KeyError, DamagedCheckpoint):
+            continue
+        if snapshot.spec_digest == spec_digest:
+            return snapshot
+    return None
