@@ -11,7 +11,7 @@ from service.cli.result import show_result
 from service.cli.session import open_session, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.submit import announce
-from service.commands.dataset_check import check_dataset_file
+from service.commands.dataset_check import check_dataset
 from service.commands.embedded_stack import EmbeddedStack, explain_dead, running_stack
 from service.commands.health import check_health
 from service.commands.jobs import cancel
@@ -35,7 +35,7 @@ def command(architecture: str, assignments: tuple[str, ...], as_json: bool, **va
     settings, store = open_session()
     fields = collect_fields(values, assignments)
     # A mistake should not wait for the stack to start.
-    check_dataset_file(resolve_spec(architecture, fields), settings)
+    check_dataset(resolve_spec(architecture, fields), settings)
     with _stack_if_none(store, settings) as stack:
         job_id = submit(store, settings, architecture, fields, owner=current_user())
         _follow_or_cancel(store, job_id, stack, fields)

@@ -4,7 +4,7 @@ import getpass
 import os
 from collections.abc import Mapping
 
-from service.commands.dataset_check import check_dataset_file
+from service.commands.dataset_check import check_dataset
 from service.domain.jobs import JobId
 from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
@@ -32,7 +32,7 @@ def submit(
             was stored.
     """
     spec = resolve_spec(architecture, assignments)
-    check_dataset_file(spec, settings)
+    check_dataset(spec, settings)
     with store.transaction() as tx:
         _check_gpus(tx, spec)
         job_id = jobs.create_job(tx, spec, owner=owner, reason=WAITS_FOR_SCHEDULER)
