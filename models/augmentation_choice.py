@@ -1,34 +1,10 @@
 """Reads how training images are varied, as in `crop:4,mirror,pca:0.1`. Imports neither NumPy nor Keras."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.catalog import Argument, CatalogError, Entry, parse_choice
+from models.catalog import AUGMENTATIONS, CatalogError, parse_choice
 
-KRIZHEVSKY = (
-    "Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, "
-    "NIPS 2012, section 4.1"
-)
 NONE = "none"
-AUGMENTATIONS: Mapping[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry(name="none", summary="every image as it is, cropped at the centre", source=KRIZHEVSKY),
-        Entry(
-            name="crop",
-            summary="a random place of the image, after reflecting so many pixels at each border",
-            source=KRIZHEVSKY,
-            argument=Argument(name="padding in pixels", default=4.0, minimum=0.0, below=64.0),
-        ),
-        Entry(name="mirror", summary="left and right exchanged in every other image", source=KRIZHEVSKY),
-        Entry(
-            name="pca",
-            summary="a shift of colour along the principal directions of the training pixels",
-            source=KRIZHEVSKY,
-            argument=Argument(name="standard deviation", default=0.1, minimum=0.0, below=10.0),
-        ),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

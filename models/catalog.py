@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from models.catalog_datasets import DATASETS
 from models.catalog_networks import ARCHITECTURES
-from models.catalog_pieces import ACTIVATIONS, DROPOUTS, HEADS, INITIALIZERS, NORMS, POOLS
+from models.catalog_pieces import ACTIVATIONS, AUGMENTATIONS, DROPOUTS, HEADS, INITIALIZERS, NORMS, POOLS
 from models.catalog_types import (
     Architecture,
     Argument,
@@ -25,6 +25,7 @@ from models.catalog_types import (
 __all__ = [
     "ACTIVATIONS",
     "ARCHITECTURES",
+    "AUGMENTATIONS",
     "DATASETS",
     "DROPOUTS",
     "HEADS",
@@ -55,6 +56,7 @@ SECTIONS: Mapping[str, Mapping[str, Architecture | Dataset | Entry]] = {
     "norms": NORMS,
     "pools": POOLS,
     "heads": HEADS,
+    "augmentations": AUGMENTATIONS,
 }
 
 

@@ -100,3 +100,19 @@ HEADS = _by_name(
         source="Lin, Chen and Yan, Network in network, ICLR 2014",
     ),
 )
+AUGMENTATIONS = _by_name(
+    Entry(name="none", summary="every image as it is, cropped at the centre", source=KRIZHEVSKY),
+    Entry(
+        name="crop",
+        summary="a random place of the image, after reflecting so many pixels at each border",
+        source=KRIZHEVSKY,
+        argument=Argument(name="padding in pixels", default=4.0, minimum=0.0, below=64.0),
+    ),
+    Entry(name="mirror", summary="left and right exchanged in every other image", source=KRIZHEVSKY),
+    Entry(
+        name="pca",
+        summary="a shift of colour along the principal directions of the training pixels",
+        source=KRIZHEVSKY,
+        argument=Argument(name="standard deviation", default=0.1, minimum=0.0, below=10.0),
+    ),
+)

@@ -3,7 +3,10 @@
 Shapes: N images, S side, C channels.
 """
 
+import hashlib
 import itertools
+import json
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -92,3 +95,23 @@ class Decoder:
         for first in range(0, len(paths), ahead):
             some = paths[first : first + ahead]
             yield from zip(some, self._pool.map(attempt, some), strict=True)
+
+
+def recall_survey(
+    decoder: Decoder, paths: Sequence[Path], *, folder: Path, say: Callable[[str], None]
+) -> Survey:
+    """Survey files without keeping images; what `folder` remembers of unchanged files is not read again."""
+    digest = hashlib.sha256()
+    for path in paths:
+        about = path.stat()
+        digest.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+    known = folder / f"{digest.hexdigest()}.json"
+    if known.is_file():
+        broken = json.loads(known.read_text())
+        return Survey(broken={Path(path): reason for path, reason in broken.items()}, images=None)
+    survey = decoder.survey(paths, keep=False, say=say)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = known.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps({str(path): reason for path, reason in survey.broken.items()}))
+    temporary.rename(known)
+    return survey

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("lrn",)
+BENCHMARKS = ("lrn", "towers", "augmenting", "decoding", "diagnosing", "alexnet")
 
 for name in sys.argv[1:] or BENCHMARKS:
     for figure in importlib.import_module(f"tests.benchmarks.{name}").figures():

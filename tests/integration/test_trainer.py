@@ -39,6 +39,7 @@ class Run:
         resume_from: tuple[str, ...] = (),
         datasets_dir: str = "",
         lease_seconds: float = NEVER,
+        stop_at_once: bool = False,
         fields: dict[str, object],
     ) -> "Run":
         """Start the trainer; two threads an operation, however many devices."""
@@ -54,6 +55,11 @@ class Run:
             lease_seconds=lease_seconds,
         ).save(self.folder)
         self.process = self._starter.start(self.folder)
+        if stop_at_once:
+            # The log is opened before signals are listened to, the event log after.
+            while not (self.folder / files.EVENTS_FILE).exists():
+                time.sleep(0.001)
+            self.terminate()
         return self
 
     def end(self) -> Any:
@@ -348,6 +354,17 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
     resumed = run(fields=fields, resume_from=(checkpoint,))
     assert resumed.end()["weights_digest"] == undisturbed.end()["weights_digest"]
     assert 0 < position.step < 40 * 20
+
+
+def test_a_trainer_told_to_stop_while_it_reads_images_says_so(
+    run: Callable[..., Run], photographs: Path
+) -> None:
+    stopped = run(
+        fields={"data.dataset": f"folder:{photographs}", "training.batch_size": 8}, stop_at_once=True
+    )
+    last_word = stopped.end()
+    assert last_word["outcome"] == "interrupted"
+    assert "stopped before its first step" in last_word["reason"]
 
 
 PREDICT = """

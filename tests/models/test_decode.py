@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.decode import read_image, read_square, resize_and_crop
-from models.datasets.decoder import Decoder
+from models.datasets.decoder import Decoder, recall_survey
 from models.errors import DatasetError
 
 RAMP = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
@@ -122,3 +122,19 @@ def test_a_survey_names_broken_files_and_keeps_the_rest(tmp_path: Path) -> None:
     assert survey.images is not None
     assert survey.images.shape == (3, 8, 8, 3)
     assert said == ["reading images: 4 of 4"]
+
+
+def test_unchanged_files_are_surveyed_once(tmp_path: Path) -> None:
+    paths = [save(tmp_path, Image.fromarray(RAMP), name=f"{n}.png") for n in range(3)]
+    paths[1].write_bytes(b"oops")
+    said: list[str] = []
+
+    def survey() -> list[Path]:
+        decoder = Decoder(side=8, channels=3, threads=1)
+        return list(recall_survey(decoder, paths, folder=tmp_path / "surveys", say=said.append).broken)
+
+    assert survey() == survey() == [paths[1]]
+    assert len(said) == 1
+    save(tmp_path, Image.fromarray(RAMP), name="1.png")
+    assert survey() == []
+    assert len(said) == 2

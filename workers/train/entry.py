@@ -8,7 +8,7 @@ from pathlib import Path
 from workers.train import launch as files
 from workers.train.launch import load_launch
 from workers.train.reporter import Reporter
-from workers.train.stopping import StopRequest
+from workers.train.stopping import Stopped, StopRequest
 
 
 def run_trainer(run_dir: str) -> None:
@@ -32,6 +32,9 @@ def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
 
         spec = read_spec((folder / files.SPEC_FILE).read_text())
         outcome, reason, results = Trainer(spec, launch, folder, reporter, stop).run()
+    except Stopped as stopped:
+        reporter.ended("interrupted", f"{stopped}; stopped before its first step")
+        return 0
     except Exception as error:
         traceback.print_exc()
         reporter.ended("failed", explain(error))

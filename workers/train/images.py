@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.datasets.arrays import ImageArrays
-from models.datasets.decoder import Decoder
+from models.datasets.decoder import Decoder, recall_survey
 from models.datasets.folder import ImageFiles, leave_out
 from models.datasets.load import load_dataset
 from models.datasets.split import hold_out
@@ -101,7 +101,13 @@ class RunImages:
 
 
 def load_images(
-    spec: Spec, datasets_dir: Path, strategy: tf.distribute.Strategy, *, threads: int, say: Say
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    datasets_dir: Path,
+    surveys_dir: Path,
+    threads: int,
+    say: Say,
 ) -> RunImages:
     """Load the spec's dataset and hold out its validation images.
 
@@ -112,15 +118,25 @@ def load_images(
     if isinstance(found, ImageArrays):
         return _place_arrays(found, spec, strategy, statistics=pixel_statistics(found.x_train))
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
-    return _load_files(found, spec, strategy, decoder=decoder, say=say)
+    return _load_files(found, spec, strategy, decoder=decoder, surveys_dir=surveys_dir, say=say)
 
 
 def _load_files(
-    files: ImageFiles, spec: Spec, strategy: tf.distribute.Strategy, *, decoder: Decoder, say: Say
+    files: ImageFiles,
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    decoder: Decoder,
+    surveys_dir: Path,
+    say: Say,
 ) -> RunImages:
     """Decode every file once: what cannot be read is left out and named before training starts."""
     fits = files.count * spec.data.resize**2 * COLOUR_CHANNELS <= spec.data.in_memory_mib * MIB
-    survey = decoder.survey([*files.train, *files.test], keep=fits, say=say)
+    paths = [*files.train, *files.test]
+    if fits:
+        survey = decoder.survey(paths, keep=True, say=say)
+    else:
+        survey = recall_survey(decoder, paths, folder=surveys_dir, say=say)
     files, note = leave_out(files, survey.broken)
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))

@@ -9,6 +9,7 @@ SPEC_FILE = "spec.json"
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "trainer.log"
 LEASE_FILE = "lease"
+SURVEYS_DIR = ".surveys"  # beside the jobs' folders
 CHECKPOINTS_DIR = "checkpoints"
 
 

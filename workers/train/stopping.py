@@ -7,6 +7,10 @@ from pathlib import Path
 from types import FrameType
 
 
+class Stopped(Exception):
+    """A trainer was told to stop before its first step; nothing was trained, so nothing is lost."""
+
+
 class StopRequest:
     """Why the trainer should stop at the next step; empty while it should go on."""
 

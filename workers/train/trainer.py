@@ -40,7 +40,7 @@ from workers.train.reporter import Reporter
 from workers.train.results import describe_images, find_best_checkpoint, save_network
 from workers.train.running_means import RunningMeans
 from workers.train.schedule import EpochSchedule, read_epoch_state
-from workers.train.stopping import StopRequest
+from workers.train.stopping import Stopped, StopRequest
 
 POINTS_PER_EPOCH = 20
 PROGRESS_SECONDS = 0.5
@@ -65,7 +65,12 @@ class Trainer:
         fix_arithmetic(spec)
         with self._strategy.scope():
             self._images = load_images(
-                spec, Path(launch.datasets_dir), self._strategy, threads=launch.threads, say=reporter.stage
+                spec,
+                self._strategy,
+                datasets_dir=Path(launch.datasets_dir),
+                surveys_dir=run_dir.parent.parent / files.SURVEYS_DIR,
+                threads=launch.threads,
+                say=self._say_stage,
             )
             _check_batch(spec, self._images.train.count)
             self._model = build_network(spec, self._images)
@@ -84,7 +89,11 @@ class Trainer:
         if spec.training.diagnostics:
             with self._strategy.scope():
                 self._diagnosis = Diagnosis(
-                    self._network, self._images, self._loop, batch_size=spec.training.batch_size
+                    self._network,
+                    self._images.train,
+                    self._images.train_labels,
+                    self._loop,
+                    batch_size=spec.training.batch_size,
                 )
         self._augmentation = parse_augmentation(spec.data.augment)
         self._schedule = EpochSchedule(spec)
@@ -121,6 +130,11 @@ class Trainer:
             return "interrupted", f"{self._stop.reason}; stopped after step {self._step}", {}
         limit = self._spec.resources.time_limit_minutes
         return "failed", f"the time limit of {limit:g} min was reached in epoch {self._epoch}", {}
+
+    def _say_stage(self, text: str) -> None:
+        self._reporter.stage(text)
+        if self._stop.reason:
+            raise Stopped(self._stop.reason)
 
     def _train_epochs(self, writer: CheckpointWriter) -> None:
         """Train until the end, an early stop or a request; whatever ends it, a checkpoint is written."""
