@@ -107,7 +107,17 @@ def _read_split(root: Path) -> tuple[Labelled, Labelled]:
         raise DatasetError(
             f"{root / SPLIT_FILE} names {len(missing):,} files that are not there, the first: {missing[0]}"
         )
-    return parts["train"], parts["test"]
+    return _name_numbers(parts["train"], parts["test"])
+
+
+def _name_numbers(train: Labelled, test: Labelled) -> tuple[Labelled, Labelled]:
+    """Name classes that are mere numbers by their folders, where each has a folder of its own."""
+    pairs = {(label, path.parent.name) for path, label in [*train, *test]}
+    labels, folders = {label for label, _ in pairs}, {folder for _, folder in pairs}
+    if not all(label.isdecimal() for label in labels) or not len(pairs) == len(labels) == len(folders):
+        return train, test
+    names = dict(pairs)
+    return [(path, names[label]) for path, label in train], [(path, names[label]) for path, label in test]
 
 
 def _list_classes(root: Path) -> Labelled:

@@ -61,6 +61,15 @@ def test_a_split_file_says_what_is_what(pets: Path) -> None:
     assert labels(files) == ([1, 1], [1, 1])
 
 
+def test_classes_that_are_mere_numbers_are_named_by_their_folders(pets: Path) -> None:
+    rows = ["file,label,split", "dogs/small/000.png,1,train", "dogs/small/001.png,1,test"]
+    rows += ["cats/000.png,0,train", "cats/001.png,0,test"]
+    (pets / "split.csv").write_text("\n".join(rows))
+    files = index_folder(pets)
+    assert files.class_names == ("cats", "small")
+    assert [files.class_names[k] for k in files.y_train] == [path.parent.name for path in files.train]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
