@@ -99,7 +99,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         @ops.custom_gradient
         def normalize(x_BHWC: keras.KerasTensor) -> object:
             x_RSD = ops.reshape(x_BHWC, rows_shape)
-            d_RSD = self.k + self._window_sum(ops.square(x_RSD), factor=self.alpha)
+            d_RSD = _add(self._window_sum(ops.square(x_RSD), factor=self.alpha), self.k)
             scale_RSD = _negative_power(d_RSD, self.beta)
 
             def gradient(*args: keras.KerasTensor, upstream: object = None) -> keras.KerasTensor:
@@ -156,6 +156,15 @@ def _band(block: int, *, reach: int, neighbours: int) -> npt.NDArray[np.float64]
     ]
     band: npt.NDArray[np.float64] = (np.stack(distances)[None] <= reach).astype(np.float64)
     return band
+
+
+def _add(x_RSD: keras.KerasTensor, constant: float) -> keras.KerasTensor:
+    """Add a constant; TensorFlow computes it together with the convolution if it is called a bias."""
+    if keras.backend.backend() != "tensorflow":
+        return x_RSD + constant
+    import tensorflow as tf
+
+    return tf.nn.bias_add(x_RSD, tf.fill([x_RSD.shape[-1]], tf.cast(constant, x_RSD.dtype)))
 
 
 def _negative_power(x: keras.KerasTensor, exponent: float) -> keras.KerasTensor:

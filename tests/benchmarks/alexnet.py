@@ -32,7 +32,9 @@ def _keep(model: keras.Model) -> keras.Model:
 
 def _swap_lrn(model: keras.Model) -> keras.Model:
     def swap(layer: keras.Layer) -> keras.Layer:
-        return NativeLRN(name=layer.name) if layer.name.endswith("_lrn") else layer
+        if layer.name.endswith("_lrn"):
+            return NativeLRN(name=layer.name)
+        return type(layer).from_config(layer.get_config())
 
     swapped: keras.Model = keras.models.clone_model(model, clone_function=swap)
     return swapped

@@ -57,12 +57,6 @@ class TrainingLoop:
         """Train so many steps from the first image on."""
         self._loop.train(DeviceFeed(self.rows, self._order_N, variation).take(0, steps=steps), steps=steps)
 
-    def diagnosis(self, *, batch_size: int) -> Diagnosis:
+    def diagnosis(self) -> Diagnosis:
         """What `--diagnostics` adds to each epoch."""
-        return Diagnosis(
-            self.network,
-            DeviceSplit(rows=self.rows),
-            self._labels,
-            self._loop,
-            batch_size=batch_size,
-        )
+        return Diagnosis(self.network, DeviceSplit(rows=self.rows), self._labels, self._loop)

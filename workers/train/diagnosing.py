@@ -11,7 +11,9 @@ from models.diagnostics import Diagnostics
 from workers.train.images import DeviceSplit, Split
 from workers.train.loop import Loop
 
-MOST_IMAGES = 128
+# So many images are measured at an epoch's end: a small share of the epoch, and enough to judge units by.
+SHARE_OF_EPOCH = 1 / 64
+FEWEST_IMAGES, MOST_IMAGES = 16, 128
 
 
 class Diagnosis:
@@ -23,12 +25,11 @@ class Diagnosis:
         train: Split,
         labels_N: npt.NDArray[np.int32],
         loop: Loop,
-        *,
-        batch_size: int,
     ) -> None:
         self._strategy = tf.distribute.get_strategy()
         self._diagnostics = Diagnostics(network)
-        count = min(batch_size, MOST_IMAGES, train.count)
+        wanted = min(max(round(train.count * SHARE_OF_EPOCH), FEWEST_IMAGES), MOST_IMAGES)
+        count = min(wanted, train.count)
         numbers = np.linspace(0, train.count - 1, count).astype(np.int32)
         self._y_B = tf.constant(labels_N[numbers])
         if isinstance(train, DeviceSplit):

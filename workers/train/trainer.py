@@ -93,7 +93,6 @@ class Trainer:
                     self._images.train,
                     self._images.train_labels,
                     self._loop,
-                    batch_size=spec.training.batch_size,
                 )
         self._augmentation = parse_augmentation(spec.data.augment)
         self._schedule = EpochSchedule(spec)
