@@ -43,7 +43,9 @@ class Batches:
 
 
 class Feed(Protocol):
-    """Hands out the batches of one epoch, in order."""
+    """Hands out the batches of one epoch, in order, at most `most_steps` at a time."""
+
+    most_steps: int
 
     def take(self, first: int, *, steps: int) -> Batches: ...
 
@@ -52,6 +54,8 @@ class Feed(Protocol):
 
 class DeviceFeed:
     """Feeds from images that lie on the devices: nothing has to be moved."""
+
+    most_steps = 1_000_000
 
     def __init__(self, rows: Rows, order_N: npt.NDArray[np.int32], variation: Variation) -> None:
         self._rows = rows
@@ -70,6 +74,8 @@ class DeviceFeed:
 
 class FileFeed:
     """Feeds from files, decoded ahead by threads; holds a few batches, however many files there are."""
+
+    most_steps = BATCHES_AHEAD
 
     def __init__(
         self,

@@ -10,17 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.augmentation import draw_colour_shifts, draw_views
-from models.augmentation_choice import parse_augmentation
 from models.build import logits_model
-from models.datasets.order import epoch_permutation
 from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.losses import TOP
 from models.saved_network import BEST_FILE, FINAL_FILE
 from service.domain.spec import Spec
 from workers.train import launch as files
-from workers.train.batches import DeviceFeed, Feed, FileFeed, Variation
+from workers.train.batches import Feed
 from workers.train.checkpoint_files import Position, Snapshot
 from workers.train.checkpointing import (
     CheckpointWriter,
@@ -31,7 +28,8 @@ from workers.train.checkpointing import (
 )
 from workers.train.devices import pin_devices
 from workers.train.diagnosing import Diagnosis
-from workers.train.images import DeviceSplit, load_images
+from workers.train.epoch_feed import make_feed
+from workers.train.images import load_images
 from workers.train.launch import Launch
 from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
 from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
@@ -94,7 +92,6 @@ class Trainer:
                     self._images.train_labels,
                     self._loop,
                 )
-        self._augmentation = parse_augmentation(spec.data.augment)
         self._schedule = EpochSchedule(spec)
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
         self._means = RunningMeans(
@@ -167,6 +164,7 @@ class Trainer:
     def _train_batches(self, feed: Feed) -> None:
         while self._step_in_epoch < self._steps_per_epoch and not self._must_stop():
             left = self._steps_per_epoch - self._step_in_epoch
+            left = min(left, feed.most_steps)
             steps = 1 if self._first_call else steps_per_call(self._step_seconds, left=left)
             started = time.perf_counter()
             reports = self._loop.train(feed.take(self._step_in_epoch, steps=steps), steps=steps)
@@ -179,29 +177,7 @@ class Trainer:
             self._show_progress()
 
     def _make_feed(self) -> Feed:
-        """Order and variation are functions of seed, epoch and image: a resume needs nothing of theirs."""
-        train, seed = self._images.train, self._spec.training.seed
-        order_N = epoch_permutation(train.count, seed=seed, epoch=self._epoch)
-        variation = self._vary()
-        if isinstance(train, DeviceSplit):
-            return DeviceFeed(train.rows, order_N, variation)
-        batch_size = self._spec.training.batch_size
-        return FileFeed(train, order_N, variation, batch_size=batch_size, first=self._step_in_epoch)
-
-    def _vary(self) -> Variation:
-        chosen, data = self._augmentation, self._spec.data
-        room = data.resize - data.image_size
-        drawn = {
-            "num_images": self._images.train.count,
-            "seed": self._spec.training.seed,
-            "epoch": self._epoch,
-        }
-        moves = chosen.mirror or chosen.crop_padding is not None or room > 0
-        axes, deviation = self._images.statistics.colour_axes, chosen.colour_deviation
-        return Variation(
-            views=draw_views(chosen, room=room, **drawn) if moves else None,
-            shifts=draw_colour_shifts(axes, deviation=deviation, **drawn) if deviation else None,
-        )
+        return make_feed(self._spec, self._images, epoch=self._epoch, first=self._step_in_epoch)
 
     def _note_first_step(self) -> None:
         if self._first_call:
