@@ -138,6 +138,9 @@ class HostAgent:
                 self._beat_once()
             except DatabaseUnavailable as error:
                 log.warning("worker", action="heartbeat_failed", error=str(error))
+            except Exception:
+                # Without a heartbeat, all attempts of this host would be given up: go on, whatever it was.
+                log.exception("worker", action="heartbeat_failed")
 
     def _beat_once(self) -> None:
         """Renew the attempts, then the host: it may get new work only when lost attempts are dead."""

@@ -100,6 +100,7 @@ class Supervisor:
 
     def _prepare_folder(self) -> None:
         folder = Path(self.attempt.run_dir)
+        _move_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)
         spec, gpus, resume_from = self._read_orders()
         (folder / files.SPEC_FILE).write_text(spec)
@@ -220,6 +221,15 @@ class Supervisor:
                 actor=f"worker {self.attempt.host_name}",
                 retry_limit=self._settings.retry_limit,
             )
+
+
+def _move_aside(folder: Path) -> None:
+    """Keep what lies in an attempt's folder out of it: a new database counts jobs from 1 again."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    aside = folder.with_name(f"{folder.name}.found-{time.time_ns()}")
+    folder.rename(aside)
+    log.warning("attempt", action="old_run_folder_moved", folder=str(folder), to=str(aside))
 
 
 def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str) -> Attempt | None:

@@ -1,7 +1,7 @@
 """Decides which jobs start where: pure, so that the same input always gives the same plan.
 
 First come, first served, all GPUs of a job on one host. A job that does not fit holds back those behind it,
-so that small jobs never starve a large one.
+so that small jobs never starve a large one; one that no host which is up could ever hold does not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -57,17 +57,21 @@ class Plan:
 
 
 def plan(snapshot: Snapshot) -> Plan:
-    """Place jobs from the front of the queue until one does not fit."""
+    """Place jobs from the front of the queue until one has to wait for GPUs that others hold."""
     hosts = {host.name: host for host in snapshot.hosts}
+    largest = max((host.total for host in snapshot.hosts), default=0)
     placements: list[Placement] = []
     for job in snapshot.queued:
+        if job.gpus > largest:
+            continue
         host = _tightest_fit(job, hosts.values())
         if host is None:
             break
         placements.append(Placement(job_id=job.id, host_name=host.name, gpu_uuids=host.free[: job.gpus]))
         hosts[host.name] = FreeHost(name=host.name, free=host.free[job.gpus :], total=host.total)
-    left = snapshot.queued[len(placements) :]
-    return Plan(placements=placements, waiting=_explain(left, list(hosts.values())))
+    placed = {placement.job_id for placement in placements}
+    left = [job for job in snapshot.queued if job.id not in placed]
+    return Plan(placements=placements, waiting=_explain(left, list(hosts.values()), largest=largest))
 
 
 def _tightest_fit(job: QueuedJob, hosts: Iterable[FreeHost]) -> FreeHost | None:
@@ -75,24 +79,23 @@ def _tightest_fit(job: QueuedJob, hosts: Iterable[FreeHost]) -> FreeHost | None:
     return min(fitting, key=lambda host: (len(host.free), host.name), default=None)
 
 
-def _explain(waiting: Sequence[QueuedJob], hosts: Sequence[FreeHost]) -> Sequence[Waiting]:
-    return [
-        Waiting(job_id=job.id, reason=_reason(job, place, waiting[0], hosts))
-        for place, job in enumerate(waiting)
-    ]
+def _explain(waiting: Sequence[QueuedJob], hosts: Sequence[FreeHost], *, largest: int) -> Sequence[Waiting]:
+    line = [job for job in waiting if job.gpus <= largest]
+    return [Waiting(job_id=job.id, reason=_reason(job, line, hosts)) for job in waiting]
 
 
-def _reason(job: QueuedJob, place: int, first: QueuedJob, hosts: Sequence[FreeHost]) -> str:
+def _reason(job: QueuedJob, line: Sequence[QueuedJob], hosts: Sequence[FreeHost]) -> str:
     if not hosts:
         return "waits for a host: no worker is running. Start one with cnnctl up or cnnctl worker"
     largest = max(hosts, key=lambda host: host.total)
-    if largest.total < job.gpus:
+    if job not in line:
         return (
             f"waits for {_gpus(job.gpus)} on one host: {largest.name}, the largest that is up, "
             f"has {largest.total} that can be used"
         )
-    if place > 0:
-        return f"waits for job {first.id}, which needs {_gpus(first.gpus)} first; place {place + 1} in line"
+    place, first = line.index(job) + 1, line[0]
+    if place > 1:
+        return f"waits for job {first.id}, which needs {_gpus(first.gpus)} first; place {place} in line"
     freest = max(hosts, key=lambda host: len(host.free))
     return f"waits for {_gpus(job.gpus)} on one host: {len(freest.free)} free on {freest.name}; first in line"
 

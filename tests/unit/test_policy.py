@@ -53,6 +53,16 @@ def test_a_job_larger_than_every_host_that_is_up_says_so() -> None:
     )
 
 
+def test_a_job_that_no_host_could_hold_lets_those_behind_it_pass() -> None:
+    made = plan(Snapshot(queued=queue(4, 2, 2, 1), hosts=[host("a", 3)]))
+    assert [p.job_id for p in made.placements] == [2]
+    assert [w.reason.partition(" on one host")[0].partition(", which")[0] for w in made.waiting] == [
+        "waits for 4 GPUs",
+        "waits for 2 GPUs",
+        "waits for job 3",
+    ]
+
+
 @given(
     gpus=st.lists(st.integers(1, 5), max_size=12),
     free=st.lists(st.integers(0, 6), max_size=4),
