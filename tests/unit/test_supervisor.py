@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.jobs import Attempt
-from service.settings import Settings
+from service.settings import load_settings
 from service.store.transaction import Store
 from workers.supervisor import Supervisor
 from workers.train import launch as files
@@ -36,7 +36,7 @@ def test_a_run_folder_of_another_database_is_moved_aside(
     (folder / files.CHECKPOINTS_DIR / "step-0000000160").mkdir(parents=True)
     (folder / files.EVENTS_FILE).write_text('{"kind": "epoch", "epoch": 4}\n')
     starter = Refusing()
-    supervisor = Supervisor(store, Settings(home=str(tmp_path)), attempt, threads_per_gpu=1)
+    supervisor = Supervisor(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), attempt, threads_per_gpu=1)
     with pytest.raises(NoTrainer):
         supervisor.start(starter)  # type: ignore[arg-type]
     assert starter.found == {files.SPEC_FILE, files.LAUNCH_FILE, files.LEASE_FILE}
