@@ -43,6 +43,12 @@ DATASETS: Mapping[str, Dataset] = {
             train_images=60000,
             test_images=10000,
             offline=False,
+            idx_md5=(
+                "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+                "9018921c3c673c538a1fc5bad174d6f9",
+                "8181f5470baa50b63fa0f6fddb340f0a",
+                "15d484375f8d13e6eb1aabb0c3f46965",
+            ),
         ),
         Dataset(
             name="cifar10",

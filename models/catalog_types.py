@@ -119,3 +119,5 @@ class Dataset:
     test_images: int
     offline: bool
     photographs: bool = False
+    # MD5 of the published files in IDX form, unpacked: training images, labels, test images, labels.
+    idx_md5: tuple[str, ...] = ()
