@@ -67,3 +67,30 @@ def test_a_job_that_failed_ends_the_command_with_1_and_its_reason(
     said = capsys.readouterr().err
     assert ODD in said
     assert f"cnnctl retry {attempt.job_id}" in said
+
+
+def test_diagnostics_are_shown_layer_by_layer_with_their_verdicts(
+    store: Store, ended: Callable[..., Attempt]
+) -> None:
+    attempt = ended(Outcome.SUCCEEDED)
+    console = make_console()
+    with console.capture() as page:
+        console.print(job_page(get_job_view(store, attempt.job_id)))
+    assert "Diagnostics" not in page.get()
+    points = [
+        Point(f"layer/{layer}/{quantity}", 40, value)
+        for layer, dead in (("hidden2", 0.75), ("hidden10", 0.0))
+        for quantity, value in (("gradient_norm", 0.125), ("weight_norm", 3.0), ("dead", dead))
+    ]
+    with store.transaction() as tx:
+        metrics.add_points(tx, attempt.id, points)
+    view = get_job_view(store, attempt.job_id)
+    assert [(verdict["name"], verdict["layer"]) for verdict in view["verdicts"]] == [("dead ReLU", "hidden2")]
+    with console.capture() as page:
+        console.print(job_page(view))
+    shown = page.get()
+    assert "dead ReLU in hidden2: 0.75 (" in shown
+    assert "layer/" not in shown  # not among the plain metrics
+    rows = [line for line in shown.splitlines() if line.startswith("hidden")]
+    assert [row.split()[0] for row in rows] == ["hidden2", "hidden10"]
+    assert "0.125" in rows[0]
