@@ -141,7 +141,9 @@ class Recipe:
 
     def _activate(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         if self.choice.norm == "batch":
-            x = keras.layers.BatchNormalization(synchronized=True, name=f"{name}_norm")(x)
+            # Only TensorFlow has replicas of this kind; elsewhere Keras refuses the word.
+            synchronized = keras.backend.backend() == "tensorflow"
+            x = keras.layers.BatchNormalization(synchronized=synchronized, name=f"{name}_norm")(x)
         activation = self.choice.activation
         return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
 
