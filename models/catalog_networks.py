@@ -47,7 +47,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             function="models.architectures.convnet4:convnet4",
             image_size=32,
             has_paper_init=True,
-            defaults={"pool": "max:3/2"},
+            augment="crop:4,mirror",
+            defaults={"pool": "max:3/2", "norm": "lrn"},
         ),
         Architecture(
             name="alexnet",

@@ -147,6 +147,23 @@ def test_images_are_resized_to_what_the_network_sees_unless_a_crop_needs_room() 
     assert cropped.data.resize == 256
 
 
+@pytest.mark.parametrize(
+    ("architecture", "dataset", "augment", "norm", "dropout"),
+    [
+        ("convnet4", "cifar10", "crop:4,mirror", "lrn", "none"),
+        ("alexnet", "cifar10", "crop:0,mirror", "lrn", "standard:0.5"),
+        ("alexnet", "digits", "none", "lrn", "standard:0.5"),  # a mirrored digit is another one, or none
+        ("lenet5", "cifar10", "none", "none", "none"),
+    ],
+)
+def test_a_network_comes_as_its_paper_has_it(
+    architecture: str, dataset: str, augment: str, norm: str, dropout: str
+) -> None:
+    spec = resolve_spec(architecture, {"data.dataset": dataset})
+    assert (spec.data.augment, spec.model.norm, spec.model.dropout) == (augment, norm, dropout)
+    assert resolve_spec(architecture, {"data.dataset": dataset, "model.norm": "none"}).model.norm == "none"
+
+
 def test_alexnets_update_rule_brings_its_decay() -> None:
     assert resolve_spec("lenet5", {"optimizer.name": "alexnet"}).optimizer.weight_decay == 0.0005
     assert resolve_spec("lenet5", {}).optimizer.weight_decay == 0
