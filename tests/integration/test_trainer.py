@@ -310,8 +310,9 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path / "photographs"
 
 
+@pytest.mark.parametrize("gpus", [1, 2])
 def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
-    run: Callable[..., Run], photographs: Path
+    run: Callable[..., Run], photographs: Path, gpus: int
 ) -> None:
     (photographs / "class1" / "7.jpg").write_bytes(b"not an image")
     fields = {
@@ -320,12 +321,12 @@ def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
         "training.batch_size": 8,
         "training.epochs": 2,
     }
-    in_memory = run(fields=fields)
+    in_memory = run(gpus=gpus, fields=fields)
     digest = in_memory.end()["weights_digest"]
     (note,) = (event["note"] for event in in_memory.events() if event["kind"] == "started")
     assert "1 of 120 image files cannot be read and are left out" in note
     assert "7.jpg" in note
-    streamed = run(fields={**fields, "data.in_memory_mib": 0})
+    streamed = run(gpus=gpus, fields={**fields, "data.in_memory_mib": 0})
     assert streamed.end()["weights_digest"] == digest
     assert streamed.values("test_accuracy") == in_memory.values("test_accuracy")
     assert streamed.values("val_loss") == in_memory.values("val_loss")
@@ -354,6 +355,30 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
     resumed = run(fields=fields, resume_from=(checkpoint,))
     assert resumed.end()["weights_digest"] == undisturbed.end()["weights_digest"]
     assert 0 < position.step < 40 * 20
+
+
+def test_a_resume_on_other_images_says_that_it_is_not_exact(
+    run: Callable[..., Run], photographs: Path
+) -> None:
+    fields: dict[str, object] = {
+        "data.dataset": f"folder:{photographs}",
+        "optimizer.lr": 1e-3,
+        "training.batch_size": 8,
+        "training.epochs": 500,
+    }
+    stopped = run(fields=fields)
+    stopped.wait_for("checkpoint")
+    stopped.terminate()
+    stopped.end()
+    (photographs / "class0" / "1.jpg").unlink()
+    checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
+    resumed = run(fields=fields, resume_from=(checkpoint,))
+    resumed.wait_for("started")
+    resumed.terminate()
+    (started,) = (event for event in resumed.events() if event["kind"] == "started")
+    assert not started["exact"]
+    assert "not exact: images " in started["note"]
+    resumed.end()
 
 
 def test_a_trainer_told_to_stop_while_it_reads_images_says_so(

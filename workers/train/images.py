@@ -99,6 +99,13 @@ class RunImages:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether a resumed run sees the images that it began with: how many, and their statistics."""
+        counts = "+".join(str(split.count) for split in (self.train, self.validation, self.test))
+        means = ", ".join(f"{mean:.6f}" for mean in self.statistics.mean)
+        return f"{counts} of {self.num_classes} classes, mean {means}"
+
 
 def load_images(
     spec: Spec,

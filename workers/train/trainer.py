@@ -327,6 +327,7 @@ class Trainer:
             "devices": "simulated" if self._launch.simulated else "gpu",
             "replicas": self._strategy.num_replicas_in_sync,
             "threads": self._launch.threads,
+            "images": self._images.fingerprint,
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
 
