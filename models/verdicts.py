@@ -102,9 +102,10 @@ def _judge_gradients(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verd
         if ratio < RULES["vanishing gradient"].threshold:
             verdicts.append(_verdict("vanishing gradient", names[0], ratio))
     for layer, norm in norms.items():
-        weight_norm = layers[layer].get("weight_norm", 0.0)
-        if weight_norm > 0 and norm / weight_norm > RULES["exploding gradient"].threshold:
-            verdicts.append(_verdict("exploding gradient", layer, norm / weight_norm))
+        # At least 1: weights that begin at or near 0 have to grow by more than they are.
+        ratio = norm / max(layers[layer].get("weight_norm", 1.0), 1.0)
+        if ratio > RULES["exploding gradient"].threshold:
+            verdicts.append(_verdict("exploding gradient", layer, ratio))
     return verdicts
 
 

@@ -153,5 +153,9 @@ def test_a_verdict_says_what_where_how_much_and_what_to_try() -> None:
     assert "try a smaller --lr" in verdict.message
 
 
+def test_weights_that_begin_near_zero_do_not_explode_by_growing() -> None:
+    assert judge({"layer/a/gradient_norm": 50.0, "layer/a/weight_norm": 0.001}) == []
+
+
 def test_values_that_are_no_numbers_are_not_judged() -> None:
     assert judge({"layer/a/dead": None, "layer/a/saturated": float("nan"), "loss": 3.0}) == []
