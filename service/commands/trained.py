@@ -26,7 +26,7 @@ class Trained:
 
     def ask(self, act: str, words: Sequence[str]) -> Any:
         """Let the library do something with the network."""
-        return ask_library("after_training", [act, str(self.folder), "--file", self.file, *words])
+        return ask_library("trained.acts", [act, str(self.folder), "--file", self.file, *words])
 
 
 def find_trained(store: Store, job_id: JobId) -> Trained:

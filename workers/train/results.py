@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from models.saved_network import About
+from models.trained.saved_network import About
 from service.domain.spec import Spec
 from workers.train.checkpoint_files import (
     MANIFEST_FILE,

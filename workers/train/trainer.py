@@ -14,7 +14,7 @@ from models.build import logits_model
 from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.losses import TOP
-from models.saved_network import BEST_FILE, FINAL_FILE
+from models.trained.saved_network import BEST_FILE, FINAL_FILE
 from service.domain.spec import Spec
 from workers.train import launch as files
 from workers.train.batches import Feed

@@ -16,7 +16,7 @@ from models.datasets.folder import leave_out
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 from models.losses import TOP
-from models.saved_network import BATCH, SavedNetwork
+from models.trained.saved_network import BATCH, SavedNetwork
 
 THREADS = 4
 SMALLEST = 1e-12  # a probability of 0 would make the mean loss infinite

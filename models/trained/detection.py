@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from models.boxes import Box, clean_boxes
 from models.datasets.decode import Pixels, read_image
 from models.errors import DatasetError
-from models.saved_network import SavedNetwork
-from models.sliding import SlidingNetwork, make_sliding
+from models.trained.boxes import Box, clean_boxes
+from models.trained.saved_network import SavedNetwork
+from models.trained.sliding import SlidingNetwork, make_sliding
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 MOST_BOXES = 100

@@ -1,6 +1,6 @@
 """Uses a trained network, for `cnnctl predict`, `evaluate`, `export` and `detect`; prints one JSON document.
 
-As in: python -m models.after_training predict RUN_FOLDER --file best.keras photo.jpg
+As in: python -m models.trained.acts predict RUN_FOLDER --file best.keras photo.jpg
 """
 
 import argparse
@@ -14,7 +14,7 @@ from models.errors import CannotSlide, DatasetError
 
 def predict(given: argparse.Namespace) -> object:
     """The likeliest classes of each image."""
-    from models.saved_network import load_network
+    from models.trained.saved_network import load_network
 
     network = load_network(given.folder, file=given.file)
     names = network.about.class_names
@@ -29,8 +29,8 @@ def predict(given: argparse.Namespace) -> object:
 
 def evaluate(given: argparse.Namespace) -> object:
     """Scores on the test images of a dataset."""
-    from models.evaluation import evaluate_network
-    from models.saved_network import load_network
+    from models.trained.evaluation import evaluate_network
+    from models.trained.saved_network import load_network
 
     network = load_network(given.folder, file=given.file)
     return evaluate_network(network, given.dataset, directory=given.datasets_dir, ten_crop=given.ten_crop)
@@ -38,8 +38,8 @@ def evaluate(given: argparse.Namespace) -> object:
 
 def export(given: argparse.Namespace) -> object:
     """Write the network in another format."""
-    from models.export import export_network
-    from models.saved_network import load_network
+    from models.trained.export import export_network
+    from models.trained.saved_network import load_network
 
     network = load_network(given.folder, file=given.file)
     export_network(network.model, given.output, format=given.format)
@@ -48,8 +48,8 @@ def export(given: argparse.Namespace) -> object:
 
 def detect(given: argparse.Namespace) -> object:
     """Find objects in a larger image, and draw them into a PNG."""
-    from models.detection import detect_objects
-    from models.saved_network import load_network
+    from models.trained.detection import detect_objects
+    from models.trained.saved_network import load_network
 
     network = load_network(given.folder, file=given.file)
     return detect_objects(
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.after_training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.trained.acts", description=__doc__)
     acts = parser.add_subparsers(dest="act", required=True)
     own = {name: acts.add_parser(name, help=act.__doc__) for name, act in ACTS.items()}
     for act in own.values():
