@@ -59,10 +59,14 @@ class Settings:
         kind, _, count = self.gpus.partition(":")
         if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
             raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
+        _ = self.home_dir  # raises where it cannot be found
 
     @property
     def home_dir(self) -> Path:
-        return Path(self.home).expanduser().absolute()
+        try:
+            return Path(self.home).expanduser().absolute()
+        except RuntimeError:
+            raise _unreadable(self, "home", "a folder; ~NAME must be the home of a user") from None
 
     @property
     def database_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import click
 
+from service.cli.each_job import for_each_job
 from service.cli.session import open_session
 from service.commands.jobs import cancel
 from service.commands.submit import current_user
@@ -17,7 +18,9 @@ def command(jobs: tuple[int, ...]) -> None:
     A running one writes a checkpoint first, so that `cnnctl retry` can continue it.
     """
     _, store = open_session()
-    for job in jobs:
-        state = cancel(store, JobId(job), actor=current_user())
-        stopping = state is JobState.RUNNING
+
+    def act(job: JobId) -> None:
+        stopping = cancel(store, job, actor=current_user()) is JobState.RUNNING
         click.echo(f"Job {job} is {'stopping' if stopping else 'cancelled'}.")
+
+    for_each_job(jobs, act)

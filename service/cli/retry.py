@@ -2,6 +2,7 @@
 
 import click
 
+from service.cli.each_job import for_each_job
 from service.cli.session import open_session
 from service.commands.jobs import retry
 from service.commands.submit import current_user
@@ -16,6 +17,9 @@ def command(jobs: tuple[int, ...]) -> None:
     Each continues from its newest valid checkpoint, or starts again where there is none.
     """
     _, store = open_session()
-    for job in jobs:
-        retry(store, JobId(job), actor=current_user())
+
+    def act(job: JobId) -> None:
+        retry(store, job, actor=current_user())
         click.echo(f"Job {job} is queued again.")
+
+    for_each_job(jobs, act)

@@ -207,6 +207,18 @@ def test_a_job_that_has_ended_is_a_conflict(home: Path) -> None:
     assert [event["action"] for event in view["events"]] == ["submitted", "cancelled", "retried"]
 
 
+def test_every_job_that_is_named_is_acted_on_whatever_happens_to_the_others(home: Path) -> None:
+    for _ in range(2):
+        cnnctl(home, "submit", "lenet5")
+    done = cnnctl(home, "cancel", "1", "99", "2")
+    assert done.returncode == 3
+    assert done.stdout == "Job 1 is cancelled.\nJob 2 is cancelled.\n"
+    assert "99" in done.stderr
+    again = cnnctl(home, "retry", "98", "1", "2")
+    assert again.returncode == 3
+    assert again.stdout == "Job 1 is queued again.\nJob 2 is queued again.\n"
+
+
 def test_an_unknown_setting_is_named(home: Path) -> None:
     done = cnnctl(home, "status", CNNCTL_GPU="2")
     assert done.returncode == 2
