@@ -38,6 +38,12 @@ RULES: Mapping[str, Rule] = {
         advice="try --activation relu, --norm batch or --init he_normal",
         source=f"{GLOROT}, section 4.2",
     ),
+    "vanishing signal": Rule(
+        threshold=1e-6,
+        reason="the last hidden layer's variance of activations over the first's: images look all alike",
+        advice="try --init he_normal, --init orthogonal or --norm batch",
+        source=f"{GLOROT}, section 4.2",
+    ),
     "exploding gradient": Rule(
         threshold=100.0,
         reason="a layer's gradient over its weights: at a learning rate of 0.01, a step outgrows the layer",
@@ -89,24 +95,34 @@ def judge(values: Mapping[str, float | None]) -> list[Verdict]:
         )
         if (value := found.get(quantity, 0.0)) >= RULES[name].threshold
     ]
-    return [*_judge_gradients(layers), *verdicts]
+    return [*_judge_gradients(layers), *_judge_signal(layers), *verdicts]
 
 
 def _judge_gradients(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict]:
     norms = {layer: found["gradient_norm"] for layer, found in layers.items() if "gradient_norm" in found}
     verdicts = []
-    names = list(norms)
-    # The first layer against the last hidden one: the logits see the loss directly.
-    if len(names) > 2 and norms[names[-2]] > 0:
-        ratio = norms[names[0]] / norms[names[-2]]
-        if ratio < RULES["vanishing gradient"].threshold:
-            verdicts.append(_verdict("vanishing gradient", names[0], ratio))
     for layer, norm in norms.items():
         # At least 1: weights that begin at or near 0 have to grow by more than they are.
         ratio = norm / max(layers[layer].get("weight_norm", 1.0), 1.0)
         if ratio > RULES["exploding gradient"].threshold:
             verdicts.append(_verdict("exploding gradient", layer, ratio))
+    hidden = list(norms)[:-1]  # the logits see the loss directly
+    if len(hidden) > 1 and norms[hidden[-1]] > 0:
+        ratio = norms[hidden[0]] / norms[hidden[-1]]
+        if ratio < RULES["vanishing gradient"].threshold:
+            verdicts.append(_verdict("vanishing gradient", hidden[0], ratio))
     return verdicts
+
+
+def _judge_signal(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict]:
+    """Compare what is left of the images' differences in the last hidden layer with the first."""
+    hidden = [layer for layer, found in layers.items() if "activation_variance" in found]
+    if len(hidden) < 2 or layers[hidden[0]]["activation_variance"] == 0:
+        return []
+    ratio = layers[hidden[-1]]["activation_variance"] / layers[hidden[0]]["activation_variance"]
+    if ratio >= RULES["vanishing signal"].threshold:
+        return []
+    return [_verdict("vanishing signal", hidden[-1], ratio)]
 
 
 def _verdict(name: str, layer: str, value: float) -> Verdict:

@@ -94,6 +94,7 @@ def test_mirrored_variables_give_the_same_numbers(build: Build) -> None:
         ({"activation": "sigmoid", "init": "normal:0.01"}, "vanishing gradient"),
         ({"init": "normal:3", "activation": "relu"}, "exploding gradient"),
         ({"init": "normal:1", "activation": "tanh"}, "saturation"),
+        ({"init": "normal:0.01"}, "vanishing signal"),
     ],
 )
 def test_a_deep_network_that_begins_badly_gets_its_verdict(
