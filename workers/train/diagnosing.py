@@ -12,7 +12,7 @@ from workers.train.images import DeviceSplit, Split
 from workers.train.loop import Loop
 
 # So many images are measured at an epoch's end: a small share of the epoch, and enough to judge units by.
-SHARE_OF_EPOCH = 1 / 64
+SHARE_OF_EPOCH = 1 / 80
 FEWEST_IMAGES, MOST_IMAGES = 16, 128
 
 
