@@ -94,6 +94,7 @@ hosts = Table(
     Column("worker", String(64), nullable=False),
     Column("cores", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime),  # NULL: its worker has left
+    Column("clock_ahead_seconds", Float(53)),  # of the host's clock before the database's
 )
 
 gpus = Table(
@@ -119,6 +120,7 @@ attempts = Table(
     Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
     Column("state", choice(states.AttemptState, "state"), nullable=False),
     Column("outcome", choice(states.Outcome, "outcome")),
+    Column("cause", choice(states.Cause, "cause")),
     Column("reason", Text, nullable=False),
     Column("wish", choice(states.Wish, "wish")),
     Column("token", Integer, nullable=False),

@@ -33,6 +33,19 @@ class Outcome(str, Enum):
     LOST = "lost"
 
 
+class Cause(str, Enum):
+    """Why an attempt failed or was lost."""
+
+    OUT_OF_MEMORY = "out_of_memory"
+    NAN_LOSS = "nan_loss"
+    DATA_ERROR = "data_error"
+    DISK_FULL = "disk_full"
+    TIME_LIMIT = "time_limit"
+    ERROR = "error"
+    KILLED = "killed"
+    LOST_HOST = "lost_host"
+
+
 class Wish(str, Enum):
     """What a person or the service wants of a live attempt; its worker reads it with the heartbeat."""
 

@@ -27,6 +27,7 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("jobs", "state", states.JobState),
     ("attempts", "state", states.AttemptState),
     ("attempts", "outcome", states.Outcome),
+    ("attempts", "cause", states.Cause),
     ("attempts", "wish", states.Wish),
     ("gpus", "state", states.GpuState),
     ("checkpoints", "kind", states.CheckpointKind),
