@@ -228,7 +228,7 @@ def make_attempt(**fields: Any) -> Attempt:
     values = dict.fromkeys(field.name for field in dataclasses.fields(Attempt))
     numbers = {"id": 1, "job_id": 1, "number": 1, "token": 0, "events_offset": 0, "epochs_completed": 0}
     words = {"host_name": HOST, "state": AttemptState.DISPATCHED, "reason": "", "run_dir": ""}
-    return Attempt(**{**values, **numbers, **words, "created_at": clock.now, **fields})
+    return Attempt(**{**values, **numbers, **words, "created_at": clock.now, "sent_at": clock.now, **fields})
 
 
 def place(tx: Transaction, job_id: JobId, gpu: str) -> Attempt:

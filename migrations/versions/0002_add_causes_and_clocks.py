@@ -16,6 +16,7 @@ CAUSES = (
     "disk_full",
     "time_limit",
     "error",
+    "device_error",
     "killed",
     "lost_host",
 )

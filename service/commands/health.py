@@ -1,7 +1,7 @@
 """Tells whether the service is there to do the work, from what its processes write into SQL."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from service.settings import Settings
 from service.store import hosts, schedulers
@@ -32,9 +32,13 @@ def check_health(store: Store, settings: Settings) -> Health:
 def read_health(tx: Transaction, settings: Settings) -> Health:
     """As `check_health`, inside a transaction."""
     latest = schedulers.find_latest(tx)
-    silent_since = tx.now - timedelta(seconds=SCHEDULER_SILENCE_SECONDS)
-    alive = latest is not None and latest.heartbeat_at > silent_since
-    heard = hosts.list_hosts(tx, heard_since=tx.now - timedelta(seconds=settings.lease_seconds))
+    # A heartbeat from the future is one from before the clock was set back.
+    alive = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
+    heard = [
+        host
+        for host in hosts.list_hosts(tx)
+        if host.heartbeat_at and _age(tx, host.heartbeat_at) < settings.lease_seconds
+    ]
     notices = []
     if not alive:
         last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
@@ -48,3 +52,7 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     if not heard:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
     return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))
+
+
+def _age(tx: Transaction, moment: datetime) -> float:
+    return abs((tx.now - moment).total_seconds())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
-from service.domain.states import Action, AttemptState, JobState, Outcome, Wish
+from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Wish
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
@@ -53,6 +53,7 @@ class Attempt:
     host_name: str
     state: AttemptState
     outcome: Outcome | None
+    cause: Cause | None
     reason: str
     wish: Wish | None
     token: int
@@ -66,6 +67,8 @@ class Attempt:
     weights_digest: str | None
     model_path: str | None
     created_at: datetime
+    sent_at: datetime
+    heartbeat_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
 

@@ -42,6 +42,7 @@ class Cause(str, Enum):
     DISK_FULL = "disk_full"
     TIME_LIMIT = "time_limit"
     ERROR = "error"
+    DEVICE_ERROR = "device_error"
     KILLED = "killed"
     LOST_HOST = "lost_host"
 
@@ -102,6 +103,9 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
     AttemptState.RUNNING: frozenset({AttemptState.ENDED}),
     AttemptState.ENDED: frozenset(),
 }
+
+# What another try may mend; whatever else made an attempt fail, it would meet again.
+MENDED_BY_RETRY = frozenset({Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST})
 
 FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELLED})

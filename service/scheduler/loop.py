@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Set
 from functools import partial
 
 import structlog
@@ -12,12 +13,14 @@ from service.dispatch import Dispatcher
 from service.domain.states import Action, JobState
 from service.errors import DatabaseUnavailable
 from service.scheduler import policy, rescue
+from service.scheduler.hearing import Hearing
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
-from service.store import attempts, events, jobs, leases, schedulers
+from service.store import attempts, events, hosts, jobs, leases, schedulers
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
+LONGEST_TURN_SECONDS = 2.0  # between two ticks while all is well
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
 ACTOR = "scheduler"
@@ -28,14 +31,24 @@ log = structlog.get_logger()
 class Scheduler:
     """Places queued jobs, sends unclaimed attempts again, rescues lost ones, until told to stop."""
 
-    def __init__(self, store: Store, settings: Settings, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._dispatcher = dispatcher
         self._next_housekeeping = 0.0
         self._next_probe = 0.0
         self._seen_event = -1
-        self._database_since = time.monotonic()
+        pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
+        self._workers = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
+        self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
+        self._messages = Hearing(settings.resend_seconds, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a database that is away only delays."""
@@ -47,22 +60,18 @@ class Scheduler:
             except DatabaseUnavailable as error:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
                 pause = OUTAGE_PAUSE_SECONDS
-                self._database_since = time.monotonic()
             stop.wait(pause)
         log.info("scheduler", action="stopped")
 
     def tick(self) -> None:
-        """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it.
-
-        After a start or an outage nobody counts as lost for one lease, so that workers can be heard first.
-        """
+        """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it."""
         with self._store.transaction() as tx:
             if not schedulers.lock_tick(tx):
                 return
-            if time.monotonic() - self._database_since > self._settings.lease_seconds:
-                rescue.rescue_lost(tx, self._settings)
-            rescue.resend_unclaimed(tx, self._settings, self._dispatcher)
-            self._place(tx)
+            heard = self._listen(tx)
+            rescue.rescue_lost(tx, self._settings, self._workers)
+            rescue.resend_unclaimed(tx, self._settings, self._dispatcher, self._messages, heard=heard)
+            self._place(tx, heard)
             name = f"{socket.gethostname()}:{os.getpid()}"
             schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
             self._seen_event = events.newest_event_id(tx)
@@ -80,9 +89,13 @@ class Scheduler:
         with self._store.reading() as tx:
             return events.newest_event_id(tx) != self._seen_event
 
-    def _place(self, tx: Transaction) -> None:
-        snapshot = take_snapshot(tx, lease_seconds=self._settings.lease_seconds)
-        plan = policy.plan(snapshot)
+    def _listen(self, tx: Transaction) -> Set[str]:
+        """The hosts whose worker is heard."""
+        heartbeats = {host.name: host.heartbeat_at for host in hosts.list_hosts(tx) if host.heartbeat_at}
+        return heartbeats.keys() - self._hosts.find_silent(heartbeats, now=tx.now)
+
+    def _place(self, tx: Transaction, heard: Set[str]) -> None:
+        plan = policy.plan(take_snapshot(tx, heard=heard))
         for placement in plan.placements:
             self._start(tx, placement)
         known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}

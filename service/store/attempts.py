@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 from sqlalchemy import RowMapping, String, cast, func, insert, literal, select, update
 
 from service.db.tables import attempts
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
-from service.domain.states import AttemptState, Outcome, Wish
+from service.domain.states import AttemptState, Cause, Outcome, Wish
 from service.errors import Fenced
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
@@ -140,12 +139,14 @@ def set_running_if_starting(tx: Transaction, attempt: Attempt, *, start_step: in
         write(tx, attempt, state=AttemptState.RUNNING, started_at=tx.now, start_step=start_step)
 
 
-def end_if_live(tx: Transaction, attempt: Attempt, outcome: Outcome, *, reason: str) -> bool:
+def end_if_live(
+    tx: Transaction, attempt: Attempt, outcome: Outcome, *, cause: Cause | None = None, reason: str
+) -> bool:
     """End an attempt, whoever holds it; False when it has ended already."""
     statement = (
         update(attempts)
         .where(attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVE)
-        .values(state=AttemptState.ENDED, outcome=outcome, reason=reason, ended_at=tx.now)
+        .values(state=AttemptState.ENDED, outcome=outcome, cause=cause, reason=reason, ended_at=tx.now)
     )
     return tx.connection.execute(statement).rowcount == 1
 
@@ -163,17 +164,25 @@ def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str)
     return [_to_attempt(row) for row in tx.connection.execute(select(*_COLUMNS).where(mine)).mappings()]
 
 
-def list_silent_attempts(tx: Transaction, *, since: datetime) -> Sequence[Attempt]:
-    """Claimed attempts whose worker has not been heard since then."""
+def list_claimed_attempts(tx: Transaction) -> Sequence[Attempt]:
+    """Attempts that a worker has claimed and that have not ended."""
     claimed = attempts.c.state.in_([AttemptState.STARTING, AttemptState.RUNNING])
-    statement = select(*_COLUMNS).where(claimed, attempts.c.heartbeat_at < since)
+    return [_to_attempt(row) for row in tx.connection.execute(select(*_COLUMNS).where(claimed)).mappings()]
+
+
+def list_unclaimed_attempts(tx: Transaction) -> Sequence[Attempt]:
+    """Attempts that were sent to a worker and not claimed."""
+    statement = select(*_COLUMNS).where(attempts.c.state == AttemptState.DISPATCHED)
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 
 
-def list_unclaimed_attempts(tx: Transaction, *, sent_before: datetime) -> Sequence[Attempt]:
-    """Attempts that were sent to a worker before then and not claimed."""
-    statement = select(*_COLUMNS).where(
-        attempts.c.state == AttemptState.DISPATCHED, attempts.c.sent_at < sent_before
+def list_ended_with_trainer(tx: Transaction, *, host_name: str, limit: int) -> Sequence[Attempt]:
+    """The newest ended attempts of a host that had a trainer."""
+    statement = (
+        select(*_COLUMNS)
+        .where(attempts.c.host_name == host_name, ~_LIVE, attempts.c.trainer_pid.is_not(None))
+        .order_by(attempts.c.id.desc())
+        .limit(limit)
     )
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 

@@ -38,3 +38,9 @@ def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:
         .order_by(checkpoints.c.step.desc(), attempts.c.number.desc())
     )
     return [to_value(Checkpoint, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def has_checkpoint(tx: Transaction, attempt_id: AttemptId) -> bool:
+    """Whether an attempt has written one that is still there."""
+    mine = select(checkpoints.c.id).where(checkpoints.c.attempt_id == attempt_id).limit(1)
+    return tx.connection.execute(mine).first() is not None

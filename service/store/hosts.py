@@ -1,7 +1,6 @@
 """Hosts and GPUs: what workers registered, and who is heard."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import func, insert, select, update
 
@@ -51,11 +50,9 @@ def leave(tx: Transaction, name: str, *, worker: str) -> None:
     tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=None))
 
 
-def list_hosts(tx: Transaction, *, heard_since: datetime | None = None) -> Sequence[Host]:
-    """Hosts by name; with `heard_since` only those whose worker is alive."""
+def list_hosts(tx: Transaction) -> Sequence[Host]:
+    """Hosts by name, also those whose worker has left."""
     statement = select(*_HOST_COLUMNS).order_by(hosts.c.name)
-    if heard_since is not None:
-        statement = statement.where(hosts.c.heartbeat_at >= heard_since)
     return [to_value(Host, row) for row in tx.connection.execute(statement).mappings()]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
-from service.domain.states import Outcome
+from service.domain.states import Cause, Outcome
 from service.store import attempts, metrics
 from service.store.endings import end_attempt
 from service.store.transaction import Store, Transaction
@@ -18,7 +18,7 @@ def record(tx: Transaction, attempt: Attempt, *, start: int | None, points: list
     if start is not None:
         attempts.set_running_if_starting(tx, attempt, start_step=start)
     metrics.add_points(tx, attempt.id, points)
-    end_attempt(tx, attempt, Outcome.LOST, reason="", actor="scheduler", retry_limit=9)
+    end_attempt(tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=9)
 
 
 def run(store: Store, claimed: Claim, *parts: tuple[int | None, list[Point]]) -> JobId:

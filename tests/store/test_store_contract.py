@@ -10,15 +10,26 @@ from datetime import timedelta, timezone
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from service.commands.health import read_health
 from service.db.engine import make_engine
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.metrics import Point
-from service.domain.states import Action, AttemptState, CheckpointKind, GpuState, JobState, Outcome, Wish
+from service.domain.states import (
+    Action,
+    AttemptState,
+    Cause,
+    CheckpointKind,
+    GpuState,
+    JobState,
+    Outcome,
+    Wish,
+)
 from service.errors import Fenced, JobNotFound
+from service.settings import load_settings
 from service.store import attempts, checkpoints, events, hosts, jobs, leases, logs, metrics, schedulers
 from service.store.endings import end_attempt
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 from tests.conftest import HOST, Clock, place
 
 AddJob = Callable[..., JobId]
@@ -163,16 +174,26 @@ def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
         assert [e.action for e in events.list_events(tx, attempt.job_id)] == [action]
 
 
+def lose(tx: Transaction, attempt: Attempt, *, retry_limit: int) -> None:
+    end_attempt(
+        tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="worker", retry_limit=retry_limit
+    )
+
+
 def test_a_job_fails_when_more_attempts_than_the_limit_are_lost(store: Store, claimed: Claim) -> None:
     first = claimed()
     with store.transaction() as tx:
-        end_attempt(tx, first, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=1)
+        end_attempt(
+            tx, first, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=1
+        )
     second = claimed(first.job_id)
     with store.transaction() as tx:
-        end_attempt(tx, second, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=1)
+        end_attempt(
+            tx, second, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=1
+        )
         job = jobs.get_job(tx, first.job_id)
     assert job.state is JobState.FAILED
-    assert "2 attempts in a row were lost" in job.reason
+    assert "gone; 2 attempts in a row" in job.reason
 
 
 def test_heartbeats_renew_only_a_workers_own_attempts_and_bring_wishes(
@@ -184,12 +205,12 @@ def test_heartbeats_renew_only_a_workers_own_attempts_and_bring_wishes(
         attempts.set_wish(tx, attempt.id, Wish.CANCEL)
         assert attempts.heartbeat(tx, [attempt.id], worker="another") == []
         (renewed,) = attempts.heartbeat(tx, [attempt.id], worker="w1")
-        silent = attempts.list_silent_attempts(tx, since=clock.now - timedelta(seconds=30))
+        heard = {a.id: a.heartbeat_at for a in attempts.list_claimed_attempts(tx)}
     assert renewed.wish is Wish.CANCEL
-    assert [a.id for a in silent] == [other.id]
+    assert heard == {attempt.id: clock.now, other.id: clock.now - timedelta(seconds=60)}
 
 
-def test_an_attempt_counts_as_unclaimed_until_it_is_sent_again(
+def test_an_attempt_is_unclaimed_until_it_is_claimed(
     store: Store, clock: Clock, add_job: AddJob, add_host: Callable[..., None]
 ) -> None:
     add_host()
@@ -198,11 +219,37 @@ def test_an_attempt_counts_as_unclaimed_until_it_is_sent_again(
         attempt = place(tx, number, f"{HOST}-0")
     clock.advance(10)
     with store.transaction() as tx:
-        limit = clock.now - timedelta(seconds=5)
-        assert [a.id for a in attempts.list_unclaimed_attempts(tx, sent_before=limit)] == [attempt.id]
         attempts.set_sent(tx, attempt.id)
+        assert {a.id: a.sent_at for a in attempts.list_unclaimed_attempts(tx)} == {attempt.id: clock.now}
+        attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir="/runs")
+        assert attempts.list_unclaimed_attempts(tx) == []
+
+
+def test_an_attempt_that_left_a_checkpoint_begins_the_count_of_lost_ones_anew(
+    store: Store, claimed: Claim
+) -> None:
+    first = claimed()
+    checkpoint = Checkpoint(
+        step=10, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="0" * 64, path="/runs/1/1/checkpoints"
+    )
     with store.transaction() as tx:
-        assert attempts.list_unclaimed_attempts(tx, sent_before=limit) == []
+        jobs.set_lost_attempts(tx, first.job_id, 3)
+        checkpoints.add_checkpoint(tx, first.id, checkpoint)
+        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="worker", retry_limit=3)
+        job = jobs.get_job(tx, first.job_id)
+    assert (job.state, job.lost_attempts) == (JobState.QUEUED, 1)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_only_what_another_try_may_mend_is_tried_again(store: Store, claimed: Claim, cause: Cause) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        end_attempt(tx, attempt, Outcome.FAILED, cause=cause, reason="why", actor="worker", retry_limit=3)
+        job = jobs.get_job(tx, attempt.job_id)
+        ended = attempts.get_attempt(tx, attempt.id)
+    mended = cause in (Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST)
+    assert job.state is (JobState.QUEUED if mended else JobState.FAILED)
+    assert ended.cause is cause
 
 
 def test_a_quarantine_and_a_missing_gpu_are_remembered_when_a_host_registers_again(
@@ -226,12 +273,13 @@ def test_a_host_is_heard_until_it_leaves_or_falls_silent(
 ) -> None:
     def heard() -> list[str]:
         with store.reading() as tx:
-            found = hosts.list_hosts(tx, heard_since=clock.now - timedelta(seconds=30))
-        return [host.name for host in found]
+            return list(read_health(tx, load_settings({"CNNCTL_HOME": "/nowhere"})).hosts)
 
     add_host()
     assert heard() == [HOST]
     clock.advance(31)
+    assert heard() == []
+    clock.advance(-3600)  # a heartbeat from the future says nothing
     assert heard() == []
     with store.transaction() as tx:
         assert hosts.heartbeat(tx, HOST, worker="w1")
@@ -247,7 +295,7 @@ def test_a_resumed_jobs_series_has_no_gap_and_no_doubled_point(store: Store, cla
     with store.transaction() as tx:
         attempts.set_running_if_starting(tx, first, start_step=0)
         metrics.add_points(tx, first.id, [Point("loss", step, float(step)) for step in (10, 20, 30)])
-        end_attempt(tx, first, Outcome.LOST, reason="", actor="scheduler", retry_limit=3)
+        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=3)
     second = claimed(first.job_id)
     with store.transaction() as tx:
         attempts.set_running_if_starting(tx, second, start_step=20)
@@ -341,7 +389,9 @@ def test_a_wish_to_cancel_holds_when_the_worker_is_lost(store: Store, claimed: C
     attempt = claimed()
     with store.transaction() as tx:
         assert attempts.set_wish(tx, attempt.id, Wish.CANCEL)
-        end_attempt(tx, attempt, Outcome.LOST, reason="gone", actor="scheduler", retry_limit=3)
+        end_attempt(
+            tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=3
+        )
         assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
         assert not attempts.set_wish(tx, attempt.id, Wish.CANCEL)
 
@@ -351,7 +401,7 @@ def test_a_jobs_best_checkpoint_is_one_over_all_its_attempts(store: Store, claim
     best = Checkpoint(step=1, epoch=1, kind=CheckpointKind.BEST, bytes=5, digest="d" * 64, path="/1")
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, first.id, best)
-        end_attempt(tx, first, Outcome.LOST, reason="", actor="scheduler", retry_limit=3)
+        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=3)
     second = claimed(first.job_id)
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, second.id, replace(best, step=2))

@@ -1,7 +1,6 @@
 """Ticks of the scheduler on real databases, with a clock that stands still and a dispatcher that notes."""
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from service.dispatch import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId
-from service.domain.states import AttemptState, JobState, Outcome
+from service.domain.states import AttemptState, Cause, JobState, Outcome
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store import attempts, hosts, jobs, leases
@@ -39,9 +38,31 @@ def dispatcher(settings: Settings) -> NotingDispatcher:
     return NotingDispatcher(settings)
 
 
+class Seconds:
+    """A process's own seconds, which move only when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def scheduler(store: Store, settings: Settings, dispatcher: NotingDispatcher) -> Scheduler:
-    return Scheduler(store, settings, dispatcher)
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def scheduler(store: Store, settings: Settings, dispatcher: NotingDispatcher, seconds: Seconds) -> Scheduler:
+    return Scheduler(store, settings, dispatcher, seconds=seconds)
+
+
+def ticks(scheduler: Scheduler, seconds: Seconds, *, count: int) -> None:
+    """As many ticks, a second apart."""
+    for _ in range(count):
+        seconds.now += 1
+        scheduler.tick()
 
 
 def live(store: Store) -> list[Attempt]:
@@ -73,6 +94,7 @@ def test_a_tick_leases_gpus_and_sends_after_the_commit(
 def test_what_nobody_claims_is_sent_again(
     store: Store,
     clock: Clock,
+    seconds: Seconds,
     scheduler: Scheduler,
     dispatcher: NotingDispatcher,
     add_host: Callable[..., None],
@@ -82,17 +104,15 @@ def test_what_nobody_claims_is_sent_again(
     add_job()
     scheduler.tick()
     for _ in range(2):
-        clock.advance(6)
-        with store.transaction() as tx:
-            hosts.heartbeat(tx, HOST, worker="w1")
-        scheduler.tick()
+        clock.advance(7)
+        ticks(scheduler, seconds, count=7)
     (attempt,) = live(store)
     assert dispatcher.sent == [attempt.id] * 3
 
 
 def test_a_job_leaves_a_host_that_is_gone_before_it_was_claimed(
     store: Store,
-    clock: Clock,
+    seconds: Seconds,
     scheduler: Scheduler,
     add_host: Callable[..., None],
     add_job: Callable[..., JobId],
@@ -100,8 +120,7 @@ def test_a_job_leaves_a_host_that_is_gone_before_it_was_claimed(
     add_host()
     number = add_job()
     scheduler.tick()
-    clock.advance(31)
-    scheduler.tick()
+    ticks(scheduler, seconds, count=32)
     with store.reading() as tx:
         (attempt,) = attempts.list_attempts(tx, number)
         job = jobs.get_job(tx, number)
@@ -111,21 +130,55 @@ def test_a_job_leaves_a_host_that_is_gone_before_it_was_claimed(
 
 
 def test_a_silent_workers_attempt_is_lost_but_not_before_workers_could_be_heard(
-    store: Store, clock: Clock, tmp_path: Path, dispatcher: NotingDispatcher, claimed: Callable[..., Attempt]
+    store: Store, clock: Clock, seconds: Seconds, scheduler: Scheduler, claimed: Callable[..., Attempt]
 ) -> None:
-    short = {"CNNCTL_LEASE_SECONDS": "0.5", "CNNCTL_HEARTBEAT_SECONDS": "0.1"}
-    scheduler = Scheduler(store, load_settings({"CNNCTL_HOME": str(tmp_path), **short}), dispatcher)
     attempt = claimed()
-    clock.advance(3600)
-    scheduler.tick()
+    clock.advance(3600)  # the heartbeat is old when the scheduler starts
+    ticks(scheduler, seconds, count=30)
     assert [a.id for a in live(store)] == [attempt.id]
-    deadline = time.monotonic() + 10
-    while live(store):
-        assert time.monotonic() < deadline
-        scheduler.tick()
+    ticks(scheduler, seconds, count=2)
     with store.reading() as tx:
         job = jobs.get_job(tx, attempt.job_id)
+        (ended,) = attempts.list_attempts(tx, attempt.job_id)
     assert (job.state, job.lost_attempts) == (JobState.QUEUED, 1)
+    assert (ended.outcome, ended.cause) == (Outcome.LOST, Cause.LOST_HOST)
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_clock_that_jumps_makes_nobody_lost(
+    store: Store,
+    clock: Clock,
+    seconds: Seconds,
+    scheduler: Scheduler,
+    claimed: Callable[..., Attempt],
+    add_job: Callable[..., JobId],
+    jump: float,
+) -> None:
+    attempt = claimed()
+    for second in range(60):
+        clock.advance(jump if second == 20 else 1)
+        if second % 5 == 0:
+            with store.transaction() as tx:
+                attempts.heartbeat(tx, [attempt.id], worker="w1")
+                hosts.heartbeat(tx, HOST, worker="w1")
+        ticks(scheduler, seconds, count=1)
+        if second == 20:
+            number = add_job()
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, attempt.id).state is AttemptState.STARTING
+        assert len(attempts.list_attempts(tx, number)) == 1
+
+
+def test_an_outage_gives_every_worker_its_whole_lease_again(
+    store: Store, seconds: Seconds, scheduler: Scheduler, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    ticks(scheduler, seconds, count=20)
+    seconds.now += 60
+    ticks(scheduler, seconds, count=30)
+    assert [a.id for a in live(store)] == [attempt.id]
+    ticks(scheduler, seconds, count=2)
+    assert live(store) == []
 
 
 def test_two_schedulers_at_once_make_one_attempt_a_job(

@@ -1,0 +1,45 @@
+"""Counts silence by this process's own clock: no clock that jumps, here or elsewhere, makes anybody lost."""
+
+import math
+import time
+from collections.abc import Callable, Hashable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+class Hearing:
+    """Listens to heartbeats in SQL; who shows the same one for `seconds` is silent.
+
+    After a pause of `pause_seconds` in listening, an outage or a machine that stood still, everybody gets the
+    whole time anew: nobody could be heard in it.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        pause_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds = seconds
+        self._pause_seconds = pause_seconds
+        self._clock = clock
+        self._listened = clock()
+        self._since: dict[Hashable, tuple[datetime, float]] = {}
+
+    def find_silent(self, heartbeats: Mapping[Name, datetime], *, now: datetime | None = None) -> set[Name]:
+        """Those whose heartbeat has not changed for so long; who is not named is forgotten.
+
+        A heartbeat that is seen for the first time counts as fresh, or as old as it is by `now`.
+        """
+        moment = self._clock()
+        before = self._since if moment - self._listened < self._pause_seconds else {}
+        self._listened = moment
+        self._since = {
+            name: seen if (seen := before.get(name)) and seen[0] == heartbeat else (heartbeat, moment - age)
+            for name, heartbeat in heartbeats.items()
+            for age in [abs((now - heartbeat).total_seconds()) if now and name not in before else 0.0]
+        }
+        return {name for name in heartbeats if moment - self._since[name][1] > self._seconds}
