@@ -39,6 +39,13 @@ class JobConflict(CnnctlError):
     http_status = 409
 
 
+class GpuNotQuarantined(CnnctlError):
+    """The GPU cannot be released: no GPU of that UUID is out of use. See: cnnctl gpus"""
+
+    exit_code = 4
+    http_status = 409
+
+
 class AlreadyRunning(CnnctlError):
     """Another embedded stack already serves this data folder."""
 

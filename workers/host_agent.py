@@ -5,18 +5,20 @@ import os
 import threading
 import time
 import uuid
+from datetime import datetime, timezone
 from typing import IO
 
 import structlog
 
 from service.domain.jobs import Attempt, AttemptId
-from service.domain.states import AttemptState
+from service.domain.states import AttemptState, Cause
 from service.errors import AlreadyRunning, DatabaseUnavailable
 from service.settings import Settings
 from service.store import attempts, hosts
 from service.store.transaction import Store, Transaction
 from workers.devices import find_gpus
-from workers.supervisor import Supervisor, claim
+from workers.supervisor import Supervisor, claim, kill_left_over
+from workers.train.ending_cause import is_disk_full
 from workers.warm import Starter
 
 log = structlog.get_logger()
@@ -58,7 +60,11 @@ class HostAgent:
         self._threads_per_gpu = max(1, cores // len(self.gpus))
 
     def take_over(self) -> None:
-        """Adopt the trainers that an earlier worker of this host left, and start the heartbeat."""
+        """Adopt the trainers that an earlier worker of this host left, and start the heartbeat.
+
+        Those of attempts that were given up meanwhile are killed first.
+        """
+        kill_left_over(self._store, self._settings.host_name)
         with self._store.transaction() as tx:
             left_behind = [
                 attempts.adopt(tx, attempt, worker=self.worker)
@@ -88,8 +94,9 @@ class HostAgent:
         except OSError as error:
             supervisor.kill()
             supervisor.fail(
+                Cause.DISK_FULL if is_disk_full(error) else Cause.ERROR,
                 f"the run folder {attempt.run_dir} cannot be written: {error.strerror or error}. "
-                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}"
+                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}",
             )
         else:
             supervisor.follow()
@@ -153,7 +160,9 @@ class HostAgent:
             supervisor.kill()
         if self._ready.is_set() and not self._closing.is_set():
             with self._store.transaction() as tx:
-                if not hosts.heartbeat(tx, self._settings.host_name, worker=self.worker):
+                ahead = (datetime.now(timezone.utc) - tx.now).total_seconds()
+                name = self._settings.host_name
+                if not hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead):
                     self._register(tx)
 
     def _register(self, tx: Transaction) -> None:

@@ -17,6 +17,9 @@ MIB = 1024 * 1024
 def job_page(view: View) -> Group:
     """One job: state, numbers, attempts, checkpoints, audit, spec."""
     parts: list[RenderableType] = [_head(view)]
+    if view["log_tail"]:
+        tail = [Text(line, style="dim", overflow="fold") for line in view["log_tail"]]
+        parts += [_title(f"Last lines of the log, more: cnnctl logs {view['job']}"), *tail]
     if view["metrics"]:
         parts += [_title("Metrics, last value of each"), _metrics(view), *_diagnostics(view)]
     if view["attempts"]:
@@ -33,6 +36,7 @@ def _head(view: View) -> Table:
     table.add_row(Text(f"Job {view['job']}", style="bold"), state)
     rows = {
         "why": view["reason"],
+        "cause": view["cause"] and view["cause"].replace("_", " "),
         "owner": view["owner"],
         "submitted": view["submitted_at"],
         "ended": view["ended_at"],
@@ -80,7 +84,15 @@ def _attempts(view: View) -> Table:
         where = f"{count_gpus(len(a['devices']))} of {a['host']}"
         pid = f"pid {a['trainer_pid']}" if a["trainer_pid"] and a["state"] != "ended" else ""
         start = f"from step {a['start_step']}" if a["start_step"] is not None else ""
-        table.add_row(f"{a['number']}", a["outcome"] or a["state"], where, start, pid, a["reason"])
+        table.add_row(
+            f"{a['number']}",
+            a["outcome"] or a["state"],
+            (a["cause"] or "").replace("_", " "),
+            where,
+            start,
+            pid,
+            a["reason"],
+        )
     return table
 
 

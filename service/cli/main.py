@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "metrics": ("service.cli.metrics", "Plot a job's curves, or print its numbers."),
     "cancel": ("service.cli.cancel", "Stop jobs for good."),
     "retry": ("service.cli.retry", "Queue failed or cancelled jobs again."),
+    "gpus": ("service.cli.gpus", "Show all GPUs, who holds them, and which are out of use."),
     "predict": ("service.cli.predict", "Tell the classes of images, with a job's network."),
     "evaluate": ("service.cli.evaluate", "Score a job's network on test images."),
     "detect": ("service.cli.detect", "Find objects in a larger image, with a job's network."),

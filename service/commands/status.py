@@ -9,8 +9,10 @@ from typing import Any
 from models.verdicts import judge
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import JobState
-from service.store import attempts, checkpoints, events, jobs, leases, metrics
+from service.store import attempts, checkpoints, events, jobs, leases, logs, metrics
 from service.store.transaction import Store, Transaction
+
+LOG_LINES = 12  # of a failed job's log
 
 View = Mapping[str, Any]
 
@@ -47,7 +49,9 @@ def get_job_view(store: Store, job_id: JobId) -> View:
         return {
             **_result(tx, job, tries),
             "owner": job.owner,
+            "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
             "reason": job.reason,
+            "log_tail": _log_tail(tx, job, tries),
             "gpus": job.gpus,
             "submitted_at": _moment(job.submitted_at),
             "ended_at": _moment(job.ended_at),
@@ -87,11 +91,19 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
     }
 
 
+def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[str]:
+    """The last lines of the log of a job that failed: what people want to read first."""
+    if job.state is not JobState.FAILED or not tries:
+        return []
+    return logs.get_log_tail(tx, tries[-1].id).splitlines()[-LOG_LINES:]
+
+
 def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
     return {
         "number": attempt.number,
         "state": attempt.state.value,
         "outcome": attempt.outcome.value if attempt.outcome else None,
+        "cause": attempt.cause.value if attempt.cause else None,
         "reason": attempt.reason,
         "host": attempt.host_name,
         "devices": [gpu.uuid for gpu in leases.list_leased_gpus(tx, attempt.id)],

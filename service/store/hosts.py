@@ -38,10 +38,14 @@ def _register_gpu(tx: Transaction, device: Gpu) -> None:
         tx.connection.execute(insert(gpus).values(new))
 
 
-def heartbeat(tx: Transaction, name: str, *, worker: str) -> bool:
-    """Say that a host's worker is alive; False when another worker has registered the host since."""
+def heartbeat(tx: Transaction, name: str, *, worker: str, clock_ahead_seconds: float = 0.0) -> bool:
+    """Say that a host's worker is alive; False when another worker has registered the host since.
+
+    `clock_ahead_seconds` is how far the host's clock is ahead of the database's.
+    """
     mine = (hosts.c.name == name) & (hosts.c.worker == worker)
-    return tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=tx.now)).rowcount == 1
+    values = {"heartbeat_at": tx.now, "clock_ahead_seconds": clock_ahead_seconds}
+    return tx.connection.execute(update(hosts).where(mine).values(values)).rowcount == 1
 
 
 def leave(tx: Transaction, name: str, *, worker: str) -> None:
@@ -66,6 +70,13 @@ def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
     """Take a GPU out of use until an administrator gives it back."""
     values = {"state": GpuState.QUARANTINED, "reason": reason}
     tx.connection.execute(update(gpus).where(gpus.c.uuid == uuid).values(values))
+
+
+def release_gpu(tx: Transaction, uuid: str) -> bool:
+    """Give a quarantined GPU back to the scheduler; False when none of that UUID is quarantined."""
+    quarantined = (gpus.c.uuid == uuid) & (gpus.c.state == GpuState.QUARANTINED)
+    statement = update(gpus).where(quarantined).values(state=GpuState.AVAILABLE, reason="")
+    return tx.connection.execute(statement).rowcount == 1
 
 
 def largest_host(tx: Transaction) -> tuple[str, int] | None:

@@ -25,6 +25,7 @@ from service.domain.states import (
     JOB_TRANSITIONS,
     Action,
     AttemptState,
+    Cause,
     CheckpointKind,
     GpuState,
     JobState,
@@ -44,7 +45,7 @@ def test_a_generated_page_is_what_the_code_says(name: str) -> None:
 
 def test_every_state_is_documented() -> None:
     text = (FOLDER / "states.md").read_text()
-    for state in (*JobState, *AttemptState, *Outcome, *GpuState):
+    for state in (*JobState, *AttemptState, *Outcome, *Cause, *GpuState):
         assert f"`{state.value}`" in text
 
 
@@ -56,7 +57,7 @@ def rows_under(title: str) -> set[str]:
 
 def test_every_state_has_a_row_that_says_how_one_enters_and_leaves_it() -> None:
     assert rows_under("Jobs") == {state.value for state in JobState}
-    assert rows_under("Attempts") == {state.value for state in (*AttemptState, *Outcome)}
+    assert rows_under("Attempts") == {state.value for state in (*AttemptState, *Outcome, *Cause)}
 
 
 def test_the_diagram_of_jobs_has_exactly_the_transitions_of_the_code() -> None:

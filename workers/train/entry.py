@@ -5,7 +5,9 @@ import sys
 import traceback
 from pathlib import Path
 
+from workers.process_tree import MARK
 from workers.train import launch as files
+from workers.train.ending_cause import explain
 from workers.train.launch import load_launch
 from workers.train.reporter import Reporter
 from workers.train.stopping import Stopped, StopRequest
@@ -15,6 +17,7 @@ def run_trainer(run_dir: str) -> None:
     """Train the attempt of a run folder in this process, in a process group of its own."""
     folder = Path(run_dir)
     os.setsid()
+    os.environ[MARK] = run_dir
     _send_output_to(folder / files.LOG_FILE)
     stop = StopRequest()
     stop.listen()
@@ -37,21 +40,11 @@ def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
         return 0
     except Exception as error:
         traceback.print_exc()
-        reporter.ended("failed", explain(error))
+        cause, reason = explain(error)
+        reporter.ended("failed", reason, cause=cause.value)
         return 1
     reporter.ended(outcome, reason, **results)
     return 0
-
-
-def explain(error: Exception) -> str:
-    """One line for the job's owner; the whole story is in trainer.log."""
-    lines = str(error).strip().splitlines() or ["no message"]
-    name = type(error).__name__
-    if name in ("TrainingFailed", "DatasetError", "CatalogError"):
-        return str(error).strip()
-    if name == "ResourceExhaustedError":
-        return f"out of memory: {lines[0]}. Try a smaller training.batch_size or more GPUs"
-    return f"{name}: {lines[0]}"
 
 
 def _send_output_to(path: Path) -> None:

@@ -16,6 +16,7 @@ from models.errors import DatasetError
 from models.losses import TOP
 from models.trained.saved_network import BEST_FILE, FINAL_FILE
 from service.domain.spec import Spec
+from service.domain.states import Cause
 from workers.train import launch as files
 from workers.train.batches import Feed
 from workers.train.checkpoint_files import Position, Snapshot
@@ -44,8 +45,8 @@ POINTS_PER_EPOCH = 20
 PROGRESS_SECONDS = 0.5
 
 
-class TrainingFailed(Exception):
-    """Training cannot go on, and trying again would not help; the message says why and what to change."""
+class DivergedError(Exception):
+    """The loss is no number any more; the message says where it began and what to change."""
 
 
 class Trainer:
@@ -125,7 +126,11 @@ class Trainer:
         if self._stop.reason:
             return "interrupted", f"{self._stop.reason}; stopped after step {self._step}", {}
         limit = self._spec.resources.time_limit_minutes
-        return "failed", f"the time limit of {limit:g} min was reached in epoch {self._epoch}", {}
+        return (
+            "failed",
+            f"the time limit of {limit:g} min was reached in epoch {self._epoch}",
+            {"cause": Cause.TIME_LIMIT.value},
+        )
 
     def _say_stage(self, text: str) -> None:
         self._reporter.stage(text)
@@ -190,7 +195,7 @@ class Trainer:
         self._step_in_epoch += 1
         if not np.isfinite(report).all():
             where = self._name_first_nan(self._step) if self._diagnosis else ""
-            raise TrainingFailed(
+            raise DivergedError(
                 f"the loss is {report[LOSS] + report[PENALTY]} at step {self._step} (epoch {self._epoch})"
                 f"{where}: training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
                 "(--lr), another --init, or weaker --l1 and --l2"

@@ -1,0 +1,120 @@
+"""Trees of real processes: stubborn ones, and ones that leave children behind in every way there is."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workers.process_tree import MARK, ProcessTree, started_at
+
+# A leader that ignores SIGTERM and has a child that does the same, and says so when both are there.
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    print("ready", flush=True)
+time.sleep(600)
+"""
+# Children that leave the leader's group: forked, forked into a session of its own, a program without output.
+LEAVING = f"""
+import os, subprocess, sys, time
+os.environ["{MARK}"] = sys.argv[1]
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        time.sleep(600)
+    os._exit(0)
+nothing = subprocess.DEVNULL
+words = [sys.executable, "-c", "import time; time.sleep(600)"]
+subprocess.Popen(words, start_new_session=True, stdout=nothing, stderr=nothing, stdin=nothing)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+Start = Callable[[str], ProcessTree]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a program as the leader of a session and wait until it says that it is ready."""
+    started: list[tuple[subprocess.Popen[bytes], ProcessTree]] = []
+    log = tmp_path / "trainer.log"
+
+    def run(program: str) -> ProcessTree:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", program, str(tmp_path)], stdout=output, start_new_session=True
+            )
+        tree = ProcessTree(
+            pid=process.pid, started=started_at(process.pid), run_dir=str(tmp_path), log=str(log)
+        )
+        started.append((process, tree))
+        deadline = time.monotonic() + 20
+        while "ready" not in log.read_text():
+            assert time.monotonic() < deadline
+        return tree
+
+    yield run
+    for process, tree in started:
+        tree.kill()
+        process.wait()
+
+
+def wait_until(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < deadline
+
+
+def kill_leader(tree: ProcessTree) -> None:
+    assert tree.pid is not None
+    os.kill(tree.pid, 9)
+    wait_until(lambda: not tree.is_alive())
+
+
+def test_a_stubborn_tree_is_killed_with_its_children_and_proven_gone(start: Start) -> None:
+    tree = start(STUBBORN)
+    tree.terminate()
+    assert tree.is_alive()
+    assert len(tree.members()) == 2
+    assert tree.kill()
+    assert tree.members() == []
+    assert not tree.is_alive()
+
+
+def test_children_that_outlive_their_leader_are_found(start: Start) -> None:
+    tree = start(STUBBORN)
+    kill_leader(tree)
+    assert len(tree.members()) == 1
+    assert tree.kill()
+
+
+def test_children_that_leave_the_session_and_outlive_their_parent_are_found(start: Start) -> None:
+    tree = start(LEAVING)
+    wait_until(lambda: len(tree.members()) == 3)
+    kill_leader(tree)
+    assert len(tree.members()) == 2
+    unknown = ProcessTree(pid=None, started=None, run_dir=tree.run_dir, log=tree.log)
+    assert unknown.members() == tree.members()
+    assert unknown.kill()
+    assert tree.members() == []
+
+
+def test_a_later_process_of_the_same_number_is_another_one(tmp_path: Path) -> None:
+    started = started_at(os.getpid())
+    assert started is not None
+    here = ProcessTree(pid=os.getpid(), started=started, run_dir=str(tmp_path), log=str(tmp_path / "log"))
+    assert here.is_alive()
+    earlier = ProcessTree(pid=os.getpid(), started=started - 1, run_dir=here.run_dir, log=here.log)
+    assert not earlier.is_alive()
+    assert earlier.members() == []
+
+
+def test_a_process_that_has_ended_never_started() -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    assert started_at(done.pid) is None

@@ -1,0 +1,60 @@
+"""Has a GPU's memory come back after a trainer? Where it has not, the next one would fail."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import pynvml
+
+from service.domain.gpus import Gpu
+
+MIB = 1024 * 1024
+SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
+WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.1
+
+Used = Mapping[str, int]
+
+
+def read_used_mib(gpus: Sequence[Gpu]) -> Used:
+    """MiB in use of each GPU by UUID; simulated ones and those that do not answer are left out."""
+    real = [gpu.uuid for gpu in gpus if not gpu.simulated]
+    if not real:
+        return {}
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return {uuid: _used_mib(uuid) for uuid in real}
+    except pynvml.NVMLError:
+        return {}
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def find_kept_memory(
+    gpus: Sequence[Gpu],
+    before: Used,
+    *,
+    read: Callable[[Sequence[Gpu]], Used] = read_used_mib,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Mapping[str, str]:
+    """Wait until no GPU has more in use than before; those where that does not come, and why in words."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        now = read(gpus)
+        kept = {uuid: now[uuid] - before[uuid] for uuid in now.keys() & before.keys()}
+        too_much = {uuid: mib for uuid, mib in kept.items() if mib > SLACK_MIB}
+        if not too_much or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return {
+        uuid: f"{mib:,} MiB of its memory did not come back after its last trainer: look with nvidia-smi for "
+        "who holds it, and reset the GPU if nobody does"
+        for uuid, mib in too_much.items()
+    }
+
+
+def _used_mib(uuid: str) -> int:
+    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB

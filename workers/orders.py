@@ -1,0 +1,74 @@
+"""What a supervisor reads before its trainer starts, and the run folder it makes from that."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt
+from service.errors import DatabaseUnavailable
+from service.settings import Settings
+from service.store import checkpoints, jobs, leases
+from service.store.transaction import Store
+from workers.train import launch as files
+from workers.train.launch import Launch
+
+OUTAGE_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What to train, on which GPUs, and the checkpoint folders to continue from, newest first."""
+
+    spec: str
+    gpus: Sequence[Gpu]
+    resume_from: tuple[str, ...]
+
+
+def read_orders(store: Store, attempt: Attempt) -> Orders:
+    """Read them; a database that is away is waited for."""
+    while True:
+        try:
+            with store.reading() as tx:
+                known = checkpoints.list_checkpoints(tx, attempt.job_id)
+                return Orders(
+                    spec=jobs.get_job(tx, attempt.job_id).spec,
+                    gpus=leases.list_leased_gpus(tx, attempt.id),
+                    resume_from=tuple(checkpoint.path for checkpoint in known),
+                )
+        except DatabaseUnavailable:
+            time.sleep(OUTAGE_PAUSE_SECONDS)
+
+
+def make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads_per_gpu: int) -> None:
+    """Make the folder with the spec and the launch file in it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _move_aside(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / files.SPEC_FILE).write_text(orders.spec)
+    Launch(
+        gpu_uuids=tuple(gpu.uuid for gpu in orders.gpus),
+        simulated=all(gpu.simulated for gpu in orders.gpus),
+        threads=threads_per_gpu * len(orders.gpus),
+        datasets_dir=str(settings.datasets_dir),
+        resume_from=orders.resume_from,
+        # Sooner than the scheduler gives it up: it should have stopped when its job starts elsewhere.
+        lease_seconds=settings.lease_seconds * 2 / 3,
+    ).save(folder)
+
+
+def _move_aside(folder: Path) -> None:
+    """Keep what lies in an attempt's folder out of it: a new database counts jobs from 1 again."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    aside = folder.with_name(f"{folder.name}.found-{time.time_ns()}")
+    folder.rename(aside)
+    log.warning("attempt", action="old_run_folder_moved", folder=str(folder), to=str(aside))

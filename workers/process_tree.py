@@ -1,0 +1,94 @@
+"""A trainer and all its descendants: is it alive, make it stop, prove that nothing of it is left."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# In a trainer's environment, so that programs it starts can be told from others whatever they do.
+MARK = "TRAINER_RUN_DIR"
+
+Stat = list[str]  # the fields of /proc/PID/stat from the state on
+STATE, PARENT, GROUP, SESSION, STARTED = 0, 1, 2, 3, 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTree:
+    """A trainer `pid` and its descendants; `started`, in clock ticks since boot, tells it from a later `pid`.
+
+    A child belongs to it by its group, its session, its parent, its mark, or because it writes to `log`: one
+    that leaves the group, as daemons do, and outlives its parent is found all the same.
+    """
+
+    pid: int | None
+    started: int | None
+    run_dir: str
+    log: str
+
+    def is_alive(self) -> bool:
+        """Whether the trainer itself runs; a zombie does not."""
+        return self.pid is not None and _started(_stat(self.pid)) == self.started
+
+    def terminate(self) -> None:
+        """Ask the trainer to checkpoint and end."""
+        if self.pid is not None and self.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self, *, timeout_seconds: float = 5.0) -> bool:
+        """Kill every process of the tree; False when one of them is still there after the timeout."""
+        deadline = time.monotonic() + timeout_seconds
+        while (members := self.members()) and time.monotonic() < deadline:
+            for pid in members:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        return not members
+
+    def members(self) -> list[int]:
+        """The processes of the tree that still run, whoever their parent is now."""
+        running = _running()
+        leader = running.get(self.pid) if self.pid is not None else None
+        # While a group or a session has members, no other process gets its number.
+        ours = leader is None or _started(leader) == self.started
+        found = {
+            pid for pid, stat in running.items() if (ours and self._leads(pid, stat)) or self._marks(pid)
+        }
+        while more := {pid for pid, stat in running.items() if int(stat[PARENT]) in found} - found:
+            found |= more
+        return sorted(found)
+
+    def _leads(self, pid: int, stat: Stat) -> bool:
+        return self.pid is not None and self.pid in (pid, int(stat[GROUP]), int(stat[SESSION]))
+
+    def _marks(self, pid: int) -> bool:
+        with suppress(OSError):
+            if self.log in {str(Path(f"/proc/{pid}/fd/{stream}").readlink()) for stream in (1, 2)}:
+                return True
+            return f"{MARK}={self.run_dir}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return False
+
+
+def started_at(pid: int) -> int | None:
+    """When a running process started, in clock ticks since boot; None when it has ended."""
+    return _started(_stat(pid))
+
+
+def _started(stat: Stat) -> int | None:
+    return int(stat[STARTED]) if stat and stat[STATE] not in "ZX" else None
+
+
+def _running() -> Mapping[int, Stat]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return {pid: stat for pid in pids if (stat := _stat(pid)) and stat[STATE] not in "ZX"}
+
+
+def _stat(pid: int) -> Stat:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
