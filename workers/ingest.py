@@ -111,7 +111,7 @@ class Ingester:
         elif event["kind"] == "checkpoint":
             checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
         elif event["kind"] == "checkpoint_removed":
-            checkpoints.remove_checkpoint(tx, attempt.id, step=event["step"])
+            checkpoints.remove_checkpoint(tx, attempt.job_id, path=event["path"])
         elif event["kind"] == "epoch":
             attempts.write(tx, attempt, epochs_completed=event["epoch"])
         elif event["kind"] == "ended" and "model" in event:

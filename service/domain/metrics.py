@@ -20,6 +20,7 @@ METRICS: Mapping[str, str] = {
     "test_accuracy": "accuracy on the test images, once, with the final weights",
     "test_top5_accuracy": "share of test images whose class is among the five likeliest",
     "lr": "learning rate of the epoch",
+    "checkpoint_stall_seconds": "how long training stood still for a checkpoint, at its step",
     "images_per_second": "training images per second of wall time over the epoch, all replicas together",
 }
 

@@ -138,6 +138,12 @@ class TrainingSpec(Section):
 
 class CheckpointSpec(Section):
     every_epochs: PositiveInt = Field(1, description="epochs between two checkpoints")
+    every_steps: PositiveInt | None = Field(
+        None, description="steps between two checkpoints, besides; none by default"
+    )
+    every_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        5.0, description="training time between two checkpoints, besides: what a crash can cost at most"
+    )
     keep: PositiveInt = Field(2, description="newest checkpoints to keep, besides the best one")
 
 
@@ -207,9 +213,10 @@ class Spec(Section):
         """Canonical JSON: sorted keys, no spaces, so that equal specs have equal digests."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON, in hex."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+    def training_digest(self) -> str:
+        """SHA-256, in hex, of what is trained: of all sections but `checkpoint` and `resources`."""
+        trained = self.model_dump(mode="json", exclude={"checkpoint", "resources"})
+        return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def read_spec(text: str) -> Spec:

@@ -23,10 +23,10 @@ def add_checkpoint(tx: Transaction, attempt_id: AttemptId, checkpoint: Checkpoin
     tx.connection.execute(insert(checkpoints).values(attempt_id=attempt_id, **values))
 
 
-def remove_checkpoint(tx: Transaction, attempt_id: AttemptId, *, step: int) -> None:
-    """Forget a checkpoint whose files are gone."""
-    this = (checkpoints.c.attempt_id == attempt_id) & (checkpoints.c.step == step)
-    tx.connection.execute(delete(checkpoints).where(this))
+def remove_checkpoint(tx: Transaction, job_id: JobId, *, path: str) -> None:
+    """Forget a checkpoint of a job, whichever attempt wrote it, whose files go."""
+    of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
+    tx.connection.execute(delete(checkpoints).where(of_job, checkpoints.c.path == path))
 
 
 def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,13 @@ from PIL import Image
 
 from service.domain.spec_request import resolve_spec
 from workers.train import launch as files
-from workers.train.checkpoint_files import MANIFEST_FILE, Snapshot, read_checkpoint
+from workers.train.checkpoint_files import (
+    TENSORS_FILE,
+    Snapshot,
+    read_checkpoint,
+    read_manifest,
+    write_manifest,
+)
 from workers.train.launch import Launch
 from workers.warm import Starter
 
@@ -86,9 +93,15 @@ class Run:
         path = self.folder / files.EVENTS_FILE
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def values(self, name: str) -> list[float]:
-        found = [event["values"] for event in self.events() if event["kind"] == "points"]
+    def values(self, name: str, *, after: int = 0) -> list[float]:
+        points = [event for event in self.events() if event["kind"] == "points"]
+        found = [event["values"] for event in points if event["step"] > after]
         return [values[name] for values in found if name in values]
+
+    def newest_first(self) -> tuple[str, ...]:
+        """The folders of its checkpoints."""
+        found = (self.folder / files.CHECKPOINTS_DIR).glob("step-*")
+        return tuple(sorted((str(path) for path in found), reverse=True))
 
     def last_checkpoint(self) -> Snapshot:
         return read_checkpoint(max((self.folder / files.CHECKPOINTS_DIR).glob("step-*")))
@@ -161,21 +174,116 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
 
 
 def test_a_resume_on_another_number_of_replicas_says_that_it_is_not_exact(run: Callable[..., Run]) -> None:
-    fields: dict[str, object] = {"training.epochs": 2}
+    fields: dict[str, object] = {"training.epochs": 2, "model.dropout": "spatial:0.2"}
     first = run(fields=fields)
     first.end()
     checkpoint = min((first.folder / files.CHECKPOINTS_DIR).glob("step-*"))
-    longer = run(gpus=2, fields=fields, resume_from=(str(checkpoint),))
-    longer.end()
-    (started,) = [event for event in longer.events() if event["kind"] == "started"]
-    # The spec names the number of GPUs, so a checkpoint of one is another spec's for two.
+    on_two = run(gpus=2, fields=fields, resume_from=(str(checkpoint),))
+    assert on_two.end()["outcome"] == "succeeded"
+    (started,) = [event for event in on_two.events() if event["kind"] == "started"]
+    assert started["step"] == read_checkpoint(checkpoint).position.step
+    assert not started["exact"]
+    assert "not exact: replicas 1 → 2" in started["note"]
+
+
+def test_a_resume_with_other_training_never_takes_the_checkpoint(run: Callable[..., Run]) -> None:
+    first = run(fields={"training.epochs": 1})
+    first.end()
+    other = run(fields={"training.epochs": 1, "model.l2": 1e-3}, resume_from=first.newest_first())
+    other.end()
+    (started,) = [event for event in other.events() if event["kind"] == "started"]
     assert "another spec" in started["note"]
     assert started["step"] == 0
 
 
+# What an epoch of 40 steps is cut into by these is no whole number of anything.
+BETWEEN = {
+    "training.epochs": 3,
+    "checkpoint.every_steps": 7,
+    "checkpoint.keep": 100,
+    "model.dropout": "standard:0.3",
+    "optimizer.name": "adamw",
+    "schedule.name": "plateau",
+    "schedule.patience_epochs": 1,
+    "training.early_stopping.patience_epochs": 2,
+}
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_every_checkpoint_between_epochs_leads_to_the_same_end(run: Callable[..., Run], gpus: int) -> None:
+    whole = run(gpus=gpus, fields=BETWEEN)
+    digest = whole.end()["weights_digest"]
+    checkpoints = whole.newest_first()
+    steps = [int(path[-10:]) for path in checkpoints]
+    assert {*range(7, 120, 7), 40, 80, 120} == set(steps)
+    for path, step in list(zip(checkpoints, steps, strict=True))[1::5]:
+        resumed = run(gpus=gpus, fields=BETWEEN, resume_from=(path,))
+        assert resumed.end()["weights_digest"] == digest, step
+        for name in ("batch_loss", "loss", "accuracy", "val_loss", "lr"):
+            assert resumed.values(name) == whole.values(name, after=step), (step, name)
+
+
+def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable[..., Run]) -> None:
+    fields = {**BETWEEN, "training.epochs": 30, "training.early_stopping.patience_epochs": 0}
+    whole = run(fields=fields)
+    killed = run(fields=fields)
+    killed.wait_for("checkpoint")
+    killed.process.kill()
+    killed.process.join()
+    left = killed.newest_first()
+    resumed = run(fields=fields, resume_from=left)
+    assert resumed.end()["weights_digest"] == whole.end()["weights_digest"]
+    (started,) = [event for event in resumed.events() if event["kind"] == "started"]
+    assert started["exact"]
+    assert started["step"] == int(left[0][-10:])
+
+
+def test_damaged_checkpoints_are_passed_over_and_named_down_to_a_restart(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 3, "checkpoint.keep": 9}
+    whole = run(fields=fields)
+    digest = whole.end()["weights_digest"]
+    newest, *others = whole.newest_first()
+    data = bytearray((Path(newest) / TENSORS_FILE).read_bytes())
+    data[len(data) // 2] ^= 16
+    (Path(newest) / TENSORS_FILE).write_bytes(bytes(data))
+    resumed = run(fields=fields, resume_from=(newest, *others))
+    assert resumed.end()["weights_digest"] == digest
+    started = next(event for event in resumed.events() if event["kind"] == "started")
+    assert started["step"] == 80
+    assert "SHA-256" in started["note"]
+    again = run(fields=fields, resume_from=(newest, "/gone/step-0000000040"))
+    assert again.end()["weights_digest"] == digest
+    started = next(event for event in again.events() if event["kind"] == "started")
+    assert started["step"] == 0
+    assert "no valid checkpoint is left: started again from step 0" in started["note"]
+
+
+def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 40, "checkpoint.keep": 2}
+    whole = run(fields=fields)
+    limited = run(fields=fields)
+    limited.wait_for("checkpoint")
+    # No file may grow beyond this any more: the event log is smaller, a checkpoint is larger.
+    assert limited.process.pid is not None
+    resource.prlimit(limited.process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+    ended = limited.end()
+    assert (ended["outcome"], ended["cause"]) == ("failed", "disk_full")
+    assert "continues from its newest checkpoint" in ended["reason"]
+    assert "could not be written" in limited.log()
+    assert limited.values("val_loss") == whole.values("val_loss")
+    resumed = run(fields=fields, resume_from=limited.newest_first())
+    assert resumed.end()["weights_digest"] == whole.end()["weights_digest"]
+
+
+def test_memory_that_is_not_there_fails_with_the_cause_and_advice(run: Callable[..., Run]) -> None:
+    ended = run(architecture="mlp", fields={"model.hidden_units": 3_000_000_000}).end()
+    assert (ended["outcome"], ended["cause"]) == ("failed", "out_of_memory")
+    assert "Try a smaller training.batch_size or more GPUs" in ended["reason"]
+
+
 def test_a_loss_that_is_not_finite_fails_with_words_that_help(run: Callable[..., Run]) -> None:
     ended = run(fields={"optimizer.lr": 1e8}).end()
-    assert ended["outcome"] == "failed"
+    assert (ended["outcome"], ended["cause"]) == ("failed", "nan_loss")
     assert "diverged" in ended["reason"]
     assert "smaller learning rate" in ended["reason"]
 
@@ -204,11 +312,11 @@ def test_the_time_limit_counts_over_all_attempts_and_keeps_a_checkpoint(run: Cal
     first = run(fields=fields)
     first.end()
     checkpoint = min((first.folder / files.CHECKPOINTS_DIR).glob("step-*"))
-    manifest = json.loads((checkpoint / MANIFEST_FILE).read_text())
+    manifest = read_manifest(checkpoint)
     manifest["position"]["trained_seconds"] = 61.0
-    (checkpoint / MANIFEST_FILE).write_text(json.dumps(manifest))
+    write_manifest(checkpoint, manifest)
     ended = (again := run(fields=fields, resume_from=(str(checkpoint),))).end()
-    assert ended["outcome"] == "failed"
+    assert (ended["outcome"], ended["cause"]) == ("failed", "time_limit")
     assert "time limit of 1 min" in ended["reason"]
     assert again.last_checkpoint().position.step == manifest["position"]["step"]
 
@@ -216,7 +324,7 @@ def test_the_time_limit_counts_over_all_attempts_and_keeps_a_checkpoint(run: Cal
 def test_a_damaged_dataset_is_named_before_training_starts(run: Callable[..., Run], tmp_path: Path) -> None:
     (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 no archive")
     ended = run(fields={"data.dataset": "mnist"}, datasets_dir=str(tmp_path)).end()
-    assert ended["outcome"] == "failed"
+    assert (ended["outcome"], ended["cause"]) == ("failed", "data_error")
     assert str(tmp_path / "mnist.npz") in ended["reason"]
 
 
@@ -232,7 +340,7 @@ def test_old_checkpoints_go_and_the_best_and_newest_stay(run: Callable[..., Run]
     ended = run(fields={"training.epochs": 8, "checkpoint.keep": 2})
     ended.end()
     written = {event["step"] for event in ended.events() if event["kind"] == "checkpoint"}
-    removed = {event["step"] for event in ended.events() if event["kind"] == "checkpoint_removed"}
+    removed = {int(event["path"][-10:]) for event in ended.events() if event["kind"] == "checkpoint_removed"}
     best = [event["step"] for event in ended.events() if event["kind"] == "checkpoint" and event["best"]][-1]
     kept = {int(path.name[5:]) for path in (ended.folder / files.CHECKPOINTS_DIR).glob("step-*")}
     assert kept == written - removed == {best, *sorted(written)[-2:]}

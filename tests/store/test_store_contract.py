@@ -320,7 +320,7 @@ def test_there_is_one_best_checkpoint(store: Store, claimed: Claim) -> None:
             checkpoints.add_checkpoint(tx, attempt.id, checkpoint(step, CheckpointKind.BEST))
         checkpoints.add_checkpoint(tx, attempt.id, checkpoint(3, CheckpointKind.LAST))
         found = [(c.step, c.kind) for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
-        checkpoints.remove_checkpoint(tx, attempt.id, step=1)
+        checkpoints.remove_checkpoint(tx, attempt.job_id, path="/runs/1")
         left = [c.step for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
     assert found == [(3, CheckpointKind.LAST), (2, CheckpointKind.BEST), (1, CheckpointKind.LAST)]
     assert left == [3, 2]

@@ -18,4 +18,4 @@ def open_reporter() -> Iterator[Callable[[Path], Reporter]]:
 
     yield open_one
     for reporter in opened:
-        reporter._file.close()
+        reporter.close()

@@ -62,7 +62,8 @@ def written(tmp_path: Path, open_reporter: Callable[[Path], Reporter]) -> Write:
             writer.put(one)
         writer.close()
         lines = [json.loads(line) for line in events.read_text().splitlines()]
-        names = [f"{line['kind']} {line['step']}" for line in lines]
+        lines = [line for line in lines if line["kind"] != "stage"]
+        names = [f"{line['kind']} {line['step'] if 'step' in line else line['path'][-2:]}" for line in lines]
         return sorted(path.name for path in folder.iterdir()), names
 
     return write_all
@@ -73,9 +74,38 @@ def test_the_newest_ones_and_the_best_one_stay(written: Write) -> None:
     left, events = written(snapshots, keep=1)
     assert left == ["step-0000000002", "step-0000000004"]
     assert [event for event in events if "removed" in event] == [
-        "checkpoint_removed 1",
-        "checkpoint_removed 3",
+        "checkpoint_removed 01",
+        "checkpoint_removed 03",
     ]
+
+
+def test_those_of_earlier_attempts_go_when_there_are_enough_new_ones_and_the_best_stays(
+    tmp_path: Path, open_reporter: Callable[[Path], Reporter]
+) -> None:
+    earlier = [
+        write_checkpoint(tmp_path / "1", replace(snapshot(step=step), best=step == 2)).path
+        for step in (3, 2, 1)
+    ]
+    events = tmp_path / "events.jsonl"
+    writer = CheckpointWriter(tmp_path / "2", open_reporter(events), keep=2, earlier=earlier)
+    writer.put(snapshot(step=4))
+    writer.put(snapshot(step=5))
+    writer.close()
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["step-0000000002"]
+    removed = [json.loads(line) for line in events.read_text().splitlines() if "removed" in line]
+    assert [event["path"] for event in removed] == [str(earlier[0]), str(earlier[2])]
+
+
+def test_an_earlier_best_goes_when_there_is_a_better_one(
+    tmp_path: Path, open_reporter: Callable[[Path], Reporter]
+) -> None:
+    earlier = [write_checkpoint(tmp_path / "1", replace(snapshot(step=2), best=True)).path]
+    writer = CheckpointWriter(
+        tmp_path / "2", open_reporter(tmp_path / "events.jsonl"), keep=1, earlier=earlier
+    )
+    writer.put(replace(snapshot(step=5), best=True))
+    writer.close()
+    assert not earlier[0].exists()
 
 
 def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(
@@ -85,7 +115,7 @@ def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(
     folder.mkdir()
     (folder / "step-0000000002").write_text("a file where the folder of the second one has to be")
     left, events = written([snapshot(step=step) for step in (1, 2, 3)], keep=5)
-    assert events == ["checkpoint 1", "checkpoint 3"]
+    assert [event for event in events if event.startswith("checkpoint ")] == ["checkpoint 1", "checkpoint 3"]
     assert left == ["step-0000000001", "step-0000000002", "step-0000000003"]
     assert read_checkpoint(folder / "step-0000000003").position.step == 3
     assert "checkpoint of step 2 could not be written" in capsys.readouterr().err

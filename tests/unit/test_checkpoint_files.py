@@ -69,7 +69,34 @@ def tear_the_manifest(path: Path) -> None:
     (path / MANIFEST_FILE).write_text(text[: len(text) // 2])
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lose_the_tensors, tear_the_manifest])
+def flip_a_bit_of_the_manifest(path: Path) -> None:
+    text = (path / MANIFEST_FILE).read_text()
+    assert "0.333" in text
+    (path / MANIFEST_FILE).write_text(text.replace("0.333", "0.332"))
+
+
+def lose_the_manifest(path: Path) -> None:
+    (path / MANIFEST_FILE).unlink()
+
+
+def lose_all(path: Path) -> None:
+    lose_the_tensors(path)
+    lose_the_manifest(path)
+    path.rmdir()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        flip_a_bit,
+        lose_the_tensors,
+        tear_the_manifest,
+        flip_a_bit_of_the_manifest,
+        lose_the_manifest,
+        lose_all,
+    ],
+)
 def test_a_damaged_checkpoint_is_noticed(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path = write_checkpoint(tmp_path, snapshot()).path
     damage(path)

@@ -82,7 +82,7 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
         tmp_path,
         {"kind": "checkpoint", **common, "best": True, "bytes": 9, "digest": "d", "path": "/c4"},
         {"kind": "checkpoint", **common, "step": 8, "best": False, "bytes": 9, "digest": "d", "path": "/c8"},
-        {"kind": "checkpoint_removed", "at": 0, "step": 8},
+        {"kind": "checkpoint_removed", "at": 0, "path": "/c8"},
         {"kind": "epoch", "at": 0, "epoch": 2},
         {"kind": "progress", **common, **numbers},
         {

@@ -130,7 +130,14 @@ def test_a_stored_spec_is_read_back_the_same(architecture: str, fields: dict[str
     spec = resolve_spec(architecture, fields)
     again = read_spec(spec.to_json())
     assert again == spec
-    assert again.digest() == spec.digest()
+    assert again.training_digest() == spec.training_digest()
+
+
+def test_what_a_job_runs_on_and_keeps_changes_nothing_of_what_is_trained() -> None:
+    spec = resolve_spec("lenet5", {})
+    elsewhere = resolve_spec("lenet5", {"resources.gpus": 2, "checkpoint.every_steps": 7})
+    other = resolve_spec("lenet5", {"training.seed": 1})
+    assert elsewhere.training_digest() == spec.training_digest() != other.training_digest()
 
 
 def test_a_datasets_path_is_made_absolute_for_other_processes(

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,21 +69,23 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
     """
     path = folder / f"step-{snapshot.position.step:010d}"
     temporary = folder / f".{path.name}.{os.getpid()}"
+    former = folder / f".{path.name}.former"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         save_file(_tensors(snapshot), temporary / TENSORS_FILE)
         digest = file_digest(temporary / TENSORS_FILE)
-        manifest = _manifest(snapshot, digest)
-        (temporary / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1, allow_nan=False))
-        for file in (TENSORS_FILE, MANIFEST_FILE):
-            _fsync(temporary / file)
-        shutil.rmtree(path, ignore_errors=True)
+        write_manifest(temporary, _manifest(snapshot, digest))
+        for written in (temporary / TENSORS_FILE, temporary / MANIFEST_FILE, temporary):
+            _fsync(written)
+        if path.is_dir():
+            path.rename(former)  # so that the step has a whole checkpoint, or none, at every instant
         temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _fsync(folder)
+    shutil.rmtree(former, ignore_errors=True)
     return Written(path=path, bytes=(path / TENSORS_FILE).stat().st_size, digest=digest)
 
 
@@ -93,7 +96,7 @@ def read_checkpoint(path: Path) -> Snapshot:
         DamagedCheckpoint: a file is missing, cannot be read, or does not have the digest in the manifest.
     """
     try:
-        manifest = json.loads((path / MANIFEST_FILE).read_text())
+        manifest = read_manifest(path)
         digest = file_digest(path / TENSORS_FILE)
         if digest != manifest["tensors_sha256"]:
             raise DamagedCheckpoint(f"{path / TENSORS_FILE} has SHA-256 {digest[:12]}…, not the manifest's")
@@ -114,6 +117,29 @@ def read_checkpoint(path: Path) -> Snapshot:
         raise DamagedCheckpoint(f"{path} cannot be read: {error}") from error
 
 
+def write_manifest(path: Path, values: Mapping[str, object]) -> None:
+    """Write a checkpoint's manifest with a digest of its own."""
+    sealed = {**values, "manifest_sha256": _digest(values)}
+    (path / MANIFEST_FILE).write_text(json.dumps(sealed, indent=1, allow_nan=False))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's manifest, without its digest.
+
+    Raises:
+        DamagedCheckpoint: it does not have the digest that it names.
+    """
+    values: dict[str, Any] = json.loads((path / MANIFEST_FILE).read_text())
+    if values.pop("manifest_sha256", None) != _digest(values):
+        raise DamagedCheckpoint(f"{path / MANIFEST_FILE} does not have the SHA-256 that it names")
+    return values
+
+
+def _digest(values: Mapping[str, object]) -> str:
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
@@ -125,7 +151,7 @@ def file_digest(path: Path) -> str:
 
 def _manifest(snapshot: Snapshot, digest: str) -> Mapping[str, object]:
     return {
-        "format": 1,
+        "format": 2,
         "tensors_sha256": digest,
         "position": asdict(snapshot.position),
         "environment": snapshot.environment,

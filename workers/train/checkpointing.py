@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -15,14 +16,15 @@ from workers.train.checkpoint_files import (
     DamagedCheckpoint,
     Snapshot,
     read_checkpoint,
+    read_manifest,
     write_checkpoint,
 )
 from workers.train.reporter import Reporter
 
 
 def copy_variables(variables: Sequence[keras.Variable]) -> list[Array]:
-    """Copy variables into host memory; a 0-d array stays 0-d."""
-    return [np.array(variable.value.numpy()) for variable in variables]
+    """Copy variables into host memory, once; a 0-d array stays 0-d."""
+    return [np.asarray(variable.value.numpy()) for variable in variables]
 
 
 def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -> None:
@@ -56,6 +58,14 @@ def find_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> tuple[Sna
     return None, "; ".join(notes)
 
 
+def is_best(path: Path) -> bool:
+    """Whether a whole manifest says that its checkpoint was the best when it was written."""
+    try:
+        return bool(read_manifest(path)["best"])
+    except (OSError, ValueError, KeyError, DamagedCheckpoint):
+        return False
+
+
 def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) -> str:
     """What differs between two environments in words; empty when a resume is bit-exact."""
     changed = [name for name in now if then.get(name) != now[name]]
@@ -63,14 +73,19 @@ def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) ->
 
 
 class CheckpointWriter:
-    """Writes snapshots one after the other; a full disk costs a checkpoint and not the training."""
+    """Writes snapshots one after the other; a full disk costs a checkpoint and not the training.
 
-    def __init__(self, folder: Path, reporter: Reporter, *, keep: int) -> None:
+    `earlier` are the checkpoints of the job's earlier attempts, newest first; they go when this attempt has
+    written enough of its own, the best one when it has a better one.
+    """
+
+    def __init__(self, folder: Path, reporter: Reporter, *, keep: int, earlier: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._reporter = reporter
         self._keep = keep
-        self._best: int | None = None
-        self._steps: list[int] = []
+        self._earlier = list(earlier)
+        self._best: Path | None = None
+        self._own: list[Path] = []
         self._queue: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -90,7 +105,9 @@ class CheckpointWriter:
                 self._write(snapshot)
             except Exception as error:  # safetensors reports a full disk with an exception of its own
                 message = f"checkpoint of step {snapshot.position.step} could not be written: {error}"
-                print(message, file=sys.stderr, flush=True)  # noqa: T201  (this is trainer.log)
+                self._reporter.stage(f"{message}; training goes on, the one before is kept")
+                with suppress(OSError):  # the disk may be full for trainer.log, too
+                    print(message, file=sys.stderr, flush=True)  # noqa: T201
 
     def _write(self, snapshot: Snapshot) -> None:
         written = write_checkpoint(self._folder, snapshot)
@@ -103,14 +120,25 @@ class CheckpointWriter:
             digest=written.digest,
             path=written.path,
         )
-        self._steps = [*(step for step in self._steps if step != position.step), position.step]
+        self._own = [*(path for path in self._own if path != written.path), written.path]
         if snapshot.best:
-            self._best = position.step
+            self._best = written.path
         self._prune()
 
     def _prune(self) -> None:
-        wanted = {*self._steps[-self._keep :], self._best}
-        for step in [step for step in self._steps if step not in wanted]:
-            self._steps.remove(step)
-            self._reporter.checkpoint_removed(step)
-            shutil.rmtree(self._folder / f"step-{step:010d}", ignore_errors=True)
+        wanted = {*self._own[-self._keep :], self._best}
+        for path in [path for path in self._own if path not in wanted]:
+            self._own.remove(path)
+            self._remove(path)
+        if len(self._own) >= self._keep:
+            kept = None if self._best else self._find_earlier_best()
+            for path in [path for path in self._earlier if path != kept]:
+                self._earlier.remove(path)
+                self._remove(path)
+
+    def _find_earlier_best(self) -> Path | None:
+        return next((path for path in self._earlier if is_best(path)), None)
+
+    def _remove(self, path: Path) -> None:
+        self._reporter.checkpoint_removed(path)
+        shutil.rmtree(path, ignore_errors=True)

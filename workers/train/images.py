@@ -3,6 +3,7 @@
 Shapes: N images of a split, H W stored image, C channels.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,11 @@ class RunImages:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether a resumed run sees the images that it began with: how many, and their statistics."""
+        """Tells whether a resumed run sees the images that it began with: how many, labels, statistics."""
         counts = "+".join(str(split.count) for split in (self.train, self.validation, self.test))
         means = ", ".join(f"{mean:.6f}" for mean in self.statistics.mean)
-        return f"{counts} of {self.num_classes} classes, mean {means}"
+        labels = zlib.crc32(self.train_labels.tobytes())
+        return f"{counts} of {self.num_classes} classes, labels {labels:08x}, mean {means}"
 
 
 def load_images(

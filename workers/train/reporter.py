@@ -11,13 +11,20 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+LAST_WORD_SECONDS = 60.0  # how long a full disk is waited for at the end
+RETRY_SECONDS = 0.5
+
 
 class Reporter:
-    """Writes whole lines, so that a reader never sees half an event; safe to share between threads."""
+    """Writes whole lines, so that a reader never sees half an event; safe to share between threads.
+
+    What a full disk does not take is kept, and written in order before whatever comes next.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._lock = threading.Lock()
+        self._unwritten = b""
 
     def started(self, *, step: int, exact: bool, note: str) -> None:
         """The first step of this attempt is done; `step` is where it began."""
@@ -34,10 +41,11 @@ class Reporter:
 
     def progress(self, **values: float | int | None) -> None:
         """How far the run is, for people to look at."""
-        self._write("progress", **values)
+        if not self._unwritten:
+            self._write("progress", **values)
 
     def stage(self, text: str) -> None:
-        """What is being done before the first step, in words."""
+        """What is being done, or what is wrong, in words."""
         self._write("stage", text=text)
 
     def checkpoint(self, *, step: int, epoch: int, best: bool, size: int, digest: str, path: Path) -> None:
@@ -46,17 +54,38 @@ class Reporter:
             "checkpoint", step=step, epoch=epoch, best=best, bytes=size, digest=digest, path=str(path)
         )
 
-    def checkpoint_removed(self, step: int) -> None:
-        """A checkpoint was deleted to keep within the spec's number."""
-        self._write("checkpoint_removed", step=step)
+    def checkpoint_removed(self, path: Path) -> None:
+        """A checkpoint is about to be deleted, to keep within the spec's number."""
+        self._write("checkpoint_removed", path=str(path))
 
     def ended(self, outcome: str, reason: str, **results: object) -> None:
-        """The last event: how the attempt ended. Nothing is written after it."""
+        """The last event: how the attempt ended. Nothing is written after it.
+
+        Raises:
+            OSError: the disk stayed full.
+        """
+        deadline = time.monotonic() + LAST_WORD_SECONDS
         self._write("ended", outcome=outcome, reason=reason, **results)
-        os.fsync(self._file.fileno())
+        while self._unwritten and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
+            self._flush()
+        if self._unwritten:
+            raise OSError("the disk is full: the last word cannot be written")
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        os.close(self._file)
 
     def _write(self, kind: str, **values: object) -> None:
         line = json.dumps({"kind": kind, "at": time.time(), **values}, allow_nan=False) + "\n"
         with self._lock:
-            self._file.write(line.encode())
-            self._file.flush()
+            self._unwritten += line.encode()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            try:
+                while self._unwritten:
+                    self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
+            except OSError:
+                return  # a full disk: it waits for the next event

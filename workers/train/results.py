@@ -1,19 +1,15 @@
 """What a successful run leaves behind: the final network, the best one, and what is needed to use them."""
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import keras
 
 from models.trained.saved_network import About
 from service.domain.spec import Spec
-from workers.train.checkpoint_files import (
-    MANIFEST_FILE,
-    DamagedCheckpoint,
-    Snapshot,
-    read_checkpoint,
-)
+from workers.train.checkpoint_files import DamagedCheckpoint, Snapshot, read_checkpoint
+from workers.train.checkpointing import is_best
 from workers.train.images import RunImages
 
 
@@ -38,12 +34,10 @@ def save_network(model: keras.Model, path: Path) -> Path:
 def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snapshot | None:
     """The newest of the checkpoints that were the best when they were written; None if none is whole."""
     for path in sorted(candidates, key=lambda path: Path(path).name, reverse=True):
-        try:
-            if not json.loads((Path(path) / MANIFEST_FILE).read_text())["best"]:
-                continue
-            snapshot = read_checkpoint(Path(path))
-        except (OSError, ValueError, KeyError, DamagedCheckpoint):
+        if not is_best(Path(path)):
             continue
-        if snapshot.spec_digest == spec_digest:
-            return snapshot
+        with suppress(DamagedCheckpoint):
+            snapshot = read_checkpoint(Path(path))
+            if snapshot.spec_digest == spec_digest:
+                return snapshot
     return None

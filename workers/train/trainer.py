@@ -1,14 +1,11 @@
 """Trains one spec on its devices from the start or from a checkpoint, and reports as it goes."""
 
 import math
-import os
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from models.build import logits_model
 from models.diagnostics import list_not_finite
@@ -19,11 +16,9 @@ from service.domain.spec import Spec
 from service.domain.states import Cause
 from workers.train import launch as files
 from workers.train.batches import Feed
-from workers.train.checkpoint_files import Position, Snapshot
 from workers.train.checkpointing import (
     CheckpointWriter,
     assign_variables,
-    copy_variables,
     explain_difference,
     find_checkpoint,
 )
@@ -37,8 +32,8 @@ from workers.train.network import build_network, fix_arithmetic, make_spec_loss,
 from workers.train.optimizers import make_optimizer
 from workers.train.reporter import Reporter
 from workers.train.results import describe_images, find_best_checkpoint, save_network
-from workers.train.running_means import RunningMeans
-from workers.train.schedule import EpochSchedule, read_epoch_state
+from workers.train.run_state import RunState, describe_environment
+from workers.train.saving import Saver
 from workers.train.stopping import Stopped, StopRequest
 
 POINTS_PER_EPOCH = 20
@@ -58,14 +53,15 @@ class Trainer:
         self._spec = spec
         self._launch = launch
         self._run_dir = run_dir
+        self._checkpoints_dir = run_dir / files.CHECKPOINTS_DIR
         self._reporter = reporter
         self._stop = stop
-        self._strategy = pin_devices(launch)
+        strategy = pin_devices(launch)
         fix_arithmetic(spec)
-        with self._strategy.scope():
+        with strategy.scope():
             self._images = load_images(
                 spec,
-                self._strategy,
+                strategy,
                 datasets_dir=Path(launch.datasets_dir),
                 surveys_dir=run_dir.parent.parent / files.SURVEYS_DIR,
                 threads=launch.threads,
@@ -79,33 +75,32 @@ class Trainer:
         self._loop = Loop(
             self._network,
             self._optimizer,
-            self._strategy,
+            strategy,
             batch_size=spec.training.batch_size,
             resize=spec.data.resize,
             loss=make_spec_loss(spec.loss, self._images),
         )
         self._diagnosis: Diagnosis | None = None
         if spec.training.diagnostics:
-            with self._strategy.scope():
+            with strategy.scope():
                 self._diagnosis = Diagnosis(
                     self._network,
                     self._images.train,
                     self._images.train_labels,
                     self._loop,
                 )
-        self._schedule = EpochSchedule(spec)
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
-        self._means = RunningMeans(
-            steps_per_point=max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH))
+        self._environment = describe_environment(launch, self._images, replicas=strategy.num_replicas_in_sync)
+        self._state = RunState(
+            spec,
+            self._network,
+            self._optimizer,
+            steps_per_point=max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH)),
+            environment=self._environment,
         )
-        self._step = 0
-        self._epoch = 1
-        self._step_in_epoch = 0
-        self._trained_seconds = 0.0
         self._step_seconds = math.inf
         self._progress_at = 0.0
         self._first_call = True
-        self._saved_step = -1
         self._resume_note = ""
         self._resume_exact = True
 
@@ -113,119 +108,120 @@ class Trainer:
         """Train; returns outcome, reason and results of the `ended` event."""
         self._resume()
         if self._diagnosis:
-            self._initial = self._snapshot(best=False)
-        writer = CheckpointWriter(
-            self._run_dir / files.CHECKPOINTS_DIR, self._reporter, keep=self._spec.checkpoint.keep
-        )
+            self._initial = self._state.snapshot(best=False)
+        earlier = [Path(path) for path in self._launch.resume_from]
+        keep = self._spec.checkpoint.keep
+        writer = CheckpointWriter(self._checkpoints_dir, self._reporter, keep=keep, earlier=earlier)
         try:
-            self._train_epochs(writer)
+            self._train_epochs(Saver(self._spec.checkpoint, self._state, writer, self._reporter))
         finally:
             writer.close()
         if self._is_finished():
-            return "succeeded", self._schedule.stop_reason(self._epoch - 1), self._finish()
+            return "succeeded", self._state.schedule.stop_reason(self._state.epoch - 1), self._finish()
         if self._stop.reason:
-            return "interrupted", f"{self._stop.reason}; stopped after step {self._step}", {}
-        limit = self._spec.resources.time_limit_minutes
-        return (
-            "failed",
-            f"the time limit of {limit:g} min was reached in epoch {self._epoch}",
-            {"cause": Cause.TIME_LIMIT.value},
+            return "interrupted", f"{self._stop.reason}; stopped after step {self._state.step}", {}
+        reason = (
+            f"the time limit of {self._spec.resources.time_limit_minutes:g} min was reached "
+            f"in epoch {self._state.epoch}"
         )
+        return "failed", reason, {"cause": Cause.TIME_LIMIT.value}
 
     def _say_stage(self, text: str) -> None:
         self._reporter.stage(text)
         if self._stop.reason:
             raise Stopped(self._stop.reason)
 
-    def _train_epochs(self, writer: CheckpointWriter) -> None:
+    def _train_epochs(self, saver: Saver) -> None:
         """Train until the end, an early stop or a request; whatever ends it, a checkpoint is written."""
         while not self._is_finished():
-            started, first_step = time.perf_counter(), self._step_in_epoch
-            self._train_epoch()
-            if self._step_in_epoch < self._steps_per_epoch:
-                self._save(writer, best=False)
+            started, first_step = time.perf_counter(), self._state.step_in_epoch
+            self._train_epoch(saver)
+            if self._state.step_in_epoch < self._steps_per_epoch:
+                saver.save(best=False)
                 return
             images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
             best = self._end_epoch(images / (time.perf_counter() - started))
-            due = (self._epoch - 1) % self._spec.checkpoint.every_epochs == 0
-            if best or due or self._is_finished() or self._must_stop():
-                self._save(writer, best=best)
+            if best or saver.is_due_after_epoch() or self._is_finished() or self._must_stop():
+                saver.save(best=best)
             if self._must_stop():
                 return
 
     def _is_finished(self) -> bool:
         """Whether nothing is left to train, also right after a resume."""
-        done = self._epoch - 1
-        return done >= self._spec.training.epochs or bool(self._schedule.stop_reason(done))
+        done = self._state.epoch - 1
+        return done >= self._spec.training.epochs or bool(self._state.schedule.stop_reason(done))
 
-    def _train_epoch(self) -> None:
-        self._optimizer.learning_rate = self._schedule.start_epoch(self._epoch)
+    def _train_epoch(self, saver: Saver) -> None:
+        self._optimizer.learning_rate = self._state.schedule.start_epoch(self._state.epoch)
         feed = self._make_feed()
         try:
-            self._train_batches(feed)
+            self._train_batches(feed, saver)
         finally:
             feed.close()
 
-    def _train_batches(self, feed: Feed) -> None:
-        while self._step_in_epoch < self._steps_per_epoch and not self._must_stop():
-            left = self._steps_per_epoch - self._step_in_epoch
-            left = min(left, feed.most_steps)
+    def _train_batches(self, feed: Feed, saver: Saver) -> None:
+        state = self._state
+        while state.step_in_epoch < self._steps_per_epoch and not self._must_stop():
+            left = min(self._steps_per_epoch - state.step_in_epoch, feed.most_steps, saver.most_steps())
             steps = 1 if self._first_call else steps_per_call(self._step_seconds, left=left)
             started = time.perf_counter()
-            reports = self._loop.train(feed.take(self._step_in_epoch, steps=steps), steps=steps)
+            reports = self._loop.train(feed.take(state.step_in_epoch, steps=steps), steps=steps)
             seconds = time.perf_counter() - started
-            self._trained_seconds += seconds
+            state.trained_seconds += seconds
             self._note_first_step()
             self._step_seconds = seconds / steps
             for report in reports:
                 self._take_in(report)
             self._show_progress()
+            if state.step_in_epoch < self._steps_per_epoch:
+                saver.save_within_epoch()
 
     def _make_feed(self) -> Feed:
-        return make_feed(self._spec, self._images, epoch=self._epoch, first=self._step_in_epoch)
+        state = self._state
+        return make_feed(self._spec, self._images, epoch=state.epoch, first=state.step_in_epoch)
 
     def _note_first_step(self) -> None:
         if self._first_call:
             self._first_call = False
             note = "; ".join(filter(None, [self._resume_note, self._images.note]))
-            self._reporter.started(step=self._step, exact=self._resume_exact, note=note)
+            self._reporter.started(step=self._state.step, exact=self._resume_exact, note=note)
 
     def _take_in(self, report: npt.NDArray[np.float32]) -> None:
-        self._step += 1
-        self._step_in_epoch += 1
+        state = self._state
+        state.step += 1
+        state.step_in_epoch += 1
         if not np.isfinite(report).all():
-            where = self._name_first_nan(self._step) if self._diagnosis else ""
+            where = self._name_first_nan(state.step) if self._diagnosis else ""
             raise DivergedError(
-                f"the loss is {report[LOSS] + report[PENALTY]} at step {self._step} (epoch {self._epoch})"
+                f"the loss is {report[LOSS] + report[PENALTY]} at step {state.step} (epoch {state.epoch})"
                 f"{where}: training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
                 "(--lr), another --init, or weaker --l1 and --l2"
             )
-        last = self._step_in_epoch == self._steps_per_epoch
-        mean = self._means.add(report, step_in_epoch=self._step_in_epoch, last=last)
+        last = state.step_in_epoch == self._steps_per_epoch
+        mean = state.means.add(report, step_in_epoch=state.step_in_epoch, last=last)
         if mean is not None:
             values = {"batch_loss": mean[LOSS] + mean[PENALTY], "batch_accuracy": mean[ACCURACY]}
-            self._reporter.points(self._step, values)
+            self._reporter.points(state.step, values)
 
     def _end_epoch(self, images_per_second: float) -> bool:
-        mean = self._means.epoch_mean(self._steps_per_epoch)
+        state = self._state
+        mean = state.means.epoch_mean(self._steps_per_epoch)
         values = {
             "loss": mean[LOSS] + mean[PENALTY],
             "data_loss": mean[LOSS],
             "penalty": mean[PENALTY],
             "accuracy": mean[ACCURACY],
-            "lr": self._schedule.state.lr,
+            "lr": state.schedule.state.lr,
             "images_per_second": images_per_second,
         }
         if self._images.validation.count:
             scores = self._loop.evaluate(self._images.validation)
             values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
         measured = self._diagnosis.measure() if self._diagnosis else {}
-        self._reporter.points(self._step, {**values, **measured})
-        self._reporter.epoch(self._epoch)
-        best = self._schedule.end_epoch(self._epoch, values)
-        self._epoch += 1
-        self._step_in_epoch = 0
-        self._means.start_epoch()
+        self._reporter.points(state.step, {**values, **measured})
+        self._reporter.epoch(state.epoch)
+        best = state.schedule.end_epoch(state.epoch, values)
+        state.end_epoch()
         return best
 
     def _top5(self, part: str, scores: Scores) -> dict[str, float]:
@@ -239,121 +235,73 @@ class Trainer:
         for bit what happened, so the layer that is found is the one. Backwards, a gradient that is no
         number spreads to the layers before: the last of them is where it began.
         """
-        folder = self._run_dir / files.CHECKPOINTS_DIR
-        own = sorted((str(path) for path in folder.glob("step-*")), reverse=True)
-        snapshot, _ = find_checkpoint([*own, *self._launch.resume_from], spec_digest=self._spec.digest())
-        if snapshot is None:
-            snapshot = self._initial
-        self._restore(snapshot)
-        while self._step < failed_step:
+        state = self._state
+        snapshot, _ = find_checkpoint(self._list_checkpoints(), spec_digest=state.spec_digest)
+        state.restore(self._initial if snapshot is None else snapshot)
+        while state.step < failed_step:
             feed = self._make_feed()
             try:
-                while self._step_in_epoch < self._steps_per_epoch and self._step < failed_step:
-                    self._loop.train(feed.take(self._step_in_epoch, steps=1), steps=1)
-                    self._step += 1
-                    self._step_in_epoch += 1
+                while state.step_in_epoch < self._steps_per_epoch and state.step < failed_step:
+                    self._loop.train(feed.take(state.step_in_epoch, steps=1), steps=1)
+                    state.step += 1
+                    state.step_in_epoch += 1
                     layers = list_not_finite(self._network)
                     if layers:
-                        return f", after the weights of {layers[-1]} became so at step {self._step}"
+                        return f", after the weights of {layers[-1]} became so at step {state.step}"
             finally:
                 feed.close()
-            self._epoch, self._step_in_epoch = self._epoch + 1, 0
+            state.end_epoch()
         return ", by the loss itself: all weights are numbers"
+
+    def _list_checkpoints(self) -> list[str]:
+        """This attempt's checkpoints and those that it could resume from, newest first."""
+        own = sorted((str(path) for path in self._checkpoints_dir.glob("step-*")), reverse=True)
+        return [*own, *self._launch.resume_from]
 
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
-            self._reporter.points(self._step, values)
+            self._reporter.points(self._state.step, values)
         digest = weights_digest(self._model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._model, self._run_dir / FINAL_FILE)
-        own = [str(path) for path in (self._run_dir / files.CHECKPOINTS_DIR).glob("step-*")]
-        best = find_best_checkpoint([*own, *self._launch.resume_from], spec_digest=self._spec.digest())
+        best = find_best_checkpoint(self._list_checkpoints(), spec_digest=self._state.spec_digest)
         if best is not None:
             assign_variables(self._network.variables, best.network)
             save_network(self._model, self._run_dir / BEST_FILE)
         return {"weights_digest": digest, "model": str(path)}
 
     def _resume(self) -> None:
-        digest = self._spec.digest()
-        snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=digest)
+        state = self._state
+        snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=state.spec_digest)
         if snapshot is None:
             return
-        self._restore(snapshot)
-        difference = explain_difference(snapshot.environment, self._environment())
+        state.restore(snapshot)
+        difference = explain_difference(snapshot.environment, self._environment)
         self._resume_exact = not difference
-        self._reporter.epoch(self._epoch - 1)
+        self._reporter.epoch(state.epoch - 1)
         notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
         self._resume_note = "; ".join(filter(None, notes))
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        assign_variables(self._network.variables, snapshot.network)
-        assign_variables(self._optimizer.variables, snapshot.optimizer)
-        position = snapshot.position
-        self._step, self._epoch, self._step_in_epoch = (
-            position.step,
-            position.epoch,
-            position.step_in_epoch,
-        )
-        self._means.restore(epoch_sums=position.epoch_sums, point_sums=position.point_sums)
-        self._schedule.state = read_epoch_state(dict(position.epoch_state))
-        self._trained_seconds = position.trained_seconds
-
-    def _save(self, writer: CheckpointWriter, *, best: bool) -> None:
-        if self._step != self._saved_step:  # a request right after an epoch's end asks for the same again
-            self._saved_step = self._step
-            writer.put(self._snapshot(best=best))
-
-    def _snapshot(self, *, best: bool) -> Snapshot:
-        return Snapshot(
-            position=Position(
-                step=self._step,
-                epoch=self._epoch,
-                step_in_epoch=self._step_in_epoch,
-                epoch_sums=tuple(self._means.epoch_sums.tolist()),
-                point_sums=tuple(self._means.point_sums.tolist()),
-                epoch_state=self._schedule.state.to_json(),
-                trained_seconds=self._trained_seconds,
-            ),
-            network=copy_variables(self._network.variables),
-            optimizer=copy_variables(self._optimizer.variables),
-            environment=self._environment(),
-            spec_digest=self._spec.digest(),
-            best=best,
-        )
-
-    def _environment(self) -> dict[str, object]:
-        """Everything outside the spec that changes the last bit of a result."""
-        return {
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "devices": "simulated" if self._launch.simulated else "gpu",
-            "replicas": self._strategy.num_replicas_in_sync,
-            "threads": self._launch.threads,
-            "images": self._images.fingerprint,
-            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        }
 
     def _must_stop(self) -> bool:
         return bool(self._stop.reason) or self._over_time()
 
     def _over_time(self) -> bool:
         limit = self._spec.resources.time_limit_minutes
-        return limit is not None and self._trained_seconds > 60 * limit
+        return limit is not None and self._state.trained_seconds > 60 * limit
 
     def _show_progress(self) -> None:
-        now = time.monotonic()
-        done = self._step_in_epoch == self._steps_per_epoch
-        if now < self._progress_at and not done:
+        state, now = self._state, time.monotonic()
+        if now < self._progress_at and state.step_in_epoch < self._steps_per_epoch:
             return
         self._progress_at = now + PROGRESS_SECONDS
-        mean = self._means.epoch_mean(self._step_in_epoch)
+        mean = state.means.epoch_mean(state.step_in_epoch)
         self._reporter.progress(
-            epoch=self._epoch,
+            epoch=state.epoch,
             epochs=self._spec.training.epochs,
-            step=self._step,
+            step=state.step,
             steps_per_epoch=self._steps_per_epoch,
             images_per_second=self._spec.training.batch_size / self._step_seconds,
             loss=float(mean[LOSS] + mean[PENALTY]),
