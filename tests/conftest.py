@@ -209,13 +209,13 @@ def claimed(
     """A job's attempt on one GPU of `gpu01`, claimed by worker `w1`."""
     add_host()
 
-    def claim(job_id: JobId | None = None, *, gpu: str = f"{HOST}-0") -> Attempt:
+    def claim(job_id: JobId | None = None, *, gpu: str = f"{HOST}-0", runs_dir: str = "/runs") -> Attempt:
         job_id = add_job() if job_id is None else job_id
         with store.transaction() as tx:
             place(tx, job_id, gpu)
             attempt = attempts.find_live_attempt(tx, job_id)
             assert attempt is not None
-            taken = attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir="/runs")
+            taken = attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir=runs_dir)
             assert taken is not None
         return taken
 

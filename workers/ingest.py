@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from service.domain import run_folder as files
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
 from service.domain.states import Action, CheckpointKind
 from service.store import attempts, checkpoints, events, logs, metrics
 from service.store.transaction import Store, Transaction
-from workers.train import launch as files
 
 MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 

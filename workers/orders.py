@@ -7,13 +7,13 @@ from pathlib import Path
 
 import structlog
 
+from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import checkpoints, jobs, leases
 from service.store.transaction import Store
-from workers.train import launch as files
 from workers.train.launch import Launch
 
 OUTAGE_PAUSE_SECONDS = 1.0
@@ -69,6 +69,6 @@ def _move_aside(folder: Path) -> None:
     """Keep what lies in an attempt's folder out of it: a new database counts jobs from 1 again."""
     if not folder.exists() or not any(folder.iterdir()):
         return
-    aside = folder.with_name(f"{folder.name}.found-{time.time_ns()}")
+    aside = folder.with_name(files.found_name(folder.name, at_ns=time.time_ns()))
     folder.rename(aside)
     log.warning("attempt", action="old_run_folder_moved", folder=str(folder), to=str(aside))

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.process import find_start, read_stat
+
 # In a trainer's environment, so that programs it starts can be told from others whatever they do.
 MARK = "TRAINER_RUN_DIR"
 
@@ -30,7 +32,7 @@ class ProcessTree:
 
     def is_alive(self) -> bool:
         """Whether the trainer itself runs; a zombie does not."""
-        return self.pid is not None and _started(_stat(self.pid)) == self.started
+        return self.pid is not None and find_start(self.pid) == self.started
 
     def terminate(self) -> None:
         """Ask the trainer to checkpoint and end."""
@@ -53,7 +55,7 @@ class ProcessTree:
         running = _running()
         leader = running.get(self.pid) if self.pid is not None else None
         # While a group or a session has members, no other process gets its number.
-        ours = leader is None or _started(leader) == self.started
+        ours = leader is None or int(leader[STARTED]) == self.started
         found = {
             pid for pid, stat in running.items() if (ours and self._leads(pid, stat)) or self._marks(pid)
         }
@@ -72,23 +74,6 @@ class ProcessTree:
         return False
 
 
-def started_at(pid: int) -> int | None:
-    """When a running process started, in clock ticks since boot; None when it has ended."""
-    return _started(_stat(pid))
-
-
-def _started(stat: Stat) -> int | None:
-    return int(stat[STARTED]) if stat and stat[STATE] not in "ZX" else None
-
-
 def _running() -> Mapping[int, Stat]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return {pid: stat for pid in pids if (stat := _stat(pid)) and stat[STATE] not in "ZX"}
-
-
-def _stat(pid: int) -> Stat:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return text.rpartition(")")[2].split()
+    return {pid: stat for pid in pids if (stat := read_stat(pid)) and stat[STATE] not in "ZX"}

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
+from service.process import find_start
 from service.settings import Settings
 from service.store import attempts, hosts
 from service.store.endings import end_attempt
@@ -22,8 +24,7 @@ from workers.ending import Ending, judge
 from workers.gpu_memory import Used, find_kept_memory, read_used_mib
 from workers.ingest import Ingester
 from workers.orders import OUTAGE_PAUSE_SECONDS, make_run_folder, read_orders
-from workers.process_tree import ProcessTree, started_at
-from workers.train import launch as files
+from workers.process_tree import ProcessTree
 from workers.warm import Starter
 
 FOLLOW_SECONDS = 0.1
@@ -66,7 +67,7 @@ class Supervisor:
         self._process = starter.start(folder)
         pid = self._process.pid
         assert pid is not None
-        self._tree = replace(self._tree, pid=pid, started=started_at(pid))
+        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
 
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "scheduler": ("service.cli.scheduler", "Run the scheduler."),
     "worker": ("service.cli.worker", "Run the worker of this host."),
     "db": ("service.cli.db", "Create, upgrade or check the database."),
+    "gc": ("service.cli.gc", "Delete checkpoints that no job can still need."),
     "doctor": ("service.cli.doctor", "Find out what is wrong and how to mend it."),
 }
 

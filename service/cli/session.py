@@ -54,6 +54,16 @@ def shorten_home(path: str) -> str:
     return "~" + path[len(home) :] if home != "/" and path.startswith(home + "/") else path
 
 
+def count_bytes(count: int) -> str:
+    """12 B, 3.4 MiB, …"""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"
+
+
 def count_gpus(count: int) -> str:
     """1 GPU, 2 GPUs, …"""
     return "1 GPU" if count == 1 else f"{count} GPUs"

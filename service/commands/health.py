@@ -32,13 +32,8 @@ def check_health(store: Store, settings: Settings) -> Health:
 def read_health(tx: Transaction, settings: Settings) -> Health:
     """As `check_health`, inside a transaction."""
     latest = schedulers.find_latest(tx)
-    # A heartbeat from the future is one from before the clock was set back.
     alive = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
-    heard = [
-        host
-        for host in hosts.list_hosts(tx)
-        if host.heartbeat_at and _age(tx, host.heartbeat_at) < settings.lease_seconds
-    ]
+    heard = [host for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)]
     notices = []
     if not alive:
         last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
@@ -54,5 +49,11 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))
 
 
+def is_heard(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:
+    """Whether a worker was heard within the lease."""
+    return heartbeat_at is not None and _age(tx, heartbeat_at) <= settings.lease_seconds
+
+
 def _age(tx: Transaction, moment: datetime) -> float:
+    """Seconds since a moment; one in the future is from before the clock was set back."""
     return abs((tx.now - moment).total_seconds())

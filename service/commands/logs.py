@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from service.domain.jobs import Attempt, JobId
+from service.domain.run_folder import LOG_FILE
 from service.domain.states import FINISHED
 from service.store import attempts, jobs, logs
 from service.store.transaction import Store
-
-LOG_FILE = "trainer.log"  # in the run folder, written by the trainer
 
 
 def read_log(store: Store, job_id: JobId) -> str:

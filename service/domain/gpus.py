@@ -22,9 +22,13 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine with a worker; `heartbeat_at` is None when its worker has left."""
+    """A machine with a worker; `heartbeat_at` is None when its worker has left.
+
+    `clock_ahead_seconds` is how far its clock is ahead of the database's, None where nobody has measured it.
+    """
 
     name: str
     worker: str
     cores: int
     heartbeat_at: datetime | None
+    clock_ahead_seconds: float | None = None

@@ -1,14 +1,14 @@
 """Attempts: create, claim by compare-and-set, and write with a fencing token."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import RowMapping, String, cast, func, insert, literal, select, update
 
-from service.db.tables import attempts
+from service.db.tables import attempts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
-from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
 from service.errors import Fenced
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
@@ -60,6 +60,26 @@ def list_live_attempts(tx: Transaction, *, host_name: str | None = None) -> Sequ
     if host_name is not None:
         statement = statement.where(attempts.c.host_name == host_name)
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_ended_attempts(tx: Transaction) -> Sequence[Attempt]:
+    """Attempts that a worker had claimed and that have ended, oldest first."""
+    ended = (attempts.c.state == AttemptState.ENDED) & (attempts.c.run_dir != "")
+    statement = select(*_COLUMNS).where(ended).order_by(attempts.c.id)
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_attempts_of(tx: Transaction, states: Collection[JobState]) -> Sequence[Attempt]:
+    """The claimed attempts of all jobs in one of these states, oldest first."""
+    of_jobs = attempts.c.job_id.in_(select(jobs.c.id).where(jobs.c.state.in_(states)))
+    statement = select(*_COLUMNS).where(of_jobs, attempts.c.run_dir != "").order_by(attempts.c.id)
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_numbers(tx: Transaction) -> frozenset[tuple[int, int]]:
+    """Number of job and number of attempt, of every attempt."""
+    statement = select(attempts.c.job_id, attempts.c.number)
+    return frozenset((job_id, number) for job_id, number in tx.connection.execute(statement))
 
 
 def find_live_attempt(tx: Transaction, job_id: JobId) -> Attempt | None:

@@ -1,13 +1,13 @@
 """Checkpoints: which restorable states lie in a job's run folders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import delete, insert, select, update
 
-from service.db.tables import attempts, checkpoints
+from service.db.tables import attempts, checkpoints, jobs
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import AttemptId, JobId
-from service.domain.states import CheckpointKind
+from service.domain.states import CheckpointKind, JobState
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
@@ -27,6 +27,24 @@ def remove_checkpoint(tx: Transaction, job_id: JobId, *, path: str) -> None:
     """Forget a checkpoint of a job, whichever attempt wrote it, whose files go."""
     of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
     tx.connection.execute(delete(checkpoints).where(of_job, checkpoints.c.path == path))
+
+
+def list_checkpoints_of(
+    tx: Transaction, states: Collection[JobState]
+) -> Mapping[AttemptId, Sequence[Checkpoint]]:
+    """The checkpoints of all jobs in one of these states, newest first, by attempt."""
+    statement = (
+        select(checkpoints.c.attempt_id, *columns_of(checkpoints, Checkpoint))
+        .join(attempts, attempts.c.id == checkpoints.c.attempt_id)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .where(jobs.c.state.in_(states))
+        .order_by(checkpoints.c.step.desc())
+    )
+    found: dict[AttemptId, list[Checkpoint]] = {}
+    for row in tx.connection.execute(statement).mappings():
+        values = dict(row)
+        found.setdefault(AttemptId(values.pop("attempt_id")), []).append(Checkpoint(**values))
+    return found
 
 
 def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:

@@ -57,6 +57,12 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
     return job
 
 
+def lock_job(tx: Transaction, job_id: JobId) -> Job:
+    """The job with this number, which nobody else changes before this transaction has ended."""
+    statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has one writer anyway
+    return to_value(Job, tx.connection.execute(statement).mappings().one())
+
+
 def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
     """Jobs, newest first."""
     statement = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)

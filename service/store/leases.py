@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import insert, select, update
 
-from service.db.tables import gpus, leases
+from service.db.tables import attempts, gpus, leases
 from service.domain.gpus import Gpu
 from service.domain.jobs import AttemptId
+from service.domain.states import AttemptState
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
@@ -32,6 +33,13 @@ def list_leased_gpus(tx: Transaction, attempt_id: AttemptId) -> Sequence[Gpu]:
         .order_by(gpus.c.number)
     )
     return [to_value(Gpu, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
+    """GPUs, by UUID, whose lease is held by an attempt that has ended; there should be none."""
+    ended = leases.c.released_at.is_(None) & (attempts.c.state == AttemptState.ENDED)
+    statement = select(leases.c.gpu_uuid, leases.c.attempt_id).join(attempts).where(ended)
+    return {uuid: AttemptId(attempt_id) for uuid, attempt_id in tx.connection.execute(statement)}
 
 
 def list_holders(tx: Transaction) -> Mapping[str, AttemptId]:

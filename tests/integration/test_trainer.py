@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.domain import run_folder as files
+from service.domain.run_folder import TENSORS_FILE
 from service.domain.spec_request import resolve_spec
-from workers.train import launch as files
 from workers.train.checkpoint_files import (
-    TENSORS_FILE,
     Snapshot,
     read_checkpoint,
     read_manifest,
@@ -314,6 +314,7 @@ def test_the_time_limit_counts_over_all_attempts_and_keeps_a_checkpoint(run: Cal
     checkpoint = min((first.folder / files.CHECKPOINTS_DIR).glob("step-*"))
     manifest = read_manifest(checkpoint)
     manifest["position"]["trained_seconds"] = 61.0
+    del manifest["sealed"]
     write_manifest(checkpoint, manifest)
     ended = (again := run(fields=fields, resume_from=(str(checkpoint),))).end()
     assert (ended["outcome"], ended["cause"]) == ("failed", "time_limit")

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.domain.run_folder import MANIFEST_FILE, TENSORS_FILE
 from workers.train.checkpoint_files import (
-    MANIFEST_FILE,
-    TENSORS_FILE,
     DamagedCheckpoint,
     Position,
     Snapshot,

@@ -73,6 +73,7 @@ def stored_jobs(home: Path) -> list[Job]:
         (["list", "architectures"], 0),
         (["db", "upgrade"], 0),
         (["db", "check"], 1),
+        (["gc", "--dry-run"], 0),
         (["doctor"], 1),
         (["run", "nonet"], 2),
         (["describe", "nonet"], 2),

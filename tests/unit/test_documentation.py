@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from docs.generate import FOLDER, pages
 from service.cli.list import command as list_command
 from service.cli.main import COMMANDS
-from service.commands.doctor import Finding
+from service.commands.findings import Finding
 from service.commands.status import get_job_view, get_result_view, list_job_views
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress

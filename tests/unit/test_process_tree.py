@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.process_tree import MARK, ProcessTree, started_at
+from service.process import find_start
+from workers.process_tree import MARK, ProcessTree
 
 # A leader that ignores SIGTERM and has a child that does the same, and says so when both are there.
 STUBBORN = """
@@ -50,7 +51,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 [sys.executable, "-c", program, str(tmp_path)], stdout=output, start_new_session=True
             )
         tree = ProcessTree(
-            pid=process.pid, started=started_at(process.pid), run_dir=str(tmp_path), log=str(log)
+            pid=process.pid, started=find_start(process.pid), run_dir=str(tmp_path), log=str(log)
         )
         started.append((process, tree))
         deadline = time.monotonic() + 20
@@ -105,7 +106,7 @@ def test_children_that_leave_the_session_and_outlive_their_parent_are_found(star
 
 
 def test_a_later_process_of_the_same_number_is_another_one(tmp_path: Path) -> None:
-    started = started_at(os.getpid())
+    started = find_start(os.getpid())
     assert started is not None
     here = ProcessTree(pid=os.getpid(), started=started, run_dir=str(tmp_path), log=str(tmp_path / "log"))
     assert here.is_alive()
@@ -117,4 +118,4 @@ def test_a_later_process_of_the_same_number_is_another_one(tmp_path: Path) -> No
 def test_a_process_that_has_ended_never_started() -> None:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
-    assert started_at(done.pid) is None
+    assert find_start(done.pid) is None

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from service.domain import run_folder as files
 from service.domain.jobs import Attempt
 from service.settings import load_settings
 from service.store.transaction import Store
 from workers.supervisor import Supervisor
-from workers.train import launch as files
 
 
 class NoTrainer(Exception):

@@ -1,6 +1,5 @@
 """Checkpoints on disk: a folder with the tensors and a manifest, written whole or not at all."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,10 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-Array = npt.NDArray[np.generic]
+from service.digest import file_digest, is_sealed, seal
+from service.domain.run_folder import (
+    MANIFEST_DIGEST,
+    MANIFEST_FILE,
+    TENSORS_FILE,
+    checkpoint_name,
+    former_name,
+    unfinished_name,
+)
 
-TENSORS_FILE = "state.safetensors"
-MANIFEST_FILE = "manifest.json"
+Array = npt.NDArray[np.generic]
 
 
 class DamagedCheckpoint(Exception):
@@ -67,9 +73,9 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
     Raises:
         OSError: the disk is full or not writable; what was there before stays.
     """
-    path = folder / f"step-{snapshot.position.step:010d}"
-    temporary = folder / f".{path.name}.{os.getpid()}"
-    former = folder / f".{path.name}.former"
+    step = snapshot.position.step
+    path, former = folder / checkpoint_name(step), folder / former_name(step)
+    temporary = folder / unfinished_name(step, pid=os.getpid())
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -98,7 +104,7 @@ def read_checkpoint(path: Path) -> Snapshot:
     try:
         manifest = read_manifest(path)
         digest = file_digest(path / TENSORS_FILE)
-        if digest != manifest["tensors_sha256"]:
+        if digest != manifest[MANIFEST_DIGEST]:
             raise DamagedCheckpoint(f"{path / TENSORS_FILE} has SHA-256 {digest[:12]}…, not the manifest's")
         tensors = load_file(path / TENSORS_FILE)
         position = manifest["position"]
@@ -119,40 +125,25 @@ def read_checkpoint(path: Path) -> Snapshot:
 
 def write_manifest(path: Path, values: Mapping[str, object]) -> None:
     """Write a checkpoint's manifest with a digest of its own."""
-    sealed = {**values, "manifest_sha256": _digest(values)}
-    (path / MANIFEST_FILE).write_text(json.dumps(sealed, indent=1, allow_nan=False))
+    (path / MANIFEST_FILE).write_text(json.dumps(seal(values), indent=1, allow_nan=False))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a checkpoint's manifest, without its digest.
+    """Read a checkpoint's manifest.
 
     Raises:
-        DamagedCheckpoint: it does not have the digest that it names.
+        DamagedCheckpoint: it is not as it was written.
     """
     values: dict[str, Any] = json.loads((path / MANIFEST_FILE).read_text())
-    if values.pop("manifest_sha256", None) != _digest(values):
+    if not is_sealed(values):
         raise DamagedCheckpoint(f"{path / MANIFEST_FILE} does not have the SHA-256 that it names")
     return values
-
-
-def _digest(values: Mapping[str, object]) -> str:
-    text = json.dumps(values, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _manifest(snapshot: Snapshot, digest: str) -> Mapping[str, object]:
     return {
         "format": 2,
-        "tensors_sha256": digest,
+        MANIFEST_DIGEST: digest,
         "position": asdict(snapshot.position),
         "environment": snapshot.environment,
         "spec_digest": snapshot.spec_digest,

@@ -5,8 +5,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from service.domain import run_folder as files
 from workers.process_tree import MARK
-from workers.train import launch as files
 from workers.train.ending_cause import explain
 from workers.train.launch import load_launch
 from workers.train.reporter import Reporter

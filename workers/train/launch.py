@@ -4,13 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-LAUNCH_FILE = "launch.json"
-SPEC_FILE = "spec.json"
-EVENTS_FILE = "events.jsonl"
-LOG_FILE = "trainer.log"
-LEASE_FILE = "lease"
-SURVEYS_DIR = ".surveys"  # beside the jobs' folders
-CHECKPOINTS_DIR = "checkpoints"
+from service.domain.run_folder import LAUNCH_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.losses import TOP
 from models.trained.saved_network import BEST_FILE, FINAL_FILE
+from service.domain import run_folder as files
 from service.domain.spec import Spec
 from service.domain.states import Cause
-from workers.train import launch as files
 from workers.train.batches import Feed
 from workers.train.checkpointing import (
     CheckpointWriter,

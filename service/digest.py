@@ -1,0 +1,30 @@
+"""Digests of files that are too large to read whole, and of small documents that carry their own."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def seal(document: Mapping[str, object]) -> dict[str, object]:
+    """A JSON document with the SHA-256 of all its other fields under `sealed`."""
+    return {**document, "sealed": _digest(document)}
+
+
+def is_sealed(document: Mapping[str, object]) -> bool:
+    """Whether a document is as it was sealed."""
+    return document.get("sealed") == _digest({k: v for k, v in document.items() if k != "sealed"})
+
+
+def _digest(document: Mapping[str, object]) -> str:
+    text = json.dumps(document, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
