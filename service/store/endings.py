@@ -32,10 +32,13 @@ def end_attempt(
         return False
     leases.release(tx, attempt.id)
     state = JOB_STATE_AFTER[outcome]
-    if cause in MENDED_BY_RETRY:
-        state, reason = _try_again(tx, attempt, reason, retry_limit=retry_limit)
-    if state is JobState.QUEUED and attempts.get_attempt(tx, attempt.id).wish is Wish.CANCEL:
+    goes_on = state is JobState.QUEUED or cause in MENDED_BY_RETRY
+    if goes_on and attempts.get_attempt(tx, attempt.id).wish is Wish.CANCEL:
         state, reason = JobState.CANCELLED, f"cancelled; {reason}"
+    elif cause in MENDED_BY_RETRY:
+        state, reason = _try_again(tx, attempt, reason, retry_limit=retry_limit)
+    elif goes_on and checkpoints.has_checkpoint(tx, attempt.id):
+        jobs.set_lost_attempts(tx, attempt.job_id, 0)
     jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=reason)
     events.add_event(tx, attempt.job_id, _ACTIONS[state], actor=actor, attempt_id=attempt.id, detail=reason)
     return True

@@ -421,3 +421,26 @@ def test_a_reason_to_wait_is_given_to_queued_jobs_only(store: Store, add_job: Ad
 def test_a_number_that_no_job_can_have_is_not_found(store: Store, number: int) -> None:
     with store.reading() as tx, pytest.raises(JobNotFound):
         jobs.get_job(tx, JobId(number))
+
+
+def test_a_wish_to_cancel_holds_when_the_last_try_is_lost(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        lose(tx, attempt, retry_limit=0)
+        assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
+
+
+def test_an_interrupted_attempt_that_came_further_begins_the_count_anew(store: Store, claimed: Claim) -> None:
+    first = claimed()
+    with store.transaction() as tx:
+        lose(tx, first, retry_limit=1)
+    second = claimed(first.job_id)
+    further = Checkpoint(step=1, epoch=1, kind=CheckpointKind.LAST, bytes=5, digest="d" * 64, path="/1")
+    with store.transaction() as tx:
+        checkpoints.add_checkpoint(tx, second.id, further)
+        end_attempt(tx, second, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=1)
+    third = claimed(first.job_id)
+    with store.transaction() as tx:
+        lose(tx, third, retry_limit=1)
+        assert jobs.get_job(tx, first.job_id).state is JobState.QUEUED
