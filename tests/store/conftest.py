@@ -28,6 +28,8 @@ from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST
 
+pytest.register_assert_rewrite("tests.store.picture")
+
 KEPT = ("model.keras", "best.keras", "network.json", SPEC_FILE, EVENTS_FILE, LOG_FILE, LAUNCH_FILE)
 
 
