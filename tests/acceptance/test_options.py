@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.acceptance.conftest import Stack
+from tests.stack import Stack
 
 # Two steps an epoch and more: 16 pixels a side and 512 images a step keep a line at some seconds.
 TINY = ("--dataset", "digits", "--epochs", "1", "--batch-size", "512", "--seed", "3")

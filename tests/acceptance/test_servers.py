@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Stack
-from tests.conftest import RedisServer
+from tests.servers import RedisServer
+from tests.stack import Stack
 
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
 

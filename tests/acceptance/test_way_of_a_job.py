@@ -13,7 +13,7 @@ from service.domain.jobs import AttemptId, JobId
 from service.settings import load_settings
 from service.store import attempts
 from service.store.transaction import open_store
-from tests.acceptance.conftest import Stack, is_alive
+from tests.stack import Stack, is_alive
 
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
 LONG = ("lenet5", "--dataset", "synthetic", "--gpus", "2", "--epochs", "400")

@@ -20,7 +20,7 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from service.settings import load_settings
-from tests.conftest import find_free_port, redis_program
+from tests.servers import find_free_port, redis_program
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLES = {"POSTGRES_PASSWORD": "apple", "REDIS_PASSWORD": "pear", "CNNCTL_HOST": "labhost"}

@@ -12,7 +12,8 @@ from redis import Redis
 from service.dispatch import RUN_ATTEMPT, Dispatcher, queue_name
 from service.domain.jobs import Attempt, AttemptId
 from service.settings import load_settings
-from tests.conftest import RedisServer, make_attempt
+from tests.conftest import make_attempt
+from tests.servers import RedisServer
 
 
 def send(dispatcher: Dispatcher, attempt_id: int, *, host_name: str = "gpu01") -> Attempt:
