@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
 DEMO := $(CLEAN) CNNCTL_HOME=$(CURDIR)/.demo CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 
-.PHONY: install demo test lint unit bench clean
+.PHONY: install demo test lint unit bench chaos clean
 
 install: $(INSTALLED)
 
@@ -37,6 +37,11 @@ unit: $(INSTALLED)
 
 bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
 	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks
+
+N ?= 200
+chaos: $(INSTALLED)  ## N random faults against a live stack, first with files, then with servers; SEED=… repeats
+	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED))
+	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED)) --servers
 
 clean:
 	rm -rf .venv .demo

@@ -27,6 +27,9 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is not None:
+            return
         words = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=self._folder)
         deadline = time.monotonic() + 20
@@ -82,6 +85,9 @@ class PostgresServer:
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         self.url = self._start()
+
+    def is_running(self) -> bool:
+        return (self._folder / "data" / "postmaster.pid").exists()
 
     def stop(self) -> None:
         self._end(signal.SIGINT)

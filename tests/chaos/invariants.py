@@ -1,0 +1,94 @@
+"""What must hold whatever happens: watched while it happens, and checked when all is over."""
+
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import func, select
+
+from service.db.tables import leases
+from service.domain.jobs import JobId
+from service.domain.states import Action
+from service.errors import DatabaseUnavailable
+from service.store import attempts, events
+from service.store.transaction import Transaction
+from tests.chaos.faults import trainers_of
+from tests.chaos.live_stack import LiveStack, Recipe, Series
+
+FINAL = {Action.SUCCEEDED, Action.FAILED, Action.CANCELLED}
+WATCH_SECONDS = 0.2
+
+Truth = Mapping[str, tuple[str, Series]]  # digest and series of each recipe, undisturbed
+
+
+class Watch(threading.Thread):
+    """Looks all the time for what must never be, and notes it."""
+
+    def __init__(self, live: LiveStack) -> None:
+        super().__init__(daemon=True)
+        self._live = live
+        self._over = threading.Event()
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.wait(WATCH_SECONDS):
+            try:
+                with self._live.store.reading() as tx:
+                    self._look(tx)
+            except DatabaseUnavailable:
+                continue
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _look(self, tx: Transaction) -> None:
+        live = leases.c.released_at.is_(None)
+        twice = select(leases.c.gpu_uuid).where(live).group_by(leases.c.gpu_uuid).having(func.count() > 1)
+        self.wrong += [f"GPU {row[0]} has two live leases" for row in tx.connection.execute(twice)]
+        per_job: defaultdict[JobId, int] = defaultdict(int)
+        for attempt in attempts.list_live_attempts(tx):
+            per_job[attempt.job_id] += 1
+        self.wrong += [f"job {job} has {count} live attempts" for job, count in per_job.items() if count > 1]
+
+
+def what_is_wrong(live: LiveStack, truth: Truth) -> Sequence[str]:
+    """Everything that is not as it must be, once all jobs have ended."""
+    wrong = [
+        words for number, recipe in live.submitted.items() for words in _job(live, number, recipe, truth)
+    ]
+    held = live.ask(
+        lambda tx: list(tx.connection.execute(select(leases).where(leases.c.released_at.is_(None))))
+    )
+    wrong += [f"a lease of GPU {row.gpu_uuid} was never given back" for row in held]
+    wrong += [f"trainer {pid} of {folder} still runs" for pid, folder in _left_over(live).items()]
+    return wrong
+
+
+def _left_over(live: LiveStack) -> Mapping[int, str]:
+    return trainers_of(live.settings.runs_dir)
+
+
+def _job(live: LiveStack, number: JobId, recipe: Recipe, truth: Truth) -> Sequence[str]:
+    view, wrong = live.view(number), []
+    digest, series = truth[str(recipe)]
+    if view["state"] != "succeeded":
+        return [f"job {number} is {view['state']}: {view['reason']}"]
+    if view["weights_digest"] != digest:
+        wrong.append(f"job {number} ends with other weights than undisturbed")
+    ours = live.series(number)
+    for name in sorted(ours.keys() | series.keys()):
+        if ours.get(name) != series.get(name):
+            wrong.append(f"job {number}: the series of {name} is not that of the undisturbed run")
+    return [*wrong, *_audit(live, number)]
+
+
+def _audit(live: LiveStack, number: JobId) -> Sequence[str]:
+    """A state that is final is followed by nothing but a person's retry."""
+    actions = [event.action for event in live.ask(lambda tx: events.list_events(tx, number))]
+    return [
+        f"job {number}: {before.value} was followed by {after.value}"
+        for before, after in itertools.pairwise(actions)
+        if before in FINAL and after is not Action.RETRIED
+    ]

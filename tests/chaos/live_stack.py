@@ -1,0 +1,196 @@
+"""A live stack under attack: its processes, its servers where it has any, and the jobs given to it."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from service.commands.jobs import cancel, retry
+from service.commands.status import get_job_view
+from service.commands.submit import submit
+from service.dispatch import Dispatcher
+from service.domain.jobs import Attempt, JobId
+from service.domain.states import JobState
+from service.errors import DatabaseUnavailable, JobConflict
+from service.settings import load_settings
+from service.store import attempts, jobs, metrics
+from service.store.transaction import Transaction, open_store
+from tests.servers import PostgresServer, RedisServer
+from tests.stack import ROOT, Stack
+
+LEASE_SECONDS = 4.0
+# What decides nothing about how a network is trained, and differs from run to run.
+NOT_COMPARED = {"images_per_second", "checkpoint_stall_seconds"}
+ENDED = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+Series = Mapping[str, list[tuple[int, float | None]]]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A job that is submitted again and again, and what it must always come to."""
+
+    architecture: str
+    assignments: Mapping[str, object]
+
+
+COMMON = {
+    "data.dataset": "digits",
+    "checkpoint.every_steps": 17,
+    "training.early_stopping.patience_epochs": 0,
+}
+RECIPES: Sequence[Recipe] = (
+    Recipe("lenet5", {**COMMON, "training.epochs": 12, "resources.gpus": 2, "model.dropout": "spatial:0.2"}),
+    Recipe("lenet5", {**COMMON, "training.epochs": 12, "optimizer.name": "adam", "model.norm": "batch"}),
+    Recipe(
+        "mlp",
+        {**COMMON, "training.epochs": 25, "schedule.name": "plateau", "model.dropout": "standard:0.3"},
+    ),
+)
+
+
+class LiveStack:
+    """Scheduler and worker as processes; everything is asked of SQL, as long as it takes to answer."""
+
+    def __init__(self, home: Path, *, servers: bool) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.redis = RedisServer(home) if servers else None
+        # Not in `home`: root's PostgreSQL runs as another user, who may not look into it.
+        self._postgres_dir = Path(tempfile.mkdtemp(prefix="cnnctl-postgres-")) if servers else None
+        self.postgres = PostgresServer(self._postgres_dir) if self._postgres_dir else None
+        self.clock = home / "clock"
+        settings = {
+            "CNNCTL_LEASE_SECONDS": str(LEASE_SECONDS),
+            "CNNCTL_HEARTBEAT_SECONDS": "0.5",
+            "CNNCTL_RESEND_SECONDS": "1",
+            "CNNCTL_GRACE_SECONDS": "5",
+            "CNNCTL_RETRY_LIMIT": "100",
+            **self._start_servers(),
+        }
+        self.stack = Stack(home, **settings)
+        self.stack.environment |= {
+            "CHAOS_CLOCK": str(self.clock),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'chaos' / 'clock'}",
+        }
+        known = {n: v for n, v in self.stack.environment.items() if n.startswith("CNNCTL_")}
+        self.settings = load_settings(known)
+        self.store = open_store(self.settings.database_url)
+        self.store.upgrade(seconds=30)
+        self.dispatcher = Dispatcher(self.settings)
+        self.submitted: dict[JobId, Recipe] = {}
+        self.old_attempts: list[Attempt] = []
+
+    def _start_servers(self) -> Mapping[str, str]:
+        if self.redis is None or self.postgres is None:
+            return {}
+        self.redis.start()
+        self.postgres.start()
+        return {"CNNCTL_DATABASE_URL": self.postgres.url, "CNNCTL_BROKER_URL": self.redis.url}
+
+    def ask(self, read: Callable[[Transaction], Result], *, seconds: float = 60) -> Result:
+        """Read from SQL; a database that is away is waited for."""
+        return self.insist(lambda: self._read(read), seconds=seconds)
+
+    def insist(self, act: Callable[[], Result], *, seconds: float = 60) -> Result:
+        """Do something with SQL, again and again while it is away."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return act()
+            except DatabaseUnavailable:
+                assert time.monotonic() < deadline, self.stack.logs()
+                time.sleep(0.1)
+
+    def _read(self, read: Callable[[Transaction], Result]) -> Result:
+        with self.store.reading() as tx:
+            return read(tx)
+
+    def submit(self, recipe: Recipe) -> JobId:
+        number = self.insist(
+            lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner="chaos")
+        )
+        self.submitted[number] = recipe
+        return number
+
+    def cancel_and_retry(self, number: JobId) -> None:
+        """Cancel a job and, once it is cancelled, ask for it again; it may end before."""
+        with suppress(JobConflict):
+            self.insist(lambda: cancel(self.store, number, actor="chaos"))
+            self.wait(number)
+        with suppress(JobConflict):
+            self.insist(lambda: retry(self.store, number, actor="chaos"))
+
+    def state(self, number: JobId) -> JobState:
+        return self.ask(lambda tx: jobs.get_job(tx, number).state)
+
+    def live_attempts(self) -> Sequence[Attempt]:
+        """Attempts that have not ended; they are remembered, for messages that come late."""
+        found = self.ask(attempts.list_live_attempts)
+        self.old_attempts += found
+        return found
+
+    def view(self, number: JobId) -> Mapping[str, Any]:
+        return self.insist(lambda: get_job_view(self.store, number))
+
+    def series(self, number: JobId) -> Series:
+        found = self.ask(lambda tx: metrics.list_series(tx, number))
+        return {name: points for name, points in found.items() if name not in NOT_COMPARED}
+
+    def wait(self, number: JobId, *, seconds: float = 120) -> JobState:
+        """Wait for a job's end."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state(number)) not in ENDED:
+            assert time.monotonic() < deadline, (
+                f"job {number} is {state.value} after {seconds} s\n"
+                f"{json.dumps(self.view(number), indent=1)}\n{self.stack.logs()}"
+            )
+            time.sleep(0.1)
+        return state
+
+    def restart(self, name: str) -> None:
+        """Start a process that has been ended, or has given up."""
+        process = self.stack.processes.get(name)
+        if process is None or process.poll() is not None:
+            self.stack.start(name)
+
+    def heal(self) -> None:
+        """Bring back everything that a fault may have left away."""
+        self.clock.write_text("0")
+        if self.redis is not None:
+            self.redis.start()
+        if self.postgres is not None and not self.postgres.is_running():
+            self.postgres.start()
+        for process in self.stack.processes.values():
+            process.send_signal(signal.SIGCONT)
+        self.restart("scheduler")
+        self.restart("worker")
+
+    def close(self) -> None:
+        self.stack.close()
+        self.store.close()
+        if self.redis is not None:
+            self.redis.stop()
+        if self.postgres is not None and self._postgres_dir is not None:
+            self.postgres.stop()
+            shutil.rmtree(self._postgres_dir, ignore_errors=True)
+
+
+@contextmanager
+def live_stack(home: Path, *, servers: bool) -> Iterator[LiveStack]:
+    """A stack that is ready for jobs, and gone at the end."""
+    live = LiveStack(home, servers=servers)
+    try:
+        live.stack.start("scheduler")
+        live.stack.start("worker")
+        yield live
+    finally:
+        live.heal()
+        live.close()

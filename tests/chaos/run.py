@@ -1,0 +1,63 @@
+"""Runs random faults against a live stack and tells what broke."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from service.domain.states import JobState
+from tests.chaos.faults import EMBEDDED, SERVERS
+from tests.chaos.invariants import Truth, Watch, what_is_wrong
+from tests.chaos.live_stack import ENDED, RECIPES, LiveStack, live_stack
+
+MOST_JOBS = 4  # at once
+Say = Callable[[str], None]
+
+
+def run_chaos(home: Path, *, servers: bool, faults: int, seed: int, say: Say) -> Sequence[str]:
+    """Do so many faults, let everything end, and list what is wrong; the seed decides all choices."""
+    chance, known = random.Random(seed), SERVERS if servers else EMBEDDED
+    with live_stack(home, servers=servers) as live:
+        say("training each recipe undisturbed …")
+        truth = find_truth(live)
+        watch = Watch(live)
+        watch.start()
+        for number in range(1, faults + 1):
+            keep_busy(live, chance)
+            time.sleep(chance.uniform(0, 1.5))
+            name = chance.choice(list(known))
+            say(f"fault {number}/{faults}: {name}")
+            known[name](live, chance)
+        say("letting everything end …")
+        live.heal()
+        wrong = [] if settle(live) else ["not all jobs came to an end"]
+        watch.stop()
+        say(f"{len(live.submitted)} jobs, {len(live.old_attempts)} looks at live attempts")
+        return [*wrong, *watch.wrong, *what_is_wrong(live, truth)]
+
+
+def find_truth(live: LiveStack) -> Truth:
+    """What each recipe comes to when nobody disturbs it."""
+    truth = {}
+    for recipe in RECIPES:
+        number = live.submit(recipe)
+        assert live.wait(number) is JobState.SUCCEEDED, live.view(number)
+        truth[str(recipe)] = (live.view(number)["weights_digest"], live.series(number))
+    return truth
+
+
+def keep_busy(live: LiveStack, chance: random.Random) -> None:
+    """Submit until some jobs have not ended."""
+    while (
+        sum(live.state(number) not in ENDED for number in list(live.submitted)[-2 * MOST_JOBS :]) < MOST_JOBS
+    ):
+        live.submit(chance.choice(RECIPES))
+
+
+def settle(live: LiveStack) -> bool:
+    """Wait for all jobs; those that were cancelled last are asked for again."""
+    for number in list(live.submitted):
+        if live.wait(number, seconds=300) is JobState.CANCELLED:
+            live.cancel_and_retry(number)
+            live.wait(number, seconds=300)
+    return all(live.state(number) in ENDED for number in live.submitted)
