@@ -12,6 +12,7 @@ from service.domain.metrics import Point
 from service.domain.states import Action, CheckpointKind
 from service.store import attempts, checkpoints, events, logs, metrics
 from service.store.transaction import Store, Transaction
+from workers.pruning import prune_checkpoints
 
 MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 
@@ -47,6 +48,8 @@ class Ingester:
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
             self._apply(tx, [json.loads(line) for line in data[done:].splitlines()])
         self._offset += len(data)
+        if b'"kind": "checkpoint"' in data:
+            prune_checkpoints(self._store, self._attempt)
         if b'"kind": "ended"' in data:
             self.find_last_word()
         return True
@@ -110,8 +113,6 @@ class Ingester:
             )
         elif event["kind"] == "checkpoint":
             checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
-        elif event["kind"] == "checkpoint_removed":
-            checkpoints.remove_checkpoint(tx, attempt.job_id, path=event["path"])
         elif event["kind"] == "epoch":
             attempts.write(tx, attempt, epochs_completed=event["epoch"])
         elif event["kind"] == "ended" and "model" in event:

@@ -60,7 +60,7 @@ RECIPES: Sequence[Recipe] = (
 class LiveStack:
     """Scheduler and worker as processes; everything is asked of SQL, as long as it takes to answer."""
 
-    def __init__(self, home: Path, *, servers: bool) -> None:
+    def __init__(self, home: Path, *, servers: bool, retry_limit: int) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.redis = RedisServer(home) if servers else None
         # Not in `home`: root's PostgreSQL runs as another user, who may not look into it.
@@ -72,7 +72,7 @@ class LiveStack:
             "CNNCTL_HEARTBEAT_SECONDS": "0.5",
             "CNNCTL_RESEND_SECONDS": "1",
             "CNNCTL_GRACE_SECONDS": "5",
-            "CNNCTL_RETRY_LIMIT": "100",
+            "CNNCTL_RETRY_LIMIT": str(retry_limit),
             **self._start_servers(),
         }
         self.stack = Stack(home, **settings)
@@ -184,9 +184,9 @@ class LiveStack:
 
 
 @contextmanager
-def live_stack(home: Path, *, servers: bool) -> Iterator[LiveStack]:
+def live_stack(home: Path, *, servers: bool, retry_limit: int = 100) -> Iterator[LiveStack]:
     """A stack that is ready for jobs, and gone at the end."""
-    live = LiveStack(home, servers=servers)
+    live = LiveStack(home, servers=servers, retry_limit=retry_limit)
     try:
         live.stack.start("scheduler")
         live.stack.start("worker")

@@ -200,7 +200,6 @@ def test_a_resume_with_other_training_never_takes_the_checkpoint(run: Callable[.
 BETWEEN = {
     "training.epochs": 3,
     "checkpoint.every_steps": 7,
-    "checkpoint.keep": 100,
     "model.dropout": "standard:0.3",
     "optimizer.name": "adamw",
     "schedule.name": "plateau",
@@ -239,7 +238,7 @@ def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable
 
 
 def test_damaged_checkpoints_are_passed_over_and_named_down_to_a_restart(run: Callable[..., Run]) -> None:
-    fields = {"training.epochs": 3, "checkpoint.keep": 9}
+    fields = {"training.epochs": 3}
     whole = run(fields=fields)
     digest = whole.end()["weights_digest"]
     newest, *others = whole.newest_first()
@@ -259,7 +258,7 @@ def test_damaged_checkpoints_are_passed_over_and_named_down_to_a_restart(run: Ca
 
 
 def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable[..., Run]) -> None:
-    fields = {"training.epochs": 40, "checkpoint.keep": 2}
+    fields = {"training.epochs": 40}
     whole = run(fields=fields)
     limited = run(fields=fields)
     limited.wait_for("checkpoint")
@@ -335,16 +334,6 @@ def test_a_trainer_without_a_worker_checkpoints_and_stops_by_itself(run: Callabl
     assert ended["outcome"] == "interrupted"
     assert "worker has been gone" in ended["reason"]
     assert alone.last_checkpoint().position.step > 0
-
-
-def test_old_checkpoints_go_and_the_best_and_newest_stay(run: Callable[..., Run]) -> None:
-    ended = run(fields={"training.epochs": 8, "checkpoint.keep": 2})
-    ended.end()
-    written = {event["step"] for event in ended.events() if event["kind"] == "checkpoint"}
-    removed = {int(event["path"][-10:]) for event in ended.events() if event["kind"] == "checkpoint_removed"}
-    best = [event["step"] for event in ended.events() if event["kind"] == "checkpoint" and event["best"]][-1]
-    kept = {int(path.name[5:]) for path in (ended.folder / files.CHECKPOINTS_DIR).glob("step-*")}
-    assert kept == written - removed == {best, *sorted(written)[-2:]}
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

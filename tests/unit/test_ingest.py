@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
-from service.domain.states import AttemptState, Outcome
+from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import Fenced
 from service.store import attempts, checkpoints, logs, metrics
+from service.store.endings import end_attempt
 from service.store.transaction import Store
 from workers.ingest import Ingester, read_tail
 
@@ -82,7 +84,6 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
         tmp_path,
         {"kind": "checkpoint", **common, "best": True, "bytes": 9, "digest": "d", "path": "/c4"},
         {"kind": "checkpoint", **common, "step": 8, "best": False, "bytes": 9, "digest": "d", "path": "/c8"},
-        {"kind": "checkpoint_removed", "at": 0, "path": "/c8"},
         {"kind": "epoch", "at": 0, "epoch": 2},
         {"kind": "progress", **common, **numbers},
         {
@@ -100,7 +101,7 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
     assert Outcome(ingester.ended["outcome"]) is Outcome.SUCCEEDED
     with store.reading() as tx:
         stored = attempts.get_attempt(tx, attempt.id)
-        assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == ["/c4"]
+        assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == ["/c8", "/c4"]
     assert (stored.epochs_completed, stored.weights_digest, stored.model_path) == (2, "w", "/m")
     assert stored.progress is not None
     assert stored.progress.images_per_second == 9.0
@@ -142,3 +143,40 @@ def test_a_last_word_that_an_earlier_worker_stored_is_known(
     later.find_last_word()
     assert later.ended is not None
     assert later.ended["reason"] == "diverged"
+
+
+def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    for step in range(1, 7):
+        (tmp_path / f"step-{step}").mkdir()
+    ingester = Ingester(store, attempt, actor="worker")
+    for step in range(1, 7):
+        path = str(tmp_path / f"step-{step}")
+        event = {"kind": "checkpoint", "at": 0, "step": step, "epoch": 1, "bytes": 9, "digest": "d"}
+        write(tmp_path, {**event, "best": step == 2, "path": path})
+        if step % 2 == 0:  # two at a time, so that more than one has to go
+            ingester.take_in()
+    with store.reading() as tx:
+        left = [Path(c.path).name for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
+    assert left == ["step-6", "step-5", "step-2"]
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == sorted(left)
+
+
+def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one(
+    store: Store, attempt: Attempt, claimed: Claim
+) -> None:
+    def written(step: int) -> Checkpoint:
+        return Checkpoint(step=step, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="d", path=f"/{step}")
+
+    with store.transaction() as tx:
+        checkpoints.add_checkpoint(tx, attempt.id, written(80))  # damaged, as the next attempt finds
+        checkpoints.add_checkpoint(tx, attempt.id, written(40))
+        end_attempt(tx, attempt, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=3)
+    second = claimed(attempt.job_id)
+    with store.transaction() as tx:
+        checkpoints.add_checkpoint(tx, second.id, written(50))
+        superfluous = checkpoints.list_superfluous(tx, attempt.job_id, keep=1)
+        newest = checkpoints.list_checkpoints(tx, attempt.job_id)[0]
+    assert [checkpoint.step for checkpoint in superfluous] == [80, 40]
+    assert newest.step == 80

@@ -1,7 +1,6 @@
 """Takes snapshots of a run at step boundaries, writes them in a thread, keeps the best and the newest."""
 
 import queue
-import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -75,17 +74,12 @@ def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) ->
 class CheckpointWriter:
     """Writes snapshots one after the other; a full disk costs a checkpoint and not the training.
 
-    `earlier` are the checkpoints of the job's earlier attempts, newest first; they go when this attempt has
-    written enough of its own, the best one when it has a better one.
+    It deletes none: the worker does, once SQL knows of newer ones (see `workers.pruning`).
     """
 
-    def __init__(self, folder: Path, reporter: Reporter, *, keep: int, earlier: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, reporter: Reporter) -> None:
         self._folder = folder
         self._reporter = reporter
-        self._keep = keep
-        self._earlier = list(earlier)
-        self._best: Path | None = None
-        self._own: list[Path] = []
         self._queue: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -111,34 +105,11 @@ class CheckpointWriter:
 
     def _write(self, snapshot: Snapshot) -> None:
         written = write_checkpoint(self._folder, snapshot)
-        position = snapshot.position
         self._reporter.checkpoint(
-            step=position.step,
-            epoch=position.epoch,
+            step=snapshot.position.step,
+            epoch=snapshot.position.epoch,
             best=snapshot.best,
             size=written.bytes,
             digest=written.digest,
             path=written.path,
         )
-        self._own = [*(path for path in self._own if path != written.path), written.path]
-        if snapshot.best:
-            self._best = written.path
-        self._prune()
-
-    def _prune(self) -> None:
-        wanted = {*self._own[-self._keep :], self._best}
-        for path in [path for path in self._own if path not in wanted]:
-            self._own.remove(path)
-            self._remove(path)
-        if len(self._own) >= self._keep:
-            kept = None if self._best else self._find_earlier_best()
-            for path in [path for path in self._earlier if path != kept]:
-                self._earlier.remove(path)
-                self._remove(path)
-
-    def _find_earlier_best(self) -> Path | None:
-        return next((path for path in self._earlier if is_best(path)), None)
-
-    def _remove(self, path: Path) -> None:
-        self._reporter.checkpoint_removed(path)
-        shutil.rmtree(path, ignore_errors=True)

@@ -54,10 +54,6 @@ class Reporter:
             "checkpoint", step=step, epoch=epoch, best=best, bytes=size, digest=digest, path=str(path)
         )
 
-    def checkpoint_removed(self, path: Path) -> None:
-        """A checkpoint is about to be deleted, to keep within the spec's number."""
-        self._write("checkpoint_removed", path=str(path))
-
     def ended(self, outcome: str, reason: str, **results: object) -> None:
         """The last event: how the attempt ended. Nothing is written after it.
 

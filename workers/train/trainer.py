@@ -109,9 +109,7 @@ class Trainer:
         self._resume()
         if self._diagnosis:
             self._initial = self._state.snapshot(best=False)
-        earlier = [Path(path) for path in self._launch.resume_from]
-        keep = self._spec.checkpoint.keep
-        writer = CheckpointWriter(self._checkpoints_dir, self._reporter, keep=keep, earlier=earlier)
+        writer = CheckpointWriter(self._checkpoints_dir, self._reporter)
         try:
             self._train_epochs(Saver(self._spec.checkpoint, self._state, writer, self._reporter))
         finally:

@@ -1,0 +1,295 @@
+"""One test a fault, each on SQLite with message files and on PostgreSQL with Redis, with real processes.
+
+A job that was disturbed must end with the weights and the series of one that was not.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.commands.jobs import cancel
+from service.domain.jobs import JobId
+from service.domain.run_folder import EVENTS_FILE
+from service.domain.states import JobState
+from tests.chaos import faults
+from tests.chaos.live_stack import LEASE_SECONDS, RECIPES, LiveStack, Recipe, Series, live_stack
+from tests.servers import wait_until
+from workers.process_tree import MARK
+
+RECIPE = RECIPES[0]
+ENDLESS = Recipe("lenet5", {"data.dataset": "synthetic", "training.epochs": 4000, "resources.gpus": 2})
+RETRY_LIMIT = 3
+CHANCE = random.Random(0)
+
+View = Mapping[str, Any]
+
+
+@pytest.fixture(scope="module", params=["files", "servers"])
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+    home = tmp_path_factory.mktemp(request.param) / "home"
+    with live_stack(home, servers=request.param == "servers", retry_limit=RETRY_LIMIT) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def truth(live: LiveStack) -> tuple[str, Series]:
+    """Digest and series of the undisturbed run."""
+    number = live.submit(RECIPE)
+    assert live.wait(number) is JobState.SUCCEEDED, live.view(number)
+    return live.view(number)["weights_digest"], live.series(number)
+
+
+@pytest.fixture
+def disturb(live: LiveStack, truth: tuple[str, Series]) -> Callable[..., View]:
+    """Do something to a job that has a checkpoint, let it end, compare it with the truth; its view."""
+
+    def run(fault: Callable[[JobId], object]) -> View:
+        number = live.submit(RECIPE)
+        wait_for_checkpoint(live, number)
+        fault(number)
+        assert live.wait(number) is JobState.SUCCEEDED, live.view(number)
+        view = live.view(number)
+        assert (view["weights_digest"], live.series(number)) == truth
+        return view
+
+    return run
+
+
+def wait_for_checkpoint(live: LiveStack, number: JobId) -> View:
+    def has_one() -> bool:
+        view = live.view(number)
+        return view["state"] == "running" and bool(view["checkpoints"])
+
+    wait_until(has_one)
+    return live.view(number)
+
+
+def endings(view: View) -> list[tuple[str, str | None]]:
+    return [(attempt["outcome"], attempt["cause"]) for attempt in view["attempts"]]
+
+
+def trainer_pid(live: LiveStack, number: JobId) -> int:
+    pid = live.view(number)["attempts"][-1]["trainer_pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+def wait_for_trainer(live: LiveStack, number: JobId, *, attempt: int = 1) -> int:
+    wait_until(lambda: len(live.view(number)["attempts"]) >= attempt)
+    wait_until(lambda: live.view(number)["attempts"][attempt - 1]["trainer_pid"] is not None)
+    return trainer_pid(live, number)
+
+
+def freeze_worker(live: LiveStack) -> None:
+    """Freeze it, but not while it holds SQLite's only lock: that would freeze everybody until it goes on."""
+    live.stack.signal("worker", signal.SIGSTOP)
+    while live.postgres is None and not can_write(live.settings.home_dir / "cnnctl.db"):
+        live.stack.signal("worker", signal.SIGCONT)
+        live.stack.signal("worker", signal.SIGSTOP)
+
+
+def can_write(database: Path) -> bool:
+    with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+
+def test_a_killed_trainer(live: LiveStack, disturb: Callable[..., View]) -> None:
+    view = disturb(lambda number: os.kill(trainer_pid(live, number), signal.SIGKILL))
+    assert endings(view) == [("lost", "killed"), ("succeeded", None)]
+    assert view["attempts"][1]["start_step"] > 0
+
+
+def test_a_killed_worker_that_comes_back_in_time_adopts_its_trainer(
+    live: LiveStack, disturb: Callable[..., View]
+) -> None:
+    def fault(_number: JobId) -> None:
+        live.stack.stop("worker", signal.SIGKILL)
+        live.restart("worker")
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+def test_a_killed_worker_that_comes_back_late_finds_its_trainer_stopped(live: LiveStack) -> None:
+    number = live.submit(ENDLESS)
+    wait_for_checkpoint(live, number)
+    live.stack.stop("worker", signal.SIGKILL)
+    wait_until(lambda: live.state(number) is JobState.QUEUED)
+    assert not faults.trainers_of(live.settings.runs_dir)
+    live.restart("worker")
+    wait_until(
+        lambda: (
+            live.view(number)["attempts"][-1]["start_step"] is not None
+            and len(endings(live.view(number))) == 2
+        )
+    )
+    first, second = live.view(number)["attempts"]
+    assert (first["outcome"], first["cause"]) == ("lost", "lost_host")
+    events = (Path(first["run_dir"]) / EVENTS_FILE).read_text().splitlines()
+    assert "its worker has been gone" in json.loads(events[-1])["reason"]
+    assert second["start_step"] > 0
+    cancel(live.store, number, actor="ada")
+    live.wait(number)
+
+
+def test_a_worker_that_was_frozen_for_longer_than_its_lease_changes_nothing_of_the_next_attempt(
+    live: LiveStack, disturb: Callable[..., View]
+) -> None:
+    def fault(number: JobId) -> None:
+        freeze_worker(live)
+        wait_until(lambda: live.state(number) is JobState.QUEUED)
+        live.stack.signal("worker", signal.SIGCONT)
+
+    assert endings(disturb(fault)) == [("lost", "lost_host"), ("succeeded", None)]
+
+
+def test_a_killed_scheduler(live: LiveStack, disturb: Callable[..., View]) -> None:
+    def fault(_number: JobId) -> None:
+        live.stack.stop("scheduler", signal.SIGKILL)
+        waiting = live.submit(RECIPES[2])
+        live.restart("scheduler")
+        assert live.wait(waiting) is JobState.SUCCEEDED
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+def test_a_killed_broker(live: LiveStack, disturb: Callable[..., View]) -> None:
+    view = disturb(lambda _number: faults.kill_broker(live, CHANCE))
+    assert endings(view) == [("succeeded", None)]
+
+
+def test_messages_that_are_lost_are_sent_again(live: LiveStack) -> None:
+    live.stack.stop("worker", signal.SIGKILL)  # so that nobody reads them
+    number = live.submit(RECIPES[2])
+    wait_until(lambda: bool(live.view(number)["attempts"]))
+    faults.flush_broker(live, CHANCE)
+    live.restart("worker")
+    assert live.wait(number) is JobState.SUCCEEDED
+    assert len(live.view(number)["attempts"]) == 1
+
+
+def test_messages_that_come_twice_and_late(live: LiveStack, disturb: Callable[..., View]) -> None:
+    def fault(_number: JobId) -> None:
+        (attempt,) = live.live_attempts()
+        for again in [attempt, attempt, *live.old_attempts]:
+            live.dispatcher.send(again)
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+def test_a_database_that_is_away_for_longer_than_the_lease(
+    live: LiveStack, disturb: Callable[..., View]
+) -> None:
+    def fault(_number: JobId) -> None:
+        if live.postgres is None:
+            with live.store.transaction():
+                time.sleep(2 * LEASE_SECONDS)  # SQLite's only writer
+            return
+        live.postgres.kill()
+        time.sleep(2 * LEASE_SECONDS)
+        live.postgres.start()
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps(live: LiveStack, disturb: Callable[..., View], hours: int) -> None:
+    def fault(_number: JobId) -> None:
+        live.clock.write_text(str(hours * faults.HOUR))
+
+    view = disturb(fault)
+    live.clock.write_text("0")
+    assert endings(view) == [("succeeded", None)]
+
+
+def test_a_host_that_reboots(live: LiveStack, disturb: Callable[..., View]) -> None:
+    view = disturb(lambda _number: faults.reboot(live, CHANCE))
+    (first, cause), last = endings(view)
+    assert (first, cause) in {("lost", "lost_host"), ("lost", "killed")}
+    assert last == ("succeeded", None)
+
+
+def test_two_schedulers(live: LiveStack, disturb: Callable[..., View]) -> None:
+    live.stack.start("second scheduler", program="scheduler")
+    views = [disturb(lambda _number: None) for _ in range(2)]
+    live.stack.stop("second scheduler")
+    assert [endings(view) for view in views] == [[("succeeded", None)]] * 2
+
+
+def test_a_trainer_that_takes_no_signal_is_gone_5_s_after_cancel_with_all_its_children(
+    live: LiveStack,
+) -> None:
+    number = live.submit(ENDLESS)
+    view = wait_for_checkpoint(live, number)
+    run_dir = view["attempts"][0]["run_dir"]
+    # As a program that a trainer has started, and that has left its group, session and output.
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, MARK: run_dir},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.kill(trainer_pid(live, number), signal.SIGSTOP)
+    started = time.monotonic()
+    cancel(live.store, number, actor="ada")
+    assert live.wait(number) is JobState.CANCELLED
+    assert time.monotonic() - started < 5
+    assert not faults.trainers_of(live.settings.runs_dir)
+    assert daemon.wait(timeout=5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["at once", "while it starts", "while it trains"])
+def test_cancelling_frees_the_gpus_in_5_s(live: LiveStack, moment: str) -> None:
+    number = live.submit(ENDLESS)
+    if moment == "while it starts":
+        wait_for_trainer(live, number)
+    elif moment == "while it trains":
+        wait_for_checkpoint(live, number)
+    started = time.monotonic()
+    cancel(live.store, number, actor="ada")
+    assert live.wait(number) is JobState.CANCELLED
+    assert time.monotonic() - started < 5
+    assert not faults.trainers_of(live.settings.runs_dir)
+
+
+def test_a_job_that_kills_its_trainer_each_time_stops_after_the_limit_and_says_why(live: LiveStack) -> None:
+    number = live.submit(ENDLESS)
+    for attempt in range(1, RETRY_LIMIT + 2):
+        os.kill(wait_for_trainer(live, number, attempt=attempt), signal.SIGKILL)
+        wait_until(lambda attempt=attempt: live.view(number)["attempts"][attempt - 1]["outcome"] is not None)  # type: ignore[misc]
+    assert live.wait(number) is JobState.FAILED
+    view = live.view(number)
+    assert endings(view) == [("lost", "killed")] * (RETRY_LIMIT + 1)
+    assert f"{RETRY_LIMIT + 1} attempts in a row" in view["reason"]
+    assert view["cause"] == "killed"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cause"),
+    [
+        (Recipe("lenet5", {"optimizer.lr": 1e8}), "nan_loss"),
+        (Recipe("mlp", {"model.hidden_units": 3_000_000_000}), "out_of_memory"),
+    ],
+)
+def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack, recipe: Recipe, cause: str) -> None:
+    number = live.submit(recipe)
+    assert live.wait(number) is JobState.FAILED
+    view = live.view(number)
+    assert endings(view) == [("failed", cause)]
+    assert view["cause"] == cause
+    assert view["log_tail"]
