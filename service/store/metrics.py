@@ -2,23 +2,33 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from service.db.tables import attempts, metrics
 from service.domain.jobs import AttemptId, JobId
 from service.domain.metrics import Point
 from service.store.transaction import Transaction
 
+# Through the drivers: SQLAlchemy takes longer over a row than SQLite, and psycopg over a statement than over
+# a row of a COPY.
+_INSERT = "INSERT INTO metrics (attempt_id, name, step, value) VALUES (?, ?, ?, ?)"
+_COPY = "COPY metrics (attempt_id, name, step, value) FROM STDIN"
+
 
 def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) -> None:
     """Store points; the caller stores the event offset in the same transaction, so none comes twice."""
-    rows = [
-        {"attempt_id": attempt_id, "name": point.name, "step": point.step, "value": _finite(point.value)}
-        for point in points
-    ]
-    if rows:
-        tx.connection.execute(insert(metrics), rows)
+    rows = [(attempt_id, point.name, point.step, _finite(point.value)) for point in points]
+    if not rows:
+        return
+    if tx.connection.dialect.name == "sqlite":
+        tx.connection.exec_driver_sql(_INSERT, rows)
+        return
+    driver: Any = tx.connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def list_series(

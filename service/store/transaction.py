@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from service.db import migrate
-from service.db.engine import make_engine
+from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine
 from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
+from service.store.turns import Turns
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5
@@ -52,7 +54,13 @@ class Store:
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self._engine = engine
+        self._driver = engine.dialect.loaded_dbapi
         self._clock = clock
+        # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some, and
+        # the heartbeat's may be one, would wait for seconds.
+        sqlite = engine.dialect.name == "sqlite"
+        turns = Turns(wait_seconds=BUSY_TIMEOUT_SECONDS)
+        self._take_turn: Callable[[], AbstractContextManager[None]] = turns.take if sqlite else nullcontext
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -62,7 +70,7 @@ class Store:
             DatabaseUnavailable: no connection, or it broke; nothing of the block is in the database,
                 except when the answer to the commit itself was lost.
         """
-        with self._connected(read_only=False) as tx:
+        with self._take_turn(), self._connected(read_only=False) as tx:
             yield tx
         tx.run_after_commit()
 
@@ -117,7 +125,7 @@ class Store:
             with self._engine.connect().execution_options(read_only=read_only) as connection:
                 with connection.begin():
                     yield Transaction(connection, self._clock)
-        except OperationalError as error:
+        except (OperationalError, NoConnectionFree, self._driver.OperationalError) as error:
             raise self._unavailable(error) from error
         except DBAPIError as error:
             # A plain DatabaseError is what SQLite says of a file that is no database.

@@ -3,7 +3,16 @@
 import importlib
 import sys
 
-BENCHMARKS = ("lrn", "towers", "augmenting", "decoding", "diagnosing", "alexnet")
+BENCHMARKS = (
+    "lrn",
+    "towers",
+    "augmenting",
+    "decoding",
+    "diagnosing",
+    "alexnet",
+    "ingesting",
+    "heartbeats",
+)
 
 for name in sys.argv[1:] or BENCHMARKS:
     for figure in importlib.import_module(f"tests.benchmarks.{name}").figures():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured ratio; `goal` says in words what it should be."""
+    """One measured ratio, or number in its unit; `goal` says in words what it should be."""
 
     name: str
     ratio: float
@@ -16,7 +16,7 @@ class Figure:
     goal: str
 
     def line(self) -> str:
-        return f"{self.name} {self.ratio:.3g} {self.unit}"
+        return f"{self.name} {float(f'{self.ratio:.3g}'):g} {self.unit}"
 
 
 def median_seconds(ways: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:

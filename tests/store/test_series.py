@@ -3,9 +3,13 @@
 import math
 from collections.abc import Callable
 
+import pytest
+from sqlalchemy import text
+
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
 from service.domain.states import Cause, Outcome
+from service.errors import DatabaseUnavailable
 from service.store import attempts, metrics
 from service.store.endings import end_attempt
 from service.store.transaction import Store, Transaction
@@ -43,6 +47,31 @@ def test_a_value_that_is_not_finite_is_stored_as_none(store: Store, claimed: Cla
     with store.reading() as tx:
         series = metrics.list_series(tx, job_id)["loss"]
     assert series == [(0, None), (1, None), (2, None), (3, None), (4, 0.5)]
+
+
+def test_names_steps_and_numbers_are_stored_as_they_come(store: Store, claimed: Claim) -> None:
+    # JSON has whole numbers where Python had floats, and a diagnostic's name holds what a layer is called.
+    names = [
+        "lr",
+        "conv2d/kernel",
+        'a "quoted" name',
+        "{braces}, commas",
+        "back\\slash",
+        "NULL",
+        "größe",
+        "tab\there",
+    ]
+    points = [Point(name, step, value) for name in names for step, value in [(1, 1), (2**40, 0.1), (3, None)]]
+    job_id = run(store, claimed, (0, points))
+    with store.reading() as tx:
+        series = metrics.list_series(tx, job_id)
+    assert series == {name: [(1, 1.0), (3, None), (2**40, 0.1)] for name in names}
+
+
+def test_no_points_are_no_rows(store: Store, claimed: Claim) -> None:
+    job_id = run(store, claimed, (0, []))
+    with store.reading() as tx:
+        assert metrics.list_series(tx, job_id) == {}
 
 
 def test_the_final_scores_of_an_attempt_that_was_lost_after_them_are_not_doubled(
@@ -83,3 +112,23 @@ def test_jobs_keep_their_series_apart(store: Store, claimed: Claim) -> None:
     with store.reading() as tx:
         assert metrics.list_series(tx, one) == {"loss": [(10, 10.0)]}
         assert metrics.list_series(tx, other) == {"loss": [(10, -10.0)]}
+
+
+def test_a_connection_that_breaks_under_the_points_is_an_outage(store: Store, claimed: Claim) -> None:
+    attempt = claimed()
+    if store.address.startswith("sqlite"):
+        pytest.skip("there is no connection to break")
+    with pytest.raises(DatabaseUnavailable):
+        _lose_points(store, attempt)
+    with store.transaction() as tx:
+        metrics.add_points(tx, attempt.id, losses(10))
+    with store.reading() as tx:
+        assert metrics.list_series(tx, attempt.job_id) == {"loss": [(10, 10.0)]}
+
+
+def _lose_points(store: Store, attempt: Attempt) -> None:
+    with store.transaction() as tx:
+        session = tx.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with store.transaction() as other:
+            other.connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": session})
+        metrics.add_points(tx, attempt.id, losses(10, 20))

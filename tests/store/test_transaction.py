@@ -1,14 +1,17 @@
 """One decision: its moment, what happens after it, and who may look at it when."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import QueuePool, create_engine, text
 
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
 from service.domain.states import JobState
+from service.errors import DatabaseUnavailable
 from service.store import jobs
 from service.store.transaction import Store
 from tests.conftest import Clock
@@ -103,3 +106,33 @@ def test_a_number_is_never_given_again(store: Store, add_job: AddJob) -> None:
     with store.transaction() as tx:
         tx.connection.execute(text("DELETE FROM jobs"))
     assert add_job() > number
+
+
+def test_many_threads_write_in_turns(store: Store, add_job: AddJob) -> None:
+    number = add_job()
+
+    def count(_: int) -> None:
+        with store.transaction() as tx:
+            count_one = text("UPDATE jobs SET lost_attempts = lost_attempts + 1 WHERE id = :id")
+            tx.connection.execute(count_one, {"id": number})
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(count, range(200)))
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).lost_attempts == 200
+
+
+def test_a_failed_decision_gives_the_turn_back(store: Store, add_job: AddJob) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        _ = 1 / 0
+    assert add_job()
+
+
+def test_no_connection_free_is_an_outage_like_others(tmp_path: Path) -> None:
+    engine = create_engine(
+        f"sqlite:///{tmp_path / 'a.db'}", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
+    store = Store(engine)
+    with store.reading(), pytest.raises(DatabaseUnavailable, match="limit"), store.reading():
+        pass
+    store.close()

@@ -1,0 +1,50 @@
+"""Lets threads write to SQLite one after the other, in the order in which they came."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock, RLock
+
+from service.errors import DatabaseUnavailable
+
+
+class Turns:
+    """A line of threads; the first has its turn. A `Lock` would let who comes just then go first."""
+
+    def __init__(self, *, wait_seconds: float) -> None:
+        self._wait_seconds = wait_seconds
+        self._guard = RLock()
+        self._line: deque[Lock] = deque()
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for the turn and have it until the end of the block.
+
+        Raises:
+            DatabaseUnavailable: it did not come in time, as when a thread that has it asks for it again.
+        """
+        place = self._stand_in_line()
+        try:
+            if not place.acquire(timeout=self._wait_seconds):
+                raise DatabaseUnavailable(
+                    f"The database is busy: other threads have written for {self._wait_seconds:g} s. "
+                    "Try again, or look: cnnctl doctor"
+                )
+            yield
+        finally:
+            self._leave(place)
+
+    def _stand_in_line(self) -> Lock:
+        place = Lock()
+        with self._guard:
+            if self._line:
+                place.acquire()  # until the one before leaves
+            self._line.append(place)
+        return place
+
+    def _leave(self, place: Lock) -> None:
+        with self._guard:
+            was_first = self._line[0] is place
+            self._line.remove(place)
+            if was_first and self._line:
+                self._line[0].release()
