@@ -152,10 +152,11 @@ class HostAgent:
     def _beat_once(self) -> None:
         """Renew the attempts, then the host: it may get new work only when lost attempts are dead."""
         followed = dict(self._supervisors)
-        with self._store.transaction() as tx:
-            renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
-        for attempt in renewed:
-            followed.pop(attempt.id).wish = attempt.wish
+        if followed:
+            with self._store.transaction() as tx:
+                renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
+            for attempt in renewed:
+                followed.pop(attempt.id).wish = attempt.wish
         for supervisor in followed.values():
             supervisor.kill()
         if self._ready.is_set() and not self._closing.is_set():

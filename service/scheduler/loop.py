@@ -17,6 +17,7 @@ from service.scheduler.hearing import Hearing
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store import attempts, events, hosts, jobs, leases, schedulers
+from service.store.event_watch import EventWatch
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -40,6 +41,7 @@ class Scheduler:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._watch = EventWatch(store)
         self._settings = settings
         self._dispatcher = dispatcher
         self._next_housekeeping = 0.0
@@ -61,6 +63,7 @@ class Scheduler:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
                 pause = OUTAGE_PAUSE_SECONDS
             stop.wait(pause)
+        self._watch.close()
         log.info("scheduler", action="stopped")
 
     def tick(self) -> None:
@@ -86,8 +89,7 @@ class Scheduler:
             self.tick()
 
     def _something_happened(self) -> bool:
-        with self._store.reading() as tx:
-            return events.newest_event_id(tx) != self._seen_event
+        return self._watch.newest_event_id() != self._seen_event
 
     def _listen(self, tx: Transaction) -> Set[str]:
         """The hosts whose worker is heard."""
@@ -95,10 +97,12 @@ class Scheduler:
         return heartbeats.keys() - self._hosts.find_silent(heartbeats, now=tx.now)
 
     def _place(self, tx: Transaction, heard: Set[str]) -> None:
+        known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}
+        if not known:
+            return
         plan = policy.plan(take_snapshot(tx, heard=heard))
         for placement in plan.placements:
             self._start(tx, placement)
-        known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}
         for waiting in plan.waiting:
             if known.get(waiting.job_id) != waiting.reason:
                 jobs.set_reason(tx, waiting.job_id, waiting.reason)

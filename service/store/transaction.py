@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -115,6 +116,23 @@ class Store:
     def address(self) -> str:
         """Where the database is, without the password."""
         return self._engine.url.render_as_string(hide_password=True)
+
+    def connect_apart(self) -> DBAPIConnection:
+        """A connection of the driver's own that is in no pool and in no transaction; close it after use.
+
+        Raises:
+            driver_error: the database does not answer.
+        """
+        pooled = self._engine.raw_connection()
+        connection: DBAPIConnection = pooled.driver_connection  # type: ignore[assignment]
+        pooled.detach()
+        self._engine.dialect.set_isolation_level(connection, "AUTOCOMMIT")
+        return connection
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What the driver raises; only who uses `connect_apart` sees it."""
+        return self._driver.Error
 
     def close(self) -> None:
         self._engine.dispose()

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "alexnet",
     "ingesting",
     "heartbeats",
+    "idling",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:

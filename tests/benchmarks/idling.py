@@ -1,0 +1,76 @@
+"""What the embedded stack costs while there is nothing to do: time of a core, and memory."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from service.store import hosts
+from service.store.transaction import open_store
+from tests.benchmarks.figures import Figure
+from tests.stack import Stack
+
+SECONDS, START_SECONDS = 20.0, 120.0
+SETTLE_SECONDS = 3.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def figures() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder))
+        stack.cnnctl("db", "upgrade")
+        for name in ("scheduler", "worker"):
+            stack.start(name)
+        try:
+            _wait_until_up(stack)
+            yield from _measure(_processes(stack))
+        finally:
+            stack.close()
+
+
+def _wait_until_up(stack: Stack) -> None:
+    store = open_store(f"sqlite:///{stack.home / 'cnnctl.db'}")
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with store.reading() as tx:
+            if hosts.list_hosts(tx):
+                break
+        assert time.monotonic() < deadline, stack.logs()
+        time.sleep(0.5)
+    store.close()
+    time.sleep(SETTLE_SECONDS)
+
+
+def _processes(stack: Stack) -> dict[str, int]:
+    """The processes of the stack by name, the worker's children with it."""
+    found = {name: process.pid for name, process in stack.processes.items()}
+    worker = Path(f"/proc/{found['worker']}/task")
+    children = [int(pid) for path in worker.glob("*/children") for pid in path.read_text().split()]
+    return {**found, **{_child_name(pid): pid for pid in children}}
+
+
+def _child_name(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_text()
+    return next((kind for kind in ("forkserver", "resource_tracker") if kind in words), f"child_{pid}")
+
+
+def _measure(pids: dict[str, int]) -> Iterator[Figure]:
+    before = {name: _cpu_seconds(pid) for name, pid in pids.items()}
+    time.sleep(SECONDS)
+    percent = {name: (_cpu_seconds(pid) - before[name]) / SECONDS * 100 for name, pid in pids.items()}
+    for name, pid in pids.items():
+        yield Figure(name=f"idle_{name}_cpu", ratio=percent[name], unit="% of a core", goal="see the sum")
+        yield Figure(name=f"idle_{name}_memory", ratio=_memory_mib(pid), unit="MiB", goal="as it is")
+    yield Figure(name="idle_stack_cpu", ratio=sum(percent.values()), unit="% of a core", goal="at most 1")
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _memory_mib(pid: int) -> float:
+    """The process's own memory and its share of what it shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
