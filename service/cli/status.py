@@ -32,18 +32,19 @@ def command(job: int | None, show_all: bool, watch: bool, as_json: bool) -> None
         return
     limit = None if show_all else SHOWN_JOBS
     if not watch:
-        make_console().print(_page(store, settings, job, limit))
+        make_console().print(draw_page(store, settings, job, limit))
         return
-    with Live(_page(store, settings, job, limit), console=make_console(), auto_refresh=False) as live:
+    with Live(draw_page(store, settings, job, limit), console=make_console(), auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(REFRESH_SECONDS)
-                live.update(_page(store, settings, job, limit), refresh=True)
+                live.update(draw_page(store, settings, job, limit), refresh=True)
         except KeyboardInterrupt:
             say("")
 
 
-def _page(store: Store, settings: Settings, job: int | None, limit: int | None) -> Group:
+def draw_page(store: Store, settings: Settings, job: int | None, limit: int | None) -> Group:
+    """What the command prints: a job's page, or the table of at most `limit` jobs."""
     if job is not None:
         return job_page(get_job_view(store, JobId(job)))
     return job_table(list_job_views(store, limit=limit), check_health(store, settings).notices)

@@ -12,6 +12,14 @@ from service.store.transaction import Transaction
 
 _HOST_COLUMNS = columns_of(hosts, Host)
 _GPU_COLUMNS = columns_of(gpus, Gpu)
+_COUNT = func.count(gpus.c.uuid)
+_BY_SIZE = (
+    select(gpus.c.host_name, _COUNT)
+    .where(gpus.c.present)
+    .group_by(gpus.c.host_name)
+    .order_by(_COUNT.desc(), gpus.c.host_name)
+    .limit(1)
+)
 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
@@ -81,13 +89,5 @@ def release_gpu(tx: Transaction, uuid: str) -> bool:
 
 def largest_host(tx: Transaction) -> tuple[str, int] | None:
     """The host with most GPUs and how many; None before any worker has registered."""
-    count = func.count(gpus.c.uuid)
-    statement = (
-        select(gpus.c.host_name, count)
-        .where(gpus.c.present)
-        .group_by(gpus.c.host_name)
-        .order_by(count.desc(), gpus.c.host_name)
-        .limit(1)
-    )
-    row = tx.connection.execute(statement).first()
+    row = tx.connection.execute(_BY_SIZE).first()
     return (row[0], row[1]) if row else None

@@ -17,22 +17,23 @@ if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs
 
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _COLUMNS = columns_of(jobs, Job)
+_INSERT = insert(jobs).returning(jobs.c.id)
 
 
 def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str) -> JobId:
     """Store a queued job and return its number."""
-    statement = insert(jobs).values(
-        owner=owner,
-        state=JobState.QUEUED,
-        spec=spec.to_json(),
-        architecture=spec.model.architecture,
-        dataset=spec.data.dataset,
-        gpus=spec.resources.gpus,
-        reason=reason,
-        lost_attempts=0,
-        submitted_at=tx.now,
-    )
-    return JobId(tx.connection.execute(statement.returning(jobs.c.id)).scalar_one())
+    values = {
+        "owner": owner,
+        "state": JobState.QUEUED,
+        "spec": spec.to_json(),
+        "architecture": spec.model.architecture,
+        "dataset": spec.data.dataset,
+        "gpus": spec.resources.gpus,
+        "reason": reason,
+        "lost_attempts": 0,
+        "submitted_at": tx.now,
+    }
+    return JobId(tx.connection.execute(_INSERT, values).scalar_one())
 
 
 def find_job(tx: Transaction, job_id: JobId) -> Job | None:

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "alexnet",
     "ingesting",
     "heartbeats",
+    "submitting",
     "idling",
 )
 
