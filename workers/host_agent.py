@@ -153,14 +153,14 @@ class HostAgent:
         """Renew the attempts, then the host: it may get new work only when lost attempts are dead."""
         followed = dict(self._supervisors)
         if followed:
-            with self._store.transaction() as tx:
+            with self._store.transaction(urgent=True) as tx:
                 renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
             for attempt in renewed:
                 followed.pop(attempt.id).wish = attempt.wish
         for supervisor in followed.values():
             supervisor.kill()
         if self._ready.is_set() and not self._closing.is_set():
-            with self._store.transaction() as tx:
+            with self._store.transaction(urgent=True) as tx:
                 ahead = (datetime.now(timezone.utc) - tx.now).total_seconds()
                 name = self._settings.host_name
                 if not hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead):

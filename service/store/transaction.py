@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, text
@@ -60,18 +60,20 @@ class Store:
         # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some, and
         # the heartbeat's may be one, would wait for seconds.
         sqlite = engine.dialect.name == "sqlite"
-        turns = Turns(wait_seconds=BUSY_TIMEOUT_SECONDS)
-        self._take_turn: Callable[[], AbstractContextManager[None]] = turns.take if sqlite else nullcontext
+        self._turns = Turns(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, urgent: bool = False) -> Iterator[Transaction]:
         """Write: commits at the end of the block, or changes nothing.
+
+        On SQLite the threads of a process write in turns; an urgent one, as a heartbeat, is next.
 
         Raises:
             DatabaseUnavailable: no connection, or it broke; nothing of the block is in the database,
                 except when the answer to the commit itself was lost.
         """
-        with self._take_turn(), self._connected(read_only=False) as tx:
+        turn = self._turns.take(urgent=urgent) if self._turns else nullcontext()
+        with turn, self._connected(read_only=False) as tx:
             yield tx
         tx.run_after_commit()
 

@@ -17,13 +17,13 @@ class Turns:
         self._line: deque[Lock] = deque()
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for the turn and have it until the end of the block.
+    def take(self, *, urgent: bool = False) -> Iterator[None]:
+        """Wait for the turn and have it until the end of the block; who is urgent is next.
 
         Raises:
             DatabaseUnavailable: it did not come in time, as when a thread that has it asks for it again.
         """
-        place = self._stand_in_line()
+        place = self._stand_in_line(urgent=urgent)
         try:
             if not place.acquire(timeout=self._wait_seconds):
                 raise DatabaseUnavailable(
@@ -34,12 +34,12 @@ class Turns:
         finally:
             self._leave(place)
 
-    def _stand_in_line(self) -> Lock:
+    def _stand_in_line(self, *, urgent: bool) -> Lock:
         place = Lock()
         with self._guard:
             if self._line:
                 place.acquire()  # until the one before leaves
-            self._line.append(place)
+            self._line.insert(1 if urgent else len(self._line), place)  # behind the one that has its turn
         return place
 
     def _leave(self, place: Lock) -> None:

@@ -74,7 +74,7 @@ def _beat(store: Store, followed: Sequence[Attempt]) -> Iterator[float]:
     for _ in range(BEATS):
         due = max(due + 1, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
-        with store.transaction() as tx:
+        with store.transaction(urgent=True) as tx:
             renewed = attempts.heartbeat(tx, [attempt.id for attempt in followed], worker=WORKER)
         assert len(renewed) == ATTEMPTS
         yield time.monotonic() - due

@@ -8,13 +8,15 @@ import pytest
 from service.errors import DatabaseUnavailable
 from service.store.turns import Turns
 
+URGENT = 7
 
-def test_turns_are_taken_in_the_order_of_coming() -> None:
+
+def test_turns_are_taken_in_the_order_of_coming_but_for_an_urgent_one() -> None:
     turns = Turns(wait_seconds=30)
     taken: list[int] = []
 
     def write(number: int) -> None:
-        with turns.take():
+        with turns.take(urgent=number == URGENT):
             taken.append(number)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
@@ -26,7 +28,7 @@ def test_turns_are_taken_in_the_order_of_coming() -> None:
         assert taken == []
     for thread in threads:
         thread.join()
-    assert taken == list(range(20))
+    assert taken == [URGENT, *(number for number in range(20) if number != URGENT)]
 
 
 def test_a_thread_that_asks_twice_is_refused_and_keeps_its_turn() -> None:
