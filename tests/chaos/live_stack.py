@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from service.commands.health import check_health
 from service.commands.jobs import cancel, retry
 from service.commands.status import get_job_view
 from service.commands.submit import submit
@@ -22,7 +23,7 @@ from service.errors import DatabaseUnavailable, JobConflict
 from service.settings import load_settings
 from service.store import attempts, jobs, metrics
 from service.store.transaction import Transaction, open_store
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
 
 LEASE_SECONDS = 4.0
@@ -190,6 +191,7 @@ def live_stack(home: Path, *, servers: bool, retry_limit: int = 100) -> Iterator
     try:
         live.stack.start("scheduler")
         live.stack.start("worker")
+        wait_until(lambda: check_health(live.store, live.settings).up, seconds=60)
         yield live
     finally:
         live.heal()
