@@ -15,7 +15,8 @@ from models.catalog import Choice
 from models.recipe import PaperInitialization, Recipe
 from models.spatial_steps import parse_stages
 
-# Section 3.1, for those layers that were not taken from a shallower network.
+# Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
+# a deviation of 0.1 would make activations grow fivefold a layer, so the deviation is taken to be meant.
 PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01))
 
 
