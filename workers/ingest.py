@@ -46,7 +46,7 @@ class Ingester:
             # Where a commit's answer was lost, the rows are there and our offset is behind.
             done = attempts.get_attempt(tx, self._attempt.id).events_offset - self._offset
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
-            self._apply(tx, [json.loads(line) for line in data[done:].splitlines()])
+            self._apply(tx, [_read(line) for line in data[done:].splitlines()])
         self._offset += len(data)
         if b'"kind": "checkpoint"' in data:
             prune_checkpoints(self._store, self._attempt)
@@ -117,6 +117,12 @@ class Ingester:
             attempts.write(tx, attempt, epochs_completed=event["epoch"])
         elif event["kind"] == "ended" and "model" in event:
             attempts.write(tx, attempt, weights_digest=event["weights_digest"], model_path=event["model"])
+
+
+def _read(line: bytes) -> Event:
+    """An event; NUL, which PostgreSQL cannot store, becomes a visible mark."""
+    event: Event = json.loads(line.replace(rb"\u0000", rb"\u2400"))
+    return event
 
 
 def read_tail(path: Path) -> str:

@@ -10,6 +10,7 @@ BENCHMARKS = (
     "decoding",
     "diagnosing",
     "alexnet",
+    "stalling",
     "ingesting",
     "heartbeats",
     "submitting",

@@ -41,11 +41,11 @@ class TrainingLoop:
             pixel_std=[74.0] * 3,
         )
         self.network = logits_model(swap(model))
-        optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
-        optimizer.build(self.network.trainable_variables)
+        self.optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
+        self.optimizer.build(self.network.trainable_variables)
         self._loop = Loop(
             self.network,
-            optimizer,
+            self.optimizer,
             tf.distribute.get_strategy(),
             batch_size=batch_size,
             resize=resize,

@@ -180,3 +180,10 @@ def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one
         newest = checkpoints.list_checkpoints(tx, attempt.job_id)[0]
     assert [checkpoint.step for checkpoint in superfluous] == [80, 40]
     assert newest.step == 80
+
+
+def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp_path: Path) -> None:
+    write(tmp_path, {"kind": "stage", "at": 0, "text": "reading a\x00b"})
+    Ingester(store, attempt, actor="worker").take_in()
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, attempt.id).reason == "reading a\u2400b"

@@ -1,0 +1,42 @@
+"""How long a checkpoint of AlexNet with its momentum, 499 MB, makes training stand still."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.network_choice import NetworkChoice
+from service.domain.spec_request import resolve_spec
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.training_loop import TrainingLoop
+from workers.train.checkpointing import CheckpointWriter
+from workers.train.reporter import Reporter
+from workers.train.run_state import RunState
+from workers.train.saving import Saver
+
+ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 4
+
+
+def figures() -> Iterator[Figure]:
+    choice = NetworkChoice(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
+    loop = TrainingLoop(choice, image_size=227, batch_size=BATCH, num_images=BATCH)
+    spec = resolve_spec("alexnet", {})
+    state = RunState(spec, loop.network, loop.optimizer, steps_per_point=1, environment={})
+    stalls = []
+    with tempfile.TemporaryDirectory() as folder:
+        reporter = Reporter(Path(folder) / "events.jsonl")
+        writer = CheckpointWriter(Path(folder) / "checkpoints", reporter)
+        saver = Saver(spec.checkpoint, state, writer, reporter)
+        for _ in range(ROUNDS):
+            for _ in range(STEPS_BETWEEN):  # the writer's thread works beside them
+                loop.train(steps=1)
+                state.step += 1
+            started = time.perf_counter()
+            saver.save(best=False)
+            stalls.append(time.perf_counter() - started)
+        writer.close()
+        reporter.close()
+    goal = "at most 0.15"
+    yield Figure(name="alexnet_checkpoint_stall_median", ratio=statistics.median(stalls), unit="s", goal=goal)
+    yield Figure(name="alexnet_checkpoint_stall_longest", ratio=max(stalls), unit="s", goal=goal)
