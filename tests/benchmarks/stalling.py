@@ -26,7 +26,7 @@ def figures() -> Iterator[Figure]:
     stalls = []
     with tempfile.TemporaryDirectory() as folder:
         reporter = Reporter(Path(folder) / "events.jsonl")
-        writer = CheckpointWriter(Path(folder) / "checkpoints", reporter)
+        writer = CheckpointWriter(Path(folder) / "checkpoints", reporter, prepare=state.make_room)
         saver = Saver(spec.checkpoint, state, writer, reporter)
         for _ in range(ROUNDS):
             for _ in range(STEPS_BETWEEN):  # the writer's thread works beside them

@@ -1,9 +1,9 @@
-"""Takes snapshots of a run at step boundaries, writes them in a thread, keeps the best and the newest."""
+"""Copies variables, writes snapshots in a thread, and finds the checkpoint to continue from."""
 
 import queue
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,9 +21,29 @@ from workers.train.checkpoint_files import (
 from workers.train.reporter import Reporter
 
 
-def copy_variables(variables: Sequence[keras.Variable]) -> list[Array]:
-    """Copy variables into host memory, once; a 0-d array stays 0-d."""
-    return [np.asarray(variable.value.numpy()) for variable in variables]
+def copy_variables(
+    variables: Sequence[keras.Variable], into: Sequence[Array] | None = None
+) -> Sequence[Array]:
+    """Copy variables into host memory, or into arrays of an earlier copy; a 0-d array stays 0-d.
+
+    Memory that is used again is four times as fast as memory that the system has to find first.
+    """
+    if into is None:
+        return [np.asarray(variable.value.numpy()) for variable in variables]
+    for variable, array in zip(variables, into, strict=True):
+        np.copyto(array, _look_at(variable))
+    return into
+
+
+def make_room(variables: Sequence[keras.Variable]) -> Sequence[Array]:
+    """Arrays for a copy of variables, in memory that the system has found already."""
+    return [np.full(variable.shape, 0, np.dtype(variable.dtype)) for variable in variables]
+
+
+def _look_at(variable: keras.Variable) -> Array:
+    """A variable's value, where it lies in host memory without a copy."""
+    tensor = variable.value.read_value()
+    return np.asarray(memoryview(tensor)) if "CPU" in tensor.device else tensor.numpy()
 
 
 def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -> None:
@@ -74,13 +94,18 @@ def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) ->
 class CheckpointWriter:
     """Writes snapshots one after the other; a full disk costs a checkpoint and not the training.
 
-    It deletes none: the worker does, once SQL knows of newer ones (see `workers.pruning`).
+    It deletes none: the worker does, once SQL knows of newer ones (see `workers.pruning`). `prepare` finds
+    the memory of the first snapshot, while training begins.
     """
 
-    def __init__(self, folder: Path, reporter: Reporter) -> None:
+    def __init__(
+        self, folder: Path, reporter: Reporter, *, prepare: Callable[[], Snapshot] | None = None
+    ) -> None:
         self._folder = folder
         self._reporter = reporter
+        self._prepare = prepare
         self._queue: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
+        self._written: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -88,12 +113,21 @@ class CheckpointWriter:
         """Hand over a snapshot; waits only while the one before is still waiting for the disk."""
         self._queue.put(snapshot)
 
+    def take_written(self) -> Snapshot | None:
+        """A snapshot that is on disk, whose memory may be used for the next; None when there is none."""
+        try:
+            return self._written.get_nowait()
+        except queue.Empty:
+            return None
+
     def close(self) -> None:
         """Wait until everything is on disk."""
         self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
+        if self._prepare:
+            self._written.put(self._prepare())
         while (snapshot := self._queue.get()) is not None:
             try:
                 self._write(snapshot)
@@ -102,6 +136,7 @@ class CheckpointWriter:
                 self._reporter.stage(f"{message}; training goes on, the one before is kept")
                 with suppress(OSError):  # the disk may be full for trainer.log, too
                     print(message, file=sys.stderr, flush=True)  # noqa: T201
+            self._written.put(snapshot)
 
     def _write(self, snapshot: Snapshot) -> None:
         written = write_checkpoint(self._folder, snapshot)

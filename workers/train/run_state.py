@@ -1,7 +1,7 @@
 """Where a run stands: everything that its future depends on, to be snapshot and restored."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from service.domain.spec import Spec
-from workers.train.checkpoint_files import Position, Snapshot
-from workers.train.checkpointing import assign_variables, copy_variables
+from workers.train.checkpoint_files import Array, Position, Snapshot
+from workers.train.checkpointing import assign_variables, copy_variables, make_room
 from workers.train.images import RunImages
 from workers.train.launch import Launch
 from workers.train.running_means import RunningMeans
@@ -58,8 +58,18 @@ class RunState:
         self.step_in_epoch = 0
         self.means.start_epoch()
 
-    def snapshot(self, *, best: bool) -> Snapshot:
-        """Copy all of it into host memory."""
+    def snapshot(self, *, best: bool, into: Snapshot | None = None) -> Snapshot:
+        """Copy all of it into host memory, into that of an earlier snapshot where one is given."""
+        network = copy_variables(self._network.variables, into.network if into else None)
+        optimizer = copy_variables(self._optimizer.variables, into.optimizer if into else None)
+        return self._snapshot(network, optimizer, best=best)
+
+    def make_room(self) -> Snapshot:
+        """A snapshot of nothing, whose memory the next one can take."""
+        network, optimizer = make_room(self._network.variables), make_room(self._optimizer.variables)
+        return self._snapshot(network, optimizer, best=False)
+
+    def _snapshot(self, network: Sequence[Array], optimizer: Sequence[Array], *, best: bool) -> Snapshot:
         return Snapshot(
             position=Position(
                 step=self.step,
@@ -70,8 +80,8 @@ class RunState:
                 epoch_state=self.schedule.state.to_json(),
                 trained_seconds=self.trained_seconds,
             ),
-            network=copy_variables(self._network.variables),
-            optimizer=copy_variables(self._optimizer.variables),
+            network=network,
+            optimizer=optimizer,
             environment=self._environment,
             spec_digest=self.spec_digest,
             best=best,

@@ -44,7 +44,7 @@ class Saver:
             return
         self._saved_step = self._state.step
         started = time.perf_counter()
-        self._writer.put(self._state.snapshot(best=best))
+        self._writer.put(self._state.snapshot(best=best, into=self._writer.take_written()))
         stall = time.perf_counter() - started
         self._saved_at = time.monotonic()
         self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})

@@ -109,7 +109,7 @@ class Trainer:
         self._resume()
         if self._diagnosis:
             self._initial = self._state.snapshot(best=False)
-        writer = CheckpointWriter(self._checkpoints_dir, self._reporter)
+        writer = CheckpointWriter(self._checkpoints_dir, self._reporter, prepare=self._state.make_room)
         try:
             self._train_epochs(Saver(self._spec.checkpoint, self._state, writer, self._reporter))
         finally:
