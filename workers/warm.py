@@ -8,9 +8,17 @@ import os
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from models.catalog import ARCHITECTURES, DATASETS
 from workers.train.entry import run_trainer
 
-PRELOADED = ["tensorflow", "keras", "workers.train.trainer"]
+# Imports only: an operation, or a look at the devices, would start threads and take hold of GPUs.
+PRELOADED = [
+    "tensorflow",
+    "keras",
+    "workers.train.trainer",
+    *(network.function.partition(":")[0] for network in ARCHITECTURES.values()),
+    *(dataset.function.partition(":")[0] for dataset in DATASETS.values()),
+]
 # Set before the warm parent starts, since TensorFlow and NumPy read them when they are imported.
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",

@@ -15,18 +15,18 @@ MOST_PIXELS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelStatistics:
-    """Mean and standard deviation of each channel (0..255), and the axes along which colours vary."""
+    """Mean and standard deviation of each channel (0..255); where asked for, how colours vary."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    colour_axes: ColourAxes
+    colour_axes: ColourAxes | None
 
 
-def pixel_statistics(x_NHWC: npt.NDArray[np.uint8]) -> PixelStatistics:
+def pixel_statistics(x_NHWC: npt.NDArray[np.uint8], *, with_colours: bool) -> PixelStatistics:
     """Measure images from 0 to 255.
 
-    Mean and deviation come from how often each grey level occurs: exact and fast. The colour axes come from
-    at most a million evenly spaced pixels.
+    Mean and deviation come from how often each grey level occurs: exact and fast. The colour axes, which
+    take most of the time, come from at most a million evenly spaced pixels.
     """
     levels = np.arange(256, dtype=np.float64)
     means, deviations = [], []
@@ -36,8 +36,11 @@ def pixel_statistics(x_NHWC: npt.NDArray[np.uint8]) -> PixelStatistics:
         variance = float(counts @ (levels - mean) ** 2 / counts.sum())
         means.append(mean)
         deviations.append(max(variance**0.5, 1.0))  # a channel of one colour must not divide by 0
+    axes = _colour_axes(x_NHWC) if with_colours else None
+    return PixelStatistics(mean=tuple(means), std=tuple(deviations), colour_axes=axes)
+
+
+def _colour_axes(x_NHWC: npt.NDArray[np.uint8]) -> ColourAxes:
     pixels_PC = x_NHWC.reshape(-1, x_NHWC.shape[-1])
     step = max(1, len(pixels_PC) // MOST_PIXELS)
-    return PixelStatistics(
-        mean=tuple(means), std=tuple(deviations), colour_axes=principal_colours(pixels_PC[::step])
-    )
+    return principal_colours(pixels_PC[::step])

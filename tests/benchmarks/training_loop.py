@@ -11,6 +11,7 @@ from models.losses import LossChoice, make_loss
 from models.network_choice import NetworkChoice
 from workers.train.batches import DeviceFeed, Variation
 from workers.train.diagnosing import Diagnosis
+from workers.train.fused_sgd import FusedSGD
 from workers.train.images import DeviceSplit, Rows
 from workers.train.loop import Loop
 
@@ -41,7 +42,7 @@ class TrainingLoop:
             pixel_std=[74.0] * 3,
         )
         self.network = logits_model(swap(model))
-        self.optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
+        self.optimizer = FusedSGD(1e-4, momentum=0.9)
         self.optimizer.build(self.network.trainable_variables)
         self._loop = Loop(
             self.network,

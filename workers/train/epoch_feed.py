@@ -28,5 +28,5 @@ def _vary(spec: Spec, images: RunImages, *, epoch: int) -> Variation:
     axes, deviation = images.statistics.colour_axes, chosen.colour_deviation
     return Variation(
         views=draw_views(chosen, room=room, **drawn) if moves else None,
-        shifts=draw_colour_shifts(axes, deviation=deviation, **drawn) if deviation else None,
+        shifts=draw_colour_shifts(axes, deviation=deviation, **drawn) if axes else None,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from models.augmentation_choice import parse_augmentation
 from models.datasets.arrays import ImageArrays
 from models.datasets.decoder import Decoder, recall_survey
 from models.datasets.folder import ImageFiles, leave_out
@@ -125,7 +126,7 @@ def load_images(
     """
     found = load_dataset(spec.data.dataset, directory=datasets_dir)
     if isinstance(found, ImageArrays):
-        return _place_arrays(found, spec, strategy, statistics=pixel_statistics(found.x_train))
+        return _place_arrays(found, spec, strategy, statistics=_measure(found.x_train, spec))
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
     return _load_files(found, spec, strategy, decoder=decoder, surveys_dir=surveys_dir, say=say)
 
@@ -149,7 +150,7 @@ def _load_files(
     files, note = leave_out(files, survey.broken)
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
-    statistics = pixel_statistics(sample_NHWC)
+    statistics = _measure(sample_NHWC, spec)
     if survey.images is not None:
         arrays = ImageArrays(
             x_train=survey.images[: len(files.train)],
@@ -174,6 +175,10 @@ def _load_files(
         statistics=statistics,
         note=note,
     )
+
+
+def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
+    return pixel_statistics(x_NHWC, with_colours=parse_augmentation(spec.data.augment).colour_deviation > 0)
 
 
 def _place_arrays(

@@ -112,8 +112,7 @@ class Loop:
     ) -> tf.Tensor:
         def one_step(step: tf.Tensor, reports: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             start = (first + step) * self._batch_size
-            batch_B = order[start : start + self._batch_size]
-            report = self._strategy.run(self._train_step, args=(images, labels, varied, batch_B))
+            report = self._strategy.run(self._train_step, args=(images, labels, varied, order, start))
             return step + 1, reports.write(step, self._strategy.reduce("SUM", report, axis=None))
 
         empty = tf.TensorArray(tf.float32, size=steps, element_shape=(NUM_REPORTED,))
@@ -125,9 +124,11 @@ class Loop:
         images: tf.Tensor,
         labels: tf.Tensor,
         varied: tuple[tf.Tensor | None, tf.Tensor | None],
-        batch_B: tf.Tensor,
+        order: tf.Tensor,
+        start: tf.Tensor,
     ) -> tf.Tensor:
-        indices_b = self._own_share(batch_B)
+        # A slice of fixed size, so that all shapes are known: gradients then need far fewer operations.
+        indices_b = tf.slice(order, [start + self._share_begin()], [self._share])
         y_b = tf.gather(labels, indices_b)
         views, shifts = varied
         x_bHWC = self._look(images, indices_b, None if views is None else tf.gather(views, indices_b))
@@ -148,8 +149,7 @@ class Loop:
         self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
     ) -> tf.Tensor:
         def one_batch(start: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batch_B = tf.range(start, start + self._batch_size)
-            sums = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, batch_B, count))
+            sums = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, start, count))
             total = tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
             return start + self._batch_size, totals + total
 
@@ -162,10 +162,10 @@ class Loop:
         images: tf.Tensor,
         labels: tf.Tensor,
         views_V3: tf.Tensor | None,
-        batch_B: tf.Tensor,
+        start: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
-        indices_b = self._own_share(batch_B)
+        indices_b = start + self._share_begin() + tf.range(self._share)
         # The last batch is filled up with images that count 0.
         real_b = tf.cast(indices_b < count, tf.float32)
         indices_b = tf.minimum(indices_b, count - 1)
@@ -193,9 +193,9 @@ class Loop:
         x_bHWC = self._look(images, indices_b, views_b3)
         return tf.cast(self._network(x_bHWC, training=False), tf.float32)
 
-    def _own_share(self, batch_B: tf.Tensor) -> tf.Tensor:
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return batch_B[replica * self._share : (replica + 1) * self._share]
+    def _share_begin(self) -> tf.Tensor | int:
+        """Where this replica's share of a global batch begins."""
+        return tf.distribute.get_replica_context().replica_id_in_sync_group * self._share
 
     def _look(self, images: tf.Tensor, indices_b: tf.Tensor, views_b3: tf.Tensor | None) -> tf.Tensor:
         """Gather images, bring them to one size and cut a view out of each: pixels (b, H, W, C), float32."""

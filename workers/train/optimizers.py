@@ -4,11 +4,14 @@ import keras
 
 from models.optimizers import AlexNetSGD
 from service.domain.spec import OptimizerSpec
+from workers.train.fused_sgd import FusedSGD
 
 
 def make_optimizer(spec: OptimizerSpec) -> keras.optimizers.Optimizer:
     """The Keras optimizer; weight decay is decoupled from the gradient, but for alexnet."""
     decay = spec.weight_decay or None
+    if spec.name == "sgd" and spec.momentum:
+        return FusedSGD(spec.lr, momentum=spec.momentum, weight_decay=decay)
     if spec.name == "sgd":
         return keras.optimizers.SGD(spec.lr, momentum=spec.momentum, weight_decay=decay)
     if spec.name == "alexnet":
