@@ -11,7 +11,7 @@ from service.domain.jobs import Attempt
 from service.settings import Settings
 
 RUN_ATTEMPT = "run_attempt"
-POLL_SECONDS = 0.1  # how often the filesystem transport looks for messages
+POLL_SECONDS = 0.02  # how often the filesystem transport looks for messages
 
 log = structlog.get_logger()
 
