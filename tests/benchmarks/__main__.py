@@ -1,6 +1,7 @@
 """Runs the benchmarks, all or those named: python -m tests.benchmarks [NAME …]"""
 
 import importlib
+import signal
 import sys
 
 BENCHMARKS = (
@@ -15,7 +16,11 @@ BENCHMARKS = (
     "heartbeats",
     "submitting",
     "idling",
+    "start",
+    "throughput",
 )
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that what they started ends, too
 
 for name in sys.argv[1:] or BENCHMARKS:
     for figure in importlib.import_module(f"tests.benchmarks.{name}").figures():
