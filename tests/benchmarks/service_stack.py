@@ -14,7 +14,7 @@ from service.domain.jobs import JobId
 from service.settings import load_settings
 from service.store import jobs
 from service.store.transaction import open_store
-from tests.acceptance.conftest import Stack
+from tests.stack import Stack
 
 LONGEST_SECONDS = 300.0
 POLL_SECONDS = 0.5  # seldom, so as to take nothing from the training
