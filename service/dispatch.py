@@ -8,10 +8,11 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from service.domain.jobs import Attempt
+from service.message_files import SCHEME
 from service.settings import Settings
 
 RUN_ATTEMPT = "run_attempt"
-POLL_SECONDS = 0.02  # how often the filesystem transport looks for messages
+POLL_SECONDS = 0.1  # how often the filesystem transport looks for messages
 
 log = structlog.get_logger()
 
@@ -24,7 +25,7 @@ def queue_name(host_name: str) -> str:
 def celery_settings(settings: Settings) -> Mapping[str, Any]:
     """What both ends must agree on. Nothing here keeps state: SQL does."""
     common = {
-        "broker_url": settings.broker or "filesystem://",
+        "broker_url": settings.broker or f"{SCHEME}://",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_serializer": "json",

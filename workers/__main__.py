@@ -28,6 +28,7 @@ def main(*, stop_with_stdin: bool) -> int:
         starter.warm_up()
     worker = make_worker(settings, agent)
     worker.start()
+    agent.close()  # also where Celery ended by itself: whoever takes no messages must not get work
     agent.stop()
     lock.close()
     return int(worker.exitcode or 0)

@@ -7,6 +7,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from service.domain.states import Cause, Outcome, Wish
+from workers.train.ending_cause import NO_ROOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,9 @@ def judge(
     if process is None:
         reason = "the trainer had died when its worker came back"
         return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+    if process.exitcode == NO_ROOM:
+        reason = "the disk is full: not even the last word could be written. Free space, then retry"
+        return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
     reason = f"the trainer died without a last word ({_exit_words(process.exitcode)})"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
 

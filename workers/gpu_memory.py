@@ -25,9 +25,8 @@ def read_used_mib(gpus: Sequence[Gpu]) -> Used:
     except pynvml.NVMLError:
         return {}
     try:
-        return {uuid: _used_mib(uuid) for uuid in real}
-    except pynvml.NVMLError:
-        return {}
+        read = {uuid: _used_mib(uuid) for uuid in real}
+        return {uuid: mib for uuid, mib in read.items() if mib is not None}
     finally:
         pynvml.nvmlShutdown()
 
@@ -39,7 +38,10 @@ def find_kept_memory(
     read: Callable[[Sequence[Gpu]], Used] = read_used_mib,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Mapping[str, str]:
-    """Wait until no GPU has more in use than before; those where that does not come, and why in words."""
+    """Wait until no GPU has more in use than before; those where that does not come, and why in words.
+
+    A GPU that `before` does not name, as that of an adopted trainer, is not judged.
+    """
     deadline = time.monotonic() + wait_seconds
     while True:
         now = read(gpus)
@@ -48,13 +50,17 @@ def find_kept_memory(
         if not too_much or time.monotonic() > deadline:
             break
         time.sleep(POLL_SECONDS)
-    return {
+    silent = dict.fromkeys(before.keys() - now.keys(), "it answers no more: look with nvidia-smi")
+    return silent | {
         uuid: f"{mib:,} MiB of its memory did not come back after its last trainer: look with nvidia-smi for "
         "who holds it, and reset the GPU if nobody does"
         for uuid, mib in too_much.items()
     }
 
 
-def _used_mib(uuid: str) -> int:
-    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
+def _used_mib(uuid: str) -> int | None:
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
+    except pynvml.NVMLError:
+        return None

@@ -11,12 +11,14 @@ from typing import IO
 import structlog
 
 from service.domain.jobs import Attempt, AttemptId
-from service.domain.states import AttemptState, Cause
-from service.errors import AlreadyRunning, DatabaseUnavailable
+from service.domain.states import AttemptState, Cause, Outcome
+from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
 from service.store import attempts, hosts
 from service.store.transaction import Store, Transaction
 from workers.devices import find_gpus
+from workers.ending import Ending
+from workers.orders import UnwritableFolder
 from workers.supervisor import Supervisor, claim, kill_left_over
 from workers.train.ending_cause import is_disk_full
 from workers.warm import Starter
@@ -62,19 +64,16 @@ class HostAgent:
     def take_over(self) -> None:
         """Adopt the trainers that an earlier worker of this host left, and start the heartbeat.
 
-        Those of attempts that were given up meanwhile are killed first.
+        Those of attempts that were given up meanwhile are killed, before the host registers for new work.
         """
-        kill_left_over(self._store, self._settings.host_name)
-        with self._store.transaction() as tx:
-            left_behind = [
-                attempts.adopt(tx, attempt, worker=self.worker)
-                for attempt in attempts.list_live_attempts(tx, host_name=self._settings.host_name)
-                if attempt.state is not AttemptState.DISPATCHED
-            ]
+        with self._store.reading() as tx:
+            left_behind = attempts.list_live_attempts(tx, host_name=self._settings.host_name)
         for attempt in left_behind:
-            threading.Thread(target=self._adopt, args=(attempt,), daemon=True).start()
+            if attempt.state is not AttemptState.DISPATCHED:
+                self._take_over(attempt)
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
+        kill_left_over(self._store, self._settings.host_name)
 
     def register(self) -> None:
         """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler."""
@@ -90,18 +89,27 @@ class HostAgent:
             return
         supervisor = self._supervise(attempt)
         try:
-            supervisor.start(self._starter)
-        except OSError as error:
-            supervisor.kill()
-            supervisor.fail(
-                Cause.DISK_FULL if is_disk_full(error) else Cause.ERROR,
-                f"the run folder {attempt.run_dir} cannot be written: {error.strerror or error}. "
-                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}",
-            )
-        else:
-            supervisor.follow()
+            self._start(supervisor)
         finally:
             self._supervisors.pop(attempt.id, None)
+
+    def _start(self, supervisor: Supervisor) -> None:
+        attempt = supervisor.attempt
+        try:
+            supervisor.prepare()
+            supervisor.start(self._starter)
+        except UnwritableFolder as error:
+            reason = (
+                f"the run folder {attempt.run_dir} cannot be written: {error}. "
+                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}"
+            )
+            cause = Cause.DISK_FULL if is_disk_full(error) else Cause.ERROR
+            supervisor.end(Ending(outcome=Outcome.FAILED, cause=cause, reason=reason))
+        except OSError as error:
+            reason = f"no trainer could be started on {attempt.host_name}: {error}"
+            supervisor.end(Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason))
+        else:
+            supervisor.follow()
 
     def close(self) -> None:
         """Take no more work and ask every trainer to checkpoint and stop; their jobs are queued again."""
@@ -123,6 +131,14 @@ class HostAgent:
         if self._closing.is_set():
             supervisor.closing.set()
         return supervisor
+
+    def _take_over(self, attempt: Attempt) -> None:
+        try:
+            with self._store.transaction() as tx:
+                adopted = attempts.adopt(tx, attempt, worker=self.worker)
+        except Fenced:
+            return  # given up in this moment
+        threading.Thread(target=self._adopt, args=(adopted,), daemon=True).start()
 
     def _adopt(self, attempt: Attempt) -> None:
         log.info("attempt", action="adopted", attempt=attempt.id, pid=attempt.trainer_pid)
@@ -158,7 +174,7 @@ class HostAgent:
             for attempt in renewed:
                 followed.pop(attempt.id).wish = attempt.wish
         for supervisor in followed.values():
-            supervisor.kill()
+            supervisor.abandon()
         if self._ready.is_set() and not self._closing.is_set():
             with self._store.transaction(urgent=True) as tx:
                 ahead = (datetime.now(timezone.utc) - tx.now).total_seconds()

@@ -48,10 +48,10 @@ class Ingester:
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
             self._apply(tx, [_read(line) for line in data[done:].splitlines()])
         self._offset += len(data)
-        if b'"kind": "checkpoint"' in data:
-            prune_checkpoints(self._store, self._attempt)
         if b'"kind": "ended"' in data:
             self.find_last_word()
+        if b'"kind": "checkpoint"' in data:
+            prune_checkpoints(self._store, self._attempt)
         return True
 
     def find_last_word(self) -> None:

@@ -21,6 +21,10 @@ OUTAGE_PAUSE_SECONDS = 1.0
 log = structlog.get_logger()
 
 
+class UnwritableFolder(OSError):
+    """A run folder cannot be made or written to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What to train, on which GPUs, and the checkpoint folders to continue from, newest first."""
@@ -49,8 +53,15 @@ def make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads
     """Make the folder with the spec and the launch file in it.
 
     Raises:
-        OSError: it cannot be written.
+        UnwritableFolder: it cannot be written.
     """
+    try:
+        _make_run_folder(folder, orders, settings, threads_per_gpu=threads_per_gpu)
+    except OSError as error:
+        raise UnwritableFolder(error.errno, error.strerror) from error
+
+
+def _make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads_per_gpu: int) -> None:
     _move_aside(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / files.SPEC_FILE).write_text(orders.spec)
@@ -60,8 +71,7 @@ def make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads
         threads=threads_per_gpu * len(orders.gpus),
         datasets_dir=str(settings.datasets_dir),
         resume_from=orders.resume_from,
-        # Sooner than the scheduler gives it up: it should have stopped when its job starts elsewhere.
-        lease_seconds=settings.lease_seconds * 2 / 3,
+        lease_seconds=settings.lease_seconds,
     ).save(folder)
 
 

@@ -3,11 +3,12 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.domain.run_folder import EVENTS_FILE, LOG_FILE
 from service.process import find_start, read_stat
 
 # In a trainer's environment, so that programs it starts can be told from others whatever they do.
@@ -21,18 +22,17 @@ STATE, PARENT, GROUP, SESSION, STARTED = 0, 1, 2, 3, 19
 class ProcessTree:
     """A trainer `pid` and its descendants; `started`, in clock ticks since boot, tells it from a later `pid`.
 
-    A child belongs to it by its group, its session, its parent, its mark, or because it writes to `log`: one
-    that leaves the group, as daemons do, and outlives its parent is found all the same.
+    A process belongs to it by its group, its session or its parent; because it holds the event log open, as
+    forked children do; or by its mark, as programs do that the trainer has started.
     """
 
     pid: int | None
     started: int | None
     run_dir: str
-    log: str
 
     def is_alive(self) -> bool:
         """Whether the trainer itself runs; a zombie does not."""
-        return self.pid is not None and find_start(self.pid) == self.started
+        return self.pid is not None and self.started is not None and find_start(self.pid) == self.started
 
     def terminate(self) -> None:
         """Ask the trainer to checkpoint and end."""
@@ -56,9 +56,8 @@ class ProcessTree:
         leader = running.get(self.pid) if self.pid is not None else None
         # While a group or a session has members, no other process gets its number.
         ours = leader is None or int(leader[STARTED]) == self.started
-        found = {
-            pid for pid, stat in running.items() if (ours and self._leads(pid, stat)) or self._marks(pid)
-        }
+        found = {pid for pid, stat in running.items() if ours and self._leads(pid, stat)}
+        found |= {pid for pid, folders in find_run_dirs(running).items() if self._resolved() in folders}
         while more := {pid for pid, stat in running.items() if int(stat[PARENT]) in found} - found:
             found |= more
         return sorted(found)
@@ -66,12 +65,35 @@ class ProcessTree:
     def _leads(self, pid: int, stat: Stat) -> bool:
         return self.pid is not None and self.pid in (pid, int(stat[GROUP]), int(stat[SESSION]))
 
-    def _marks(self, pid: int) -> bool:
-        with suppress(OSError):
-            if self.log in {str(Path(f"/proc/{pid}/fd/{stream}").readlink()) for stream in (1, 2)}:
-                return True
-            return f"{MARK}={self.run_dir}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-        return False
+    def _resolved(self) -> str:
+        return str(Path(self.run_dir).resolve())
+
+
+def find_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
+    """The run folders that processes, all or these, write to or are marked with; this one is left out."""
+    found = {}
+    for pid in _running() if pids is None else pids:
+        if pid != os.getpid():
+            with suppress(OSError):
+                found[pid] = {*_written_by(pid), *_marked_on(pid)}
+    return found
+
+
+def _written_by(pid: int) -> Iterator[str]:
+    """Folders in which a process has a trainer's log or event log open for writing: who reads is a person."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        path = link.readlink()
+        if path.name in (EVENTS_FILE, LOG_FILE):
+            info = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
+            if int(info.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY:
+                yield str(path.parent)
+
+
+def _marked_on(pid: int) -> Iterator[str]:
+    prefix = f"{MARK}=".encode()
+    for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+        if word.startswith(prefix):
+            yield str(Path(os.fsdecode(word.removeprefix(prefix))).resolve())
 
 
 def _running() -> Mapping[int, Stat]:

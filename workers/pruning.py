@@ -7,6 +7,7 @@ import json
 import shutil
 
 from service.domain.jobs import Attempt
+from service.domain.states import CheckpointKind
 from service.store import attempts, checkpoints, jobs
 from service.store.transaction import Store
 
@@ -21,7 +22,10 @@ def prune_checkpoints(store: Store, attempt: Attempt) -> None:
     with store.transaction() as tx:
         attempts.write(tx, attempt)
         keep = json.loads(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
-        superfluous = checkpoints.list_superfluous(tx, attempt.job_id, keep=keep)
+        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        superfluous = [
+            checkpoint for checkpoint in known[keep:] if checkpoint.kind is not CheckpointKind.BEST
+        ]
         for checkpoint in superfluous:
             checkpoints.remove_checkpoint(tx, attempt.job_id, path=checkpoint.path)
     for checkpoint in superfluous:

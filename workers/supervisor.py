@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
@@ -17,19 +17,19 @@ from service.domain.states import Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
 from service.settings import Settings
-from service.store import attempts, hosts
+from service.store import attempts, hosts, leases
 from service.store.endings import end_attempt
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 from workers.ending import Ending, judge
 from workers.gpu_memory import Used, find_kept_memory, read_used_mib
 from workers.ingest import Ingester
 from workers.orders import OUTAGE_PAUSE_SECONDS, make_run_folder, read_orders
-from workers.process_tree import ProcessTree
+from workers.process_tree import ProcessTree, find_run_dirs
 from workers.warm import Starter
 
 FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
-LEFT_OVER_LIMIT = 100
+EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
 CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
 STILL_THERE = "a process of its last trainer is still there"
 
@@ -54,17 +54,25 @@ class Supervisor:
         self.wish: Wish | None = attempt.wish
         self.closing = threading.Event()
 
-    def start(self, starter: Starter) -> None:
-        """Make the run folder and start the trainer.
+    def prepare(self) -> None:
+        """Make the run folder.
 
         Raises:
-            OSError: the run folder cannot be written.
+            UnwritableFolder: it cannot be written.
         """
-        folder, orders = Path(self.attempt.run_dir), read_orders(self._store, self.attempt)
+        orders = read_orders(self._store, self.attempt)
+        folder = Path(self.attempt.run_dir)
         make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
         self.renew_lease()
         self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
-        self._process = starter.start(folder)
+
+    def start(self, starter: Starter) -> None:
+        """Start the trainer.
+
+        Raises:
+            OSError: the host has no process or memory for it.
+        """
+        self._process = starter.start(Path(self.attempt.run_dir))
         pid = self._process.pid
         assert pid is not None
         self._tree = replace(self._tree, pid=pid, started=find_start(pid))
@@ -77,14 +85,14 @@ class Supervisor:
     def follow(self) -> None:
         """Carry events into SQL until the trainer has ended, then end the attempt."""
         try:
-            while self._is_alive():
+            while self._tree.is_alive():
                 self._take_in()
                 self._obey()
                 time.sleep(FOLLOW_SECONDS)
             self._finish()
         except Fenced:
             log.warning("attempt", action="fenced", attempt=self.attempt.id)
-            self.kill()
+            self.abandon()
         except Exception:
             log.exception("attempt", action="follow_failed", attempt=self.attempt.id)
             reason = "its worker could not follow it; see the worker's log"
@@ -96,16 +104,15 @@ class Supervisor:
         with suppress(OSError):
             (Path(self.attempt.run_dir) / files.LEASE_FILE).touch()
 
-    def kill(self) -> bool:
-        """Kill the trainer and its descendants; False when something of it is still there."""
-        return self._tree.kill()
+    def abandon(self) -> None:
+        """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
+        quarantine = self._give_gpus_back()
+        with self._store.transaction() as tx:
+            _quarantine(tx, quarantine)
 
-    def fail(self, cause: Cause, reason: str) -> None:
+    def end(self, ending: Ending) -> None:
         """End an attempt that could not be started."""
-        self._end(Ending(outcome=Outcome.FAILED, cause=cause, reason=reason), quarantine={})
-
-    def _is_alive(self) -> bool:
-        return self._process.is_alive() if self._process is not None else self._tree.is_alive()
+        self._end(ending, quarantine=self._give_gpus_back())
 
     def _take_in(self) -> None:
         try:
@@ -138,10 +145,12 @@ class Supervisor:
             self._tree.terminate()
         elif time.monotonic() > self._stop_by:
             log.warning("attempt", action="killed_after_grace", attempt=self.attempt.id)
-            self.kill()
+            self._tree.kill()
 
     def _finish(self) -> None:
         quarantine = self._give_gpus_back()
+        if self._process is not None:
+            self._process.join(timeout=EXIT_STATUS_SECONDS)
         while not self._settled():
             time.sleep(OUTAGE_PAUSE_SECONDS)
         ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=self.closing.is_set())
@@ -149,7 +158,7 @@ class Supervisor:
 
     def _give_gpus_back(self) -> Mapping[str, str]:
         """Prove that the trainer and its memory are gone; the GPUs of which that is not so, and why."""
-        if not self.kill():
+        if not self._tree.kill():
             return {gpu.uuid: STILL_THERE for gpu in self._gpus}
         return find_kept_memory(self._gpus, self._used_before)
 
@@ -175,8 +184,7 @@ class Supervisor:
 
     def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
-            for uuid, why in quarantine.items():
-                hosts.quarantine_gpu(tx, uuid, reason=why)
+            _quarantine(tx, quarantine)
             end_attempt(
                 tx,
                 self.attempt,
@@ -198,18 +206,29 @@ def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: st
 
 def kill_left_over(store: Store, host_name: str) -> None:
     """Kill what still runs of this host's ended attempts, before their GPUs are given to others."""
+    busy = set().union(*find_run_dirs().values())
     with store.reading() as tx:
-        ended = attempts.list_ended_with_trainer(tx, host_name=host_name, limit=LEFT_OVER_LIMIT)
-    for attempt in ended:
-        tree = _tree_of(attempt)
-        if tree.members():
-            log.warning("attempt", action="left_over_killed", attempt=attempt.id, gone=tree.kill())
+        ended = [
+            (attempt, leases.list_leased_gpus(tx, attempt.id))
+            for attempt in attempts.list_ended_attempts(tx)
+            if attempt.host_name == host_name and _still_runs(attempt, busy)
+        ]
+    for attempt, gpus in ended:
+        gone = _tree_of(attempt).kill()
+        log.warning("attempt", action="left_over_killed", attempt=attempt.id, gone=gone)
+        if not gone:
+            with store.transaction() as tx:
+                _quarantine(tx, {gpu.uuid: STILL_THERE for gpu in gpus})
+
+
+def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
+    return str(Path(attempt.run_dir).resolve()) in busy or _tree_of(attempt).is_alive()
 
 
 def _tree_of(attempt: Attempt) -> ProcessTree:
-    return ProcessTree(
-        pid=attempt.trainer_pid,
-        started=attempt.trainer_started,
-        run_dir=attempt.run_dir,
-        log=str(Path(attempt.run_dir) / files.LOG_FILE),
-    )
+    return ProcessTree(pid=attempt.trainer_pid, started=attempt.trainer_started, run_dir=attempt.run_dir)
+
+
+def _quarantine(tx: Transaction, reasons: Mapping[str, str]) -> None:
+    for uuid, why in reasons.items():
+        hosts.quarantine_gpu(tx, uuid, reason=why)

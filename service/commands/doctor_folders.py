@@ -19,7 +19,7 @@ from service.store.transaction import Store
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 RESUMABLE = (*UNFINISHED, JobState.FAILED, JobState.CANCELLED)
-SETTLE_SECONDS = 2.0  # in which a worker takes in that its trainer has replaced a checkpoint
+SETTLE_SECONDS = 2.0  # between a worker's forgetting a checkpoint and its deleting it
 MOST_NAMED = 3
 
 Tries = Sequence[tuple[Attempt, Sequence[Checkpoint]]]

@@ -1,6 +1,7 @@
 """Finds run folders and what lies in them on this host's disk, whatever the database says of them."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ class RunFolder:
         """When something was last put into it or it was moved aside, in seconds since 1970."""
         aside = FOUND_NAME.fullmatch(self.path.name)
         moments = [int(aside[1]) / NANOSECONDS] if aside else []
-        for path in (self.path, *self.path.iterdir()):
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # it goes while we look
+            for path in (self.path, *self.path.iterdir()):
                 moments.append(path.lstat().st_mtime)
-        return max(moments)
+        return max(moments, default=time.time())
 
 
 def list_run_folders(runs_dir: Path) -> Sequence[RunFolder]:

@@ -11,6 +11,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from service.errors import MissingExtra, SettingError
 
 BUSY_TIMEOUT_SECONDS = 30.0
+# On PostgreSQL: a process that is frozen in a transaction keeps its locks. Nobody waits for one longer than
+# this, and the server ends a transaction that says nothing for so long.
+LOCK_SECONDS = 5.0
+SILENT_TRANSACTION_SECONDS = 10.0
 
 
 def make_engine(url: str) -> Engine:
@@ -32,6 +36,8 @@ def make_engine(url: str) -> Engine:
                 "application_name": "cnnctl",
                 # A database made in the C locale is SQL_ASCII, and psycopg would answer in bytes.
                 "client_encoding": "utf8",
+                "options": f"-c lock_timeout={LOCK_SECONDS * 1000:.0f} "
+                f"-c idle_in_transaction_session_timeout={SILENT_TRANSACTION_SECONDS * 1000:.0f}",
                 # A server that vanishes without a word must not hold a heartbeat for minutes.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,

@@ -17,7 +17,7 @@ MANIFEST_DIGEST = "tensors_sha256"
 ATTEMPT_NAME = re.compile(r"[1-9]\d*")
 FOUND_NAME = re.compile(r"[1-9]\d*\.found-(\d+)")
 CHECKPOINT_NAME = re.compile(r"step-\d+")
-UNFINISHED_NAME = re.compile(r"\.step-\d+\.(\d+|former)")
+UNFINISHED_NAME = re.compile(r"\.step-\d+\.\d+")
 
 
 def checkpoint_name(step: int) -> str:
@@ -28,11 +28,6 @@ def checkpoint_name(step: int) -> str:
 def unfinished_name(step: int, *, pid: int) -> str:
     """The folder of a checkpoint while a trainer writes it."""
     return f".{checkpoint_name(step)}.{pid}"
-
-
-def former_name(step: int) -> str:
-    """The folder of a checkpoint in the moment in which another one of its step takes its place."""
-    return f".{checkpoint_name(step)}.former"
 
 
 def found_name(attempt_folder: str, *, at_ns: int) -> str:

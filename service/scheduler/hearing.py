@@ -40,6 +40,6 @@ class Hearing:
         self._since = {
             name: seen if (seen := before.get(name)) and seen[0] == heartbeat else (heartbeat, moment - age)
             for name, heartbeat in heartbeats.items()
-            for age in [abs((now - heartbeat).total_seconds()) if now and name not in before else 0.0]
+            for age in [abs((now - heartbeat).total_seconds()) if now and name not in self._since else 0.0]
         }
         return {name for name in heartbeats if moment - self._since[name][1] > self._seconds}

@@ -21,7 +21,8 @@ from service.store.event_watch import EventWatch
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
-LONGEST_TURN_SECONDS = 2.0  # between two ticks while all is well
+IDLE_SECONDS = 3.0  # the same while no job waits and none runs
+LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
 ACTOR = "scheduler"
@@ -47,6 +48,7 @@ class Scheduler:
         self._next_housekeeping = 0.0
         self._next_probe = 0.0
         self._seen_event = -1
+        self._idle = False
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
         self._workers = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
@@ -75,6 +77,7 @@ class Scheduler:
             rescue.rescue_lost(tx, self._settings, self._workers)
             rescue.resend_unclaimed(tx, self._settings, self._dispatcher, self._messages, heard=heard)
             self._place(tx, heard)
+            self._idle = not jobs.list_queued_jobs(tx) and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"
             schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
             self._seen_event = events.newest_event_id(tx)
@@ -85,8 +88,8 @@ class Scheduler:
             self._next_probe = now + PROBE_SECONDS
             self._dispatcher.probe()
         if now >= self._next_housekeeping or self._something_happened():
-            self._next_housekeeping = now + HOUSEKEEPING_SECONDS
             self.tick()
+            self._next_housekeeping = now + (IDLE_SECONDS if self._idle else HOUSEKEEPING_SECONDS)
 
     def _something_happened(self) -> bool:
         return self._watch.newest_event_id() != self._seen_event

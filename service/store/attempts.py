@@ -196,17 +196,6 @@ def list_unclaimed_attempts(tx: Transaction) -> Sequence[Attempt]:
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 
 
-def list_ended_with_trainer(tx: Transaction, *, host_name: str, limit: int) -> Sequence[Attempt]:
-    """The newest ended attempts of a host that had a trainer."""
-    statement = (
-        select(*_COLUMNS)
-        .where(attempts.c.host_name == host_name, ~_LIVE, attempts.c.trainer_pid.is_not(None))
-        .order_by(attempts.c.id.desc())
-        .limit(limit)
-    )
-    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
-
-
 def set_sent(tx: Transaction, attempt_id: AttemptId) -> None:
     """Remember that an attempt was sent again now."""
     tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(sent_at=tx.now))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import UnaryExpression, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from service.db.tables import attempts, checkpoints, jobs
 from service.domain.checkpoints import Checkpoint
@@ -48,25 +48,16 @@ def list_checkpoints_of(
 
 
 def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:
-    """A job's checkpoints over all its attempts, newest first."""
-    return _list_checkpoints(tx, job_id, checkpoints.c.step.desc(), attempts.c.number.desc())
+    """A job's checkpoints over all its attempts, newest first.
 
-
-def list_superfluous(tx: Transaction, job_id: JobId, *, keep: int) -> Sequence[Checkpoint]:
-    """Those that are neither the best nor among the `keep` that were written last.
-
-    Written, not trained, last: a later attempt that began again from an earlier step did so for a reason.
+    Newest is what was written last, not what was trained longest: a later attempt that began again from an
+    earlier step had a reason, and the job's history is now its own.
     """
-    by_age = _list_checkpoints(tx, job_id, attempts.c.number.desc(), checkpoints.c.step.desc())
-    return [checkpoint for checkpoint in by_age[keep:] if checkpoint.kind is not CheckpointKind.BEST]
-
-
-def _list_checkpoints(tx: Transaction, job_id: JobId, *order: UnaryExpression[int]) -> Sequence[Checkpoint]:
     statement = (
         select(*columns_of(checkpoints, Checkpoint))
         .join(attempts, attempts.c.id == checkpoints.c.attempt_id)
         .where(attempts.c.job_id == job_id)
-        .order_by(*order)
+        .order_by(attempts.c.number.desc(), checkpoints.c.step.desc())
     )
     return [to_value(Checkpoint, row) for row in tx.connection.execute(statement).mappings()]
 

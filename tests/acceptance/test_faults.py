@@ -126,6 +126,11 @@ def test_a_killed_trainer(live: LiveStack, disturb: Callable[..., View]) -> None
     assert view["attempts"][1]["start_step"] > 0
 
 
+def test_a_killed_parent_of_all_trainers(live: LiveStack, disturb: Callable[..., View]) -> None:
+    view = disturb(lambda _number: faults.kill_warm_parent(live, CHANCE))
+    assert endings(view) == [("succeeded", None)]
+
+
 def test_a_killed_worker_that_comes_back_in_time_adopts_its_trainer(
     live: LiveStack, disturb: Callable[..., View]
 ) -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from service.domain.run_folder import CHECKPOINTS_DIR, TENSORS_FILE
-from service.process import is_running
+from service.process import is_running, read_stat
 from tests.chaos.live_stack import LEASE_SECONDS, LiveStack
 
 HOUR = 3600.0
@@ -31,6 +31,16 @@ def freeze_trainer(live: LiveStack, chance: random.Random) -> None:
     if pid is not None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def kill_warm_parent(live: LiveStack, _chance: random.Random) -> None:
+    """The parent of all trainers goes; they stay."""
+    worker = live.stack.processes["worker"].pid
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
+            if b"multiprocessing.forkserver" in words and int(read_stat(int(entry.name))[1]) == worker:
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 def kill_worker(live: LiveStack, chance: random.Random) -> None:
@@ -171,6 +181,7 @@ EVERYWHERE: Mapping[str, Fault] = {
     for fault in (
         kill_trainer,
         freeze_trainer,
+        kill_warm_parent,
         kill_worker,
         stop_worker,
         freeze_worker,

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import QueuePool, create_engine, text
 
+from service.db import engine
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
+from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
 from service.errors import DatabaseUnavailable
 from service.store import jobs
-from service.store.transaction import Store
+from service.store.transaction import Store, open_store
 from tests.conftest import Clock
+from tests.servers import wait_until
 
 AddJob = Callable[..., JobId]
 
@@ -135,4 +138,36 @@ def test_no_connection_free_is_an_outage_like_others(tmp_path: Path) -> None:
     store = Store(engine)
     with store.reading(), pytest.raises(DatabaseUnavailable, match="limit"), store.reading():
         pass
+    store.close()
+
+
+def test_a_writer_that_is_frozen_holds_others_up_for_seconds_only(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(engine, "SILENT_TRANSACTION_SECONDS", 1.0)
+    store = open_store(postgres_url)
+    store.upgrade()
+    with store.transaction() as tx:
+        number = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
+
+    def write() -> bool:
+        try:
+            with store.transaction() as tx:
+                jobs.set_reason(tx, number, "changed")
+        except DatabaseUnavailable:
+            return False
+        return True
+
+    def freeze() -> None:
+        with store.transaction() as frozen:
+            jobs.set_reason(frozen, number, "frozen")
+            assert not write()
+            wait_until(write, seconds=10)
+            jobs.set_reason(frozen, number, "too late")
+
+    with pytest.raises(DatabaseUnavailable):
+        freeze()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).reason == "changed"
     store.close()

@@ -5,12 +5,16 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import Celery
+from kombu.simple import SimpleQueue
 from redis import Redis
 
-from service.dispatch import RUN_ATTEMPT, Dispatcher, queue_name
+from service.dispatch import RUN_ATTEMPT, Dispatcher, celery_settings, queue_name
 from service.domain.jobs import Attempt, AttemptId
+from service.message_files import SCHEME
 from service.settings import load_settings
 from tests.conftest import make_attempt
 from tests.servers import RedisServer
@@ -80,3 +84,26 @@ def test_a_broker_that_went_away_and_came_back_is_used_again(
     send(dispatcher, 3)
     with closing(Redis.from_url(redis_server.url)) as client:
         assert client.llen(queue_name("gpu01")) == 1
+
+
+def test_half_a_message_is_passed_over(tmp_path: Path) -> None:
+    settings = load_settings({"CNNCTL_HOME": str(tmp_path)})
+    dispatcher = Dispatcher(settings)
+    messages = settings.broker_dir / "messages"
+    send(dispatcher, 7)
+    (whole,) = messages.iterdir()
+    (messages / f"0_{whole.name}").write_bytes(b"")  # read first; as a sender leaves it that is killed
+    (messages / f"1_{whole.name}").write_bytes(whole.read_bytes()[:20])
+    with Celery(broker=f"{SCHEME}://") as app:
+        app.conf.update(celery_settings(settings))
+        with app.connection_for_read() as connection:
+            queue = connection.SimpleQueue(queue_name("gpu01"))
+            message = next(m for m in (_get(queue) for _ in range(3)) if m is not None)
+    assert message.headers["task"] == RUN_ATTEMPT
+
+
+def _get(queue: SimpleQueue) -> Any:
+    try:
+        return queue.get(block=False)
+    except queue.Empty:
+        return None

@@ -33,6 +33,11 @@ def test_what_was_not_read_before_is_not_judged() -> None:
     assert find_kept_memory([GPU], {}, read=Readings(9000)) == {}
 
 
+def test_a_gpu_that_answers_no_more_is_named() -> None:
+    kept = find_kept_memory([GPU], {GPU.uuid: 500}, read=lambda _: {})
+    assert kept == {GPU.uuid: "it answers no more: look with nvidia-smi"}
+
+
 def test_a_machine_without_nvml_has_no_readings() -> None:
     simulated = Gpu(uuid="sim-1", host_name="gpu01", number=0, model="sim", memory_mib=0, simulated=True)
     assert read_used_mib([simulated]) == {}

@@ -9,7 +9,7 @@ import pytest
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
 from service.domain.states import AttemptState, CheckpointKind, Outcome
-from service.errors import Fenced
+from service.errors import DatabaseUnavailable, Fenced
 from service.store import attempts, checkpoints, logs, metrics
 from service.store.endings import end_attempt
 from service.store.transaction import Store
@@ -176,10 +176,8 @@ def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one
     second = claimed(attempt.job_id)
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, second.id, written(50))
-        superfluous = checkpoints.list_superfluous(tx, attempt.job_id, keep=1)
-        newest = checkpoints.list_checkpoints(tx, attempt.job_id)[0]
-    assert [checkpoint.step for checkpoint in superfluous] == [80, 40]
-    assert newest.step == 80
+        found = checkpoints.list_checkpoints(tx, attempt.job_id)
+    assert [checkpoint.step for checkpoint in found] == [50, 80, 40]
 
 
 def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp_path: Path) -> None:
@@ -187,3 +185,21 @@ def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp
     Ingester(store, attempt, actor="worker").take_in()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "reading a\u2400b"
+
+
+def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(
+    store: Store, attempt: Attempt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = {"kind": "checkpoint", "at": 0, "step": 4, "epoch": 2, "best": True, "bytes": 9}
+    write(tmp_path, {**checkpoint, "digest": "d", "path": "/c4"})
+    write(tmp_path, {"kind": "ended", "at": 0, "outcome": "failed", "reason": "diverged"})
+
+    def gone(*_: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr("workers.ingest.prune_checkpoints", gone)
+    ingester = Ingester(store, attempt, actor="worker")
+    with pytest.raises(DatabaseUnavailable):
+        ingester.take_in()
+    assert not ingester.take_in()
+    assert ingester.ended is not None

@@ -24,9 +24,13 @@ time.sleep(600)
 LEAVING = f"""
 import os, subprocess, sys, time
 os.environ["{MARK}"] = sys.argv[1]
+events = open(sys.argv[1] + "/events.jsonl", "a")
 if not os.fork():
     os.setsid()
     if not os.fork():
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)  # as a daemon does; it still holds the event log
         time.sleep(600)
     os._exit(0)
 nothing = subprocess.DEVNULL
@@ -50,9 +54,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             process = subprocess.Popen(
                 [sys.executable, "-c", program, str(tmp_path)], stdout=output, start_new_session=True
             )
-        tree = ProcessTree(
-            pid=process.pid, started=find_start(process.pid), run_dir=str(tmp_path), log=str(log)
-        )
+        tree = ProcessTree(pid=process.pid, started=find_start(process.pid), run_dir=str(tmp_path))
         started.append((process, tree))
         deadline = time.monotonic() + 20
         while "ready" not in log.read_text():
@@ -99,7 +101,7 @@ def test_children_that_leave_the_session_and_outlive_their_parent_are_found(star
     wait_until(lambda: len(tree.members()) == 3)
     kill_leader(tree)
     assert len(tree.members()) == 2
-    unknown = ProcessTree(pid=None, started=None, run_dir=tree.run_dir, log=tree.log)
+    unknown = ProcessTree(pid=None, started=None, run_dir=tree.run_dir)
     assert unknown.members() == tree.members()
     assert unknown.kill()
     assert tree.members() == []
@@ -108,9 +110,9 @@ def test_children_that_leave_the_session_and_outlive_their_parent_are_found(star
 def test_a_later_process_of_the_same_number_is_another_one(tmp_path: Path) -> None:
     started = find_start(os.getpid())
     assert started is not None
-    here = ProcessTree(pid=os.getpid(), started=started, run_dir=str(tmp_path), log=str(tmp_path / "log"))
+    here = ProcessTree(pid=os.getpid(), started=started, run_dir=str(tmp_path))
     assert here.is_alive()
-    earlier = ProcessTree(pid=os.getpid(), started=started - 1, run_dir=here.run_dir, log=here.log)
+    earlier = ProcessTree(pid=os.getpid(), started=started - 1, run_dir=here.run_dir)
     assert not earlier.is_alive()
     assert earlier.members() == []
 
@@ -119,3 +121,26 @@ def test_a_process_that_has_ended_never_started() -> None:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     assert find_start(done.pid) is None
+
+
+def test_one_whose_start_was_never_known_is_not_alive(tmp_path: Path) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    assert not ProcessTree(pid=done.pid, started=None, run_dir=str(tmp_path)).is_alive()
+
+
+def test_a_tree_is_found_through_a_linked_folder(start: Start, tmp_path: Path) -> None:
+    tree = start(LEAVING)
+    (tmp_path / "link").symlink_to(tmp_path)
+    linked = ProcessTree(pid=None, started=None, run_dir=str(tmp_path / "link"))
+    wait_until(lambda: len(tree.members()) == 3)
+    assert linked.members() == tree.members()
+
+
+def test_who_only_reads_a_log_does_not_belong_to_it(start: Start, tmp_path: Path) -> None:
+    tree = start(STUBBORN)
+    reader = subprocess.Popen(["tail", "-f", str(tmp_path / "trainer.log")], stdout=subprocess.DEVNULL)
+    assert tree.kill()
+    assert reader.poll() is None
+    reader.kill()
+    reader.wait()

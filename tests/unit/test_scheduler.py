@@ -9,6 +9,7 @@ import pytest
 from service.dispatch import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.states import AttemptState, Cause, JobState, Outcome
+from service.scheduler.hearing import Hearing
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store import attempts, hosts, jobs, leases
@@ -167,6 +168,18 @@ def test_a_clock_that_jumps_makes_nobody_lost(
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).state is AttemptState.STARTING
         assert len(attempts.list_attempts(tx, number)) == 1
+
+
+def test_after_an_outage_hosts_are_heard_until_they_fall_silent(clock: Clock, seconds: Seconds) -> None:
+    hearing = Hearing(30, pause_seconds=15, clock=seconds)
+    heartbeats = {HOST: clock.now}
+    assert not hearing.find_silent(heartbeats, now=clock.now)
+    seconds.now += 60
+    clock.advance(60)
+    assert not hearing.find_silent(heartbeats, now=clock.now)
+    assert hearing.find_silent({**heartbeats, "never heard": heartbeats[HOST]}, now=clock.now) == {
+        "never heard"
+    }
 
 
 def test_an_outage_gives_every_worker_its_whole_lease_again(

@@ -37,6 +37,7 @@ def test_a_run_folder_of_another_database_is_moved_aside(
     (folder / files.EVENTS_FILE).write_text('{"kind": "epoch", "epoch": 4}\n')
     starter = Refusing()
     supervisor = Supervisor(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), attempt, threads_per_gpu=1)
+    supervisor.prepare()
     with pytest.raises(NoTrainer):
         supervisor.start(starter)  # type: ignore[arg-type]
     assert starter.found == {files.SPEC_FILE, files.LAUNCH_FILE, files.LEASE_FILE}

@@ -18,7 +18,6 @@ from service.domain.run_folder import (
     MANIFEST_FILE,
     TENSORS_FILE,
     checkpoint_name,
-    former_name,
     unfinished_name,
 )
 
@@ -74,7 +73,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
         OSError: the disk is full or not writable; what was there before stays.
     """
     step = snapshot.position.step
-    path, former = folder / checkpoint_name(step), folder / former_name(step)
+    path = folder / checkpoint_name(step)
     temporary = folder / unfinished_name(step, pid=os.getpid())
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -84,14 +83,12 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
         write_manifest(temporary, _manifest(snapshot, digest))
         for written in (temporary / TENSORS_FILE, temporary / MANIFEST_FILE, temporary):
             _fsync(written)
-        if path.is_dir():
-            path.rename(former)  # so that the step has a whole checkpoint, or none, at every instant
+        shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _fsync(folder)
-    shutil.rmtree(former, ignore_errors=True)
     return Written(path=path, bytes=(path / TENSORS_FILE).stat().st_size, digest=digest)
 
 

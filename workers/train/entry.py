@@ -4,11 +4,12 @@ import gc
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from service.domain import run_folder as files
 from workers.process_tree import MARK
-from workers.train.ending_cause import explain
+from workers.train.ending_cause import NO_ROOM, explain
 from workers.train.launch import load_launch
 from workers.train.reporter import Reporter
 from workers.train.stopping import Stopped, StopRequest
@@ -24,7 +25,11 @@ def run_trainer(run_dir: str) -> None:
     stop = StopRequest()
     stop.listen()
     reporter = Reporter(folder / files.EVENTS_FILE)
-    sys.exit(_train(folder, reporter, stop))
+    try:
+        status = _train(folder, reporter, stop)
+    except OSError:
+        status = NO_ROOM  # not even for the last word
+    sys.exit(status)
 
 
 def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
@@ -41,7 +46,8 @@ def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
         reporter.ended("interrupted", f"{stopped}; stopped before its first step")
         return 0
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # the disk may be full for the log, too
+            traceback.print_exc()
         cause, reason = explain(error)
         reporter.ended("failed", reason, cause=cause.value)
         return 1

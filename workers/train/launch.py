@@ -13,7 +13,8 @@ class Launch:
 
     `gpu_uuids` are the leased devices; simulated ones become logical CPU devices. `threads` is the number of
     CPU threads for one operation: it changes sums in the last bit, so it is fixed here. `resume_from` lists
-    checkpoint folders, newest first. `lease_seconds` is how long a silent worker is waited for.
+    checkpoint folders, newest first. `lease_seconds` is how long a worker may
+    be silent until its job starts elsewhere.
     """
 
     gpu_uuids: tuple[str, ...]

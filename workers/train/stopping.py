@@ -1,10 +1,14 @@
 """Tells a trainer to stop: SIGTERM from its worker, or a worker that is gone."""
 
+import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
 from types import FrameType
+
+STOP_AFTER, KILL_AFTER = 2 / 3, 9 / 10  # of the lease
 
 
 class Stopped(Exception):
@@ -23,9 +27,11 @@ class StopRequest:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def watch_lease(self, path: Path, *, lease_seconds: float) -> None:
-        """Stop when the worker has not renewed the lease file for that long.
+        """Stop in time when the worker renews the lease file no more: the job may soon start elsewhere.
 
-        It counts its own seconds between changes of the file, so that a jump of the clock does no harm.
+        After two thirds of the lease it asks to stop, and after nine tenths, however busy the trainer is, it
+        kills the process group. It counts its own seconds between changes of the file, so that a jump of the
+        clock does no harm.
         """
         watcher = threading.Thread(target=self._watch, args=(path, lease_seconds), daemon=True)
         watcher.start()
@@ -35,10 +41,21 @@ class StopRequest:
 
     def _watch(self, path: Path, lease_seconds: float) -> None:
         seen, since = -1, time.monotonic()
-        while not self.reason:
-            changed = path.stat().st_mtime_ns if path.exists() else -1
+        while True:
+            changed = _modified(path)
             if changed != seen:
                 seen, since = changed, time.monotonic()
-            elif time.monotonic() - since > lease_seconds:
-                self.reason = f"its worker has been gone for {lease_seconds:g} s"
-            time.sleep(min(1.0, lease_seconds / 10))
+            silent = time.monotonic() - since
+            if silent > KILL_AFTER * lease_seconds:
+                print("killed by itself: its worker is gone, and it did not stop in time", file=sys.stderr)  # noqa: T201
+                os.killpg(0, signal.SIGKILL)
+            if silent > STOP_AFTER * lease_seconds and not self.reason:
+                self.reason = f"its worker has been gone for {silent:.0f} s"
+            time.sleep(min(1.0, lease_seconds / 20))
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return -1
