@@ -12,7 +12,6 @@ from service.message_files import SCHEME
 from service.settings import Settings
 
 RUN_ATTEMPT = "run_attempt"
-POLL_SECONDS = 0.1  # how often the filesystem transport looks for messages
 
 log = structlog.get_logger()
 
@@ -45,7 +44,6 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
         "data_folder_in": str(settings.broker_dir / "messages"),
         "data_folder_out": str(settings.broker_dir / "messages"),
         "control_folder": str(settings.broker_dir / "control"),
-        "polling_interval": POLL_SECONDS,
     }
     return {**common, "broker_transport_options": folders}
 

@@ -37,7 +37,9 @@ class Settings:
         "`forkserver` (warm start) or `spawn` (a fresh Python per attempt)",
         "forkserver",
     )
-    tick: str = _setting("CNNCTL_TICK_SECONDS", "pause between two looks of the scheduler", "0.1")
+    tick: str = _setting(
+        "CNNCTL_TICK_SECONDS", "pause between two looks of the scheduler; with SQLite it is told", "0.05"
+    )
     heartbeat: str = _setting("CNNCTL_HEARTBEAT_SECONDS", "pause between two heartbeats of a worker", "1")
     lease: str = _setting(
         "CNNCTL_LEASE_SECONDS", "silence after which a worker's attempts count as lost", "30"

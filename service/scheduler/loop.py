@@ -12,6 +12,7 @@ import structlog
 from service.dispatch import Dispatcher
 from service.domain.states import Action, JobState
 from service.errors import DatabaseUnavailable
+from service.file_watch import FileWatch
 from service.scheduler import policy, rescue
 from service.scheduler.hearing import Hearing
 from service.scheduler.snapshot import take_snapshot
@@ -23,6 +24,7 @@ from service.store.transaction import Store, Transaction
 HOUSEKEEPING_SECONDS = 1.0
 IDLE_SECONDS = 3.0  # the same while no job waits and none runs
 LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
+LONGEST_WAIT_SECONDS = 0.5
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
 ACTOR = "scheduler"
@@ -49,6 +51,7 @@ class Scheduler:
         self._next_probe = 0.0
         self._seen_event = -1
         self._idle = False
+        self._folder: FileWatch | None = None
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
         self._workers = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
@@ -57,6 +60,7 @@ class Scheduler:
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a database that is away only delays."""
         log.info("scheduler", action="started", pid=os.getpid())
+        self._folder = FileWatch(self._store.folder) if self._store.folder else None
         while not stop.is_set():
             try:
                 self._turn()
@@ -64,9 +68,18 @@ class Scheduler:
             except DatabaseUnavailable as error:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
                 pause = OUTAGE_PAUSE_SECONDS
-            stop.wait(pause)
+            self._wait(stop, pause)
         self._watch.close()
+        if self._folder:
+            self._folder.close()
         log.info("scheduler", action="stopped")
+
+    def _wait(self, stop: threading.Event, seconds: float) -> None:
+        """Wait for the next look; SQLite's folder tells when there is something to see."""
+        if self._folder is None:
+            stop.wait(seconds)
+        elif not stop.is_set():
+            self._folder.wait(max(seconds, LONGEST_WAIT_SECONDS))
 
     def tick(self) -> None:
         """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it."""

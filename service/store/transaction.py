@@ -120,13 +120,10 @@ class Store:
         """Where the database is, without the password."""
         return self._engine.url.render_as_string(hide_password=True)
 
-    def file_changed_at(self) -> int | None:
-        """When SQLite's file, or its write-ahead log, changed last, in ns; None where there is no file."""
-        name = self._engine.url.database
-        if self._turns is None or not name:
-            return None
-        files = [path for path in (Path(name), Path(f"{name}-wal")) if path.exists()]
-        return max((path.stat().st_mtime_ns for path in files), default=None)
+    @property
+    def folder(self) -> Path | None:
+        """Where SQLite's files are, which change with every write; None where there is a server."""
+        return Path(self._engine.url.database or ".").parent if self._turns else None
 
     def connect_apart(self) -> DBAPIConnection:
         """A connection of the driver's own that is in no pool and in no transaction; close it after use.
