@@ -14,7 +14,7 @@ from tests.benchmarks.service_stack import ServiceStack, running_service
 ROUNDS = 3
 GOALS = {1: 0.12, 2: 0.18}
 SCRIPT = Path(__file__).with_name("plain_start.py")
-FIELDS = {"data.dataset": "synthetic", "training.epochs": 1}
+FIELDS = {"data.dataset": "digits", "training.epochs": 1}
 
 
 def figures() -> Iterator[Figure]:
