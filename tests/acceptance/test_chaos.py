@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.run import run_chaos
 
-FAULTS = 10
+FAULTS = 8
 
 
 @pytest.mark.parametrize(("servers", "seed"), [(False, 5), (True, 6)])

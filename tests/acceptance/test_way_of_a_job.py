@@ -1,18 +1,11 @@
 """One test a sentence of the way of a job, on real processes."""
 
 import json
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from service.dispatch import Dispatcher
-from service.domain.jobs import AttemptId, JobId
-from service.settings import load_settings
-from service.store import attempts
-from service.store.transaction import open_store
 from tests.stack import Stack, is_alive
 
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
@@ -55,29 +48,6 @@ def test_a_rerun_of_the_same_spec_has_the_same_weights_bit_for_bit(stack: Stack)
     assert len(digests) == 1
 
 
-def test_a_message_that_comes_twice_or_late_starts_nothing(stack: Stack) -> None:
-    number = stack.submit(*MIDDLE)
-    job = stack.wait(number, lambda job: job["attempts"] and job["attempts"][0]["trainer_pid"])
-    environment = {n: v for n, v in stack.environment.items() if n.startswith("CNNCTL_")}
-    settings = load_settings(environment)
-    store = open_store(settings.database_url)
-    with store.reading() as tx:
-        attempt = attempts.find_live_attempt(tx, JobId(number))
-    assert attempt is not None
-    dispatcher = Dispatcher(settings)
-    dispatcher.send(attempt)
-    dispatcher.send(attempt)
-    ended = stack.finished(number)
-    dispatcher.send(attempt)  # as a message does that was held up for the length of the job
-    again = stack.finished(stack.submit(*SHORT))  # the worker has read the late message before this one's
-    assert stack.job(number) == ended
-    assert [a["trainer_pid"] for a in ended["attempts"]] == [job["attempts"][0]["trainer_pid"]]
-    assert again["state"] == "succeeded"
-    with store.reading() as tx:
-        assert attempts.get_attempt(tx, AttemptId(attempt.id)).token == 1
-    store.close()
-
-
 def test_cancelling_a_running_job_frees_its_gpus_in_5_s_and_leaves_no_process(stack: Stack) -> None:
     number = stack.submit(*LONG)
     job = stack.wait(number, running_after_checkpoint)
@@ -116,21 +86,6 @@ def test_a_retried_job_continues_from_its_checkpoint_to_the_same_weights(
     assert job["weights_digest"] == undisturbed
 
 
-def test_a_trainer_that_is_killed_is_replaced_and_ends_with_the_same_weights(
-    stack: Stack, undisturbed: str
-) -> None:
-    number = stack.submit(*MIDDLE)
-    job = stack.wait(number, running_after_checkpoint)
-    os.kill(job["attempts"][0]["trainer_pid"], signal.SIGKILL)
-    job = stack.finished(number)
-    assert [a["outcome"] for a in job["attempts"]] == ["lost", "succeeded"]
-    assert "signal 9" in job["attempts"][0]["reason"]
-    assert job["weights_digest"] == undisturbed
-    series = json.loads(stack.cnnctl("metrics", str(number), "--json").stdout)["series"]
-    steps = [step for step, _ in series["val_accuracy"]]
-    assert steps == [40 * epoch for epoch in range(1, 41)]
-
-
 def test_a_worker_that_is_told_to_stop_hands_its_job_to_the_next_one(stack: Stack, undisturbed: str) -> None:
     number = stack.submit(*MIDDLE)
     stack.wait(number, running_after_checkpoint)
@@ -143,25 +98,5 @@ def test_a_worker_that_is_told_to_stop_hands_its_job_to_the_next_one(stack: Stac
     assert job["weights_digest"] == undisturbed
 
 
-def test_a_worker_that_is_killed_and_comes_back_adopts_its_trainer(stack: Stack, undisturbed: str) -> None:
-    number = stack.submit(*MIDDLE)
-    stack.wait(number, running_after_checkpoint)
-    stack.stop("worker", signal.SIGKILL)
-    stack.start("worker")
-    job = stack.finished(number)
-    assert [a["outcome"] for a in job["attempts"]] == ["succeeded"]
-    assert job["weights_digest"] == undisturbed
-
-
 def test_a_second_worker_of_a_host_is_refused(stack: Stack) -> None:
     assert "is already running" in stack.cnnctl("worker", code=4).stderr
-
-
-def test_a_second_scheduler_started_by_mistake_is_harmless(stack: Stack) -> None:
-    first = stack.processes.pop("scheduler")
-    stack.start("scheduler")
-    stack.processes["first scheduler"] = first
-    numbers = [stack.submit(*SHORT[:-1], "1") for _ in range(4)]
-    for number in numbers:
-        assert len(stack.finished(number)["attempts"]) == 1
-    stack.stop("first scheduler")

@@ -215,7 +215,7 @@ def test_every_checkpoint_between_epochs_leads_to_the_same_end(run: Callable[...
     checkpoints = whole.newest_first()
     steps = [int(path[-10:]) for path in checkpoints]
     assert {*range(7, 120, 7), 40, 80, 120} == set(steps)
-    for path, step in list(zip(checkpoints, steps, strict=True))[1::5]:
+    for path, step in list(zip(checkpoints, steps, strict=True))[1::9]:
         resumed = run(gpus=gpus, fields=BETWEEN, resume_from=(path,))
         assert resumed.end()["weights_digest"] == digest, step
         for name in ("batch_loss", "loss", "accuracy", "val_loss", "lr"):
