@@ -5,6 +5,7 @@ A child of it takes its first step about seven seconds sooner than a fresh Pytho
 
 import multiprocessing
 import os
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -41,17 +42,26 @@ class Starter:
             self._context.set_forkserver_preload(PRELOADED)
 
     def warm_up(self) -> None:
-        """Make the warm parent import TensorFlow now and not at the first job."""
-        process = self._context.Process(target=_nothing)  # type: ignore[attr-defined]
-        process.start()
-        process.join()
+        """Make the warm parent import TensorFlow now and not at the first job; if it dies, that one will."""
+        process: BaseProcess = self._context.Process(target=_nothing)  # type: ignore[attr-defined]
+        with suppress(EOFError, OSError):
+            process.start()
+            process.join()
 
     def start(self, run_dir: Path) -> BaseProcess:
-        """Start the trainer of a run folder."""
+        """Start the trainer of a run folder.
+
+        Raises:
+            OSError: the host has no process for it, or the warm parent died in this moment; the next start
+                makes a new one.
+        """
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=run_trainer, args=(str(run_dir),), name=f"cnnctl-trainer-{run_dir.parent.name}"
         )
-        process.start()
+        try:
+            process.start()
+        except EOFError:
+            raise OSError("the warm parent of trainers died") from None
         return process
 
 

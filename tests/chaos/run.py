@@ -57,6 +57,7 @@ def keep_busy(live: LiveStack, chance: random.Random) -> None:
 def settle(live: LiveStack) -> bool:
     """Wait for all jobs; those that were cancelled last are asked for again."""
     for number in list(live.submitted):
+        live.heal()
         if live.wait(number, seconds=300) is JobState.CANCELLED:
             live.cancel_and_retry(number)
             live.wait(number, seconds=300)
