@@ -34,7 +34,7 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
         "task_create_missing_queues": True,
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": False,
-        "worker_enable_remote_control": False,  # nobody uses it, and its queue is polled as often as ours
+        "worker_enable_remote_control": False,  # nobody uses it
         "broker_pool_limit": 1,
     }
     if settings.broker:

@@ -64,6 +64,10 @@ class WrongRevision(CnnctlError):
     http_status = 503
 
 
+class NoTables(WrongRevision):
+    """The database is empty as yet. Mend with: cnnctl db upgrade"""
+
+
 class MissingExtra(CnnctlError):
     """The act needs a package that the base install leaves out; the message names the extra."""
 

@@ -2,22 +2,25 @@
 
 from pathlib import Path
 
+PARENT, GROUP, SESSION, STARTED = 1, 2, 3, 19  # of what `read_stat` gives
+
 
 def find_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None where none runs; a zombie does not run."""
+    """When a process started, in clock ticks since boot; None where none runs."""
     fields = read_stat(pid)
-    return int(fields[19]) if fields and fields[0] not in "ZX" else None
+    return int(fields[STARTED]) if fields else None
 
 
-def is_running(pid: int, *, started: int) -> bool:
-    """Whether this very process still runs, and not a later one of the same number."""
-    return find_start(pid) == started
+def is_running(pid: int | None, *, started: int | None) -> bool:
+    """Whether this very process still runs, and not a later one of the same number; not, where unknown."""
+    return pid is not None and started is not None and find_start(pid) == started
 
 
 def read_stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; empty when there is no such process."""
+    """The fields of /proc/PID/stat from the state on; empty when it does not run, as a zombie does not."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return text.rpartition(")")[2].split()
+    fields = text.rpartition(")")[2].split()
+    return [] if fields[0] in "ZX" else fields

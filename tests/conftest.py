@@ -1,6 +1,7 @@
 """Real servers for the tests, PostgreSQL and Redis, from PATH or from wheels; stores on every database."""
 
 import dataclasses
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from service.store.transaction import Store, Transaction
 from tests.servers import PostgresServer, RedisServer
 
 HOST = "gpu01"
+# A shell's background job ignores Ctrl-C, and so would all that the tests start, though some test it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Clock:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from service.process import find_start, read_stat
+
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     "scheduler": ["-m", "service.cli.main", "scheduler"],
@@ -118,7 +120,10 @@ class Stack:
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+    return find_start(pid) is not None
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time of a core that a running process has used, in both modes."""
+    fields = read_stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -10,13 +10,10 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt
-from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import checkpoints, jobs, leases
 from service.store.transaction import Store
 from workers.train.launch import Launch
-
-OUTAGE_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -35,18 +32,14 @@ class Orders:
 
 
 def read_orders(store: Store, attempt: Attempt) -> Orders:
-    """Read them; a database that is away is waited for."""
-    while True:
-        try:
-            with store.reading() as tx:
-                known = checkpoints.list_checkpoints(tx, attempt.job_id)
-                return Orders(
-                    spec=jobs.get_job(tx, attempt.job_id).spec,
-                    gpus=leases.list_leased_gpus(tx, attempt.id),
-                    resume_from=tuple(checkpoint.path for checkpoint in known),
-                )
-        except DatabaseUnavailable:
-            time.sleep(OUTAGE_PAUSE_SECONDS)
+    """Read them from SQL."""
+    with store.reading() as tx:
+        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        return Orders(
+            spec=jobs.get_job(tx, attempt.job_id).spec,
+            gpus=leases.list_leased_gpus(tx, attempt.id),
+            resume_from=tuple(checkpoint.path for checkpoint in known),
+        )
 
 
 def make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads_per_gpu: int) -> None:

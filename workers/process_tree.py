@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.domain.run_folder import EVENTS_FILE, LOG_FILE
-from service.process import find_start, read_stat
+from service.process import GROUP, PARENT, SESSION, STARTED, is_running, read_stat
 
 # In a trainer's environment, so that programs it starts can be told from others whatever they do.
 MARK = "TRAINER_RUN_DIR"
 
 Stat = list[str]  # the fields of /proc/PID/stat from the state on
-STATE, PARENT, GROUP, SESSION, STARTED = 0, 1, 2, 3, 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class ProcessTree:
 
     def is_alive(self) -> bool:
         """Whether the trainer itself runs; a zombie does not."""
-        return self.pid is not None and self.started is not None and find_start(self.pid) == self.started
+        return is_running(self.pid, started=self.started)
 
     def terminate(self) -> None:
         """Ask the trainer to checkpoint and end."""
@@ -98,4 +97,4 @@ def _marked_on(pid: int) -> Iterator[str]:
 
 def _running() -> Mapping[int, Stat]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return {pid: stat for pid in pids if (stat := read_stat(pid)) and stat[STATE] not in "ZX"}
+    return {pid: stat for pid in pids if (stat := read_stat(pid))}

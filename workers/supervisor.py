@@ -23,7 +23,8 @@ from service.store.transaction import Store, Transaction
 from workers.ending import Ending, judge
 from workers.gpu_memory import Used, find_kept_memory, read_used_mib
 from workers.ingest import Ingester
-from workers.orders import OUTAGE_PAUSE_SECONDS, make_run_folder, read_orders
+from workers.orders import Orders, make_run_folder, read_orders
+from workers.outages import PAUSE_SECONDS, insist
 from workers.process_tree import ProcessTree, find_run_dirs
 from workers.warm import Starter
 
@@ -60,7 +61,7 @@ class Supervisor:
         Raises:
             UnwritableFolder: it cannot be written.
         """
-        orders = read_orders(self._store, self.attempt)
+        orders = self._read_orders()
         folder = Path(self.attempt.run_dir)
         make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
         self.renew_lease()
@@ -79,7 +80,7 @@ class Supervisor:
 
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
-        self._gpus = read_orders(self._store, self.attempt).gpus
+        self._gpus = self._read_orders().gpus
         self._ingester.find_last_word()
 
     def follow(self) -> None:
@@ -107,12 +108,15 @@ class Supervisor:
     def abandon(self) -> None:
         """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
         quarantine = self._give_gpus_back()
-        with self._store.transaction() as tx:
-            _quarantine(tx, quarantine)
+        if quarantine:
+            insist(lambda: self._record_quarantine(quarantine))
 
     def end(self, ending: Ending) -> None:
         """End an attempt that could not be started."""
         self._end(ending, quarantine=self._give_gpus_back())
+
+    def _read_orders(self) -> Orders:
+        return insist(lambda: read_orders(self._store, self.attempt))
 
     def _take_in(self) -> None:
         try:
@@ -123,7 +127,7 @@ class Supervisor:
                 self._ingester.store_log_tail()
         except DatabaseUnavailable as error:
             log.warning("attempt", action="database_unavailable", attempt=self.attempt.id, error=str(error))
-            time.sleep(OUTAGE_PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
 
     def _record_trainer(self) -> None:
         if self.attempt.trainer_pid == self._tree.pid:
@@ -151,8 +155,7 @@ class Supervisor:
         quarantine = self._give_gpus_back()
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
-        while not self._settled():
-            time.sleep(OUTAGE_PAUSE_SECONDS)
+        insist(self._settle)
         ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=self.closing.is_set())
         self._end(ending, quarantine=quarantine)
 
@@ -162,25 +165,20 @@ class Supervisor:
             return {gpu.uuid: STILL_THERE for gpu in self._gpus}
         return find_kept_memory(self._gpus, self._used_before)
 
-    def _settled(self) -> bool:
-        """Read the event log and the log to their ends; False while the database is away."""
-        try:
-            while self._ingester.take_in():
-                pass
-            self._ingester.store_log_tail()
-        except DatabaseUnavailable:
-            return False
-        return True
+    def _settle(self) -> None:
+        """Read the event log and the log to their ends."""
+        while self._ingester.take_in():
+            pass
+        self._ingester.store_log_tail()
 
     def _end(self, ending: Ending, *, quarantine: Mapping[str, str]) -> None:
-        while True:
-            try:
-                self._end_once(ending, quarantine)
-                break
-            except DatabaseUnavailable:
-                time.sleep(OUTAGE_PAUSE_SECONDS)
+        insist(lambda: self._end_once(ending, quarantine))
         said = {"outcome": ending.outcome.value, "reason": ending.reason}
         log.info("attempt", action="ended", attempt=self.attempt.id, **said)
+
+    def _record_quarantine(self, reasons: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            _quarantine(tx, reasons)
 
     def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from service.errors import NoTables
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
 
@@ -23,9 +24,12 @@ def open_session() -> tuple[Settings, Store]:
     """
     settings = load_settings()
     store = open_store(settings.database_url)
-    if not settings.database and not (settings.home_dir / "cnnctl.db").exists():
+    try:
+        store.check_revision()
+    except NoTables:
+        if settings.database:
+            raise
         store.upgrade()
-    store.check_revision()
     return settings, store
 
 

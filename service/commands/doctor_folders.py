@@ -128,12 +128,18 @@ def _tell_of_job(
     words = [wrong for attempt, _ in tries for wrong in damage.get(attempt.id, {}).values()]
     if not words:
         return
-    good = [c.step for attempt, known in tries for c in known if c.step not in damage.get(attempt.id, {})]
+    good = [
+        (attempt.number, c.step)
+        for attempt, known in tries
+        for c in known
+        if c.step not in damage.get(attempt.id, {})
+    ]
+    _, step = max(good, default=(0, 0))
     count = f"{len(words)} of {len(words) + len(good)} checkpoints"
     yield Finding(
         subject="unreadable checkpoint",
         found=f"{count} of job {job_id} cannot be used: {_shorten(words)}",
-        itself=f"when the job is started again, it goes on from step {max(good, default=0)}",
+        itself=f"when the job is started again, it goes on from step {step}",
         mend="bring the folder back from a backup if those steps matter, and look at the disk",
     )
 

@@ -46,7 +46,9 @@ def check_trainers(store: Store, settings: Settings) -> Iterator[Finding]:
     with store.reading() as tx:
         ended = attempts.list_ended_attempts(tx)
     for attempt in ended:
-        if attempt.host_name == settings.host_name and _has_trainer(attempt):
+        if attempt.host_name == settings.host_name and is_running(
+            attempt.trainer_pid, started=attempt.trainer_started
+        ):
             yield Finding(
                 subject="orphaned trainer",
                 found=f"process {attempt.trainer_pid} still trains {_name(attempt)}, which has ended",
@@ -71,11 +73,6 @@ def check_clocks(store: Store, settings: Settings) -> Iterator[Finding]:
             itself="jobs go on: silence is counted without clocks; moments in logs and events do not agree",
             mend="let all hosts follow a time server; see on each: timedatectl status",
         )
-
-
-def _has_trainer(attempt: Attempt) -> bool:
-    pid, started = attempt.trainer_pid, attempt.trainer_started
-    return pid is not None and started is not None and is_running(pid, started=started)
 
 
 def _name(attempt: Attempt) -> str:

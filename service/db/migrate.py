@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from service.errors import WrongRevision
+from service.errors import NoTables, WrongRevision
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -67,10 +67,11 @@ def check_revision(connection: Connection) -> None:
     """Refuse to work on a database of another version.
 
     Raises:
-        WrongRevision: with the command that mends it.
+        NoTables, WrongRevision: with the command that mends it.
     """
     found = current_revision(connection)
-    if found == HEAD_REVISION:
-        return
-    state = "has no cnnctl tables yet" if found is None else f"is at revision {found}"
-    raise WrongRevision(f"The database {state}; this cnnctl needs {HEAD_REVISION}. Run: cnnctl db upgrade")
+    needed = f"this cnnctl needs {HEAD_REVISION}. Run: cnnctl db upgrade"
+    if found is None:
+        raise NoTables(f"The database has no cnnctl tables yet; {needed}")
+    if found != HEAD_REVISION:
+        raise WrongRevision(f"The database is at revision {found}; {needed}")

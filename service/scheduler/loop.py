@@ -89,8 +89,8 @@ class Scheduler:
             heard = self._listen(tx)
             rescue.rescue_lost(tx, self._settings, self._workers)
             rescue.resend_unclaimed(tx, self._settings, self._dispatcher, self._messages, heard=heard)
-            self._place(tx, heard)
-            self._idle = not jobs.list_queued_jobs(tx) and not attempts.list_live_attempts(tx)
+            queued = self._place(tx, heard)
+            self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"
             schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
             self._seen_event = events.newest_event_id(tx)
@@ -112,16 +112,18 @@ class Scheduler:
         heartbeats = {host.name: host.heartbeat_at for host in hosts.list_hosts(tx) if host.heartbeat_at}
         return heartbeats.keys() - self._hosts.find_silent(heartbeats, now=tx.now)
 
-    def _place(self, tx: Transaction, heard: Set[str]) -> None:
+    def _place(self, tx: Transaction, heard: Set[str]) -> bool:
+        """Start what can start; whether there was a job in the queue."""
         known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}
         if not known:
-            return
+            return False
         plan = policy.plan(take_snapshot(tx, heard=heard))
         for placement in plan.placements:
             self._start(tx, placement)
         for waiting in plan.waiting:
             if known.get(waiting.job_id) != waiting.reason:
                 jobs.set_reason(tx, waiting.job_id, waiting.reason)
+        return True
 
     def _start(self, tx: Transaction, placement: policy.Placement) -> None:
         if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):

@@ -23,10 +23,10 @@ from service.domain.jobs import JobId
 from service.domain.run_folder import EVENTS_FILE
 from service.domain.states import JobState
 from service.errors import JobConflict
-from service.process import read_stat
 from tests.chaos import faults
 from tests.chaos.live_stack import LEASE_SECONDS, RECIPES, LiveStack, Recipe, Series, live_stack
 from tests.servers import wait_until
+from tests.stack import cpu_seconds
 from workers.process_tree import MARK
 
 RECIPE = RECIPES[0]
@@ -335,9 +335,3 @@ def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., V
     assert endings(view) == [("succeeded", None)]
     events = (Path(view["run_dir"]) / EVENTS_FILE).read_text()
     assert "could not be written" in events
-
-
-def cpu_seconds(pid: int) -> float:
-    """Time that a process has used, in both modes."""
-    fields = read_stat(pid)
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -31,6 +31,12 @@ def test_a_job_waits_for_the_first_worker_and_can_be_cancelled_while_it_starts(t
         stack.close()
 
 
+def test_a_first_command_finishes_the_database_that_another_has_only_begun(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "home")
+    (stack.home / "cnnctl.db").touch()
+    assert "No jobs yet" in stack.cnnctl("status").stdout
+
+
 def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "home")
     log = tmp_path / "up.log"
@@ -64,7 +70,8 @@ def test_ctrl_c_in_run_cancels_the_job_and_stops_the_stack_that_run_started(tmp_
         cwd=tmp_path,
     )
     deadline = time.monotonic() + 60
-    while not stack.cnnctl("status", "--json", code=None).stdout.strip().startswith("[\n"):
+    while not stack.cnnctl("status", "--json").stdout.strip().startswith("[\n"):
+        assert run.poll() is None, stack.logs()
         assert time.monotonic() < deadline, stack.logs()
     stack.wait(1, lambda job: job["checkpoints"])
     run.send_signal(signal.SIGINT)

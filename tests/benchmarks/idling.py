@@ -1,6 +1,5 @@
 """What the embedded stack costs while there is nothing to do: time of a core, and memory."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,11 +8,11 @@ from pathlib import Path
 from service.store import hosts
 from service.store.transaction import open_store
 from tests.benchmarks.figures import Figure
-from tests.stack import Stack
+from tests.servers import wait_until
+from tests.stack import Stack, cpu_seconds
 
 SECONDS, START_SECONDS = 20.0, 120.0
 SETTLE_SECONDS = 3.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def figures() -> Iterator[Figure]:
@@ -31,13 +30,12 @@ def figures() -> Iterator[Figure]:
 
 def _wait_until_up(stack: Stack) -> None:
     store = open_store(f"sqlite:///{stack.home / 'cnnctl.db'}")
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+
+    def is_registered() -> bool:
         with store.reading() as tx:
-            if hosts.list_hosts(tx):
-                break
-        assert time.monotonic() < deadline, stack.logs()
-        time.sleep(0.5)
+            return bool(hosts.list_hosts(tx))
+
+    wait_until(is_registered, seconds=START_SECONDS)
     store.close()
     time.sleep(SETTLE_SECONDS)
 
@@ -56,18 +54,13 @@ def _child_name(pid: int) -> str:
 
 
 def _measure(pids: dict[str, int]) -> Iterator[Figure]:
-    before = {name: _cpu_seconds(pid) for name, pid in pids.items()}
+    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     time.sleep(SECONDS)
-    percent = {name: (_cpu_seconds(pid) - before[name]) / SECONDS * 100 for name, pid in pids.items()}
+    percent = {name: (cpu_seconds(pid) - before[name]) / SECONDS * 100 for name, pid in pids.items()}
     for name, pid in pids.items():
         yield Figure(name=f"idle_{name}_cpu", ratio=percent[name], unit="% of a core", goal="see the sum")
         yield Figure(name=f"idle_{name}_memory", ratio=_memory_mib(pid), unit="MiB", goal="as it is")
     yield Figure(name="idle_stack_cpu", ratio=sum(percent.values()), unit="% of a core", goal="at most 1")
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _memory_mib(pid: int) -> float:

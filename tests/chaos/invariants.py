@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import select
-
-from service.db.tables import leases
 from service.domain.jobs import JobId
 from service.domain.states import Action
 from service.store import events
+from service.store.leases import list_holders
 from tests.chaos.faults import trainers_of
 from tests.chaos.live_stack import LiveStack, Recipe, Series
 
@@ -55,16 +53,9 @@ def what_is_wrong(live: LiveStack, truth: Truth) -> Sequence[str]:
     wrong = [
         words for number, recipe in live.submitted.items() for words in _job(live, number, recipe, truth)
     ]
-    held = live.ask(
-        lambda tx: list(tx.connection.execute(select(leases).where(leases.c.released_at.is_(None))))
-    )
-    wrong += [f"a lease of GPU {row.gpu_uuid} was never given back" for row in held]
-    wrong += [f"trainer {pid} of {folder} still runs" for pid, folder in _left_over(live).items()]
-    return wrong
-
-
-def _left_over(live: LiveStack) -> Mapping[int, str]:
-    return trainers_of(live.settings.runs_dir)
+    wrong += [f"a lease of GPU {uuid} was never given back" for uuid in live.ask(list_holders)]
+    left = trainers_of(live.settings.runs_dir)
+    return [*wrong, *(f"trainer {pid} of {folder} still runs" for pid, folder in left.items())]
 
 
 def _job(live: LiveStack, number: JobId, recipe: Recipe, truth: Truth) -> Sequence[str]:

@@ -18,7 +18,7 @@ from service.commands.status import get_job_view
 from service.commands.submit import submit
 from service.dispatch import Dispatcher
 from service.domain.jobs import Attempt, JobId
-from service.domain.states import JobState
+from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
 from service.settings import load_settings
 from service.store import attempts, jobs, metrics
@@ -29,7 +29,6 @@ from tests.stack import ROOT, Stack
 LEASE_SECONDS = 4.0
 # What decides nothing about how a network is trained, and differs from run to run.
 NOT_COMPARED = {"images_per_second", "checkpoint_stall_seconds"}
-ENDED = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 Series = Mapping[str, list[tuple[int, float | None]]]
 Result = TypeVar("Result")
@@ -148,7 +147,7 @@ class LiveStack:
     def wait(self, number: JobId, *, seconds: float = 120) -> JobState:
         """Wait for a job's end."""
         deadline = time.monotonic() + seconds
-        while (state := self.state(number)) not in ENDED:
+        while (state := self.state(number)) not in FINISHED:
             assert time.monotonic() < deadline, (
                 f"job {number} is {state.value} after {seconds} s\n"
                 f"{json.dumps(self.view(number), indent=1)}\n{self.stack.logs()}"

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from service.domain.states import JobState
+from service.domain.states import FINISHED, JobState
 from tests.chaos.faults import EMBEDDED, SERVERS
 from tests.chaos.invariants import Truth, Watch, what_is_wrong
-from tests.chaos.live_stack import ENDED, RECIPES, LiveStack, live_stack
+from tests.chaos.live_stack import RECIPES, LiveStack, live_stack
 
 MOST_JOBS = 4  # at once
 Say = Callable[[str], None]
@@ -49,7 +49,8 @@ def find_truth(live: LiveStack) -> Truth:
 def keep_busy(live: LiveStack, chance: random.Random) -> None:
     """Submit until some jobs have not ended."""
     while (
-        sum(live.state(number) not in ENDED for number in list(live.submitted)[-2 * MOST_JOBS :]) < MOST_JOBS
+        sum(live.state(number) not in FINISHED for number in list(live.submitted)[-2 * MOST_JOBS :])
+        < MOST_JOBS
     ):
         live.submit(chance.choice(RECIPES))
 
@@ -61,4 +62,4 @@ def settle(live: LiveStack) -> bool:
         if live.wait(number, seconds=300) is JobState.CANCELLED:
             live.cancel_and_retry(number)
             live.wait(number, seconds=300)
-    return all(live.state(number) in ENDED for number in live.submitted)
+    return all(live.state(number) in FINISHED for number in live.submitted)

@@ -1,7 +1,7 @@
 """All that SQL tells of jobs at one moment, and the laws that hold in it and between two moments."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -96,13 +96,13 @@ def check_jobs(picture: Picture) -> None:
         assert (job["state"] in FINISHED) == (job["ended_at"] is not None)
 
 
-def check_lost_attempts(picture: Picture, *, retry_limit: int) -> None:
-    """A job fails when more tries in a row than the limit came no further, and not before."""
+def check_lost_attempts(picture: Picture, *, saved: Container[AttemptId], retry_limit: int) -> None:
+    """A job fails when more tries in a row than the limit came no further, saved nothing, and not before."""
     for job_id, job in picture.jobs.items():
         lost = 0
         for line in picture.audit_of(job_id):
             attempt = picture.attempts.get(line["attempt_id"])
-            came_further = line["attempt_id"] in picture.checkpoints
+            came_further = line["attempt_id"] in saved
             if line["action"] is Action.RETRIED:
                 lost = 0
             elif attempt and line["action"] in (Action.REQUEUED, Action.FAILED):
@@ -113,6 +113,27 @@ def check_lost_attempts(picture: Picture, *, retry_limit: int) -> None:
                 elif came_further and not fatal:
                     lost = 0
         assert job["lost_attempts"] == lost
+
+
+def check_checkpoints(
+    picture: Picture,
+    *,
+    saved: Mapping[AttemptId, Sequence[int]],
+    best: Collection[tuple[AttemptId, int]],
+    keep: int,
+) -> None:
+    """None is there twice or out of nothing; a job's newest and its best one are never given up."""
+    for attempt_id, steps in picture.checkpoints.items():
+        assert len(steps) == len(set(steps))
+        assert set(steps) <= set(saved[attempt_id])
+    for job_id in picture.jobs:
+        ever = [
+            (row["id"], step)
+            for row in picture.attempts_of(job_id)
+            for step in sorted(saved.get(row["id"], ()))
+        ]
+        for attempt_id, step in {*ever[-keep:], *[last for last in ever if last in best][-1:]}:
+            assert step in picture.checkpoints[attempt_id]
 
 
 def check_leases(picture: Picture) -> None:

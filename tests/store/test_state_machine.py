@@ -35,6 +35,7 @@ from service.dispatch import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.run_folder import EVENTS_FILE
+from service.domain.spec import CheckpointSpec
 from service.domain.states import (
     FINISHED,
     RETRYABLE,
@@ -52,6 +53,7 @@ from service.store.endings import end_attempt
 from service.store.transaction import Store, Transaction
 from tests.conftest import Clock
 from tests.store.picture import (
+    check_checkpoints,
     check_growth,
     check_jobs,
     check_leases,
@@ -132,6 +134,7 @@ class Laboratory(RuleBasedStateMachine):
         self.holds: list[Hold] = []
         self.written: dict[AttemptId, list[dict[str, Any]]] = defaultdict(list)
         self.taken_in: dict[AttemptId, int] = {}
+        self.best: list[tuple[AttemptId, int]] = []
 
     @initialize()
     def open(self) -> None:
@@ -152,13 +155,14 @@ class Laboratory(RuleBasedStateMachine):
             now = take_picture(tx)
         assert set(now.jobs) == self.submitted
         check_jobs(now)
-        check_lost_attempts(now, retry_limit=RETRY_LIMIT)
+        saved = self.steps_taken_in("checkpoint")
+        check_lost_attempts(now, saved=saved, retry_limit=RETRY_LIMIT)
+        check_checkpoints(now, saved=saved, best=self.best, keep=CheckpointSpec().keep)
         check_leases(now)
         check_moves_of_jobs(self.before, now, retried=self.retried)
         check_moves_of_attempts(self.before, now)
         check_growth(self.before, now)
         assert now.points == self.steps_taken_in("points")
-        assert now.checkpoints == self.steps_taken_in("checkpoint")
         self.before = now
         self.retried.clear()
 
@@ -345,7 +349,10 @@ class Laboratory(RuleBasedStateMachine):
     @rule(hold=some("current_holds"), best=st.booleans())
     def save(self, hold: Hold, best: bool) -> None:  # noqa: FBT001 - Hypothesis passes names
         step = self.take_step(hold)
-        place = {"epoch": 1, "bytes": 5, "digest": "d" * 64, "path": f"/{step}"}
+        path = self.settings.runs_dir / f"{hold.attempt.id}-{step}"
+        place = {"epoch": 1, "bytes": 5, "digest": "d" * 64, "path": str(path)}
+        if best:
+            self.best.append((hold.attempt.id, step))
         self.write(hold, kind="checkpoint", step=step, best=best, **place)
 
     @while_some("current_holds")

@@ -15,7 +15,6 @@ from workers.train.checkpoint_files import (
     DamagedCheckpoint,
     Snapshot,
     read_checkpoint,
-    read_manifest,
     write_checkpoint,
 )
 from workers.train.reporter import Reporter
@@ -75,14 +74,6 @@ def find_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> tuple[Sna
     if notes:
         notes.append("no valid checkpoint is left: started again from step 0")
     return None, "; ".join(notes)
-
-
-def is_best(path: Path) -> bool:
-    """Whether a whole manifest says that its checkpoint was the best when it was written."""
-    try:
-        return bool(read_manifest(path)["best"])
-    except (OSError, ValueError, KeyError, DamagedCheckpoint):
-        return False
 
 
 def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) -> str:

@@ -8,8 +8,7 @@ import keras
 
 from models.trained.saved_network import About
 from service.domain.spec import Spec
-from workers.train.checkpoint_files import DamagedCheckpoint, Snapshot, read_checkpoint
-from workers.train.checkpointing import is_best
+from workers.train.checkpoint_files import DamagedCheckpoint, Snapshot, read_checkpoint, read_manifest
 from workers.train.images import RunImages
 
 
@@ -34,10 +33,18 @@ def save_network(model: keras.Model, path: Path) -> Path:
 def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snapshot | None:
     """The newest of the checkpoints that were the best when they were written; None if none is whole."""
     for path in sorted(candidates, key=lambda path: Path(path).name, reverse=True):
-        if not is_best(Path(path)):
+        if not _is_best(Path(path)):
             continue
         with suppress(DamagedCheckpoint):
             snapshot = read_checkpoint(Path(path))
             if snapshot.spec_digest == spec_digest:
                 return snapshot
     return None
+
+
+def _is_best(path: Path) -> bool:
+    """Whether a whole manifest says that its checkpoint was the best when it was written."""
+    try:
+        return bool(read_manifest(path)["best"])
+    except (OSError, ValueError, KeyError, DamagedCheckpoint):
+        return False

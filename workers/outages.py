@@ -1,0 +1,20 @@
+"""Outlasts a database that is away."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from service.errors import DatabaseUnavailable
+
+PAUSE_SECONDS = 1.0
+
+Result = TypeVar("Result")
+
+
+def insist(act: Callable[[], Result]) -> Result:
+    """Do something with SQL, again and again until the database is there."""
+    while True:
+        try:
+            return act()
+        except DatabaseUnavailable:
+            time.sleep(PAUSE_SECONDS)
