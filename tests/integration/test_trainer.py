@@ -43,20 +43,21 @@ class Run:
         *,
         architecture: str = "lenet5",
         gpus: int = 1,
+        threads: int = 2,
         resume_from: tuple[str, ...] = (),
         datasets_dir: str = "",
         lease_seconds: float = NEVER,
         stop_at_once: bool = False,
         fields: dict[str, object],
     ) -> "Run":
-        """Start the trainer; two threads an operation, however many devices."""
+        """Start the trainer."""
         self.folder.mkdir(parents=True)
         spec = resolve_spec(architecture, {"resources.gpus": gpus, **fields})
         (self.folder / files.SPEC_FILE).write_text(spec.to_json())
         Launch(
             gpu_uuids=tuple(f"sim-{number}" for number in range(gpus)),
             simulated=True,
-            threads=2,
+            threads=threads,
             datasets_dir=datasets_dir,
             resume_from=resume_from,
             lease_seconds=lease_seconds,
@@ -129,12 +130,17 @@ def run(tmp_path: Path, starter: Starter) -> Callable[..., Run]:
     return start
 
 
-def test_one_and_two_replicas_end_with_the_same_weights_after_20_steps(run: Callable[..., Run]) -> None:
+@pytest.mark.parametrize(("gpus", "threads"), [(1, 2), (2, 2), (2, 4)], ids=["shards", "replicas", "both"])
+def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_steps(
+    run: Callable[..., Run], gpus: int, threads: int
+) -> None:
     fields = {"model.l2": 1e-3, "training.batch_size": 64, "training.epochs": 1}
-    one, two = (run(gpus=gpus, fields=fields) for gpus in (1, 2))
+    one = run(threads=1, fields=fields)
+    two = run(gpus=gpus, threads=threads, fields=fields)
     one.end()
     two.end()
     first, second = one.last_checkpoint(), two.last_checkpoint()
+    assert second.environment["shards"] == threads // gpus
     assert first.position.step == 20
     differences = [
         float(np.abs(np.subtract(a, b)).max())

@@ -7,14 +7,16 @@ import tensorflow as tf
 from workers.train.launch import Launch
 
 
-def pin_devices(launch: Launch) -> tf.distribute.Strategy:
+def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
     """Show this process exactly its devices and return the strategy over them.
 
-    One device needs no strategy, and TensorFlow's default one changes nothing.
+    One device needs no strategy, and TensorFlow's default one changes nothing. Simulated devices, and the
+    shards of each, run side by side: together they have the threads of the launch.
     """
     count = len(launch.gpu_uuids)
+    at_once = count * shards if launch.simulated else 1
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if launch.simulated else ",".join(launch.gpu_uuids)
-    tf.config.threading.set_intra_op_parallelism_threads(launch.threads)
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, launch.threads // at_once))
     if launch.simulated:
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)

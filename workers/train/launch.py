@@ -12,7 +12,7 @@ class Launch:
     """Where to run one attempt.
 
     `gpu_uuids` are the leased devices; simulated ones become logical CPU devices. `threads` is the number of
-    CPU threads for one operation: it changes sums in the last bit, so it is fixed here. `resume_from` lists
+    CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
     checkpoint folders, newest first. `lease_seconds` is how long a worker may
     be silent until its job starts elsewhere.
     """

@@ -5,9 +5,10 @@ share of it by replica number, so that there is no iterator whose state could be
 divided by the global batch and the penalty by the number of replicas, because Keras sums gradients over
 replicas.
 
-Shapes: B global batch, b images of one replica, k steps of one call, N images, V views, K classes.
+Shapes: B global batch, b images of one shard of a replica, k steps of one call, N images, V views, K classes.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -50,6 +51,7 @@ class Loop:
         batch_size: int,
         resize: int,
         loss: Loss,
+        shards: int = 1,
     ) -> None:
         self._network = network
         self._optimizer = optimizer
@@ -59,6 +61,8 @@ class Loop:
         self._replicas = strategy.num_replicas_in_sync
         self._batch_size = batch_size
         self._share = batch_size // self._replicas
+        self._shards = shards
+        self._shard = self._share // shards
         self._side = network.input_shape[1]
         self._resize = resize
         # AutoGraph would rewrite the source first: 0.1 s at every start, and files left in /tmp by a kill.
@@ -127,23 +131,36 @@ class Loop:
         order: tf.Tensor,
         start: tf.Tensor,
     ) -> tf.Tensor:
-        # A slice of fixed size, so that all shapes are known: gradients then need far fewer operations.
-        indices_b = tf.slice(order, [start + self._share_begin()], [self._share])
+        def learn(begin: tf.Tensor) -> Sequence[tf.Tensor]:
+            # A slice of fixed size, so that all shapes are known: gradients then need far fewer operations.
+            return self._learn(images, labels, varied, tf.slice(order, [begin], [self._shard]))
+
+        report, *gradients = self._sum_over_shards(learn, start)
+        self._optimizer.apply(gradients, self._network.trainable_variables)
+        return report
+
+    def _learn(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        varied: tuple[tf.Tensor | None, tf.Tensor | None],
+        indices_b: tf.Tensor,
+    ) -> Sequence[tf.Tensor]:
+        """The report (3,) of some images, then their gradients."""
         y_b = tf.gather(labels, indices_b)
         views, shifts = varied
         x_bHWC = self._look(images, indices_b, None if views is None else tf.gather(views, indices_b))
         if shifts is not None:
             x_bHWC += tf.gather(shifts, indices_b)[:, None, None, :]
-        variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
             logits_bK = tf.cast(self._network(x_bHWC, training=True), tf.float32)
             data_loss = tf.reduce_sum(self._loss(y_b, logits_bK)) / self._batch_size
-            penalty = tf.add_n(self._network.losses) / self._replicas if self._network.losses else 0.0
+            parts = self._replicas * self._shards
+            penalty = tf.add_n(self._network.losses) / parts if self._network.losses else 0.0
             loss = data_loss + penalty
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self._optimizer.apply(gradients, variables)
         right = tf.reduce_sum(_is_right(logits_bK, y_b)) / self._batch_size
-        return tf.stack([data_loss, tf.cast(penalty, tf.float32), right])
+        variables = [variable.value for variable in self._network.trainable_variables]
+        return tf.stack([data_loss, tf.cast(penalty, tf.float32), right]), *tape.gradient(loss, variables)
 
     def _evaluate_batches(
         self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
@@ -165,18 +182,22 @@ class Loop:
         start: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
-        indices_b = start + self._share_begin() + tf.range(self._share)
-        # The last batch is filled up with images that count 0.
-        real_b = tf.cast(indices_b < count, tf.float32)
-        indices_b = tf.minimum(indices_b, count - 1)
-        y_b = tf.gather(labels, indices_b)
-        scores_bK = self._score(images, indices_b, views_V3)
-        found = [
-            self._cross_entropy(y_b, scores_bK),
-            _is_right(scores_bK, y_b),
-            is_among_top(y_b, scores_bK),
-        ]
-        return tf.stack([tf.reduce_sum(values_b * real_b) for values_b in found])
+        def score(begin: tf.Tensor) -> Sequence[tf.Tensor]:
+            indices_b = begin + tf.range(self._shard)
+            # The last batch is filled up with images that count 0.
+            real_b = tf.cast(indices_b < count, tf.float32)
+            indices_b = tf.minimum(indices_b, count - 1)
+            y_b = tf.gather(labels, indices_b)
+            scores_bK = self._score(images, indices_b, views_V3)
+            found = [
+                self._cross_entropy(y_b, scores_bK),
+                _is_right(scores_bK, y_b),
+                is_among_top(y_b, scores_bK),
+            ]
+            return [tf.stack([tf.reduce_sum(values_b * real_b) for values_b in found])]
+
+        (sums,) = self._sum_over_shards(score, start)
+        return sums
 
     def _score(self, images: tf.Tensor, indices_b: tf.Tensor, views_V3: tf.Tensor | None) -> tf.Tensor:
         """Logits of one view, or the logarithm of the mean probability over several."""
@@ -193,9 +214,17 @@ class Loop:
         x_bHWC = self._look(images, indices_b, views_b3)
         return tf.cast(self._network(x_bHWC, training=False), tf.float32)
 
-    def _share_begin(self) -> tf.Tensor | int:
-        """Where this replica's share of a global batch begins."""
-        return tf.distribute.get_replica_context().replica_id_in_sync_group * self._share
+    def _sum_over_shards(
+        self, act: Callable[[tf.Tensor], Sequence[tf.Tensor]], start: tf.Tensor
+    ) -> Sequence[tf.Tensor]:
+        """Sum what `act` makes of each shard of this replica's images, told where the shard begins."""
+        begin = start + tf.distribute.get_replica_context().replica_id_in_sync_group * self._share
+        if self._shards == 1:
+            return act(begin)
+        # One operation to the executor, as it is not inlined: all shards run at once, a thread each.
+        shard = tf.function(act, autograph=False, experimental_attributes={"_noinline": True})
+        parts = [shard(begin + number * self._shard) for number in range(self._shards)]
+        return [tf.add_n(values) for values in zip(*parts, strict=True)]
 
     def _look(self, images: tf.Tensor, indices_b: tf.Tensor, views_b3: tf.Tensor | None) -> tf.Tensor:
         """Gather images, bring them to one size and cut a view out of each: pixels (b, H, W, C), float32."""

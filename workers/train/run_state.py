@@ -103,7 +103,9 @@ class RunState:
         self.trained_seconds = position.trained_seconds
 
 
-def describe_environment(launch: Launch, images: RunImages, *, replicas: int) -> Mapping[str, object]:
+def describe_environment(
+    launch: Launch, images: RunImages, *, replicas: int, shards: int
+) -> Mapping[str, object]:
     """Everything outside the spec that can change the last bit of a result."""
     packages = {name: version(name) for name in ("cnnctl", "numpy")}
     return {
@@ -114,6 +116,7 @@ def describe_environment(launch: Launch, images: RunImages, *, replicas: int) ->
         "device": _cpu_model() if launch.simulated else _gpu_model(),
         "replicas": replicas,
         "threads": launch.threads,
+        "shards": shards,
         "images": images.fingerprint,
         "flags": " ".join(f"{name}={os.environ[name]}" for name in FLAGS if name in os.environ),
     }

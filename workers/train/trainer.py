@@ -34,6 +34,7 @@ from workers.train.reporter import Reporter
 from workers.train.results import describe_images, find_best_checkpoint, save_network
 from workers.train.run_state import RunState, describe_environment
 from workers.train.saving import Saver
+from workers.train.shards import count_shards
 from workers.train.stopping import Stopped, StopRequest
 
 POINTS_PER_EPOCH = 20
@@ -56,7 +57,8 @@ class Trainer:
         self._checkpoints_dir = run_dir / files.CHECKPOINTS_DIR
         self._reporter = reporter
         self._stop = stop
-        strategy = pin_devices(launch)
+        shards = count_shards(spec, launch)
+        strategy = pin_devices(launch, shards=shards)
         fix_arithmetic(spec)
         with strategy.scope():
             self._images = load_images(
@@ -78,6 +80,7 @@ class Trainer:
             strategy,
             batch_size=spec.training.batch_size,
             resize=spec.data.resize,
+            shards=shards,
             loss=make_spec_loss(spec.loss, self._images),
         )
         self._diagnosis: Diagnosis | None = None
@@ -90,7 +93,9 @@ class Trainer:
                     self._loop,
                 )
         self._steps_per_epoch = self._images.train.count // spec.training.batch_size
-        self._environment = describe_environment(launch, self._images, replicas=strategy.num_replicas_in_sync)
+        self._environment = describe_environment(
+            launch, self._images, replicas=strategy.num_replicas_in_sync, shards=shards
+        )
         self._state = RunState(
             spec,
             self._network,
