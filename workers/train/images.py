@@ -16,9 +16,9 @@ from models.augmentation_choice import parse_augmentation
 from models.datasets.arrays import ImageArrays
 from models.datasets.decoder import Decoder, recall_survey
 from models.datasets.folder import ImageFiles, leave_out
-from models.datasets.load import load_dataset
 from models.datasets.split import hold_out
 from models.datasets.statistics import PixelStatistics, pixel_statistics
+from models.datasets.unpacked import load_unpacked
 from service.domain.spec import Spec
 
 Array = npt.NDArray[np.generic]
@@ -124,7 +124,7 @@ def load_images(
     Raises:
         DatasetError: the dataset cannot be had or is damaged.
     """
-    found = load_dataset(spec.data.dataset, directory=datasets_dir)
+    found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir)
     if isinstance(found, ImageArrays):
         return _place_arrays(found, spec, strategy, statistics=_measure(found.x_train, spec))
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)

@@ -1,0 +1,76 @@
+"""Keeps the images of an .npz file unpacked, so that later runs map them into memory and start at once.
+
+Unpacking CIFAR-10 takes seconds at every start; mapped, runs on one host also share its pages.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from models.dataset_place import find_place
+from models.datasets.arrays import ImageArrays
+from models.datasets.folder import ImageFiles
+from models.datasets.load import load_dataset
+
+NAMES_FILE = "class_names.json"
+ARRAYS = tuple(field.name for field in fields(ImageArrays) if field.name != "class_names")
+
+
+def load_unpacked(name: str, *, directory: Path | None, folder: Path) -> ImageArrays | ImageFiles:
+    """Load a dataset as `load_dataset` does; an .npz file that is as it was from what `folder` keeps of it.
+
+    Raises:
+        CatalogError, DatasetError: as `load_dataset`.
+    """
+    source = _find_npz(name, directory)
+    if source is None:
+        return load_dataset(name, directory=directory)
+    kept = folder / _key(name, source)
+    with suppress(OSError, ValueError):  # not there, or damaged: unpack it
+        return _map(kept)
+    shutil.rmtree(kept, ignore_errors=True)
+    arrays = load_dataset(name, directory=directory)
+    if isinstance(arrays, ImageArrays):
+        with suppress(OSError):  # a full disk: the next run unpacks it again
+            _keep(arrays, kept)
+    return arrays
+
+
+def _find_npz(name: str, directory: Path | None) -> Path | None:
+    place = find_place(name)
+    if place is None:
+        path = directory / f"{name}.npz" if directory else None
+    else:
+        path = place.path if place.kind == "npz" else None
+    return path if path and path.is_file() else None
+
+
+def _key(name: str, source: Path) -> str:
+    about = source.stat()
+    return hashlib.sha256(f"{name}\0{source}\0{about.st_size}\0{about.st_mtime_ns}".encode()).hexdigest()
+
+
+def _map(kept: Path) -> ImageArrays:
+    arrays = {name: np.load(kept / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    return ImageArrays(class_names=tuple(json.loads((kept / NAMES_FILE).read_text())), **arrays)
+
+
+def _keep(arrays: ImageArrays, kept: Path) -> None:
+    unfinished = kept.with_suffix(f".{os.getpid()}")
+    try:
+        unfinished.mkdir(parents=True)
+        for name in ARRAYS:
+            with (unfinished / f"{name}.npy").open("wb") as file:
+                np.save(file, np.ascontiguousarray(getattr(arrays, name)))
+                file.flush()
+                os.fsync(file.fileno())  # after a crash, whole or not there
+        (unfinished / NAMES_FILE).write_text(json.dumps(arrays.class_names))
+        unfinished.rename(kept)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
