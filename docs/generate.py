@@ -36,7 +36,10 @@ def _page(title: str, *parts: str) -> str:
 
 
 def _commands() -> Iterator[str]:
-    yield "Exit status: 0 done, 1 failed, 2 usage or a submission that is refused, 3 not found, 4 conflict."
+    yield (
+        "Exit status: 0 done, 1 failed, 2 usage or a submission that is refused, 3 not found, 4 conflict, "
+        "5 not allowed."
+    )
     context = click.Context(main, info_name="cnnctl", **WIDTH, **main.context_settings)
     yield _help(context)
     for name, (module, _) in COMMANDS.items():

@@ -25,6 +25,13 @@ class SettingError(CnnctlError):
     exit_code = 2
 
 
+class NotAllowed(CnnctlError):
+    """The act is the job's owner's or an administrator's; the message says whose."""
+
+    exit_code = 5
+    http_status = 403
+
+
 class JobNotFound(CnnctlError):
     """There is no job with this number. See: cnnctl status"""
 

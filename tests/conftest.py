@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from service.db.engine import make_engine
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, JobState
 from service.store import attempts, hosts, jobs, leases
@@ -22,6 +23,7 @@ from service.store.transaction import Store, Transaction
 from tests.servers import PostgresServer, RedisServer
 
 HOST = "gpu01"
+ADA = Actor(name="ada")
 # A shell's background job ignores Ctrl-C, and so would all that the tests start, though some test it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -157,7 +159,14 @@ def make_attempt(**fields: Any) -> Attempt:
     clock = Clock()
     values = dict.fromkeys(field.name for field in dataclasses.fields(Attempt))
     numbers = {"id": 1, "job_id": 1, "number": 1, "token": 0, "events_offset": 0, "epochs_completed": 0}
-    words = {"host_name": HOST, "state": AttemptState.DISPATCHED, "reason": "", "run_dir": ""}
+    words = {
+        "host_name": HOST,
+        "state": AttemptState.DISPATCHED,
+        "reason": "",
+        "wish_reason": "",
+        "run_dir": "",
+    }
+    values["state"] = AttemptState.DISPATCHED
     return Attempt(**{**values, **numbers, **words, "created_at": clock.now, "sent_at": clock.now, **fields})
 
 

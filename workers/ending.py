@@ -28,7 +28,7 @@ def judge(
         return Ending(outcome=Outcome(last_word["outcome"]), cause=cause, reason=str(last_word["reason"]))
     if wish is Wish.CANCEL:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
-    if last_word is not None or closing:
+    if last_word is not None or closing or wish is not None:
         how = last_word["reason"] if last_word else "killed after the grace time"
         reason = f"interrupted ({how}); waits to continue from its newest checkpoint"
         return Ending(outcome=Outcome.INTERRUPTED, reason=reason)

@@ -49,7 +49,7 @@ class Supervisor:
         self._process: BaseProcess | None = None
         self._gpus: Sequence[Gpu] = ()
         self._used_before: Used = {}
-        self._stop_by: float | None = None
+        self._asked_at: float | None = None
         self._next_log = 0.0
         self.attempt = attempt
         self.wish: Wish | None = attempt.wish
@@ -142,12 +142,12 @@ class Supervisor:
         if not (self.wish or self.closing.is_set()):
             return
         grace = self._settings.grace_seconds
-        if self._stop_by is None:
-            if self.wish is Wish.CANCEL:
-                grace = min(grace, CANCEL_GRACE_SECONDS)
-            self._stop_by = time.monotonic() + grace
+        if self.wish is Wish.CANCEL:
+            grace = min(grace, CANCEL_GRACE_SECONDS)
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
             self._tree.terminate()
-        elif time.monotonic() > self._stop_by:
+        elif time.monotonic() > self._asked_at + grace:
             log.warning("attempt", action="killed_after_grace", attempt=self.attempt.id)
             self._tree.kill()
 

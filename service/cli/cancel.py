@@ -4,8 +4,8 @@ import click
 
 from service.cli.each_job import for_each_job
 from service.cli.session import open_session
+from service.commands.identity import current_actor
 from service.commands.jobs import cancel
-from service.commands.submit import current_user
 from service.domain.jobs import JobId
 from service.domain.states import JobState
 
@@ -18,9 +18,10 @@ def command(jobs: tuple[int, ...]) -> None:
     A running one writes a checkpoint first, so that `cnnctl retry` can continue it.
     """
     _, store = open_session()
+    actor = current_actor(store)
 
     def act(job: JobId) -> None:
-        stopping = cancel(store, job, actor=current_user()) is JobState.RUNNING
+        stopping = cancel(store, job, actor=actor) is JobState.RUNNING
         click.echo(f"Job {job} is {'stopping' if stopping else 'cancelled'}.")
 
     for_each_job(jobs, act)

@@ -16,6 +16,7 @@ from service.store import attempts, jobs, metrics
 from service.store.transaction import Store
 
 POLL_SECONDS = 0.2
+WAITING = (JobState.QUEUED, JobState.PAUSED)
 
 Look = Mapping[str, Any]
 
@@ -77,7 +78,7 @@ class _Bar:
     def update(self, look: Look) -> None:
         progress = look["progress"]
         if progress is None:
-            waiting = look["reason"] if look["state"] is JobState.QUEUED else look["stage"] or "starting"
+            waiting = look["reason"] if look["state"] in WAITING else look["stage"] or "starting"
             description = escape(waiting) if look["state"] not in FINISHED else ""
             self._progress.update(self._task, description=description)
             return

@@ -1,5 +1,6 @@
 """Draws everything about one job."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -38,6 +39,8 @@ def _head(view: View) -> Table:
         "why": view["reason"],
         "cause": view["cause"] and view["cause"].replace("_", " "),
         "owner": view["owner"],
+        "project": view["project"],
+        "terms": ", ".join(_terms(view)),
         "submitted": view["submitted_at"],
         "ended": view["ended_at"],
         "run folder": view["run_dir"] and shorten_home(view["run_dir"]),
@@ -48,6 +51,22 @@ def _head(view: View) -> Table:
         if value:
             table.add_row(name, Text(str(value), overflow="fold"))
     return table
+
+
+def _terms(view: View) -> Iterator[str]:
+    """How it is to be run, where that is not as for most jobs."""
+    if view["priority"] != "normal":
+        yield f"priority {view['priority']}"
+    if view["after"]:
+        yield f"after {', '.join(map(str, view['after']))}"
+    if view["not_before"]:
+        yield f"not before {view['not_before'][:19].replace('T', ' ')} UTC"
+    if view["exclusive"]:
+        yield "alone on its host"
+    if view["gpu_model"]:
+        yield f"on a {view['gpu_model']}"
+    if view["host_asked_for"]:
+        yield f"on host {view['host_asked_for']}"
 
 
 def _metrics(view: View) -> Table:

@@ -12,6 +12,7 @@ from service.commands.status import View
 STATE_STYLES = {
     "queued": "yellow",
     "running": "cyan",
+    "paused": "magenta",
     "succeeded": "green",
     "failed": "red",
     "cancelled": "dim",

@@ -4,8 +4,8 @@ import click
 
 from service.cli.each_job import for_each_job
 from service.cli.session import open_session
+from service.commands.identity import current_actor
 from service.commands.jobs import retry
-from service.commands.submit import current_user
 from service.domain.jobs import JobId
 
 
@@ -17,9 +17,10 @@ def command(jobs: tuple[int, ...]) -> None:
     Each continues from its newest valid checkpoint, or starts again where there is none.
     """
     _, store = open_session()
+    actor = current_actor(store)
 
     def act(job: JobId) -> None:
-        retry(store, job, actor=current_user())
+        retry(store, job, actor=actor)
         click.echo(f"Job {job} is queued again.")
 
     for_each_job(jobs, act)

@@ -11,13 +11,16 @@ from service.cli.result import show_result
 from service.cli.session import open_session, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.submit import announce
+from service.cli.term_options import term_options
 from service.commands.dataset_check import check_dataset
 from service.commands.embedded_stack import EmbeddedStack, explain_dead, running_stack
 from service.commands.health import check_health
+from service.commands.identity import current_actor
 from service.commands.jobs import cancel
-from service.commands.submit import current_user, submit
+from service.commands.submit import submit
 from service.domain.jobs import JobId
 from service.domain.spec_request import resolve_spec
+from service.domain.terms import Terms
 from service.errors import CnnctlError, JobConflict
 from service.settings import Settings
 from service.store.transaction import Store
@@ -25,8 +28,16 @@ from service.store.transaction import Store
 
 @click.command("run")
 @spec_options
+@term_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(architecture: str, assignments: tuple[str, ...], as_json: bool, **values: Any) -> None:
+def command(
+    architecture: str,
+    assignments: tuple[str, ...],
+    terms: Terms,
+    after: list[JobId],
+    as_json: bool,
+    **values: Any,
+) -> None:
     """Queue a job and follow it to its end.
 
     Starts the embedded stack for as long as it runs when none is up. Ctrl-C cancels the job. The exit
@@ -37,7 +48,8 @@ def command(architecture: str, assignments: tuple[str, ...], as_json: bool, **va
     # A mistake should not wait for the stack to start.
     check_dataset(resolve_spec(architecture, fields), settings)
     with _stack_if_none(store, settings) as stack:
-        job_id = submit(store, settings, architecture, fields, owner=current_user())
+        owner = current_actor(store)
+        job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after)
         _follow_or_cancel(store, job_id, stack, fields)
     show_result(store, job_id, as_json=as_json)
 
@@ -64,7 +76,7 @@ def _follow_or_cancel(
     except KeyboardInterrupt:
         say(f"Cancelling job {job_id} …")
         try:
-            cancel(store, job_id, actor=current_user())
+            cancel(store, job_id, actor=current_actor(store))
         except JobConflict:
             return  # it ended in the meantime
         follow_job(store, job_id, check=lambda: _check_stack(stack))

@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 import click
 
+from service.cli.moments import Minutes
 from service.domain.spec_request import parse_assignment
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Option → spec field, value type, help.
-FIELDS: dict[str, tuple[str, type, str]] = {
+FIELDS: dict[str, tuple[str, Any, str]] = {
     "dataset": ("data.dataset", str, "Name, folder:PATH or npz:PATH; the default depends on the network."),
     "gpus": ("resources.gpus", int, "GPUs, all on one host."),
     "init": ("model.init", str, "Initializer, as in orthogonal or normal:0.01."),
@@ -33,7 +34,7 @@ FIELDS: dict[str, tuple[str, type, str]] = {
     "seed": ("training.seed", int, "Seed of everything random."),
     "precision": ("training.precision", str, "float32 or mixed_bfloat16."),
     "diagnostics": ("training.diagnostics", bool, "Record gradients and activations of each layer."),
-    "time-limit": ("resources.time_limit_minutes", float, "Minutes after which the job fails."),
+    "time-limit": ("resources.time_limit_minutes", Minutes(), "Training time after which it fails: 90, 2h."),
 }
 
 

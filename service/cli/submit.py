@@ -8,26 +8,39 @@ from service.cli.follow import follow_job
 from service.cli.result import show_result
 from service.cli.session import count_gpus, open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
+from service.cli.term_options import term_options
 from service.commands.health import check_health
-from service.commands.submit import current_user, submit
+from service.commands.identity import current_actor
+from service.commands.submit import submit
 from service.domain.jobs import JobId
+from service.domain.terms import Terms
 from service.store import jobs
 from service.store.transaction import Store
 
 
 @click.command("submit")
 @spec_options
+@term_options
+@click.option("--hold", is_flag=True, help="Queue it paused; cnnctl resume lets it start.")
 @click.option(
     "--follow", is_flag=True, help="Stay and show how it comes along; Ctrl-C leaves the job running."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    architecture: str, assignments: tuple[str, ...], follow: bool, as_json: bool, **values: Any
+    architecture: str,
+    assignments: tuple[str, ...],
+    terms: Terms,
+    after: list[JobId],
+    hold: bool,
+    follow: bool,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Queue a job and print its number."""
     settings, store = open_session()
     fields = collect_fields(values, assignments)
-    job_id = submit(store, settings, architecture, fields, owner=current_user())
+    owner = current_actor(store)
+    job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after, hold=hold)
     announce(store, job_id, fields)
     for notice in check_health(store, settings).notices:
         say(notice)
@@ -35,7 +48,7 @@ def command(
         follow_until_detached(store, job_id)
         show_result(store, job_id, as_json=as_json)
     elif as_json:
-        print_json({"job": job_id, "state": "queued"})
+        print_json({"job": job_id, "state": "paused" if hold else "queued"})
     else:
         click.echo(job_id)
 
@@ -44,7 +57,7 @@ def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
     """Say what was queued, and which dataset was taken when none was named."""
     with store.reading() as tx:
         job = jobs.get_job(tx, job_id)
-    say(f"Job {job_id} is queued: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
+    say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
     if "data.dataset" not in fields:
         say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")
 

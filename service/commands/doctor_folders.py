@@ -17,7 +17,7 @@ from service.settings import Settings
 from service.store import attempts, checkpoints
 from service.store.transaction import Store
 
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
 RESUMABLE = (*UNFINISHED, JobState.FAILED, JobState.CANCELLED)
 SETTLE_SECONDS = 2.0  # between a worker's forgetting a checkpoint and its deleting it
 MOST_NAMED = 3

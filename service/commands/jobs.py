@@ -1,16 +1,19 @@
-"""What people do to jobs: cancel and retry."""
+"""What people do to jobs: cancel, pause, hold, resume, retry, and change how urgent they are."""
 
-from service.domain.jobs import JobId
-from service.domain.states import RETRYABLE, Action, AttemptState, JobState, Outcome, Wish
+from service.commands.admission import check_high_priority
+from service.commands.rights import check_may_change
+from service.domain.jobs import Job, JobId
+from service.domain.people import Actor
+from service.domain.states import RETRYABLE, Action, JobState, Priority, Wish
 from service.errors import JobConflict
-from service.store import attempts, events, jobs
-from service.store.endings import end_attempt
+from service.store import attempts, events, jobs, wishes
 from service.store.transaction import Store, Transaction
 
 RETRY_REASON = "waits for the scheduler, to be tried again"
+RESUME_REASON = "waits for the scheduler, to go on"
 
 
-def cancel(store: Store, job_id: JobId, *, actor: str) -> JobState:
+def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
     """Cancel a job: at once while nobody runs it, else its worker is asked to stop it.
 
     Returns the job's state after that: `cancelled`, or `running` while its trainer stops.
@@ -18,27 +21,86 @@ def cancel(store: Store, job_id: JobId, *, actor: str) -> JobState:
     Raises:
         JobNotFound: there is no such job.
         JobConflict: it has ended already.
+        NotAllowed: it is somebody else's.
     """
     with store.transaction() as tx:
-        job = jobs.get_job(tx, job_id)
-        queued = job.state is JobState.QUEUED
-        if queued and jobs.set_state_if(
-            tx, job_id, JobState.QUEUED, JobState.CANCELLED, reason=f"cancelled by {actor} in the queue"
+        job = _get_job(tx, job_id, actor)
+        where = "in the queue" if job.state is JobState.QUEUED else "while it was paused"
+        reason = f"cancelled by {actor.name} {where}"
+        if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
+            tx, job_id, job.state, JobState.CANCELLED, reason=reason
         ):
-            events.add_event(tx, job_id, Action.CANCELLED, actor=actor)
+            events.add_event(tx, job_id, Action.CANCELLED, actor=actor.name)
             return JobState.CANCELLED
-        return _cancel_attempt(tx, job_id, actor=actor)
+        return _ask(tx, job, Wish.CANCEL, actor=actor, verb="cancelled")
 
 
-def retry(store: Store, job_id: JobId, *, actor: str) -> None:
+def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
+    """Let a job rest until somebody resumes it; a running one writes a checkpoint first.
+
+    Returns the job's state after that: `paused`, or `running` while its trainer stops.
+
+    Raises:
+        JobNotFound: there is no such job.
+        JobConflict: it is paused already, or has ended.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        job = _get_job(tx, job_id, actor)
+        if job.state is JobState.QUEUED and _pause_queued(tx, job, actor=actor):
+            return JobState.PAUSED
+        return _ask(tx, job, Wish.PAUSE, actor=actor, verb="paused")
+
+
+def hold(store: Store, job_id: JobId, *, actor: Actor) -> None:
+    """Keep a queued job from starting until somebody resumes it.
+
+    Raises:
+        JobNotFound: there is no such job.
+        JobConflict: it is not queued; a running one can be paused.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        job = _get_job(tx, job_id, actor)
+        if job.state is not JobState.QUEUED or not _pause_queued(tx, job, actor=actor):
+            state = jobs.get_job(tx, job_id).state
+            step = f"pause {job_id}" if state is JobState.RUNNING else f"status {job_id}"
+            raise JobConflict(
+                f"Job {job_id} cannot be held: it is {state.value}. Only queued jobs can be. "
+                f"{'To stop it after a checkpoint' if state is JobState.RUNNING else 'See'}: cnnctl {step}"
+            )
+
+
+def resume(store: Store, job_id: JobId, *, actor: Actor) -> None:
+    """Queue a paused job again; it continues from its newest valid checkpoint.
+
+    Raises:
+        JobNotFound: there is no such job.
+        JobConflict: it is not paused.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        job = _get_job(tx, job_id, actor)
+        if job.state is not JobState.PAUSED or not jobs.set_state_if(
+            tx, job_id, JobState.PAUSED, JobState.QUEUED, reason=RESUME_REASON
+        ):
+            raise JobConflict(
+                f"Job {job_id} cannot be resumed: it is {job.state.value}. "
+                f"Only paused jobs can be. See: cnnctl status {job_id}"
+            )
+        events.add_event(tx, job_id, Action.RESUMED, actor=actor.name)
+
+
+def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
     """Queue a failed or cancelled job again; it continues from its newest valid checkpoint.
 
     Raises:
         JobNotFound: there is no such job.
         JobConflict: it has not failed and was not cancelled.
+        NotAllowed: it is somebody else's.
     """
     with store.transaction() as tx:
-        job = jobs.get_job(tx, job_id)
+        job = _get_job(tx, job_id, actor)
         if job.state not in RETRYABLE or not jobs.set_state_if(
             tx, job_id, job.state, JobState.QUEUED, reason=RETRY_REASON
         ):
@@ -47,22 +109,56 @@ def retry(store: Store, job_id: JobId, *, actor: str) -> None:
                 f"Only failed or cancelled jobs can be. See: cnnctl status {job_id}"
             )
         jobs.set_lost_attempts(tx, job_id, 0)
-        events.add_event(tx, job_id, Action.RETRIED, actor=actor)
+        events.add_event(tx, job_id, Action.RETRIED, actor=actor.name)
 
 
-def _cancel_attempt(tx: Transaction, job_id: JobId, *, actor: str) -> JobState:
-    attempt = attempts.find_live_attempt(tx, job_id)
+def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> None:
+    """Change how urgent a job is that has not ended.
+
+    Raises:
+        JobNotFound: there is no such job.
+        JobConflict: it has ended.
+        NotAllowed: it is somebody else's, or `actor` has no right to high priority.
+    """
+    with store.transaction() as tx:
+        job = _get_job(tx, job_id, actor)
+        if priority is Priority.HIGH:
+            check_high_priority(tx, actor)
+        if not jobs.set_priority_if_unfinished(tx, job_id, priority):
+            raise JobConflict(
+                f"The priority of job {job_id} cannot be changed: it is already {job.state.value}. "
+                "Only that of queued, paused or running jobs can be"
+            )
+        change = f"{job.terms.priority.value} → {priority.value}"
+        events.add_event(tx, job_id, Action.PRIORITY_CHANGED, actor=actor.name, detail=change)
+
+
+def _get_job(tx: Transaction, job_id: JobId, actor: Actor) -> Job:
+    job = jobs.get_job(tx, job_id)
+    check_may_change(tx, job, actor)
+    return job
+
+
+def _pause_queued(tx: Transaction, job: Job, *, actor: Actor) -> bool:
+    reason = f"paused by {actor.name} in the queue; cnnctl resume {job.id}"
+    if not jobs.set_state_if(tx, job.id, JobState.QUEUED, JobState.PAUSED, reason=reason):
+        return False
+    events.add_event(tx, job.id, Action.PAUSED, actor=actor.name)
+    return True
+
+
+def _ask(tx: Transaction, job: Job, wish: Wish, *, actor: Actor, verb: str) -> JobState:
+    """Ask a running job's attempt to stop; the job's state after that."""
+    attempt = attempts.find_live_attempt(tx, job.id)
     if attempt is None:
-        state = jobs.get_job(tx, job_id).state.value
+        able = "queued, paused or running" if wish is Wish.CANCEL else "queued or running"
         raise JobConflict(
-            f"Job {job_id} cannot be cancelled: it is already {state}. "
-            f"Only queued or running jobs can be. See: cnnctl status {job_id}"
+            f"Job {job.id} cannot be {verb}: it is already {jobs.get_job(tx, job.id).state.value}. "
+            f"Only {able} jobs can be. See: cnnctl status {job.id}"
         )
-    reason = f"cancelled by {actor} before it started"
-    unclaimed = attempt.state is AttemptState.DISPATCHED
-    if unclaimed and end_attempt(tx, attempt, Outcome.CANCELLED, reason=reason, actor=actor, retry_limit=0):
-        return JobState.CANCELLED
-    if not attempts.set_wish(tx, attempt.id, Wish.CANCEL):
-        raise JobConflict(f"Job {job_id} changed just now. Look, then try again: cnnctl status {job_id}")
-    events.add_event(tx, job_id, Action.CANCEL_REQUESTED, actor=actor, attempt_id=attempt.id)
-    return JobState.RUNNING
+    if not wishes.ask(tx, attempt, wish, reason=f"{verb} by {actor.name}", actor=actor.name):
+        raise JobConflict(
+            f"Job {job.id} is being cancelled, or changed just now. "
+            f"Look, then try again: cnnctl status {job.id}"
+        )
+    return jobs.get_job(tx, job.id).state

@@ -9,7 +9,7 @@ from typing import Any
 from models.verdicts import judge
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import JobState
-from service.store import attempts, checkpoints, events, jobs, leases, logs, metrics
+from service.store import attempts, checkpoints, dependencies, events, jobs, leases, logs, metrics
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
@@ -53,6 +53,14 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             "reason": job.reason,
             "log_tail": _log_tail(tx, job, tries),
             "gpus": job.gpus,
+            "priority": job.terms.priority.value,
+            "project": job.terms.project,
+            "after": list(dependencies.list_after(tx, job_id)),
+            "not_before": _moment(job.terms.not_before),
+            "exclusive": job.terms.exclusive,
+            "gpu_model": job.terms.gpu_model,
+            "host_asked_for": job.terms.host_name,
+            "preemptions": job.preemptions,
             "submitted_at": _moment(job.submitted_at),
             "ended_at": _moment(job.ended_at),
             "spec": json.loads(job.spec),
@@ -123,6 +131,8 @@ def _summarize(job: Job, attempt: Attempt | None) -> View:
         "job": job.id,
         "state": job.state.value,
         "owner": job.owner,
+        "priority": job.terms.priority.value,
+        "project": job.terms.project,
         "architecture": job.architecture,
         "dataset": job.dataset,
         "gpus": job.gpus,

@@ -1,18 +1,17 @@
 """Takes a job in: all checks first, then one row; nothing is stored of a submission that is refused."""
 
-import getpass
-import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from service.commands.admission import check_admission
 from service.commands.dataset_check import check_dataset
 from service.domain.jobs import JobId
-from service.domain.spec import Spec
+from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
-from service.domain.states import Action
-from service.errors import SpecError
+from service.domain.states import Action, JobState
+from service.domain.terms import NO_TERMS, Terms
 from service.settings import Settings
-from service.store import events, hosts, jobs
-from service.store.transaction import Store, Transaction
+from service.store import dependencies, events, jobs
+from service.store.transaction import Store
 
 WAITS_FOR_SCHEDULER = "waits for the scheduler"
 
@@ -23,37 +22,27 @@ def submit(
     architecture: str,
     assignments: Mapping[str, object],
     *,
-    owner: str,
+    owner: Actor,
+    terms: Terms = NO_TERMS,
+    after: Collection[JobId] = (),
+    hold: bool = False,
 ) -> JobId:
-    """Resolve, check and queue a job.
+    """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
     Raises:
-        SpecError: the spec is not valid, its dataset is damaged, or no host has so many GPUs; nothing
-            was stored.
+        SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
+            `check_admission`); nothing was stored.
+        NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
     with store.transaction() as tx:
-        _check_gpus(tx, spec)
-        job_id = jobs.create_job(tx, spec, owner=owner, reason=WAITS_FOR_SCHEDULER)
-        events.add_event(tx, job_id, Action.SUBMITTED, actor=owner)
+        check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
+        job_id = jobs.create_job(tx, spec, owner=owner.name, reason=WAITS_FOR_SCHEDULER, terms=terms)
+        dependencies.add_dependencies(tx, job_id, after)
+        events.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
+        if hold:
+            why = f"on hold since its submission; cnnctl resume {job_id}"
+            jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
+            events.add_event(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
     return job_id
-
-
-def current_user() -> str:
-    """The operating-system user; by number where, as in a container, it has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid{os.getuid()}"
-
-
-def _check_gpus(tx: Transaction, spec: Spec) -> None:
-    largest = hosts.largest_host(tx)
-    wanted = spec.resources.gpus
-    if largest is not None and wanted > largest[1]:
-        name, count = largest
-        raise SpecError(
-            f"resources.gpus: no host has {wanted} GPUs. The largest, {name}, has {count}. "
-            f"Nearest: --gpus {count}"
-        )

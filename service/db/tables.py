@@ -78,13 +78,43 @@ jobs = Table(
     Column("architecture", String(255), nullable=False),
     Column("dataset", String(1024), nullable=False),
     Column("gpus", Integer, nullable=False),
+    Column("time_limit_seconds", Float(53)),
+    Column("priority", choice(states.Priority, "priority"), nullable=False),
+    Column("project", String(255), nullable=False),
+    Column("not_before", UtcDateTime),
+    Column("exclusive", Boolean, nullable=False),
+    Column("gpu_model", String(255)),
+    Column("host_name", String(255)),  # asked for
     Column("reason", Text, nullable=False),
     Column("lost_attempts", Integer, nullable=False),
+    Column("preemptions", Integer, nullable=False),
     Column("submitted_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     CheckConstraint("gpus >= 1", name="gpus_positive"),
-    CheckConstraint("(state IN ('queued', 'running')) = (ended_at IS NULL)", name="ended_at_iff_finished"),
+    CheckConstraint(
+        "(state IN ('queued', 'running', 'paused')) = (ended_at IS NULL)", name="ended_at_iff_finished"
+    ),
     sqlite_autoincrement=True,  # a job's number is never given again
+)
+
+job_dependencies = Table(
+    "job_dependencies",
+    metadata,
+    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True),
+    Column("after_job_id", Integer, ForeignKey("jobs.id"), primary_key=True, index=True),
+    CheckConstraint("after_job_id < job_id", name="after_an_earlier_job"),  # so there can be no cycle
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("weight", Float(53), nullable=False),
+    Column("max_gpus", Integer),
+    Column("max_queued", Integer),
+    Column("may_use_high", Boolean, nullable=False),
+    Column("administrator", Boolean, nullable=False),
+    CheckConstraint("weight > 0", name="weight_positive"),
 )
 
 hosts = Table(
@@ -123,6 +153,7 @@ attempts = Table(
     Column("cause", choice(states.Cause, "cause")),
     Column("reason", Text, nullable=False),
     Column("wish", choice(states.Wish, "wish")),
+    Column("wish_reason", Text, nullable=False),
     Column("token", Integer, nullable=False),
     Column("worker", String(64)),
     Column("run_dir", Text, nullable=False),
@@ -206,4 +237,33 @@ schedulers = Table(
     Column("pid", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("broker_error", Text, nullable=False),
+)
+
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("channel", choice(states.Channel, "channel"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("on_end", Boolean, nullable=False),
+    Column("on_failure", Boolean, nullable=False),
+    Column("on_preemption", Boolean, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hook_id", Integer, ForeignKey("hooks.id"), nullable=False, index=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
+    Column("attempt_id", Integer, ForeignKey("attempts.id")),  # NULL: it ended in the queue
+    Column("occasion", choice(states.Occasion, "occasion"), nullable=False),
+    Column("job_state", choice(states.JobState, "job_state"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", UtcDateTime, index=True),  # NULL: delivered, or given up
+    Column("delivered_at", UtcDateTime),
+    Column("error", Text, nullable=False),
 )

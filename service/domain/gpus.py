@@ -20,6 +20,11 @@ class Gpu:
     reason: str = ""
 
 
+def is_model(model: str, wanted: str) -> bool:
+    """Whether a GPU's model is what a person means: `h200` is an NVIDIA H200."""
+    return wanted.casefold() in model.casefold()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A machine with a worker; `heartbeat_at` is None when its worker has left.

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NewType
 
 from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Wish
+from service.domain.terms import Terms
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
@@ -12,7 +13,10 @@ AttemptId = NewType("AttemptId", int)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One spec that somebody asked for; `spec` is its canonical JSON."""
+    """One spec that somebody asked for; `spec` is its canonical JSON, `terms` say how to run it.
+
+    `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
+    """
 
     id: JobId
     owner: str
@@ -21,8 +25,11 @@ class Job:
     architecture: str
     dataset: str
     gpus: int
+    time_limit_seconds: float | None
+    terms: Terms
     reason: str
     lost_attempts: int
+    preemptions: int
     submitted_at: datetime
     ended_at: datetime | None
 
@@ -56,6 +63,7 @@ class Attempt:
     cause: Cause | None
     reason: str
     wish: Wish | None
+    wish_reason: str
     token: int
     run_dir: str
     trainer_pid: int | None

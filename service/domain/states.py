@@ -9,9 +9,18 @@ class JobState(str, Enum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Priority(str, Enum):
+    """How urgent a job is, from the least to the most; the highest needs the right to it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
 
 
 class AttemptState(str, Enum):
@@ -48,8 +57,13 @@ class Cause(str, Enum):
 
 
 class Wish(str, Enum):
-    """What a person or the service wants of a live attempt; its worker reads it with the heartbeat."""
+    """What a person or the service wants of a live attempt; its worker reads it with the heartbeat.
 
+    From the weakest to the strongest: a wish takes the place of a weaker one only.
+    """
+
+    PREEMPT = "preempt"
+    PAUSE = "pause"
     CANCEL = "cancel"
 
 
@@ -67,6 +81,21 @@ class CheckpointKind(str, Enum):
     BEST = "best"
 
 
+class Channel(str, Enum):
+    """How a person is told of a job."""
+
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class Occasion(str, Enum):
+    """What a person wants to be told of."""
+
+    END = "end"
+    FAILURE = "failure"
+    PREEMPTION = "preemption"
+
+
 class Action(str, Enum):
     """What happened to a job, for the audit."""
 
@@ -74,7 +103,13 @@ class Action(str, Enum):
     DISPATCHED = "dispatched"
     STARTED = "started"
     CANCEL_REQUESTED = "cancel_requested"
+    PAUSE_REQUESTED = "pause_requested"
+    PREEMPT_REQUESTED = "preempt_requested"
+    PRIORITY_CHANGED = "priority_changed"
     REQUEUED = "requeued"
+    PREEMPTED = "preempted"
+    PAUSED = "paused"
+    RESUMED = "resumed"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -82,10 +117,15 @@ class Action(str, Enum):
 
 
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    # In: submitted, retried, or its attempt was lost or interrupted. Out: GPUs leased, or cancelled.
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    # In: submitted, resumed, retried, or its attempt was lost or interrupted.
+    # Out: GPUs leased, paused, or cancelled.
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
     # In: an attempt holds leases for it. Out: the attempt's outcome.
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.PAUSED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+    ),
+    # In: a person paused it, or submitted it on hold. Out: a person resumes or cancels it.
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     # In: the network is trained and stored. Out: never.
     JobState.SUCCEEDED: frozenset(),
     # In: the trainer failed, or attempts were lost beyond the limit. Out: a person retries.

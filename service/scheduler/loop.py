@@ -15,6 +15,7 @@ from service.errors import DatabaseUnavailable
 from service.file_watch import FileWatch
 from service.scheduler import policy, rescue
 from service.scheduler.hearing import Hearing
+from service.scheduler.holding import explain_held_back
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store import attempts, events, hosts, jobs, leases, schedulers
@@ -114,15 +115,17 @@ class Scheduler:
 
     def _place(self, tx: Transaction, heard: Set[str]) -> bool:
         """Start what can start; whether there was a job in the queue."""
-        known = {job.id: job.reason for job in jobs.list_queued_jobs(tx)}
-        if not known:
+        queued = jobs.list_queued_jobs(tx)
+        if not queued:
             return False
-        plan = policy.plan(take_snapshot(tx, heard=heard))
+        held_back = explain_held_back(tx, queued)
+        plan = policy.plan(take_snapshot(tx, heard=heard, held_back=held_back))
         for placement in plan.placements:
             self._start(tx, placement)
-        for waiting in plan.waiting:
-            if known.get(waiting.job_id) != waiting.reason:
-                jobs.set_reason(tx, waiting.job_id, waiting.reason)
+        reasons = {**held_back, **{waiting.job_id: waiting.reason for waiting in plan.waiting}}
+        for job in queued:
+            if job.id in reasons and job.reason != reasons[job.id]:
+                jobs.set_reason(tx, job.id, reasons[job.id])
         return True
 
     def _start(self, tx: Transaction, placement: policy.Placement) -> None:

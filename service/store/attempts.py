@@ -32,6 +32,7 @@ def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt
         host_name=host_name,
         state=AttemptState.DISPATCHED,
         reason="",
+        wish_reason="",
         token=0,
         run_dir="",
         events_offset=0,
@@ -171,10 +172,12 @@ def end_if_live(
     return tx.connection.execute(statement).rowcount == 1
 
 
-def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish) -> bool:
-    """Ask the worker of a live attempt for something; False when it has ended."""
-    statement = update(attempts).where(attempts.c.id == attempt_id, _LIVE).values(wish=wish)
-    return tx.connection.execute(statement).rowcount == 1
+def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish, *, reason: str = "") -> bool:
+    """Ask the worker of a live attempt for something; False when it has ended or a stronger wish stands."""
+    order = list(Wish)
+    gives_way = attempts.c.wish.is_(None) | attempts.c.wish.in_(order[: order.index(wish) + 1])
+    statement = update(attempts).where(attempts.c.id == attempt_id, _LIVE, gives_way)
+    return tx.connection.execute(statement.values(wish=wish, wish_reason=reason)).rowcount == 1
 
 
 def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str) -> Sequence[Attempt]:

@@ -5,6 +5,7 @@ from service.domain.states import JOB_STATE_AFTER, MENDED_BY_RETRY, Action, Caus
 from service.store import attempts, checkpoints, events, jobs, leases
 from service.store.transaction import Transaction
 
+PREEMPTED_WAITS = "waits to continue from its newest checkpoint"
 _ACTIONS = {
     JobState.SUCCEEDED: Action.SUCCEEDED,
     JobState.FAILED: Action.FAILED,
@@ -25,23 +26,40 @@ def end_attempt(
 ) -> bool:
     """End an attempt, give its GPUs back and move its job on; False when it had ended already.
 
-    A wish to cancel holds, whatever ended the attempt. What another try may mend queues the job again, until
-    `retry_limit` attempts in a row have ended so without a new checkpoint.
+    A wish to cancel or to pause holds, whatever ended the attempt. What another try may mend queues the job
+    again, until `retry_limit` attempts in a row have ended so without a new checkpoint.
     """
     if not attempts.end_if_live(tx, attempt, outcome, cause=cause, reason=reason):
         return False
     leases.release(tx, attempt.id)
-    state = JOB_STATE_AFTER[outcome]
-    goes_on = state is JobState.QUEUED or cause in MENDED_BY_RETRY
-    if goes_on and attempts.get_attempt(tx, attempt.id).wish is Wish.CANCEL:
-        state, reason = JobState.CANCELLED, f"cancelled; {reason}"
-    elif cause in MENDED_BY_RETRY:
-        state, reason = _try_again(tx, attempt, reason, retry_limit=retry_limit)
-    elif goes_on and checkpoints.has_checkpoint(tx, attempt.id):
-        jobs.set_lost_attempts(tx, attempt.job_id, 0)
-    jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=reason)
-    events.add_event(tx, attempt.job_id, _ACTIONS[state], actor=actor, attempt_id=attempt.id, detail=reason)
+    ended = attempts.get_attempt(tx, attempt.id)
+    state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit)
+    jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=why)
+    events.add_event(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
     return True
+
+
+def _decide(
+    tx: Transaction, ended: Attempt, outcome: Outcome, *, retry_limit: int
+) -> tuple[JobState, Action, str]:
+    """What becomes of the job, what the audit calls it, and why."""
+    state, reason = JOB_STATE_AFTER[outcome], ended.reason
+    mended = ended.cause in MENDED_BY_RETRY
+    if not (state is JobState.QUEUED or mended):
+        return state, _ACTIONS[state], reason
+    if ended.wish is Wish.CANCEL:
+        return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
+    if mended and ended.wish is not Wish.PAUSE:
+        state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
+        return state, _ACTIONS[state], reason
+    if checkpoints.has_checkpoint(tx, ended.id):
+        jobs.set_lost_attempts(tx, ended.job_id, 0)
+    if ended.wish is Wish.PAUSE:
+        return JobState.PAUSED, Action.PAUSED, f"{ended.wish_reason}; cnnctl resume {ended.job_id}"
+    if ended.wish is Wish.PREEMPT:
+        jobs.count_preemption(tx, ended.job_id)
+        return state, Action.PREEMPTED, f"{ended.wish_reason}; {PREEMPTED_WAITS}"
+    return state, Action.REQUEUED, reason
 
 
 def _try_again(tx: Transaction, attempt: Attempt, reason: str, *, retry_limit: int) -> tuple[JobState, str]:

@@ -1,28 +1,40 @@
 """Jobs: create, read, and change their state by compare-and-set."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from service.db.tables import jobs
 from service.domain.jobs import Job, JobId
-from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState
+from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
+from service.domain.terms import NO_TERMS, Terms
 from service.errors import JobNotFound
-from service.store.rows import columns_of, to_value
+from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
 if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs only
     from service.domain.spec import Spec
 
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
-_COLUMNS = columns_of(jobs, Job)
+_TERMS = [f.name for f in fields(Terms)]
+_COLUMNS = [*columns_of(jobs, Job, leave_out={"terms"}), *columns_of(jobs, Terms)]
 _INSERT = insert(jobs).returning(jobs.c.id)
 
 
-def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str) -> JobId:
+def _to_job(row: RowMapping) -> Job:
+    terms = Terms(**{name: row[name] for name in _TERMS})
+    return Job(**{name: value for name, value in row.items() if name not in _TERMS}, terms=terms)
+
+
+def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str, terms: Terms = NO_TERMS) -> JobId:
     """Store a queued job and return its number."""
+    minutes = spec.resources.time_limit_minutes
     values = {
+        **asdict(terms),
+        "time_limit_seconds": None if minutes is None else 60 * minutes,
+        "preemptions": 0,
         "owner": owner,
         "state": JobState.QUEUED,
         "spec": spec.to_json(),
@@ -41,7 +53,7 @@ def find_job(tx: Transaction, job_id: JobId) -> Job | None:
     if not 0 < job_id <= LARGEST_ID:
         return None
     row = tx.connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
-    return to_value(Job, row) if row else None
+    return _to_job(row) if row else None
 
 
 def get_job(tx: Transaction, job_id: JobId) -> Job:
@@ -61,19 +73,19 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
 def lock_job(tx: Transaction, job_id: JobId) -> Job:
     """The job with this number, which nobody else changes before this transaction has ended."""
     statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has one writer anyway
-    return to_value(Job, tx.connection.execute(statement).mappings().one())
+    return _to_job(tx.connection.execute(statement).mappings().one())
 
 
 def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
     """Jobs, newest first."""
     statement = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
-    return [to_value(Job, row) for row in tx.connection.execute(statement).mappings()]
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
 def list_queued_jobs(tx: Transaction) -> Sequence[Job]:
     """Queued jobs in the order of submission."""
     statement = select(*_COLUMNS).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
-    return [to_value(Job, row) for row in tx.connection.execute(statement).mappings()]
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
 def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobState, *, reason: str) -> bool:
@@ -96,3 +108,27 @@ def set_reason(tx: Transaction, job_id: JobId, reason: str) -> None:
 def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:
     """Count the attempts that were lost since a person last asked for the job."""
     tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(lost_attempts=count))
+
+
+def count_waiting_jobs(tx: Transaction, owner: str) -> int:
+    """How many jobs of a person are queued or paused."""
+    waiting = jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
+    statement = select(func.count()).where(jobs.c.owner == owner, waiting)
+    return tx.connection.execute(statement).scalar_one()
+
+
+def list_states(tx: Transaction, job_ids: Collection[JobId]) -> Mapping[JobId, JobState]:
+    """The states of those of these jobs that there are."""
+    statement = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids))
+    return {JobId(number): state for number, state in tx.connection.execute(statement)}
+
+
+def set_priority_if_unfinished(tx: Transaction, job_id: JobId, priority: Priority) -> bool:
+    """Change how urgent a job is; False when it has ended."""
+    unfinished = (jobs.c.id == job_id) & jobs.c.state.not_in(FINISHED)
+    return tx.connection.execute(update(jobs).where(unfinished).values(priority=priority)).rowcount == 1
+
+
+def count_preemption(tx: Transaction, job_id: JobId) -> None:
+    """Remember that a job gave way to another once more."""
+    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(preemptions=jobs.c.preemptions + 1))

@@ -24,7 +24,7 @@ from service.domain.run_folder import EVENTS_FILE
 from service.domain.states import JobState
 from service.errors import JobConflict
 from tests.chaos import faults
-from tests.chaos.live_stack import LEASE_SECONDS, RECIPES, LiveStack, Recipe, Series, live_stack
+from tests.chaos.live_stack import CHAOS, LEASE_SECONDS, RECIPES, LiveStack, Recipe, Series, live_stack
 from tests.servers import wait_until
 from tests.stack import cpu_seconds
 from workers.process_tree import MARK
@@ -91,7 +91,7 @@ def clean_up(live: LiveStack) -> Iterator[None]:
     live.heal()
     for number in live.submitted:
         with suppress(JobConflict):
-            cancel(live.store, number, actor="ada")
+            cancel(live.store, number, actor=CHAOS)
         live.wait(number)
 
 
@@ -273,7 +273,7 @@ def test_a_trainer_that_takes_no_signal_is_gone_5_s_after_cancel_with_all_its_ch
     )
     os.kill(trainer_pid(live, number), signal.SIGSTOP)
     started = time.monotonic()
-    cancel(live.store, number, actor="ada")
+    cancel(live.store, number, actor=CHAOS)
     assert live.wait(number) is JobState.CANCELLED
     assert time.monotonic() - started < 5
     assert not faults.trainers_of(live.settings.runs_dir)
@@ -288,7 +288,7 @@ def test_cancelling_frees_the_gpus_in_5_s(live: LiveStack, moment: str) -> None:
     elif moment == "while it trains":
         wait_for_checkpoint(live, number)
     started = time.monotonic()
-    cancel(live.store, number, actor="ada")
+    cancel(live.store, number, actor=CHAOS)
     assert live.wait(number) is JobState.CANCELLED
     assert time.monotonic() - started < 5
     assert not faults.trainers_of(live.settings.runs_dir)

@@ -86,6 +86,35 @@ def test_a_retried_job_continues_from_its_checkpoint_to_the_same_weights(
     assert job["weights_digest"] == undisturbed
 
 
+def test_a_paused_job_gives_its_gpus_away_and_goes_on_to_the_same_weights(
+    stack: Stack, undisturbed: str
+) -> None:
+    number = stack.submit(*MIDDLE)
+    pid = stack.wait(number, running_after_checkpoint)["attempts"][0]["trainer_pid"]
+    assert "stopping" in stack.cnnctl("pause", str(number)).stdout
+    job = stack.wait(number, lambda job: job["state"] != "running")
+    assert job["state"] == "paused"
+    assert f"cnnctl resume {number}" in job["reason"]
+    assert not is_alive(pid)
+    stack.finished(stack.submit(*SHORT))
+    assert stack.job(number)["state"] == "paused"
+    stack.cnnctl("resume", str(number))
+    job = stack.finished(number)
+    assert [a["outcome"] for a in job["attempts"]] == ["interrupted", "succeeded"]
+    assert job["attempts"][1]["start_step"] > 0
+    assert job["weights_digest"] == undisturbed
+
+
+def test_a_job_waits_for_the_one_before_it_and_on_hold_for_a_person(stack: Stack) -> None:
+    first = stack.submit(*SHORT, "--hold")
+    second = stack.submit(*SHORT, "--after", str(first))
+    job = stack.wait(second, lambda job: "waits for job" in job["reason"])
+    assert (job["reason"], job["after"]) == (f"waits for job {first} to succeed", [first])
+    stack.cnnctl("resume", str(first))
+    stack.finished(second)
+    assert stack.job(first)["state"] == "succeeded"
+
+
 def test_a_worker_that_is_told_to_stop_hands_its_job_to_the_next_one(stack: Stack, undisturbed: str) -> None:
     number = stack.submit(*MIDDLE)
     stack.wait(number, running_after_checkpoint)

@@ -11,6 +11,7 @@ from typing import Any
 from service.commands.submit import submit
 from service.domain import run_folder as files
 from service.domain.jobs import JobId
+from service.domain.people import Actor
 from service.settings import load_settings
 from service.store import jobs
 from service.store.transaction import open_store
@@ -30,7 +31,7 @@ class ServiceStack:
         self._store.wait_until_ready()
 
     def submit(self, architecture: str, fields: Mapping[str, object]) -> JobId:
-        return submit(self._store, self._settings, architecture, fields, owner="benchmark")
+        return submit(self._store, self._settings, architecture, fields, owner=Actor(name="benchmark"))
 
     def run_folder(self, job_id: JobId) -> Path:
         """The folder of a job's only attempt."""

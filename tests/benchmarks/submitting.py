@@ -14,12 +14,14 @@ from rich.console import Console
 from service.cli.status import SHOWN_JOBS, draw_page
 from service.commands.submit import submit
 from service.domain.jobs import JobId
+from service.domain.people import Actor
 from service.settings import load_settings
 from service.store.transaction import Store, open_store
 from tests.benchmarks.databases import add_attempt, add_host, database_urls
 from tests.benchmarks.figures import Figure, median_seconds
 
 SUBMISSIONS, THREADS, JOBS = 500, 4, 10_000
+ADA = Actor(name="ada")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,7 +52,7 @@ def _time_use_case(name: str, store: Store, home: str) -> Iterator[Figure]:
     settings = load_settings({"CNNCTL_HOME": home})
 
     def one(_: int = 0) -> JobId:
-        return submit(store, settings, "lenet5", {}, owner="ada")
+        return submit(store, settings, "lenet5", {}, owner=ADA)
 
     def many() -> None:
         for _ in range(SUBMISSIONS):
@@ -74,7 +76,7 @@ def _time_status(name: str, store: Store, home: str) -> Figure:
     """Time the page of jobs, drawn, with so many in the table, every tenth of them tried."""
     settings = load_settings({"CNNCTL_HOME": home})
     add_host(store)
-    while (job_id := submit(store, settings, "lenet5", {}, owner="ada")) < JOBS:
+    while (job_id := submit(store, settings, "lenet5", {}, owner=ADA)) < JOBS:
         if job_id % 10 == 0:
             add_attempt(store, Path(home))
 

@@ -18,6 +18,7 @@ from service.commands.status import get_job_view
 from service.commands.submit import submit
 from service.dispatch import Dispatcher
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import Actor
 from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
 from service.settings import load_settings
@@ -27,6 +28,7 @@ from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
 
 LEASE_SECONDS = 4.0
+CHAOS = Actor(name="chaos")
 # What decides nothing about how a network is trained, and differs from run to run.
 NOT_COMPARED = {"images_per_second", "checkpoint_stall_seconds"}
 
@@ -115,7 +117,7 @@ class LiveStack:
 
     def submit(self, recipe: Recipe) -> JobId:
         number = self.insist(
-            lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner="chaos")
+            lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner=CHAOS)
         )
         self.submitted[number] = recipe
         return number
@@ -123,10 +125,10 @@ class LiveStack:
     def cancel_and_retry(self, number: JobId) -> None:
         """Cancel a job and, once it is cancelled, ask for it again; it may end before."""
         with suppress(JobConflict):
-            self.insist(lambda: cancel(self.store, number, actor="chaos"))
+            self.insist(lambda: cancel(self.store, number, actor=CHAOS))
             self.wait(number)
         with suppress(JobConflict):
-            self.insist(lambda: retry(self.store, number, actor="chaos"))
+            self.insist(lambda: retry(self.store, number, actor=CHAOS))
 
     def state(self, number: JobId) -> JobState:
         return self.ask(lambda tx: jobs.get_job(tx, number).state)

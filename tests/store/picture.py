@@ -29,13 +29,20 @@ STATE_AFTER = {
     Action.SUBMITTED: JobState.QUEUED,
     Action.RETRIED: JobState.QUEUED,
     Action.REQUEUED: JobState.QUEUED,
+    Action.PREEMPTED: JobState.QUEUED,
+    Action.RESUMED: JobState.QUEUED,
+    Action.PAUSED: JobState.PAUSED,
     Action.DISPATCHED: JobState.RUNNING,
     Action.STARTED: JobState.RUNNING,
     Action.CANCEL_REQUESTED: JobState.RUNNING,
+    Action.PAUSE_REQUESTED: JobState.RUNNING,
+    Action.PREEMPT_REQUESTED: JobState.RUNNING,
     Action.SUCCEEDED: JobState.SUCCEEDED,
     Action.FAILED: JobState.FAILED,
     Action.CANCELLED: JobState.CANCELLED,
 }
+ENDED_BADLY_OR_EARLY = {Action.REQUEUED, Action.FAILED, Action.PREEMPTED, Action.PAUSED}
+WANTED = {Wish.CANCEL: JobState.CANCELLED, Wish.PAUSE: JobState.PAUSED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +101,9 @@ def check_jobs(picture: Picture) -> None:
         for origin, state in pairwise(told):
             assert state is origin or state in JOB_TRANSITIONS[origin]
         assert (job["state"] in FINISHED) == (job["ended_at"] is not None)
+        assert job["preemptions"] == sum(
+            line["action"] is Action.PREEMPTED for line in picture.audit_of(job_id)
+        )
 
 
 def check_lost_attempts(picture: Picture, *, saved: Container[AttemptId], retry_limit: int) -> None:
@@ -105,9 +115,9 @@ def check_lost_attempts(picture: Picture, *, saved: Container[AttemptId], retry_
             came_further = line["attempt_id"] in saved
             if line["action"] is Action.RETRIED:
                 lost = 0
-            elif attempt and line["action"] in (Action.REQUEUED, Action.FAILED):
+            elif attempt and line["action"] in ENDED_BADLY_OR_EARLY:
                 fatal = line["action"] is Action.FAILED
-                if attempt["cause"] in MENDED_BY_RETRY:
+                if attempt["cause"] in MENDED_BY_RETRY and line["action"] is not Action.PAUSED:
                     lost = 1 if came_further else lost + 1
                     assert fatal == (lost > retry_limit)
                 elif came_further and not fatal:
@@ -169,10 +179,11 @@ def check_moves_of_attempts(before: Picture, after: Picture) -> None:
         assert new["events_offset"] >= old["events_offset"]
         if old["state"] is AttemptState.ENDED:
             assert new == old
-        elif new["wish"] is Wish.CANCEL and (
-            new["outcome"] is Outcome.INTERRUPTED or new["cause"] in MENDED_BY_RETRY
-        ):
-            assert after.jobs[new["job_id"]]["state"] is JobState.CANCELLED
+        elif new["outcome"] is Outcome.INTERRUPTED or new["cause"] in MENDED_BY_RETRY:
+            wanted = WANTED.get(new["wish"])
+            assert wanted is None or after.jobs[new["job_id"]]["state"] is wanted
+        if old["wish"] is not None:
+            assert list(Wish).index(new["wish"]) >= list(Wish).index(old["wish"])
 
 
 def check_growth(before: Picture, after: Picture) -> None:

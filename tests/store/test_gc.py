@@ -21,7 +21,7 @@ from service.domain.states import JobState, Outcome
 from service.settings import Settings
 from service.store import jobs
 from service.store.transaction import Store
-from tests.conftest import Clock
+from tests.conftest import ADA, Clock
 from tests.store.conftest import KEPT, state_of, steps_in_sql, steps_on_disk
 
 DAY = 24 * 3600
@@ -100,7 +100,7 @@ def test_a_job_that_is_retried_after_the_look_keeps_its_checkpoints(
     clock.advance(31 * DAY)
     found = find_waste(store, settings, MONTH)
     assert len(found) == 3
-    retry(store, attempt.job_id, actor="ada")
+    retry(store, attempt.job_id, actor=ADA)
     assert [remove(store, waste, MONTH) for waste in found] == [gc.NEEDED_AGAIN] * 3
     assert steps_on_disk(attempt) == steps_in_sql(store, attempt.job_id) == [1, 2, 3]
 
@@ -111,7 +111,7 @@ def test_a_job_that_failed_again_meanwhile_keeps_its_checkpoints(
     first = add_run(Outcome.FAILED)
     clock.advance(31 * DAY)
     found = find_waste(store, settings, MONTH)
-    retry(store, first.job_id, actor="ada")
+    retry(store, first.job_id, actor=ADA)
     add_run(Outcome.FAILED, job_id=first.job_id)
     assert {remove(store, waste, MONTH) for waste in found} == {gc.NEEDED_AGAIN}
     assert steps_on_disk(first) == [1, 2, 3]
@@ -144,7 +144,7 @@ def test_of_a_collection_and_a_retry_at_once_each_row_has_its_folder(
     def retry_all() -> None:
         ready.wait()
         for attempt in reversed(attempts):
-            retry(store, attempt.job_id, actor="ada")
+            retry(store, attempt.job_id, actor=ADA)
 
     thread = threading.Thread(target=retry_all)
     thread.start()

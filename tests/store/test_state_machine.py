@@ -27,13 +27,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, event
 
-from service.commands.jobs import cancel, retry
+from service.commands.jobs import cancel, pause, resume, retry
 from service.commands.submit import submit
 from service.db import tables
 from service.db.engine import make_engine
 from service.dispatch import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.people import Actor
 from service.domain.run_folder import EVENTS_FILE
 from service.domain.spec import CheckpointSpec
 from service.domain.states import (
@@ -44,14 +45,15 @@ from service.domain.states import (
     GpuState,
     JobState,
     Outcome,
+    Wish,
 )
-from service.errors import Fenced, JobConflict, SpecError
+from service.errors import Fenced, JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store import attempts, hosts
+from service.store import attempts, hosts, wishes
 from service.store.endings import end_attempt
 from service.store.transaction import Store, Transaction
-from tests.conftest import Clock
+from tests.conftest import ADA, Clock
 from tests.store.picture import (
     check_checkpoints,
     check_growth,
@@ -117,7 +119,7 @@ def while_some(name: str) -> Callable[[Rule], Rule]:
 
 
 class Laboratory(RuleBasedStateMachine):
-    """Two hosts, two schedulers, people who submit, cancel and retry, and everything that can go wrong."""
+    """Two hosts, two schedulers, people who change their minds, and everything that can go wrong."""
 
     def __init__(self, store: Store, clock: Clock, settings: Settings, dispatcher: HoldingDispatcher) -> None:
         super().__init__()
@@ -177,6 +179,24 @@ class Laboratory(RuleBasedStateMachine):
     def unfinished_jobs(self) -> Sequence[JobId]:
         return [job_id for job_id, row in self.before.jobs.items() if row["state"] not in FINISHED]
 
+    def paused_jobs(self) -> Sequence[JobId]:
+        return [job_id for job_id, row in self.before.jobs.items() if row["state"] is JobState.PAUSED]
+
+    def pausable_jobs(self) -> Sequence[JobId]:
+        """Queued ones, and running ones that nobody has cancelled."""
+        rows = self.before.attempts.values()
+        cancelled = {
+            row["job_id"]
+            for row in rows
+            if row["state"] is not AttemptState.ENDED and row["wish"] is Wish.CANCEL
+        }
+        states = {job_id: self.before.jobs[job_id]["state"] for job_id in self.unfinished_jobs()}
+        return [
+            job_id
+            for job_id, state in states.items()
+            if state is not JobState.PAUSED and job_id not in cancelled
+        ]
+
     def retryable_jobs(self) -> Sequence[JobId]:
         return [job_id for job_id, row in self.before.jobs.items() if row["state"] in RETRYABLE]
 
@@ -219,22 +239,40 @@ class Laboratory(RuleBasedStateMachine):
     @precondition(lambda self: len(self.unfinished_jobs()) < MOST_JOBS)
     @rule(gpus=st.integers(1, 2))
     def submit(self, gpus: int) -> None:
-        self.submitted.add(
-            submit(self.store, self.settings, "softmax", {"resources.gpus": gpus}, owner="ada")
-        )
+        self.submitted.add(submit(self.store, self.settings, "softmax", {"resources.gpus": gpus}, owner=ADA))
 
     @while_some("unfinished_jobs")
     @rule(job_id=some("unfinished_jobs"))
     def cancel(self, job_id: JobId) -> None:
         running = {self.before.attempts[id_]["job_id"] for id_ in self.claimed()}
-        state = cancel(self.store, job_id, actor="ada")
+        state = cancel(self.store, job_id, actor=ADA)
         assert state is (JobState.RUNNING if job_id in running else JobState.CANCELLED)
+
+    @while_some("pausable_jobs")
+    @rule(job_id=some("pausable_jobs"))
+    def pause(self, job_id: JobId) -> None:
+        running = {self.before.attempts[id_]["job_id"] for id_ in self.claimed()}
+        state = pause(self.store, job_id, actor=ADA)
+        assert state is (JobState.RUNNING if job_id in running else JobState.PAUSED)
+
+    @while_some("paused_jobs")
+    @rule(job_id=some("paused_jobs"))
+    def resume(self, job_id: JobId) -> None:
+        resume(self.store, job_id, actor=ADA)
+
+    @while_some("unfinished_jobs")
+    @rule(job_id=some("unfinished_jobs"))
+    def preempt(self, job_id: JobId) -> None:
+        live = [row for row in self.before.attempts_of(job_id) if row["state"] is not AttemptState.ENDED]
+        with self.store.transaction() as tx:
+            asked = wishes.ask_to_preempt(tx, job_id, reason="preempted for job 1", actor="scheduler")
+        assert asked == any(row["wish"] in (None, Wish.PREEMPT) for row in live)
 
     @while_some("retryable_jobs")
     @rule(job_id=some("retryable_jobs"))
     def retry(self, job_id: JobId) -> None:
         self.retried.add(job_id)
-        retry(self.store, job_id, actor="ada")
+        retry(self.store, job_id, actor=ADA)
 
     @while_some("jobs")
     @rule(job_id=some("jobs"))
@@ -242,12 +280,20 @@ class Laboratory(RuleBasedStateMachine):
         with self.nothing_changes():
             if job_id not in self.retryable_jobs():
                 with pytest.raises(JobConflict):
-                    retry(self.store, job_id, actor="ada")
+                    retry(self.store, job_id, actor=ADA)
             if job_id not in self.unfinished_jobs():
                 with pytest.raises(JobConflict):
-                    cancel(self.store, job_id, actor="ada")
+                    cancel(self.store, job_id, actor=ADA)
+            if job_id not in self.pausable_jobs():
+                with pytest.raises(JobConflict):
+                    pause(self.store, job_id, actor=ADA)
+            if job_id not in self.paused_jobs():
+                with pytest.raises(JobConflict):
+                    resume(self.store, job_id, actor=ADA)
+            with pytest.raises(NotAllowed):
+                cancel(self.store, job_id, actor=Actor(name="eve"))
             with pytest.raises(SpecError):
-                submit(self.store, self.settings, "softmax", {"resources.gpus": 4}, owner="ada")
+                submit(self.store, self.settings, "softmax", {"resources.gpus": 4}, owner=ADA)
 
     # Schedulers and the broker.
 
@@ -492,6 +538,9 @@ class Laboratory(RuleBasedStateMachine):
             return  # a rule has failed already
         for host, gpus in HOSTS.items():
             self.start_worker(host, gpus=gpus)
+        self.look()
+        for job_id in self.paused_jobs():
+            self.resume(job_id)
         self.look()
         for _ in range(len(self.unfinished_jobs())):
             self.dispatcher.sent.clear()  # all earlier messages are lost

@@ -69,6 +69,8 @@ def stored_jobs(home: Path) -> list[Job]:
         (["logs", "7"], 3),
         (["metrics", "7"], 3),
         (["cancel", "7"], 3),
+        (["pause", "7"], 3),
+        (["priority", "7", "low"], 3),
         (["retry", "7"], 3),
         (["list", "architectures"], 0),
         (["db", "upgrade"], 0),
@@ -145,6 +147,14 @@ def test_a_health_check_before_the_tables_are_there_says_what_to_run(home: Path,
         ["submit", "lenet5", "--set", "data.image_size=8"],
         ["submit", "lenet5", "--set", "nonsense"],
         ["submit", "lenet5", "--epochs", "many"],
+        ["submit", "lenet5", "--time-limit", "30s"],
+        ["submit", "lenet5", "--time-limit", "soon"],
+        ["submit", "lenet5", "--not-before", "2026-13-01"],
+        ["submit", "lenet5", "--not-before", "99999999999999d"],
+        ["submit", "lenet5", "--priority", "urgent"],
+        ["submit", "lenet5", "--after", "1"],
+        ["submit", "lenet5", "--host", "gpu01"],
+        ["submit", "lenet5", "--gpu-model", "h200"],
         ["submit"],
     ],
 )
@@ -206,6 +216,19 @@ def test_a_job_that_has_ended_is_a_conflict(home: Path) -> None:
     view = json.loads(cnnctl(home, "status", "1", "--json").stdout)
     assert view["state"] == "queued"
     assert [event["action"] for event in view["events"]] == ["submitted", "cancelled", "retried"]
+
+
+def test_a_job_can_be_held_changed_and_resumed(home: Path) -> None:
+    cnnctl(home, "submit", "lenet5", "--hold", "--time-limit", "2h", "--not-before", "1d", "--project", "p")
+    assert cnnctl(home, "resume", "1").stdout == "Job 1 is queued again.\n"
+    assert cnnctl(home, "hold", "1").stdout == "Job 1 is paused.\n"
+    assert cnnctl(home, "pause", "1").returncode == 4
+    assert cnnctl(home, "priority", "1", "low").stdout == "Job 1 has priority low.\n"
+    view = json.loads(cnnctl(home, "status", "1", "--json").stdout)
+    assert (view["state"], view["priority"], view["project"]) == ("paused", "low", "p")
+    assert view["spec"]["resources"]["time_limit_minutes"] == 120
+    assert "priority low, not before 20" in cnnctl(home, "status", "1").stdout
+    assert cnnctl(home, "cancel", "1").stdout == "Job 1 is cancelled.\n"
 
 
 def test_every_job_that_is_named_is_acted_on_whatever_happens_to_the_others(home: Path) -> None:

@@ -1,0 +1,168 @@
+"""Add how a job is to be run, after which jobs, who may do what, and whom to tell; jobs can be paused.
+
+Deployment: pre (run before the new code starts).
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+MOMENT = sa.DateTime(timezone=True)
+# Table, column, the values until now, the values from now on.
+WIDENED = [
+    (
+        "jobs",
+        "state",
+        ("queued", "running", "succeeded", "failed", "cancelled"),
+        ("queued", "running", "paused", "succeeded", "failed", "cancelled"),
+    ),
+    ("attempts", "wish", ("cancel",), ("preempt", "pause", "cancel")),
+    (
+        "job_events",
+        "action",
+        (
+            *("submitted", "dispatched", "started", "cancel_requested", "requeued", "succeeded", "failed"),
+            *("cancelled", "retried"),
+        ),
+        (
+            *("submitted", "dispatched", "started", "cancel_requested", "pause_requested"),
+            *("preempt_requested", "priority_changed", "requeued", "preempted", "paused", "resumed"),
+            *("succeeded", "failed", "cancelled", "retried"),
+        ),
+    ),
+]
+UNFINISHED = "(state IN ('queued', 'running')) = (ended_at IS NULL)"
+UNFINISHED_OR_PAUSED = "(state IN ('queued', 'running', 'paused')) = (ended_at IS NULL)"
+# In SQL that both databases read: Alembic would copy SQLite's table, which its foreign keys forbid.
+ADDED = [
+    ("jobs", "time_limit_seconds FLOAT"),
+    (
+        "jobs",
+        "priority VARCHAR(32) DEFAULT 'normal' NOT NULL "
+        "CONSTRAINT ck_jobs_priority CHECK (priority IN ('low', 'normal', 'high'))",
+    ),
+    ("jobs", "project VARCHAR(255) DEFAULT '' NOT NULL"),
+    ("jobs", "not_before {moment}"),
+    ("jobs", "exclusive BOOLEAN DEFAULT false NOT NULL"),
+    ("jobs", "gpu_model VARCHAR(255)"),
+    ("jobs", "host_name VARCHAR(255)"),
+    ("jobs", "preemptions INTEGER DEFAULT 0 NOT NULL"),
+    ("attempts", "wish_reason TEXT DEFAULT '' NOT NULL"),
+]
+
+
+def upgrade() -> None:
+    for table, column, before, after in WIDENED:
+        _change_check(table, f"ck_{table}_{column}", _one_of(column, before), _one_of(column, after))
+    _change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED, UNFINISHED_OR_PAUSED)
+    moment = "DATETIME" if _is_sqlite() else "TIMESTAMP WITH TIME ZONE"
+    for table, definition in ADDED:
+        op.execute(f"ALTER TABLE {table} ADD COLUMN {definition.format(moment=moment)}")
+    _create_people()
+    _create_hooks()
+
+
+def downgrade() -> None:
+    for table in ("notifications", "hooks", "users", "job_dependencies"):
+        op.drop_table(table)
+    for table, definition in reversed(ADDED):
+        op.execute(f"ALTER TABLE {table} DROP COLUMN {definition.split()[0]}")
+    op.execute("UPDATE jobs SET state = 'cancelled', ended_at = CURRENT_TIMESTAMP WHERE state = 'paused'")
+    op.execute("UPDATE attempts SET wish = NULL WHERE wish <> 'cancel'")
+    op.execute(f"DELETE FROM job_events WHERE NOT ({_one_of('action', WIDENED[2][2])})")
+    _change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED_OR_PAUSED, UNFINISHED)
+    for table, column, before, after in WIDENED:
+        _change_check(table, f"ck_{table}_{column}", _one_of(column, after), _one_of(column, before))
+
+
+def _create_people() -> None:
+    op.create_table(
+        "job_dependencies",
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("after_job_id", sa.Integer(), nullable=False),
+        sa.CheckConstraint("after_job_id < job_id", name=op.f("ck_job_dependencies_after_an_earlier_job")),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_dependencies_job_id")),
+        sa.ForeignKeyConstraint(["after_job_id"], ["jobs.id"], name=op.f("fk_job_dependencies_after_job_id")),
+        sa.PrimaryKeyConstraint("job_id", "after_job_id", name=op.f("pk_job_dependencies")),
+    )
+    op.create_index(op.f("ix_job_dependencies_after_job_id"), "job_dependencies", ["after_job_id"])
+    op.create_table(
+        "users",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("weight", sa.Float(precision=53), nullable=False),
+        sa.Column("max_gpus", sa.Integer(), nullable=True),
+        sa.Column("max_queued", sa.Integer(), nullable=True),
+        sa.Column("may_use_high", sa.Boolean(), nullable=False),
+        sa.Column("administrator", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("weight > 0", name=op.f("ck_users_weight_positive")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
+    )
+
+
+def _create_hooks() -> None:
+    op.create_table(
+        "hooks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("channel", _choice("channel", "mail", "webhook"), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("on_end", sa.Boolean(), nullable=False),
+        sa.Column("on_failure", sa.Boolean(), nullable=False),
+        sa.Column("on_preemption", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hooks")),
+    )
+    op.create_index(op.f("ix_hooks_owner"), "hooks", ["owner"])
+    op.create_table(
+        "notifications",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("hook_id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=True),
+        sa.Column("occasion", _choice("occasion", "end", "failure", "preemption"), nullable=False),
+        sa.Column("job_state", _choice("job_state", *WIDENED[0][3]), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", MOMENT, nullable=True),
+        sa.Column("delivered_at", MOMENT, nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["hook_id"], ["hooks.id"], name=op.f("fk_notifications_hook_id")),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_notifications_job_id")),
+        sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name=op.f("fk_notifications_attempt_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+    )
+    op.create_index(op.f("ix_notifications_hook_id"), "notifications", ["hook_id"])
+    op.create_index(op.f("ix_notifications_next_try_at"), "notifications", ["next_try_at"])
+
+
+def _choice(name: str, *values: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=32)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _is_sqlite() -> bool:
+    return op.get_bind().dialect.name == "sqlite"
+
+
+def _change_check(table: str, name: str, before: str, after: str) -> None:
+    if not _is_sqlite():
+        op.drop_constraint(name, table)
+        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({after})")
+        return
+    # As sqlite.org/lang_altertable.html, section 7, has it for constraints: no row is touched.
+    connection = op.get_bind()
+    find = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
+    found = connection.execute(find, {"table": table}).scalar_one()
+    assert f"CHECK ({before})" in found, f"{name} is not what revision {down_revision} made: {found}"
+    changed = found.replace(f"CHECK ({before})", f"CHECK ({after})")
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    write = sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :table")
+    connection.execute(write, {"sql": changed, "table": table})
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")

@@ -1,0 +1,65 @@
+"""Durations and moments as people type them: 90m, 7d, 2026-11-01, 2026-11-01T22:00."""
+
+import re
+from datetime import datetime, timedelta, timezone
+
+import click
+
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A number with a unit, as a timedelta; a number alone counts minutes where `minutes` says so."""
+
+    name = "duration"
+
+    def __init__(self, *, minutes: bool = False) -> None:
+        self._minutes = minutes
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        text = str(value).strip()
+        found = _DURATION.fullmatch(f"{text}m" if self._minutes and text[-1:].isdigit() else text)
+        if not found:
+            self.fail(f"{text!r} is no duration. Allowed: 90s, 45m, 2h, 7d, 2w", param, ctx)
+        try:
+            return timedelta(seconds=float(found[1]) * UNITS[found[2]])
+        except OverflowError:
+            self.fail(f"{text!r} is too long", param, ctx)
+
+
+class Minutes(Duration):
+    """A duration as a number of minutes; a number alone is one already."""
+
+    name = "minutes"
+
+    def __init__(self) -> None:
+        super().__init__(minutes=True)
+
+    def convert(  # type: ignore[override]
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        return super().convert(value, param, ctx).total_seconds() / 60
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]
+    """A date, a date and a time, or how long from now (`ahead`) or ago, as an aware UTC datetime.
+
+    A time without a zone is one of the machine where it is typed.
+    """
+
+    name = "moment"
+
+    def __init__(self, *, ahead: bool) -> None:
+        self._ahead = ahead
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        text = str(value).strip()
+        try:
+            if _DURATION.fullmatch(text):
+                span = Duration().convert(text, param, ctx)
+                now = datetime.now(timezone.utc)
+                return now + span if self._ahead else now - span
+            return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
+        except (ValueError, OverflowError):
+            self.fail(f"{text!r} is no moment. Allowed: 2026-11-01, 2026-11-01T22:00, 7d", param, ctx)

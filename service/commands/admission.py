@@ -1,0 +1,122 @@
+"""Refuses a submission that could never run or that its owner may not make, in words."""
+
+import difflib
+from collections import Counter
+from collections.abc import Collection
+
+from service.commands.rights import is_administrator
+from service.domain.gpus import is_model
+from service.domain.jobs import JobId
+from service.domain.people import Actor
+from service.domain.states import RETRYABLE, Priority
+from service.domain.terms import Terms
+from service.errors import NotAllowed, SpecError
+from service.store import hosts, jobs, users
+from service.store.transaction import Transaction
+
+
+def check_admission(
+    tx: Transaction, *, gpus: int, owner: Actor, terms: Terms, after: Collection[JobId]
+) -> None:
+    """Check GPUs, places, the owner's quota and rights, and the jobs to wait for.
+
+    Raises:
+        SpecError: no host could ever run it, the quota is too small, or a job to wait for will never succeed.
+        NotAllowed: high priority without the right to it.
+    """
+    _check_rights(tx, owner, terms)
+    _check_places(tx, terms)
+    _check_gpus(tx, gpus, terms)
+    _check_quota(tx, gpus, owner)
+    _check_after(tx, after)
+
+
+def _check_rights(tx: Transaction, owner: Actor, terms: Terms) -> None:
+    if terms.priority is Priority.HIGH:
+        check_high_priority(tx, owner)
+
+
+def check_high_priority(tx: Transaction, actor: Actor) -> None:
+    """Refuse high priority to who has no right to it.
+
+    Raises:
+        NotAllowed: `actor` is no administrator either.
+    """
+    if not (users.get_user(tx, actor.name).may_use_high or is_administrator(tx, actor)):
+        raise NotAllowed(
+            f"{actor.name} has no right to priority high. Allowed: low, normal. "
+            f"An administrator grants it with: cnnctl users set {actor.name} --high"
+        )
+
+
+def _check_places(tx: Transaction, terms: Terms) -> None:
+    if terms.host_name is not None:
+        names = [host.name for host in hosts.list_hosts(tx)]
+        if terms.host_name not in names:
+            raise SpecError(f"--host: there is no host {terms.host_name}. {_nearest(terms.host_name, names)}")
+    if terms.gpu_model is not None:
+        models = sorted({gpu.model for gpu in hosts.list_gpus(tx)})
+        if not any(is_model(model, terms.gpu_model) for model in models):
+            nearest = _nearest(terms.gpu_model, models)
+            raise SpecError(f"--gpu-model: no GPU is a {terms.gpu_model}. {nearest}")
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    if not known:
+        return "No worker has registered yet"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return (f"Did you mean {nearest[0]}? " if nearest else "") + f"Known: {', '.join(known)}"
+
+
+def _check_gpus(tx: Transaction, wanted: int, terms: Terms) -> None:
+    largest = _largest_host(tx, terms)
+    if largest is None or wanted <= largest[1]:
+        return
+    name, count = largest
+    model = f" {terms.gpu_model}" if terms.gpu_model else ""
+    what = f"{name} has not" if terms.host_name else "no host has"
+    has = f"It has {count}" if terms.host_name else f"The largest, {name}, has {count}"
+    nearest = f" Nearest: --gpus {count}" if count else ""
+    raise SpecError(f"resources.gpus: {what} {wanted}{model} GPUs. {has}.{nearest}")
+
+
+def _largest_host(tx: Transaction, terms: Terms) -> tuple[str, int] | None:
+    """The host that could give a job most GPUs, and how many; None before any worker has registered."""
+    if terms.host_name is None and terms.gpu_model is None:
+        return hosts.largest_host(tx)
+    found = Counter({terms.host_name: 0} if terms.host_name else {})
+    for gpu in hosts.list_gpus(tx):
+        if terms.host_name in (None, gpu.host_name):
+            found[gpu.host_name] += is_model(gpu.model, terms.gpu_model or "")
+    return max(found.items(), key=lambda item: item[1], default=None)
+
+
+def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
+    user = users.get_user(tx, owner.name)
+    if user.max_gpus is not None and wanted > user.max_gpus:
+        raise SpecError(
+            f"resources.gpus: {user.name} may hold {user.max_gpus} GPUs at once. Received: {wanted}. "
+            + (f"Nearest: --gpus {user.max_gpus}" if user.max_gpus else "Ask an administrator: cnnctl users")
+        )
+    if user.max_queued is not None:
+        waiting = jobs.count_waiting_jobs(tx, user.name)
+        if waiting >= user.max_queued:
+            raise SpecError(
+                f"{user.name} may have {user.max_queued} jobs waiting, and has {waiting}. "
+                "Submit again when some have started, or cancel some: cnnctl status"
+            )
+
+
+def _check_after(tx: Transaction, after: Collection[JobId]) -> None:
+    states = jobs.list_states(tx, [number for number in after if 0 < number <= jobs.LARGEST_ID])
+    for number in after:
+        if number not in states:
+            raise SpecError(
+                f"--after: there is no job {number}. A job can wait for jobs that were submitted before it, "
+                "never for itself or a later one. See: cnnctl status"
+            )
+        if states[number] in RETRYABLE:
+            raise SpecError(
+                f"--after: job {number} is {states[number].value} and will not succeed by itself. "
+                f"First: cnnctl retry {number}"
+            )

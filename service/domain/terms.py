@@ -1,0 +1,25 @@
+"""How a job is to be run. No part of the spec: whatever is asked here, the same network is trained."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.states import Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a person asks of the scheduler with a submission; the defaults ask for nothing.
+
+    `gpu_model` is a part of a model's name, see `domain.gpus.is_model`; `exclusive` keeps other jobs off the
+    host.
+    """
+
+    priority: Priority = Priority.NORMAL
+    project: str = ""
+    not_before: datetime | None = None
+    exclusive: bool = False
+    gpu_model: str | None = None
+    host_name: str | None = None
+
+
+NO_TERMS = Terms()

@@ -1,0 +1,36 @@
+"""Users: what was granted to people; who has no row has everybody's defaults."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import insert, select, update
+
+from service.db.tables import jobs, users
+from service.domain.people import User
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+_COLUMNS = columns_of(users, User)
+
+
+def get_user(tx: Transaction, name: str) -> User:
+    """What a person may do."""
+    row = tx.connection.execute(select(*_COLUMNS).where(users.c.name == name)).mappings().first()
+    return to_value(User, row) if row else User(name=name)
+
+
+def list_users(tx: Transaction) -> Sequence[User]:
+    """Everybody who was granted something or has submitted a job, by name."""
+    granted = {
+        row["name"]: to_value(User, row) for row in tx.connection.execute(select(*_COLUMNS)).mappings()
+    }
+    owners = tx.connection.execute(select(jobs.c.owner).distinct()).scalars()
+    return [granted.get(name, User(name=name)) for name in sorted({*granted, *owners})]
+
+
+def set_user(tx: Transaction, user: User) -> None:
+    """Store what a person may do."""
+    values = asdict(user)
+    mine = users.c.name == user.name
+    if tx.connection.execute(update(users).where(mine).values(values)).rowcount == 0:
+        tx.connection.execute(insert(users).values(values))
