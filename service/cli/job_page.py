@@ -1,6 +1,6 @@
 """Draws everything about one job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -27,7 +27,7 @@ def job_page(view: View) -> Group:
         parts += [_title("Attempts"), _attempts(view)]
     if view["checkpoints"]:
         parts += [_title("Checkpoints"), _checkpoints(view)]
-    parts += [_title("History"), _history(view), _title("Spec"), _spec(view)]
+    parts += [_title("History"), history_table(view["events"]), _title("Spec"), _spec(view)]
     return Group(*parts)
 
 
@@ -122,9 +122,10 @@ def _checkpoints(view: View) -> Table:
     return table
 
 
-def _history(view: View) -> Table:
+def history_table(events: Sequence[View]) -> Table:
+    """A job's audit, a line an act."""
     table = _grid(4)
-    for e in view["events"]:
+    for e in events:
         table.add_row(e["at"][:19].replace("T", " "), e["actor"], e["action"], e["detail"])
     return table
 

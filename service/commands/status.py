@@ -65,11 +65,25 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             "ended_at": _moment(job.ended_at),
             "spec": json.loads(job.spec),
             "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
-            "events": [
-                {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
-                for e in events.list_events(tx, job_id)
-            ],
+            "events": _list_events(tx, job_id),
         }
+
+
+def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
+    """A job's audit, oldest line first.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        return _list_events(tx, jobs.get_job(tx, job_id).id)
+
+
+def _list_events(tx: Transaction, job_id: JobId) -> Sequence[View]:
+    return [
+        {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
+        for e in events.list_events(tx, job_id)
+    ]
 
 
 def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
