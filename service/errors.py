@@ -39,6 +39,13 @@ class JobNotFound(CnnctlError):
     http_status = 404
 
 
+class HookNotFound(CnnctlError):
+    """There is no hook with this number. See: cnnctl notify list"""
+
+    exit_code = 3
+    http_status = 404
+
+
 class JobConflict(CnnctlError):
     """The job's state does not allow the act; the message names the states that do."""
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -47,6 +48,9 @@ class Settings:
     resend: str = _setting("CNNCTL_RESEND_SECONDS", "age at which an unclaimed dispatch is sent again", "5")
     grace: str = _setting("CNNCTL_GRACE_SECONDS", "time to checkpoint between SIGTERM and SIGKILL", "20")
     retry: str = _setting("CNNCTL_RETRY_LIMIT", "how often a job is queued again after a lost attempt", "3")
+    mail_command: str = _setting(
+        "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
+    )
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
@@ -58,6 +62,7 @@ class Settings:
             raise _unreadable(self, "lease", f"at least three heartbeats ({3 * self.heartbeat_seconds:g})")
         _one_of(self, "start_method", ("forkserver", "spawn"))
         _one_of(self, "log_level", ("debug", "info", "warning", "error"))
+        _words(self, "mail_command")
         kind, _, count = self.gpus.partition(":")
         if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
             raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
@@ -150,6 +155,15 @@ def _positive_number(settings: Settings, name: str) -> None:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         raise _unreadable(settings, name, "a number of seconds above 0")
+
+
+def _words(settings: Settings, name: str) -> None:
+    try:
+        words = shlex.split(getattr(settings, name))
+    except ValueError:
+        words = []
+    if not words:
+        raise _unreadable(settings, name, "a command with its arguments, quoted as in a shell")
 
 
 def _one_of(settings: Settings, name: str, allowed: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, JobState
 from service.store import attempts, hosts, jobs, leases
 from service.store.transaction import Store, Transaction
+from tests.receiver import Receiver
 from tests.servers import PostgresServer, RedisServer
 
 HOST = "gpu01"
@@ -74,6 +75,13 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "history": ("service.cli.history", "Show what happened to a job, and who did it."),
     "usage": ("service.cli.usage", "Count GPU-hours by person, project and outcome."),
     "users": ("service.cli.users", "Show what people may have and do, or change it."),
+    "notify": ("service.cli.notify", "Say whom to tell when your jobs end, fail or are preempted."),
     "gpus": ("service.cli.gpus", "Show all GPUs, who holds them, and which are out of use."),
     "predict": ("service.cli.predict", "Tell the classes of images, with a job's network."),
     "evaluate": ("service.cli.evaluate", "Score a job's network on test images."),

@@ -7,6 +7,7 @@ import click
 
 from service.dispatch import Dispatcher
 from service.log import configure_log
+from service.notify.postman import Postman
 from service.parent import stop_when_parent_ends
 from service.scheduler.loop import Scheduler
 from service.settings import load_settings
@@ -18,7 +19,8 @@ from service.store.transaction import open_store
 def command(stop_with_stdin: bool) -> None:
     """Run the scheduler.
 
-    A second one is harmless: one of them decides at a time. SIGTERM stops it; jobs that run go on.
+    It also delivers what `cnnctl notify` asks for. A second one is harmless: one of them decides at a time.
+    SIGTERM stops it; jobs that run go on.
     """
     settings = load_settings()
     configure_log(settings.log_level)
@@ -29,4 +31,5 @@ def command(stop_with_stdin: bool) -> None:
         stop_when_parent_ends()
     store = open_store(settings.database_url)
     store.wait_until_ready()
-    Scheduler(store, settings, Dispatcher(settings)).run(stop)
+    with Postman(store, settings):
+        Scheduler(store, settings, Dispatcher(settings)).run(stop)

@@ -6,7 +6,7 @@ from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Priority, Wish
 from service.errors import JobConflict
-from service.store import attempts, events, jobs, wishes
+from service.store import attempts, events, jobs, outbox, wishes
 from service.store.transaction import Store, Transaction
 
 RETRY_REASON = "waits for the scheduler, to be tried again"
@@ -31,6 +31,7 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
             tx, job_id, job.state, JobState.CANCELLED, reason=reason
         ):
             events.add_event(tx, job_id, Action.CANCELLED, actor=actor.name)
+            outbox.tell(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
             return JobState.CANCELLED
         return _ask(tx, job, Wish.CANCEL, actor=actor, verb="cancelled")
 

@@ -1,8 +1,17 @@
 """Ends an attempt in one decision: its leases, its job's state, the audit."""
 
 from service.domain.jobs import Attempt
-from service.domain.states import JOB_STATE_AFTER, MENDED_BY_RETRY, Action, Cause, JobState, Outcome, Wish
-from service.store import attempts, checkpoints, events, jobs, leases
+from service.domain.states import (
+    FINISHED,
+    JOB_STATE_AFTER,
+    MENDED_BY_RETRY,
+    Action,
+    Cause,
+    JobState,
+    Outcome,
+    Wish,
+)
+from service.store import attempts, checkpoints, events, jobs, leases, outbox
 from service.store.transaction import Transaction
 
 PREEMPTED_WAITS = "waits to continue from its newest checkpoint"
@@ -36,6 +45,9 @@ def end_attempt(
     state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit)
     jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=why)
     events.add_event(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
+    if state in FINISHED or action is Action.PREEMPTED:
+        job = jobs.get_job(tx, attempt.job_id)
+        outbox.tell(tx, job, state, attempt_id=attempt.id, reason=why)
     return True
 
 

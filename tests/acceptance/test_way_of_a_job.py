@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.receiver import Receiver
 from tests.stack import Stack, is_alive
 
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
@@ -113,6 +114,23 @@ def test_a_job_waits_for_the_one_before_it_and_on_hold_for_a_person(stack: Stack
     stack.cnnctl("resume", str(first))
     stack.finished(second)
     assert stack.job(first)["state"] == "succeeded"
+
+
+def test_a_person_is_told_of_a_jobs_end_and_of_the_hours_it_took(stack: Stack, receiver: Receiver) -> None:
+    hook = stack.cnnctl("notify", "add", "--on", "end", "--webhook", receiver.url).stdout.strip()
+    number = stack.submit(*SHORT, "--project", "told")
+    told = receiver.received.get(timeout=120)
+    assert (told["job"], told["state"], told["metrics"]["lr"]) == (
+        number,
+        "succeeded",
+        pytest.approx(0, abs=1),
+    )
+    stack.cnnctl("notify", "remove", hook)
+    usage = json.loads(stack.cnnctl("usage", "--since", "1h", "--json").stdout)
+    (told_hours,) = [row for row in usage if row["project"] == "told"]
+    assert (told_hours["outcome"], told_hours["attempts"]) == ("succeeded", 1)
+    assert 0 < told_hours["idle_hours"] < told_hours["gpu_hours"] < 0.1
+    assert "submitted" in stack.cnnctl("history", str(number)).stdout
 
 
 def test_a_worker_that_is_told_to_stop_hands_its_job_to_the_next_one(stack: Stack, undisturbed: str) -> None:

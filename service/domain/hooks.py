@@ -1,0 +1,50 @@
+"""Whom to tell of what, and what is on its way to them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from service.domain.jobs import AttemptId, JobId
+from service.domain.states import FINISHED, Channel, JobState, Occasion
+
+HookId = NewType("HookId", int)
+NotificationId = NewType("NotificationId", int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """What a person wants to be told of their jobs, and where; `address` is a mail address or a URL."""
+
+    id: HookId
+    owner: str
+    channel: Channel
+    address: str
+    on_end: bool
+    on_failure: bool
+    on_preemption: bool
+
+    def find_occasion(self, state: JobState) -> Occasion | None:
+        """What to tell of a job that has just come to a state; it is queued again after a preemption."""
+        if state is JobState.FAILED and self.on_failure:
+            return Occasion.FAILURE
+        if state in FINISHED:
+            return Occasion.END if self.on_end else None
+        return Occasion.PREEMPTION if self.on_preemption else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One message to one hook, until it was delivered or given up; `tries` counts those begun."""
+
+    id: NotificationId
+    hook_id: HookId
+    job_id: JobId
+    attempt_id: AttemptId | None
+    occasion: Occasion
+    job_state: JobState
+    reason: str
+    created_at: datetime
+    tries: int
+    next_try_at: datetime | None
+    delivered_at: datetime | None
+    error: str

@@ -1,0 +1,56 @@
+"""What a person is told: in words for a mail, and as one JSON object for a webhook."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.verdicts import PREFIX
+from service.domain.hooks import Notification
+from service.store import attempts, jobs, logs, metrics
+from service.store.transaction import Transaction
+
+LOG_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """`document` is the JSON of docs/json.md; its `text` is this message's, which chat services show."""
+
+    subject: str
+    text: str
+    document: Mapping[str, Any]
+
+
+def write_message(tx: Transaction, note: Notification) -> Message:
+    """Say how a job ended or that it gave way, why, its last metrics and the last lines of its log."""
+    job = jobs.get_job(tx, note.job_id)
+    attempt = attempts.get_attempt(tx, note.attempt_id) if note.attempt_id else None
+    log = logs.get_log_tail(tx, note.attempt_id).splitlines()[-LOG_LINES:] if note.attempt_id else []
+    values = {n: v for n, v in metrics.last_values(tx, job.id).items() if not n.startswith(PREFIX)}
+    how = "was preempted" if note.occasion.value == "preemption" else note.job_state.value
+    subject = f"cnnctl: job {job.id} {how} ({job.architecture} on {job.dataset})"
+    lines = [f"Job {job.id} {how}: {note.reason}" if note.reason else f"Job {job.id} {how}.", ""]
+    lines += [f"  {name:24} {'not finite' if v is None else f'{v:.4f}'}" for name, v in values.items()]
+    lines += ["", "Last lines of its log:", *(f"  {line}" for line in log)] if log else []
+    lines += ["", f"Everything: cnnctl status {job.id}"]
+    text = "\n".join(lines)
+    return Message(
+        subject=subject,
+        text=text,
+        document={
+            "job": job.id,
+            "occasion": note.occasion.value,
+            "state": note.job_state.value,
+            "owner": job.owner,
+            "project": job.terms.project,
+            "architecture": job.architecture,
+            "dataset": job.dataset,
+            "attempt": attempt.number if attempt else None,
+            "outcome": attempt.outcome.value if attempt and attempt.outcome else None,
+            "cause": attempt.cause.value if attempt and attempt.cause else None,
+            "reason": note.reason,
+            "metrics": values,
+            "log_tail": log,
+            "text": text,
+        },
+    )

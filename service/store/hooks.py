@@ -1,0 +1,41 @@
+"""Hooks: whom to tell of which ends and preemptions."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, insert, select
+
+from service.db.tables import hooks, notifications
+from service.domain.hooks import Hook, HookId
+from service.domain.states import Channel, Occasion
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+_COLUMNS = columns_of(hooks, Hook)
+
+
+def add_hook(
+    tx: Transaction, owner: str, *, channel: Channel, address: str, occasions: Collection[Occasion]
+) -> HookId:
+    """Store a hook and return its number."""
+    values = {"owner": owner, "channel": channel, "address": address}
+    flags = {f"on_{occasion.value}": occasion in occasions for occasion in Occasion}
+    statement = insert(hooks).values(**values, **flags).returning(hooks.c.id)
+    return HookId(tx.connection.execute(statement).scalar_one())
+
+
+def find_hook(tx: Transaction, hook_id: HookId) -> Hook | None:
+    """The hook with this number, or None."""
+    row = tx.connection.execute(select(*_COLUMNS).where(hooks.c.id == hook_id)).mappings().first()
+    return to_value(Hook, row) if row else None
+
+
+def list_hooks(tx: Transaction, owner: str) -> Sequence[Hook]:
+    """A person's hooks, oldest first."""
+    statement = select(*_COLUMNS).where(hooks.c.owner == owner).order_by(hooks.c.id)
+    return [to_value(Hook, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def remove_hook(tx: Transaction, hook_id: HookId) -> None:
+    """Forget a hook, with what is on its way to it."""
+    tx.connection.execute(delete(notifications).where(notifications.c.hook_id == hook_id))
+    tx.connection.execute(delete(hooks).where(hooks.c.id == hook_id))

@@ -1,0 +1,237 @@
+"""People are told, at least once, by a real command and a real server; no hook harms a decision."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from service.commands.hooks import View, add_hook, list_hook_views, remove_hook
+from service.commands.jobs import cancel
+from service.domain.hooks import HookId
+from service.domain.jobs import Attempt, JobId
+from service.domain.metrics import Point
+from service.domain.people import Actor
+from service.domain.states import Cause, Channel, JobState, Occasion, Outcome
+from service.errors import HookNotFound, NotAllowed, SpecError
+from service.notify.postman import LEASE, Postman
+from service.settings import Settings
+from service.store import jobs, logs, metrics, outbox, wishes
+from service.store.endings import end_attempt
+from service.store.transaction import Store
+from tests.conftest import ADA, HOST, Clock
+from tests.receiver import Receiver
+
+Claim = Callable[..., Attempt]
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Path:
+    return tmp_path / "sent mail"
+
+
+@pytest.fixture
+def postman(store: Store, settings: Settings, mailbox: Path) -> Postman:
+    return Postman(store, replace(settings, mail_command=f"tee '{mailbox}'"))
+
+
+def hook(store: Store, address: str, *occasions: Occasion, owner: Actor = ADA) -> HookId:
+    channel = Channel.WEBHOOK if "://" in address else Channel.MAIL
+    return add_hook(store, channel=channel, address=address, occasions=occasions, actor=owner)
+
+
+def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = None) -> None:
+    with store.transaction() as tx:
+        assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor="worker", retry_limit=0)
+
+
+def only_hook(store: Store) -> View:
+    (view,) = list_hook_views(store, actor=ADA)
+    return view
+
+
+def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lines(
+    store: Store, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.FAILURE, Occasion.END)
+    attempt = claimed()
+    with store.transaction() as tx:
+        logs.set_log_tail(tx, attempt.id, "\n".join(f"line {number}" for number in range(100)))
+        points = [Point("loss", 1, None), Point("accuracy", 1, 0.5), Point("layer/fc/dead", 1, 0.1)]
+        metrics.add_points(tx, attempt.id, points)
+    end(store, attempt, Outcome.FAILED, Cause.NAN_LOSS)
+    assert postman.deliver_due() == 1
+    told = receiver.received.get_nowait()
+    said = {
+        name: told[name] for name in ("job", "occasion", "state", "outcome", "cause", "reason", "attempt")
+    }
+    assert said == {
+        "job": attempt.job_id,
+        "occasion": "failure",
+        "state": "failed",
+        "outcome": "failed",
+        "cause": "nan_loss",
+        "reason": "why",
+        "attempt": 1,
+    }
+    assert told["metrics"] == {"loss": None, "accuracy": 0.5}
+    assert told["log_tail"] == [f"line {number}" for number in range(80, 100)]
+    assert "Job 1 failed: why" in told["text"]
+    assert postman.deliver_due() == 0
+    assert (only_hook(store)["last_job"], only_hook(store)["delivered"]) == (attempt.job_id, True)
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "json.md").read_text()
+    for key in (*told, *only_hook(store)):
+        assert f'"{key}"' in documented, key
+
+
+def test_a_mail_goes_through_the_command_of_the_settings(
+    store: Store, claimed: Claim, mailbox: Path, postman: Postman
+) -> None:
+    hook(store, "ada@example.org", Occasion.END)
+    end(store, claimed(), Outcome.SUCCEEDED)
+    assert postman.deliver_due() == 1
+    mail = message_from_bytes(mailbox.read_bytes(), policy=default)
+    assert isinstance(mail, EmailMessage)
+    assert mail["To"] == "ada@example.org"
+    assert mail["Subject"] == "cnnctl: job 1 succeeded (lenet5 on digits)"
+    assert "cnnctl status 1" in mail.get_content()
+
+
+def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
+    store: Store, claimed: Claim, add_job: Callable[..., JobId], receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.FAILURE)
+    hook(store, receiver.url, Occasion.PREEMPTION)
+    hook(store, receiver.url, Occasion.END, owner=Actor(name="grace"))
+    end(store, claimed(), Outcome.SUCCEEDED)
+    end(store, claimed(), Outcome.INTERRUPTED)
+    preempted = claimed(gpu=f"{HOST}-1")
+    with store.transaction() as tx:
+        wishes.ask_to_preempt(tx, preempted.job_id, reason="preempted for job 9", actor="scheduler")
+    end(store, preempted, Outcome.INTERRUPTED)
+    cancel(store, add_job(owner="grace"), actor=Actor(name="grace"))
+    assert postman.deliver_due() == 2
+    told = [receiver.received.get_nowait() for _ in range(2)]
+    assert [(t["owner"], t["occasion"], t["state"], t["outcome"]) for t in told] == [
+        ("ada", "preemption", "queued", "interrupted"),
+        ("grace", "end", "cancelled", None),
+    ]
+    assert "preempted for job 9" in told[0]["reason"]
+
+
+def test_what_is_not_decided_is_not_told(
+    store: Store, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.END)
+    attempt = claimed()
+
+    def break_half_way() -> None:
+        with store.transaction() as tx:
+            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor="worker", retry_limit=0)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_half_way()
+    assert postman.deliver_due() == 0
+
+
+def test_a_server_that_refuses_is_asked_again_later_until_it_takes_it(
+    store: Store, clock: Clock, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.END)
+    receiver.answers = [500, 302]
+    end(store, claimed(), Outcome.SUCCEEDED)
+    assert postman.deliver_due() == 1
+    assert only_hook(store)["error"].startswith("the server answered 500")
+    assert postman.deliver_due() == 0
+    clock.advance(10)
+    assert postman.deliver_due() == 1
+    assert only_hook(store)["error"].startswith("the server answered 302")
+    clock.advance(19)
+    assert postman.deliver_due() == 0
+    clock.advance(1)
+    assert postman.deliver_due() == 1
+    assert (only_hook(store)["delivered"], only_hook(store)["error"]) == (True, "")
+    assert receiver.received.qsize() == 3
+
+
+@pytest.mark.parametrize(
+    ("address", "command", "error"),
+    [
+        ("http://127.0.0.1:1/", "true", "Connection refused"),
+        ("http://127.0.0.1:1/", "true", "URLError"),
+        ("ada", "/nowhere/sendmail -t", "No such file"),
+        ("ada", "sh -c 'echo no such user >&2; exit 67'", "ended with status 67: no such user"),
+    ],
+)
+def test_a_hook_that_never_works_is_given_up_after_a_day_and_harms_nobody(
+    store: Store, clock: Clock, settings: Settings, claimed: Claim, address: str, command: str, error: str
+) -> None:
+    postman = Postman(store, replace(settings, mail_command=command))
+    hook(store, address, Occasion.END)
+    attempt = claimed()
+    end(store, attempt, Outcome.SUCCEEDED)
+    with store.reading() as tx:
+        assert jobs.get_job(tx, attempt.job_id).state is JobState.SUCCEEDED
+    tries = 0
+    for _ in range(60):
+        tries += postman.deliver_due()
+        clock.advance(3600)
+    assert 5 < tries < 30
+    assert re.search(error, only_hook(store)["error"])
+
+
+def test_a_message_whose_postman_died_while_delivering_is_delivered_by_the_next(
+    store: Store, clock: Clock, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.END)
+    end(store, claimed(), Outcome.SUCCEEDED)
+    with store.transaction() as tx:
+        assert len(outbox.take_due(tx, lease=LEASE)) == 1
+    assert postman.deliver_due() == 0
+    clock.advance(LEASE.total_seconds())
+    assert postman.deliver_due() == 1
+
+
+def test_beside_the_scheduler_it_delivers_by_itself(
+    store: Store, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    hook(store, receiver.url, Occasion.END)
+    with postman:
+        attempt = claimed()
+        end(store, attempt, Outcome.SUCCEEDED)
+        assert receiver.received.get(timeout=30)["job"] == attempt.job_id
+
+
+def test_a_hook_is_its_owners_to_remove_with_what_is_on_its_way(
+    store: Store, claimed: Claim, receiver: Receiver, postman: Postman
+) -> None:
+    number = hook(store, receiver.url, Occasion.END)
+    end(store, claimed(), Outcome.SUCCEEDED)
+    with pytest.raises(NotAllowed, match=rf"Hook {number} is ada's"):
+        remove_hook(store, number, actor=Actor(name="eve"))
+    remove_hook(store, number, actor=ADA)
+    with pytest.raises(HookNotFound):
+        remove_hook(store, number, actor=ADA)
+    assert list_hook_views(store, actor=ADA) == []
+    assert postman.deliver_due() == 0
+
+
+@pytest.mark.parametrize(
+    ("channel", "address"),
+    [
+        (Channel.WEBHOOK, "file:///etc/passwd"),
+        (Channel.WEBHOOK, "https://"),
+        (Channel.WEBHOOK, "http://a/b c"),
+        (Channel.MAIL, "ada@example.org\nBcc: all@example.org"),
+        (Channel.MAIL, "-oQ/tmp"),
+        (Channel.MAIL, ""),
+    ],
+)
+def test_an_address_that_is_none_is_refused(store: Store, channel: Channel, address: str) -> None:
+    with pytest.raises(SpecError, match="takes"):
+        add_hook(store, channel=channel, address=address, occasions=[Occasion.END], actor=ADA)
