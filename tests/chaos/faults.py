@@ -150,6 +150,19 @@ def cancel_and_retry(live: LiveStack, chance: random.Random) -> None:
         live.cancel_and_retry(chance.choice(list(live.submitted)))
 
 
+def pause_and_resume(live: LiveStack, chance: random.Random) -> None:
+    if live.submitted:
+        live.pause_and_resume(chance.choice(list(live.submitted)[-6:]))
+
+
+def preempt(live: LiveStack, chance: random.Random) -> None:
+    """Of all that run, one gives way, sometimes twice in a row."""
+    for _ in range(chance.choice([1, 2])):
+        running = live.live_attempts()
+        if running:
+            live.preempt(chance.choice(running).job_id)
+
+
 def damage_checkpoint(live: LiveStack, chance: random.Random) -> None:
     """A bit of a checkpoint on disk flips, or its end is missing."""
     found = sorted(live.settings.runs_dir.glob(f"*/*/{CHECKPOINTS_DIR}/step-*/{TENSORS_FILE}"))
@@ -193,6 +206,8 @@ EVERYWHERE: Mapping[str, Fault] = {
         jump_clock,
         reboot,
         cancel_and_retry,
+        pause_and_resume,
+        preempt,
         damage_checkpoint,
     )
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from service.commands.health import check_health
-from service.commands.jobs import cancel, retry
+from service.commands.jobs import cancel, pause, resume, retry
 from service.commands.status import get_job_view
 from service.commands.submit import submit
 from service.dispatch import Dispatcher
@@ -22,7 +22,7 @@ from service.domain.people import Actor
 from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
 from service.settings import load_settings
-from service.store import attempts, jobs, metrics
+from service.store import attempts, jobs, metrics, wishes
 from service.store.transaction import Transaction, open_store
 from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
@@ -129,6 +129,23 @@ class LiveStack:
             self.wait(number)
         with suppress(JobConflict):
             self.insist(lambda: retry(self.store, number, actor=CHAOS))
+
+    def pause_and_resume(self, number: JobId) -> None:
+        """Pause a job and, once it rests, let it go on; it may end before."""
+        with suppress(JobConflict):
+            self.insist(lambda: pause(self.store, number, actor=CHAOS))
+        wait_until(lambda: self.state(number) in (JobState.PAUSED, *FINISHED), seconds=120)
+        with suppress(JobConflict):
+            self.insist(lambda: resume(self.store, number, actor=CHAOS))
+
+    def preempt(self, number: JobId) -> None:
+        """Ask a job to give way, as the scheduler does for another."""
+
+        def ask() -> bool:
+            with self.store.transaction() as tx:
+                return wishes.ask_to_preempt(tx, number, reason="preempted by chaos", actor="scheduler")
+
+        self.insist(ask)
 
     def state(self, number: JobId) -> JobState:
         return self.ask(lambda tx: jobs.get_job(tx, number).state)

@@ -15,6 +15,7 @@ from service.domain.jobs import Job
 from service.store import jobs
 from service.store.transaction import open_store
 
+NOBODY = 65534
 ROOT = Path(__file__).resolve().parents[2]
 # Runs a command as `cnnctl` would and then says which heavy modules came along.
 PROGRAM = """
@@ -36,11 +37,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def cnnctl(
-    home: Path, *words: str, stdout: int = subprocess.PIPE, **settings: str
+    home: Path, *words: str, stdout: int = subprocess.PIPE, program: str = PROGRAM, **settings: str
 ) -> "subprocess.CompletedProcess[str]":
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CNNCTL_")}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
+        [sys.executable, "-c", program, *words],
         env={**inherited, "CNNCTL_HOME": str(home), "PYTHONPATH": str(ROOT), **settings},
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -249,6 +250,20 @@ def test_every_job_that_is_named_is_acted_on_whatever_happens_to_the_others(home
     again = cnnctl(home, "retry", "98", "1", "2")
     assert again.returncode == 3
     assert again.stdout == "Job 1 is queued again.\nJob 2 is queued again.\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_another_persons_job_can_be_seen_and_not_changed(tmp_path: Path, postgres_url: str) -> None:
+    cnnctl(tmp_path, "db", "upgrade", CNNCTL_DATABASE_URL=postgres_url)
+    cnnctl(tmp_path, "submit", "lenet5", CNNCTL_DATABASE_URL=postgres_url)
+    # Root still, for files, but started by somebody else.
+    program = f"import os\nos.setreuid({NOBODY}, 0)\n{PROGRAM}"
+    for words in (["cancel", "1"], ["priority", "1", "low"], ["users", "set", "eve", "--admin"]):
+        refused = cnnctl(tmp_path, *words, program=program, CNNCTL_DATABASE_URL=postgres_url, USER="root")
+        assert refused.returncode == 5, refused.stderr
+        assert "administrator" in refused.stderr
+    seen = cnnctl(tmp_path, "history", "1", "--json", CNNCTL_DATABASE_URL=postgres_url)
+    assert [event["action"] for event in json.loads(seen.stdout)] == ["submitted"]
 
 
 def test_an_unknown_setting_is_named(home: Path) -> None:
