@@ -14,6 +14,8 @@ from service.errors import NotAllowed, SpecError
 from service.store import hosts, jobs, users
 from service.store.transaction import Transaction
 
+LONGEST_NAME = 100
+
 
 def check_admission(
     tx: Transaction, *, gpus: int, owner: Actor, terms: Terms, after: Collection[JobId]
@@ -24,16 +26,18 @@ def check_admission(
         SpecError: no host could ever run it, the quota is too small, or a job to wait for will never succeed.
         NotAllowed: high priority without the right to it.
     """
-    _check_rights(tx, owner, terms)
+    if terms.priority is Priority.HIGH:
+        check_high_priority(tx, owner)
+    _check_project(terms.project)
     _check_places(tx, terms)
     _check_gpus(tx, gpus, terms)
     _check_quota(tx, gpus, owner)
     _check_after(tx, after)
 
 
-def _check_rights(tx: Transaction, owner: Actor, terms: Terms) -> None:
-    if terms.priority is Priority.HIGH:
-        check_high_priority(tx, owner)
+def _check_project(name: str) -> None:
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise SpecError(f"--project takes at most {LONGEST_NAME} printable characters. Received: {name!r}")
 
 
 def check_high_priority(tx: Transaction, actor: Actor) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from service.commands.admission import LONGEST_NAME
 from service.commands.rights import check_administrator
 from service.domain.people import Actor, User
 from service.errors import SpecError
@@ -35,6 +36,8 @@ def change_user(store: Store, name: str, changes: Mapping[str, object], *, actor
 
 
 def _check(user: User) -> None:
+    if not 0 < len(user.name) <= LONGEST_NAME or not user.name.isprintable():
+        raise SpecError(f"NAME takes 1 to {LONGEST_NAME} printable characters. Received: {user.name!r}")
     if not 0 < user.weight <= 1e6:
         raise SpecError(f"--weight must be above 0 and at most 1000000. Received: {user.weight:g}")
     for name, quota in (("--max-gpus", user.max_gpus), ("--max-queued", user.max_queued)):
