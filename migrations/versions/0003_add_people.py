@@ -3,6 +3,8 @@
 Deployment: pre (run before the new code starts).
 """
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -60,6 +62,7 @@ def upgrade() -> None:
     moment = "DATETIME" if _is_sqlite() else "TIMESTAMP WITH TIME ZONE"
     for table, definition in ADDED:
         op.execute(f"ALTER TABLE {table} ADD COLUMN {definition.format(moment=moment)}")
+    _copy_time_limits()
     _create_people()
     _create_hooks()
 
@@ -75,6 +78,15 @@ def downgrade() -> None:
     _change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED_OR_PAUSED, UNFINISHED)
     for table, column, before, after in WIDENED:
         _change_check(table, f"ck_{table}_{column}", _one_of(column, after), _one_of(column, before))
+
+
+def _copy_time_limits() -> None:
+    connection = op.get_bind()
+    limited = r"""spec LIKE '%"time_limit_minutes"\:%' AND spec NOT LIKE '%"time_limit_minutes"\:null%'"""
+    copy = sa.text("UPDATE jobs SET time_limit_seconds = :seconds WHERE id = :id")
+    for number, spec in connection.execute(sa.text(f"SELECT id, spec FROM jobs WHERE {limited}")).all():
+        seconds = 60 * json.loads(spec)["resources"]["time_limit_minutes"]
+        connection.execute(copy, {"seconds": seconds, "id": number})
 
 
 def _create_people() -> None:

@@ -103,6 +103,7 @@ def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
             + (f"Nearest: --gpus {user.max_gpus}" if user.max_gpus else "Ask an administrator: cnnctl users")
         )
     if user.max_queued is not None:
+        users.lock_user(tx, user.name)
         waiting = jobs.count_waiting_jobs(tx, user.name)
         if waiting >= user.max_queued:
             raise SpecError(

@@ -19,6 +19,11 @@ def get_user(tx: Transaction, name: str) -> User:
     return to_value(User, row) if row else User(name=name)
 
 
+def lock_user(tx: Transaction, name: str) -> None:
+    """Let nobody else count against a person's quota before this transaction has ended."""
+    tx.connection.execute(select(users.c.name).where(users.c.name == name).with_for_update())
+
+
 def list_users(tx: Transaction) -> Sequence[User]:
     """Everybody who was granted something or has submitted a job, by name."""
     granted = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -140,6 +141,22 @@ def test_quotas_are_said_and_count_queued_and_paused_jobs(
         ask()
     cancel(store, first, actor=ADA)
     ask()
+
+
+def test_of_many_submissions_at_once_no_more_than_the_quota_are_taken(
+    store: Store, ask: Ask, grant: Callable[..., None]
+) -> None:
+    grant(max_queued=3)
+
+    def submit_one(_: int) -> bool:
+        try:
+            ask()
+        except SpecError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(submit_one, range(16))) == 3
 
 
 def test_high_priority_needs_the_right_to_it(store: Store, ask: Ask, grant: Callable[..., None]) -> None:

@@ -45,7 +45,7 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
 
 OLD_JOB = (
     "INSERT INTO jobs (owner, state, spec, architecture, dataset, gpus, reason, lost_attempts, submitted_at) "
-    "VALUES ('ada', 'queued', '{}', 'lenet5', 'digits', 1, '', 0, :now)"
+    "VALUES ('ada', 'queued', :spec, 'lenet5', 'digits', 1, '', 0, :now)"
 )
 OLD_EVENT = (
     "INSERT INTO job_events (job_id, at, actor, action, detail) "
@@ -76,19 +76,25 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
     migrate.upgrade(engine)
     migrate.downgrade(engine, "0002")
     with engine.begin() as connection:
-        connection.execute(text(OLD_JOB), {"now": datetime.now(timezone.utc)})
-        connection.execute(text(OLD_EVENT), {"now": datetime.now(timezone.utc)})
+        now = datetime.now(timezone.utc)
+        for minutes in ("90.0", "null"):
+            spec = f'{{"resources":{{"gpus":1,"time_limit_minutes":{minutes}}}}}'
+            connection.execute(text(OLD_JOB), {"now": now, "spec": spec})
+        connection.execute(text(OLD_EVENT), {"now": now})
     migrate.upgrade(engine)
     store = Store(engine)
     with store.transaction() as tx:
-        (job,) = jobs.list_jobs(tx)
+        unlimited, job = jobs.list_jobs(tx)
         assert (job.owner, job.terms, job.preemptions) == ("ada", NO_TERMS, 0)
+        assert (job.time_limit_seconds, unlimited.time_limit_seconds) == (5400, None)
         assert jobs.set_state_if(tx, job.id, states.JobState.QUEUED, states.JobState.PAUSED, reason="")
         events.add_event(tx, job.id, states.Action.PAUSED, actor="ada")
     migrate.downgrade(engine, "0002")
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT state FROM jobs")).scalar_one() == "cancelled"
-        assert connection.execute(text("SELECT action FROM job_events")).scalars().all() == ["submitted"]
+        found = connection.execute(text("SELECT state FROM jobs ORDER BY id")).scalars().all()
+        assert found == ["cancelled", "queued"]
+        actions = connection.execute(text("SELECT action FROM job_events")).scalars().all()
+        assert actions == ["submitted", "submitted"]
         if connection.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
