@@ -1,10 +1,11 @@
 """Leases: which attempt holds which GPU; a unique index allows one live lease a GPU."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
-from service.db.tables import attempts, gpus, leases
+from service.db.tables import attempts, gpus, jobs, leases
 from service.domain.gpus import Gpu
 from service.domain.jobs import AttemptId
 from service.domain.states import AttemptState
@@ -40,6 +41,27 @@ def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
     ended = leases.c.released_at.is_(None) & (attempts.c.state == AttemptState.ENDED)
     statement = select(leases.c.gpu_uuid, leases.c.attempt_id).join(attempts).where(ended)
     return {uuid: AttemptId(attempt_id) for uuid, attempt_id in tx.connection.execute(statement)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A GPU that a job holds; an exclusive one keeps the rest of the host from others."""
+
+    gpu_uuid: str
+    host_name: str
+    owner: str
+    exclusive: bool
+
+
+def list_holdings(tx: Transaction) -> Sequence[Holding]:
+    """All GPUs that jobs hold now, and whose."""
+    statement = (
+        select(leases.c.gpu_uuid, attempts.c.host_name, jobs.c.owner, jobs.c.exclusive)
+        .join(attempts, attempts.c.id == leases.c.attempt_id)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .where(leases.c.released_at.is_(None))
+    )
+    return [Holding(**row) for row in tx.connection.execute(statement).mappings()]
 
 
 def list_holders(tx: Transaction) -> Mapping[str, AttemptId]:

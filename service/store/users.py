@@ -24,11 +24,14 @@ def lock_user(tx: Transaction, name: str) -> None:
     tx.connection.execute(select(users.c.name).where(users.c.name == name).with_for_update())
 
 
+def list_granted(tx: Transaction) -> Sequence[User]:
+    """Everybody who was granted something."""
+    return [to_value(User, row) for row in tx.connection.execute(select(*_COLUMNS)).mappings()]
+
+
 def list_users(tx: Transaction) -> Sequence[User]:
     """Everybody who was granted something or has submitted a job, by name."""
-    granted = {
-        row["name"]: to_value(User, row) for row in tx.connection.execute(select(*_COLUMNS)).mappings()
-    }
+    granted = {user.name: user for user in list_granted(tx)}
     owners = tx.connection.execute(select(jobs.c.owner).distinct()).scalars()
     return [granted.get(name, User(name=name)) for name in sorted({*granted, *owners})]
 

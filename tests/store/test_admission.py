@@ -256,3 +256,22 @@ def test_a_job_waits_for_its_time_and_holds_nobody_back(
     clock.advance(3600)
     tick()
     assert read(store, later).state is JobState.RUNNING
+
+
+def test_the_scheduler_honours_what_was_asked_and_granted(
+    ask: Ask, grant: Callable[..., None], add_host: Callable[..., None], store: Store, settings: Settings
+) -> None:
+    add_host(HOST, gpus=3)
+    add_host("gpu02", gpus=2)
+    grant(max_gpus=2, may_use_high=True)
+    first, second = ask(host_name=HOST), ask(host_name=HOST, priority=Priority.HIGH)
+    third = ask(host_name=HOST)
+    alone = ask(owner=EVE, exclusive=True, host_name="gpu02")
+    beside = ask(owner=EVE, host_name="gpu02")
+    Scheduler(store, settings, Dispatcher(settings)).tick()
+    with store.reading() as tx:
+        states = {number: jobs.get_job(tx, number).state for number in (first, second, third, alone, beside)}
+        reasons = {number: jobs.get_job(tx, number).reason for number in (third, beside)}
+    assert [number for number, state in states.items() if state is JobState.RUNNING] == [first, second, alone]
+    assert reasons[third] == "waits for 1 GPU of ada's quota: ada holds 2 and may hold 2 at once"
+    assert reasons[beside] == "waits for 1 GPU on gpu02: 0 free on gpu02; first in line"
