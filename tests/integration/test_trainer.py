@@ -275,9 +275,10 @@ def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable
     assert (ended["outcome"], ended["cause"]) == ("failed", "disk_full")
     assert "continues from its newest checkpoint" in ended["reason"]
     assert "could not be written" in limited.log()
+    undisturbed = whole.end()
     assert limited.values("val_loss") == whole.values("val_loss")
     resumed = run(fields=fields, resume_from=limited.newest_first())
-    assert resumed.end()["weights_digest"] == whole.end()["weights_digest"]
+    assert resumed.end()["weights_digest"] == undisturbed["weights_digest"]
 
 
 def test_memory_that_is_not_there_fails_with_the_cause_and_advice(run: Callable[..., Run]) -> None:
