@@ -46,6 +46,11 @@ class Settings:
         "CNNCTL_LEASE_SECONDS", "silence after which a worker's attempts count as lost", "30"
     )
     resend: str = _setting("CNNCTL_RESEND_SECONDS", "age at which an unclaimed dispatch is sent again", "5")
+    quantum: str = _setting(
+        "CNNCTL_QUANTUM_SECONDS",
+        "how long a job keeps its GPUs before one of its class may take them",
+        "30",
+    )
     grace: str = _setting("CNNCTL_GRACE_SECONDS", "time to checkpoint between SIGTERM and SIGKILL", "20")
     retry: str = _setting("CNNCTL_RETRY_LIMIT", "how often a job is queued again after a lost attempt", "3")
     mail_command: str = _setting(
@@ -54,7 +59,7 @@ class Settings:
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
-        for name in ("tick", "heartbeat", "lease", "resend", "grace"):
+        for name in ("tick", "heartbeat", "lease", "resend", "quantum", "grace"):
             _positive_number(self, name)
         if not self.retry.isdecimal():
             raise _unreadable(self, "retry", "a whole number of at least 0")
@@ -119,6 +124,10 @@ class Settings:
     @property
     def resend_seconds(self) -> float:
         return float(self.resend)
+
+    @property
+    def quantum_seconds(self) -> float:
+        return float(self.quantum)
 
     @property
     def grace_seconds(self) -> float:

@@ -18,6 +18,7 @@ from models.datasets.arrays import ImageArrays
 from models.datasets.folder import ImageFiles
 from models.datasets.load import load_dataset
 
+LEAVE_FREE = 4  # times the images: checkpoints need the disk more
 NAMES_FILE = "class_names.json"
 ARRAYS = tuple(field.name for field in fields(ImageArrays) if field.name != "class_names")
 
@@ -32,9 +33,10 @@ def load_unpacked(name: str, *, directory: Path | None, folder: Path) -> ImageAr
     if source is None:
         return load_dataset(name, directory=directory)
     kept = folder / _key(name, source)
-    with suppress(OSError, ValueError):  # not there, or damaged: unpack it
-        return _map(kept)
-    shutil.rmtree(kept, ignore_errors=True)
+    if kept.is_dir():
+        with suppress(OSError, ValueError, EOFError):
+            return _map(kept)
+        shutil.rmtree(kept, ignore_errors=True)  # it is damaged
     arrays = load_dataset(name, directory=directory)
     if isinstance(arrays, ImageArrays):
         with suppress(OSError):  # a full disk: the next run unpacks it again
@@ -63,8 +65,12 @@ def _map(kept: Path) -> ImageArrays:
 
 def _keep(arrays: ImageArrays, kept: Path) -> None:
     unfinished = kept.with_suffix(f".{os.getpid()}")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    size = sum(getattr(arrays, name).nbytes for name in ARRAYS)
+    if shutil.disk_usage(kept.parent).free < LEAVE_FREE * size:
+        return
     try:
-        unfinished.mkdir(parents=True)
+        unfinished.mkdir()
         for name in ARRAYS:
             with (unfinished / f"{name}.npy").open("wb") as file:
                 np.save(file, np.ascontiguousarray(getattr(arrays, name)))

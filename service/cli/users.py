@@ -46,9 +46,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("set")
 @click.argument("name")
-@click.option(
-    "--weight", type=float, help="Their part of the GPUs, for the fair shares to come; 1 unless said."
-)
+@click.option("--weight", type=float, help="Their part of the GPUs, relative to others; 1 unless said.")
 @click.option("--max-gpus", type=Quota(), help="GPUs they may hold at once, or none for no quota.")
 @click.option("--max-queued", type=Quota(), help="Jobs they may have waiting, or none for no quota.")
 @click.option("--high/--no-high", "may_use_high", default=None, help="The right to priority high.")

@@ -102,6 +102,16 @@ def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
             f"resources.gpus: {user.name} may hold {user.max_gpus} GPUs at once. Received: {wanted}. "
             + (f"Nearest: --gpus {user.max_gpus}" if user.max_gpus else "Ask an administrator: cnnctl users")
         )
+    check_waiting(tx, owner.name)
+
+
+def check_waiting(tx: Transaction, name: str) -> None:
+    """Refuse a job more in the queue than a person may have there.
+
+    Raises:
+        SpecError: that many wait already.
+    """
+    user = users.get_user(tx, name)
     if user.max_queued is not None:
         users.lock_user(tx, user.name)
         waiting = jobs.count_waiting_jobs(tx, user.name)

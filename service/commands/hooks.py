@@ -59,9 +59,16 @@ def _check_address(channel: Channel, address: str) -> None:
         if not _MAIL_ADDRESS.fullmatch(address):
             raise SpecError(f"--mail takes one address, as in ada@example.org. Received: {address!r}")
         return
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", address):
+    if not _is_web_address(address):
         raise SpecError(f"--webhook takes an http or https URL. Received: {address!r}")
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # as of a bracket that is not closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", address)
 
 
 def _describe(hook: Hook, latest: Notification | None) -> View:

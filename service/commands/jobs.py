@@ -1,6 +1,6 @@
 """What people do to jobs: cancel, pause, hold, resume, retry, and change how urgent they are."""
 
-from service.commands.admission import check_high_priority
+from service.commands.admission import check_high_priority, check_waiting
 from service.commands.rights import check_may_change
 from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
@@ -98,10 +98,13 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
     Raises:
         JobNotFound: there is no such job.
         JobConflict: it has not failed and was not cancelled.
-        NotAllowed: it is somebody else's.
+        NotAllowed: it is somebody else's, or of high priority without the right to it.
+        SpecError: its owner has as many jobs waiting as the quota allows.
     """
     with store.transaction() as tx:
         job = _get_job(tx, job_id, actor)
+        if job.state in RETRYABLE:
+            check_waiting(tx, job.owner)
         if job.state not in RETRYABLE or not jobs.set_state_if(
             tx, job_id, job.state, JobState.QUEUED, reason=RETRY_REASON
         ):
@@ -109,6 +112,8 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
                 f"Job {job_id} cannot be retried: it is {job.state.value}. "
                 f"Only failed or cancelled jobs can be. See: cnnctl status {job_id}"
             )
+        if job.terms.priority is Priority.HIGH:
+            check_high_priority(tx, actor)
         jobs.set_lost_attempts(tx, job_id, 0)
         events.add_event(tx, job_id, Action.RETRIED, actor=actor.name)
 

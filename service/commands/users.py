@@ -29,6 +29,7 @@ def change_user(store: Store, name: str, changes: Mapping[str, object], *, actor
     """
     with store.transaction() as tx:
         check_administrator(tx, actor, act="change what people may have")
+        users.lock_user(tx, name)
         user = replace(users.get_user(tx, name), **changes)  # type: ignore[arg-type]
         _check(user)
         users.set_user(tx, user)

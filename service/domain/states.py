@@ -23,6 +23,9 @@ class Priority(str, Enum):
     HIGH = "high"
 
 
+URGENCY: Mapping[Priority, int] = {priority: number for number, priority in enumerate(Priority)}
+
+
 class AttemptState(str, Enum):
     """Where an attempt stands; it holds its leases until it has ended."""
 

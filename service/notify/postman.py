@@ -49,7 +49,14 @@ class Postman:
         with self._store.transaction() as tx:
             taken = outbox.take_due(tx, lease=LEASE)
         for note in taken:
-            self._deliver(note)
+            try:
+                self._deliver(note)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                # Whatever is wrong with one message: the others are delivered, and this is given up in time.
+                log.exception("postman", action="failed", job=note.job_id)
+                self._note_failure(note, f"{type(error).__name__}: {error}")
         return len(taken)
 
     def _run(self) -> None:

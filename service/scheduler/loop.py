@@ -14,11 +14,14 @@ from service.domain.states import Action, JobState
 from service.errors import DatabaseUnavailable
 from service.file_watch import FileWatch
 from service.scheduler import policy, rescue
+from service.scheduler.decisions import Placement
 from service.scheduler.hearing import Hearing
 from service.scheduler.holding import explain_held_back
+from service.scheduler.policy_settings import PolicySettings
 from service.scheduler.snapshot import take_snapshot
+from service.scheduler.used import Used
 from service.settings import Settings
-from service.store import attempts, events, hosts, jobs, leases, schedulers
+from service.store import attempts, events, hosts, jobs, leases, schedulers, wishes
 from service.store.event_watch import EventWatch
 from service.store.transaction import Store, Transaction
 
@@ -56,6 +59,8 @@ class Scheduler:
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
         self._workers = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
+        self._policy = PolicySettings(quantum_seconds=settings.quantum_seconds)
+        self._used = Used(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
         self._messages = Hearing(settings.resend_seconds, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
@@ -119,16 +124,22 @@ class Scheduler:
         if not queued:
             return False
         held_back = explain_held_back(tx, queued)
-        plan = policy.plan(take_snapshot(tx, heard=heard, held_back=held_back))
+        ready = [job for job in queued if job.id not in held_back]
+        snapshot = take_snapshot(tx, ready, heard=heard, used=self._used.by_owner(tx))
+        plan = policy.plan(snapshot, tx.now, settings=self._policy)
         for placement in plan.placements:
             self._start(tx, placement)
+        owners = {job.id: job.owner for job in queued}
+        for stop in plan.preemptions:
+            reason = f"preempted for job {stop.for_job_id} of {owners[stop.for_job_id]}"
+            wishes.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
         reasons = {**held_back, **{waiting.job_id: waiting.reason for waiting in plan.waiting}}
         for job in queued:
             if job.id in reasons and job.reason != reasons[job.id]:
                 jobs.set_reason(tx, job.id, reasons[job.id])
         return True
 
-    def _start(self, tx: Transaction, placement: policy.Placement) -> None:
+    def _start(self, tx: Transaction, placement: Placement) -> None:
         if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):
             return
         attempt = attempts.create_attempt(tx, placement.job_id, host_name=placement.host_name)

@@ -1,32 +1,113 @@
 """Reads from SQL what the policy needs."""
 
-from collections import Counter
-from collections.abc import Container, Set
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from service.domain.jobs import JobId
-from service.domain.states import GpuState
-from service.scheduler.policy import Host, HostGpu, QueuedJob, Snapshot
-from service.store import hosts, jobs, leases, users
+from service.domain.jobs import Attempt, Job, JobId
+from service.domain.states import Action, GpuState, JobState
+from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
+from service.store import attempts, events, hosts, jobs, leases, users
+from service.store.leases import Holding
 from service.store.transaction import Transaction
 
+HOUR = timedelta(hours=1)
 
-def take_snapshot(tx: Transaction, *, heard: Set[str], held_back: Container[JobId] = ()) -> Snapshot:
-    """The queue but for jobs that are held back, the hosts that are heard, and who holds how many GPUs."""
-    holdings = leases.list_holdings(tx)
-    held = {holding.gpu_uuid for holding in holdings}
-    taken_whole = {holding.host_name for holding in holdings if holding.exclusive}
+
+@dataclass(slots=True)
+class Past:
+    """What an unfinished job has had so far; `held` are the GPUs that it holds now."""
+
+    gpu_seconds: float = 0.0
+    given_back_at: datetime | None = None
+    held: list[str] = field(default_factory=list)
+
+
+def take_snapshot(
+    tx: Transaction, queued: Sequence[Job], *, heard: Set[str], used: Mapping[str, float]
+) -> Snapshot:
+    """These queued jobs, the jobs that hold GPUs, the hosts that are heard, and the owners.
+
+    `used` are the decayed GPU-seconds of each owner.
+    """
+    pasts = _read_pasts(tx)
+    live = {attempt.job_id: attempt for attempt in attempts.list_live_attempts(tx)}
+    preempted = events.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
+    running = [
+        _running(jobs.get_job(tx, job_id), attempt, pasts[job_id], tuple(preempted.get(job_id, ())))
+        for job_id, attempt in live.items()
+    ]
+    granted = {user.name: user for user in users.list_granted(tx)}
+    return Snapshot(
+        queued=[_queued(job, pasts[job.id]) for job in queued],
+        running=running,
+        hosts=_hosts(tx, heard),
+        owners={
+            name: Owner(
+                weight=granted[name].weight if name in granted else 1.0,
+                used_gpu_seconds=used.get(name, 0.0),
+                quota_gpus=granted[name].max_gpus if name in granted else None,
+            )
+            for name in {*used, *granted}
+        },
+    )
+
+
+def count_gpu_seconds(holding: Holding, *, now: datetime) -> float:
+    """For how long a GPU was held, or has been until now."""
+    return max(0.0, ((holding.released_at or now) - holding.acquired_at).total_seconds())
+
+
+def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
+    pasts: dict[JobId, Past] = defaultdict(Past)
+    for holding in leases.list_holdings(tx, states=(JobState.QUEUED, JobState.RUNNING)):
+        past = pasts[holding.job_id]
+        past.gpu_seconds += count_gpu_seconds(holding, now=tx.now)
+        if holding.released_at is None:
+            past.held.append(holding.gpu_uuid)
+        elif past.given_back_at is None or holding.released_at > past.given_back_at:
+            past.given_back_at = holding.released_at
+    return pasts
+
+
+def _hosts(tx: Transaction, heard: Set[str]) -> Sequence[Host]:
     found: dict[str, list[HostGpu]] = {name: [] for name in sorted(heard)}
     for gpu in hosts.list_gpus(tx):
-        if gpu.state is GpuState.AVAILABLE and gpu.host_name in found:
-            free = gpu.uuid not in held and gpu.host_name not in taken_whole
-            found[gpu.host_name].append(HostGpu(uuid=gpu.uuid, model=gpu.model, free=free))
-    return Snapshot(
-        queued=[
-            QueuedJob(id=job.id, gpus=job.gpus, owner=job.owner, terms=job.terms)
-            for job in jobs.list_queued_jobs(tx)
-            if job.id not in held_back
-        ],
-        hosts=[Host(name=name, gpus=tuple(gpus)) for name, gpus in found.items()],
-        held=Counter(holding.owner for holding in holdings),
-        quotas={user.name: user.max_gpus for user in users.list_granted(tx) if user.max_gpus is not None},
+        if gpu.host_name in found:
+            usable = gpu.state is GpuState.AVAILABLE
+            one = HostGpu(uuid=gpu.uuid, model=gpu.model, memory_mib=gpu.memory_mib, usable=usable)
+            found[gpu.host_name].append(one)
+    return [Host(name=name, gpus=tuple(gpus)) for name, gpus in found.items()]
+
+
+def _queued(job: Job, past: Past) -> QueuedJob:
+    return QueuedJob(
+        id=job.id,
+        owner=job.owner,
+        gpus=job.gpus,
+        submitted_at=job.submitted_at,
+        queued_at=past.given_back_at or job.submitted_at,
+        priority=job.terms.priority,
+        attained_gpu_seconds=past.gpu_seconds,
+        exclusive=job.terms.exclusive,
+        gpu_model=job.terms.gpu_model,
+        host=job.terms.host_name,
+    )
+
+
+def _running(job: Job, attempt: Attempt, past: Past, preempted_at: tuple[datetime, ...]) -> RunningJob:
+    return RunningJob(
+        id=job.id,
+        owner=job.owner,
+        host_name=attempt.host_name,
+        gpu_uuids=tuple(past.held),
+        submitted_at=job.submitted_at,
+        queued_at=past.given_back_at or job.submitted_at,
+        started_at=attempt.created_at,
+        priority=job.terms.priority,
+        attained_gpu_seconds=past.gpu_seconds,
+        preempted_at=preempted_at,
+        exclusive=job.terms.exclusive,
+        stopping=attempt.wish is not None,
     )

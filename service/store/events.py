@@ -1,6 +1,8 @@
 """The audit: every act on a job, by whom and when. Lines are added and never changed."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, insert, select
 
@@ -35,6 +37,16 @@ def list_events(tx: Transaction, job_id: JobId) -> Sequence[JobEvent]:
         .order_by(job_events.c.id)
     )
     return [to_value(JobEvent, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_moments(tx: Transaction, action: Action, *, since: datetime) -> Mapping[JobId, Sequence[datetime]]:
+    """When this happened to each job since then, oldest first."""
+    mine = (job_events.c.action == action) & (job_events.c.at >= since)
+    statement = select(job_events.c.job_id, job_events.c.at).where(mine).order_by(job_events.c.at)
+    found: dict[JobId, list[datetime]] = defaultdict(list)
+    for job_id, at in tx.connection.execute(statement):
+        found[JobId(job_id)].append(at)
+    return found
 
 
 def newest_event_id(tx: Transaction) -> int:

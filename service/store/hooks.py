@@ -35,6 +35,13 @@ def list_hooks(tx: Transaction, owner: str) -> Sequence[Hook]:
     return [to_value(Hook, row) for row in tx.connection.execute(statement).mappings()]
 
 
+def lock_hooks(tx: Transaction, owner: str) -> Sequence[Hook]:
+    """A person's hooks, none of which is removed before this transaction has ended."""
+    statement = select(*_COLUMNS).where(hooks.c.owner == owner).order_by(hooks.c.id)
+    locked = statement.with_for_update(read=True, key_share=True)
+    return [to_value(Hook, row) for row in tx.connection.execute(locked).mappings()]
+
+
 def remove_hook(tx: Transaction, hook_id: HookId) -> None:
     """Forget a hook, with what is on its way to it."""
     tx.connection.execute(delete(notifications).where(notifications.c.hook_id == hook_id))

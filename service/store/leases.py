@@ -1,14 +1,15 @@
 """Leases: which attempt holds which GPU; a unique index allows one live lease a GPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import insert, select, update
 
 from service.db.tables import attempts, gpus, jobs, leases
 from service.domain.gpus import Gpu
-from service.domain.jobs import AttemptId
-from service.domain.states import AttemptState
+from service.domain.jobs import AttemptId, JobId
+from service.domain.states import AttemptState, JobState
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
@@ -45,22 +46,28 @@ def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A GPU that a job holds; an exclusive one keeps the rest of the host from others."""
+    """A GPU that a job holds or held."""
 
-    gpu_uuid: str
-    host_name: str
+    job_id: JobId
     owner: str
-    exclusive: bool
+    gpu_uuid: str
+    acquired_at: datetime
+    released_at: datetime | None
 
 
-def list_holdings(tx: Transaction) -> Sequence[Holding]:
-    """All GPUs that jobs hold now, and whose."""
+def list_holdings(
+    tx: Transaction, *, states: Collection[JobState] = tuple(JobState), since: datetime | None = None
+) -> Sequence[Holding]:
+    """All GPUs that jobs in these states have held, but for those that they gave back before `since`."""
+    columns = (leases.c.gpu_uuid, leases.c.acquired_at, leases.c.released_at)
     statement = (
-        select(leases.c.gpu_uuid, attempts.c.host_name, jobs.c.owner, jobs.c.exclusive)
+        select(attempts.c.job_id, jobs.c.owner, *columns)
         .join(attempts, attempts.c.id == leases.c.attempt_id)
         .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(leases.c.released_at.is_(None))
+        .where(jobs.c.state.in_(states))
     )
+    if since is not None:
+        statement = statement.where(leases.c.released_at.is_(None) | (leases.c.released_at > since))
     return [Holding(**row) for row in tx.connection.execute(statement).mappings()]
 
 

@@ -19,7 +19,7 @@ _COLUMNS = columns_of(notifications, Notification)
 
 def tell(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | None, reason: str) -> None:
     """Put a message to each of the owner's hooks that wants to know into the outbox."""
-    for hook in hooks.list_hooks(tx, job.owner):
+    for hook in hooks.lock_hooks(tx, job.owner):
         occasion = hook.find_occasion(state)
         if occasion is not None:
             values = {"hook_id": hook.id, "job_id": job.id, "attempt_id": attempt_id, "occasion": occasion}
@@ -35,10 +35,10 @@ def count_due(tx: Transaction) -> int:
 
 
 def take_due(tx: Transaction, *, lease: timedelta) -> Sequence[Notification]:
-    """Take messages that are due, oldest first; until the lease is over nobody else takes them."""
+    """Take messages that are due, the longest due first; until the lease is over nobody else takes them."""
     due = notifications.c.next_try_at <= tx.now
-    statement = select(*_COLUMNS).where(due).order_by(notifications.c.id).limit(MOST_AT_ONCE)
-    rows = tx.connection.execute(statement).mappings().all()
+    statement = select(*_COLUMNS).where(due).order_by(notifications.c.next_try_at, notifications.c.id)
+    rows = tx.connection.execute(statement.limit(MOST_AT_ONCE)).mappings().all()
     return [note for note in (to_value(Notification, row) for row in rows) if _take(tx, note, lease)]
 
 
@@ -57,7 +57,8 @@ def set_delivered(tx: Transaction, note_id: NotificationId) -> None:
 
 def set_failed(tx: Transaction, note_id: NotificationId, *, error: str, next_try_at: datetime | None) -> None:
     """Remember why a message could not be delivered, and when to try again; None: never."""
-    values = {"error": error, "next_try_at": next_try_at}
+    # PostgreSQL stores no NUL, and a server may answer with anything.
+    values = {"error": error.replace("\0", "�"), "next_try_at": next_try_at}
     tx.connection.execute(update(notifications).where(notifications.c.id == note_id).values(values))
 
 

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "heartbeats",
     "submitting",
     "idling",
+    "scheduling",
     "start",
     "throughput",
 )

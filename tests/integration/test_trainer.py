@@ -152,17 +152,18 @@ def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_s
     assert two.values("test_accuracy") == pytest.approx(one.values("test_accuracy"), abs=1 / 360)
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
+@pytest.mark.parametrize(
+    ("gpus", "options"),
+    [
+        (1, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
+        (2, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
+        (1, {}),  # in two shards
+    ],
+)
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
-    run: Callable[..., Run], gpus: int
+    run: Callable[..., Run], gpus: int, options: dict[str, object]
 ) -> None:
-    fields = {
-        "model.dropout": "spatial:0.3",
-        "model.norm": "batch",
-        "optimizer.name": "adam",
-        "schedule.name": "plateau",
-        "training.epochs": 20,
-    }
+    fields = {**options, "optimizer.name": "adam", "schedule.name": "plateau", "training.epochs": 20}
     whole = run(gpus=gpus, fields=fields)
     whole_end = whole.end()
     stopped = run(gpus=gpus, fields=fields)

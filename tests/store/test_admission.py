@@ -273,5 +273,5 @@ def test_the_scheduler_honours_what_was_asked_and_granted(
         states = {number: jobs.get_job(tx, number).state for number in (first, second, third, alone, beside)}
         reasons = {number: jobs.get_job(tx, number).reason for number in (third, beside)}
     assert [number for number, state in states.items() if state is JobState.RUNNING] == [first, second, alone]
-    assert reasons[third] == "waits for 1 GPU of ada's quota: ada holds 2 and may hold 2 at once"
+    assert reasons[third] == "waits for the quota: ada may hold 2 GPUs at once, holds 2"
     assert reasons[beside] == "waits for 1 GPU on gpu02: 0 free on gpu02; first in line"

@@ -1,140 +1,194 @@
-"""First come, first served, all or nothing, with a reason for everybody who waits."""
+"""What the policy decides in single situations, and what it says to those who wait."""
 
-from typing import Any
+from datetime import timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from service.domain.jobs import JobId
 from service.domain.states import Priority
-from service.domain.terms import Terms
-from service.scheduler.policy import Host, HostGpu, QueuedJob, Snapshot, plan
+from service.scheduler.decisions import Plan
+from service.scheduler.policy import plan
+from service.scheduler.policy_settings import PolicySettings
+from service.scheduler.situation import Owner, QueuedJob
+from tests.unit.policy_cases import NOW, ago, host, queue, queued, running, snapshot
+
+LATE = 10_000.0  # attained GPU-seconds far beyond the first band
+FULL = [running(number, "a", [number - 1], attained_gpu_seconds=LATE) for number in (1, 2, 3, 4)]
 
 
-def queue(*gpus: int) -> list[QueuedJob]:
-    return [QueuedJob(id=JobId(number), gpus=count) for number, count in enumerate(gpus, start=1)]
+def placed(made: Plan) -> dict[int, tuple[str, ...]]:
+    return {placement.job_id: placement.gpu_uuids for placement in made.placements}
 
 
-def ask(number: int, gpus: int = 1, owner: str = "ada", **terms: Any) -> QueuedJob:
-    return QueuedJob(id=JobId(number), gpus=gpus, owner=owner, terms=Terms(**terms))
+def stopped(made: Plan) -> list[int]:
+    return [preemption.job_id for preemption in made.preemptions]
 
 
-def host(name: str, free: int, total: int | None = None, model: str = "NVIDIA H200") -> Host:
-    count = free if total is None else total
-    gpus = (HostGpu(uuid=f"{name}-{n}", model=model, free=n < free) for n in range(count))
-    return Host(name=name, gpus=tuple(gpus))
-
-
-def starts(*queued: QueuedJob, hosts: list[Host], **rest: Any) -> list[int]:
-    return [placement.job_id for placement in plan(Snapshot(queued=queued, hosts=hosts, **rest)).placements]
-
-
-def reason(*queued: QueuedJob, hosts: list[Host], **rest: Any) -> str:
-    """What the last of these waits for."""
-    waiting = plan(Snapshot(queued=queued, hosts=hosts, **rest)).waiting
-    return next(one.reason for one in waiting if one.job_id == queued[-1].id)
+def reason(made: Plan, number: int) -> str:
+    return next(waiting.reason for waiting in made.waiting if waiting.job_id == number)
 
 
 def test_jobs_are_placed_in_the_order_of_submission() -> None:
-    made = plan(Snapshot(queued=queue(1, 1, 1), hosts=[host("a", 2)]))
-    assert [(p.job_id, p.gpu_uuids) for p in made.placements] == [(1, ("a-0",)), (2, ("a-1",))]
-    assert [w.job_id for w in made.waiting] == [3]
+    made = plan(snapshot(queue(1, 1, 1), [host("a", 2)]), NOW)
+    assert placed(made) == {1: ("a-0",), 2: ("a-1",)}
+    assert [waiting.job_id for waiting in made.waiting] == [3]
 
 
-def test_a_job_that_does_not_fit_holds_back_those_behind_it() -> None:
-    made = plan(Snapshot(queued=queue(2, 1), hosts=[host("a", 1, total=2)]))
-    assert made.placements == []
-    assert [w.reason for w in made.waiting] == [
+def test_a_gang_that_does_not_fit_keeps_the_free_gpus_from_those_behind_it() -> None:
+    fresh = running(9, "a", [1], held_seconds=5)
+    made = plan(snapshot(queue(2, 1), [host("a", 2)], running=[fresh]), NOW)
+    assert placed(made) == {}
+    assert [waiting.reason for waiting in made.waiting] == [
         "waits for 2 GPUs on one host: 1 free on a; first in line",
         "waits for job 1, which needs 2 GPUs first; place 2 in line",
     ]
 
 
+def test_a_job_that_ends_in_time_passes_a_gang_and_a_longer_one_does_not() -> None:
+    limited = running(9, "a", [1], held_seconds=5, limit_seconds=100.0)
+    short, long = (queued(number, limit_seconds=seconds) for number, seconds in ((2, 90.0), (3, 110.0)))
+    made = plan(snapshot([queued(1, 2), long], [host("a", 2)], running=[limited]), NOW)
+    assert placed(made) == {}
+    made = plan(snapshot([queued(1, 2), short], [host("a", 2)], running=[limited]), NOW)
+    assert list(placed(made)) == [2]
+
+
 def test_all_gpus_of_a_job_are_on_one_host() -> None:
-    made = plan(Snapshot(queued=queue(2), hosts=[host("a", 1, total=2), host("b", 1, total=2)]))
-    assert made.placements == []
+    busy = [running(8, "a", [1], held_seconds=1), running(9, "b", [1], held_seconds=1)]
+    assert placed(plan(snapshot(queue(2), [host("a", 2), host("b", 2)], running=busy), NOW)) == {}
 
 
 def test_the_host_that_fits_most_tightly_is_taken() -> None:
-    made = plan(Snapshot(queued=queue(2), hosts=[host("a", 4), host("b", 2), host("c", 3)]))
+    made = plan(snapshot(queue(2), [host("a", 4), host("b", 2), host("c", 3)]), NOW)
     assert made.placements[0].host_name == "b"
 
 
-def test_without_a_host_the_reason_says_how_to_start_one() -> None:
-    made = plan(Snapshot(queued=queue(1), hosts=[]))
-    assert "no worker is running" in made.waiting[0].reason
-
-
-def test_a_job_larger_than_every_host_that_is_up_says_so() -> None:
-    made = plan(Snapshot(queued=queue(4), hosts=[host("a", 2)]))
-    assert made.waiting[0].reason == (
-        "waits for 4 GPUs on one host: a, the largest that is up, has 2 that can be used"
+def test_a_named_host_and_a_gpu_model_are_kept_to() -> None:
+    hosts = [host("a", 2, model="A100"), host("b", 4, model="H200")]
+    made = plan(snapshot([queued(1, host="b"), queued(2, gpu_model="H200")], hosts), NOW)
+    assert [placement.host_name for placement in made.placements] == ["b", "b"]
+    made = plan(snapshot([queued(1, 3, gpu_model="A100"), queued(2, host="c")], hosts), NOW)
+    assert reason(made, 1) == (
+        "waits for 3 GPUs of model A100 on one host: a, the largest that is up, has 2 that can be used"
     )
+    assert reason(made, 2) == "waits for host c: its worker is not running"
+
+
+def test_gpus_used_from_outside_the_queue_get_no_job() -> None:
+    made = plan(snapshot(queue(1, 1), [host("a", 2, unusable=1)]), NOW)
+    assert placed(made) == {1: ("a-0",)}
+
+
+def test_an_exclusive_job_shares_its_host_with_nobody() -> None:
+    alone = queued(1, exclusive=True)
+    hosts = [host("a", 2), host("b", 2)]
+    made = plan(snapshot([alone, queued(2)], hosts, running=[running(9, "a", [0])]), NOW)
+    assert placed(made) == {1: ("b-0",), 2: ("a-1",)}
+    holds_b = running(1, "b", [0], exclusive=True)
+    made = plan(snapshot(queue(1, 1, 1), hosts, running=[holds_b]), NOW)
+    assert all(uuid.startswith("a-") for uuids in placed(made).values() for uuid in uuids)
+
+
+def test_a_job_waits_for_the_jobs_it_comes_after_and_for_its_time() -> None:
+    later = NOW + timedelta(hours=1)
+    made = plan(snapshot([queued(1, after=(JobId(7),)), queued(2, not_before=later)], [host("a", 2)]), NOW)
+    assert placed(made) == {}
+    assert reason(made, 1) == "waits for job 7 to end"
+    assert reason(made, 2) == "waits until 2026-01-01 01:00 UTC, as was asked"
+    assert made.wake_at == later + timedelta(microseconds=1)
+
+
+def test_nobody_gets_more_gpus_at_once_than_the_quota_allows() -> None:
+    owners = {"ada": Owner(quota_gpus=2)}
+    jobs = [*queue(1, 1), queued(3, owner="bob")]
+    made = plan(snapshot(jobs, [host("a", 4)], running=[running(9, "a", [0])], owners=owners), NOW)
+    assert sorted(placed(made)) == [1, 3]
+    assert reason(made, 2) == "waits for the quota: ada may hold 2 GPUs at once, holds 2"
+
+
+def test_a_new_job_stops_the_one_that_has_had_most_and_stays_meant_for_its_gpus() -> None:
+    hosts = [host("a", 4)]
+    most = [*FULL[:3], running(4, "a", [3], attained_gpu_seconds=100 * LATE)]
+    made = plan(snapshot([queued(7)], hosts, running=most), NOW)
+    assert (placed(made), stopped(made)) == ({}, [4])
+    stopping = [*FULL[:3], running(4, "a", [3], attained_gpu_seconds=100 * LATE, stopping=True)]
+    made = plan(snapshot([queued(7), queued(8)], hosts, running=stopping), NOW)
+    assert len(stopped(made)) == 1  # for job 8: what job 4 holds is meant for job 7
+    assert made.preemptions[0].for_job_id == 8
+    assert reason(made, 7) == "starts on a as soon as the jobs that were told to stop have done so"
+
+
+@pytest.mark.parametrize(
+    "safe",
+    [
+        {"held_seconds": 20},
+        {"preempted_at": tuple(ago(minutes * 60) for minutes in range(50, 44, -1))},
+        {"priority": Priority.HIGH},
+        {"attained_gpu_seconds": 100.0},
+    ],
+    ids=["within the quantum", "stopped often enough this hour", "of a higher class", "of the first band"],
+)
+def test_a_job_is_not_stopped_while_it_is(safe: dict[str, object]) -> None:
+    fields = {"attained_gpu_seconds": LATE, **safe}
+    one = running(1, "a", [0], **fields)  # type: ignore[arg-type]
+    assert stopped(plan(snapshot([queued(7)], [host("a", 1)], running=[one]), NOW)) == []
+
+
+def test_a_higher_class_waits_for_no_quantum() -> None:
+    fresh = running(1, "a", [0], held_seconds=1)
+    made = plan(snapshot([queued(7, priority=Priority.HIGH)], [host("a", 1)], running=[fresh]), NOW)
+    assert stopped(made) == [1]
+
+
+def test_nobody_is_stopped_where_that_would_not_make_room() -> None:
+    mixed = [*FULL[:3], running(4, "a", [3], held_seconds=5)]
+    assert stopped(plan(snapshot([queued(7, 4)], [host("a", 4)], running=mixed), NOW)) == []
+
+
+def test_a_job_that_has_waited_for_longer_than_the_patience_goes_first() -> None:
+    old = queued(1, attained_gpu_seconds=LATE * 100, queued_at=ago(86_400 * 3), submitted_at=ago(86_400 * 9))
+    assert list(placed(plan(snapshot([old, queued(2)], [host("a", 1)]), NOW))) == [1]
+    impatient = queued(1, attained_gpu_seconds=LATE * 100, submitted_at=ago(86_400 * 9))
+    assert list(placed(plan(snapshot([impatient, queued(2)], [host("a", 1)]), NOW))) == [2]
+
+
+def test_of_jobs_that_have_run_before_the_one_that_will_end_sooner_goes_first() -> None:
+    long, short = (queued(n, attained_gpu_seconds=LATE, price_seconds=p) for n, p in ((1, 9e4), (2, 60.0)))
+    assert list(placed(plan(snapshot([long, short], [host("a", 1)]), NOW))) == [2]
+
+
+def test_who_holds_more_than_their_share_gives_way_to_who_holds_less() -> None:
+    fresh = [running(number, "a", [number - 1], held_seconds=31) for number in (1, 2, 3, 4)]
+    made = plan(snapshot([queued(7, owner="bob")], [host("a", 4)], running=fresh), NOW)
+    assert len(stopped(made)) == 1
+    made = plan(snapshot([queued(7, owner="ada")], [host("a", 4)], running=fresh), NOW)
+    assert stopped(made) == []
+
+
+def test_a_job_over_its_time_limit_is_named() -> None:
+    jobs = [running(1, "a", [0], limit_seconds=-1.0), running(2, "a", [1], limit_seconds=5.0)]
+    assert plan(snapshot([], [host("a", 2)], running=jobs), NOW).expired == [1]
+
+
+def test_without_a_host_the_reason_says_how_to_start_one() -> None:
+    assert "no worker is running" in reason(plan(snapshot(queue(1), []), NOW), 1)
 
 
 def test_a_job_that_no_host_could_hold_lets_those_behind_it_pass() -> None:
-    made = plan(Snapshot(queued=queue(4, 2, 2, 1), hosts=[host("a", 3)]))
-    assert [p.job_id for p in made.placements] == [2]
-    assert [w.reason.partition(" on one host")[0].partition(", which")[0] for w in made.waiting] == [
-        "waits for 4 GPUs",
-        "waits for 2 GPUs",
-        "waits for job 3",
-    ]
-
-
-def test_a_more_urgent_job_goes_first() -> None:
-    urgent = ask(2, priority=Priority.HIGH)
-    assert starts(ask(1), urgent, ask(3, priority=Priority.LOW), hosts=[host("a", 2)]) == [2, 1]
-    assert "waits for job 2" in reason(urgent, ask(1), hosts=[host("a", 0, total=2)])
-
-
-def test_a_job_that_asks_for_a_host_or_a_model_waits_for_that_one() -> None:
-    hosts = [host("a", 2), host("b", 0, total=2, model="NVIDIA A100")]
-    on_b, model = ask(1, host_name="b"), ask(1, 2, gpu_model="a100")
-    assert reason(on_b, hosts=hosts) == "waits for 1 GPU on b: 0 free on b; first in line"
+    made = plan(snapshot(queue(4, 2), [host("a", 3)]), NOW)
+    assert list(placed(made)) == [2]
     assert (
-        reason(model, hosts=hosts) == "waits for 2 GPUs of model a100 on one host: 0 free on b; first in line"
-    )
-    assert starts(on_b, ask(2, host_name="a", gpu_model="h200"), hosts=hosts) == [2]
-    assert starts(model, ask(2, 2), hosts=hosts) == [2]
-    assert reason(ask(1, 3, host_name="b"), hosts=hosts) == "waits for 3 GPUs on b: it has 2 that can be used"
-    assert "waits for host c: no worker" in reason(ask(1, host_name="c"), hosts=hosts)
-
-
-def test_an_exclusive_job_waits_for_an_empty_host_and_has_it_alone() -> None:
-    alone = ask(1, exclusive=True)
-    assert reason(alone, hosts=[host("a", 1, total=2)]) == (
-        "waits for a host of its own, as asked with --exclusive: a; first in line"
-    )
-    assert starts(alone, ask(2), hosts=[host("a", 2)]) == [1]
-    assert starts(alone, ask(2, 2), hosts=[host("a", 2), host("b", 1)]) == [1, 2]
-    assert starts(ask(2, host_name="b"), alone, hosts=[host("a", 2), host("b", 1)]) == [2, 1]
-
-
-def test_nobody_holds_more_gpus_at_once_than_the_quota_and_others_pass() -> None:
-    few = {"quotas": {"ada": 3}, "held": {"ada": 2}}
-    queued = (ask(1, 2), ask(2, 1), ask(3, 1), ask(4, 1, "bob"))
-    assert starts(*queued, hosts=[host("a", 8)], **few) == [2, 4]
-    assert reason(ask(1, 2), hosts=[host("a", 8)], **few) == (
-        "waits for 2 GPUs of ada's quota: ada holds 2 and may hold 3 at once"
+        reason(made, 1) == "waits for 4 GPUs on one host: a, the largest that is up, has 3 that can be used"
     )
 
 
-@given(
-    gpus=st.lists(st.integers(1, 5), max_size=12),
-    free=st.lists(st.integers(0, 6), max_size=4),
-)
-def test_no_gpu_is_given_twice_and_nobody_overtakes(gpus: list[int], free: list[int]) -> None:
-    hosts = [host(f"h{number}", count, total=8) for number, count in enumerate(free)]
-    snapshot = Snapshot(queued=queue(*gpus), hosts=hosts)
-    made = plan(snapshot)
-    given_out = [uuid for placement in made.placements for uuid in placement.gpu_uuids]
-    assert len(given_out) == len(set(given_out))
-    assert set(given_out) <= {gpu.uuid for one in hosts for gpu in one.gpus if gpu.free}
-    placed = [p.job_id for p in made.placements]
-    assert placed == list(range(1, len(placed) + 1))
-    assert [w.job_id for w in made.waiting] == list(range(len(placed) + 1, len(gpus) + 1))
-    for placement in made.placements:
-        assert len(placement.gpu_uuids) == gpus[placement.job_id - 1]
-        assert all(uuid.startswith(f"{placement.host_name}-") for uuid in placement.gpu_uuids)
-    assert plan(snapshot) == made
+def test_a_start_is_estimated_from_what_is_expected_of_those_who_run() -> None:
+    one = running(1, "a", [0], held_seconds=5, expected_seconds=300.0)
+    made = plan(snapshot([queued(7), queued(8, expected_seconds=60.0)], [host("a", 1)], running=[one]), NOW)
+    assert made.waiting[0].estimated_start_at == NOW + timedelta(seconds=300)
+
+
+def test_without_preemption_nobody_is_stopped() -> None:
+    settings = PolicySettings(preemption=False)
+    jobs: list[QueuedJob] = [queued(7, priority=Priority.HIGH)]
+    assert stopped(plan(snapshot(jobs, [host("a", 4)], running=FULL), NOW, settings=settings)) == []

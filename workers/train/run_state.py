@@ -116,7 +116,7 @@ def describe_environment(
         "device": _cpu_model() if launch.simulated else _gpu_model(),
         "replicas": replicas,
         "threads": launch.threads,
-        "shards": shards,
+        **({"shards": shards} if launch.simulated else {}),
         "images": images.fingerprint,
         "flags": " ".join(f"{name}={os.environ[name]}" for name in FLAGS if name in os.environ),
     }

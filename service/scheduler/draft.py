@@ -1,0 +1,150 @@
+"""A plan in the making: settles one waiting job after the other, from first to last."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+from service.scheduler import reasons
+from service.scheduler.decisions import Placement, Preemption, Waiting
+from service.scheduler.estimates import Blocked
+from service.scheduler.ordering import Ranks
+from service.scheduler.placing import Room, count_suited, find_tightest, suits
+from service.scheduler.preemption import Holder, choose_victims, newcomer_yields_in_seconds
+from service.scheduler.reservation import STOP_SECONDS, find_prospect, reserve
+from service.scheduler.situation import QueuedJob, Snapshot
+
+Shape = tuple[int, bool, str | None, str | None]
+
+
+class Draft:
+    """Collects placements and preemptions, the `line` of jobs that wait for GPUs, and those `refused` any.
+
+    What is left only shrinks and ranks only fall: a shape of job that found no place is `_closed` for all
+    later jobs like it, which keeps a long queue cheap. `_declined` are those who may not pass a reservation.
+    """
+
+    def __init__(self, snapshot: Snapshot, ranks: Ranks, rooms: Sequence[Room]) -> None:
+        self.placements: list[Placement] = []
+        self.preemptions: list[Preemption] = []
+        self.line: list[Blocked] = []
+        self.refused: list[Waiting] = []
+        self._snapshot = snapshot
+        self._ranks = ranks
+        self._rooms = rooms
+        self._fitting: dict[Shape, Sequence[Room]] = {}
+        self._closed: set[Shape] = set()
+        self._declined: set[tuple[Shape, int, float, float | None]] = set()
+        self._taken_whole = {job.host_name for job in snapshot.running if job.exclusive}
+        self._held: dict[str, int] = {}
+        for job in snapshot.running:
+            self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
+
+    def settle(self, job: QueuedJob, rank: int) -> None:
+        """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
+        shape = (job.gpus, job.exclusive, job.gpu_model, job.host)
+        rooms = self._fitting.get(shape)
+        if rooms is None:
+            rooms = self._fitting[shape] = [room for room in self._rooms if room.could_hold(job)]
+        if not rooms:
+            self.refused.append(reasons.explain_unfit(job, self._snapshot.hosts))
+            return
+        if (over := self._over_quota(job)) is not None:
+            self.refused.append(over)
+            return
+        key = (shape, rank, job.attained_gpu_seconds, job.limit_seconds)
+        if shape in self._closed or key in self._declined:
+            self.line.append(Blocked(job, rank))
+        elif not self._place(rooms, job, rank):
+            blocked = self._claim(rooms, job, rank)
+            self.line.append(blocked)
+            if blocked.seconds is None:
+                held_back = any(room.reserved_rank is not None for room in rooms)
+                self._declined.add(key) if held_back else self._closed.add(shape)
+
+    def count_free(self) -> Mapping[str, int]:
+        """How many GPUs of each host this plan leaves free, those kept for somebody included."""
+        taken = {uuid for placement in self.placements for uuid in placement.gpu_uuids}
+        taken |= {uuid for job in self._snapshot.running for uuid in job.gpu_uuids}
+        return {
+            room.host.name: sum(
+                gpu.usable and gpu.uuid not in taken and room.host.name not in self._taken_whole
+                for gpu in room.host.gpus
+            )
+            for room in self._rooms
+        }
+
+    def _over_quota(self, job: QueuedJob) -> Waiting | None:
+        owner = self._snapshot.owners.get(job.owner)
+        held = self._held.get(job.owner, 0)
+        if owner is None or owner.quota_gpus is None or held + job.gpus <= owner.quota_gpus:
+            return None
+        return reasons.explain_quota(job, held_gpus=held, quota_gpus=owner.quota_gpus)
+
+    def _may_use(self, room: Room, job: QueuedJob, rank: int) -> bool:
+        """Whether nothing is kept there, or the job will surely have yielded when that is complete."""
+        if room.reserved_rank is None:
+            return True
+        seconds = newcomer_yields_in_seconds(job, rank, room.reserved_rank, self._ranks)
+        return isfinite(seconds) and seconds <= room.in_seconds
+
+    def _place(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> bool:
+        room = find_tightest(rooms, job, may_use=lambda room: self._may_use(room, job, rank))
+        if room is None:
+            return False
+        uuids = room.take(job, [room.free, room.reserved])
+        self.placements.append(Placement(job_id=job.id, host_name=room.host.name, gpu_uuids=uuids))
+        self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
+        if job.exclusive:
+            self._taken_whole.add(room.host.name)
+        return True
+
+    def _claim(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Blocked:
+        """Take what is being freed, else stop others, else reserve for a gang."""
+        allowed = [room for room in rooms if self._may_use(room, job, rank)]
+        room = self._find_leaving(allowed, job) or self._preempt(allowed, job, rank)
+        if room is not None:
+            room.take(job, [room.free, room.leaving])
+            return Blocked(job, rank, STOP_SECONDS, freeing_on=room.host.name)
+        if job.gpus == 1 and not job.exclusive:
+            return Blocked(job, rank)
+        prospect = find_prospect(rooms, job, rank, self._ranks)
+        if prospect is None:
+            return Blocked(job, rank)
+        reserve(prospect, job, rank)
+        return Blocked(job, rank, prospect.expected_seconds)
+
+    def _find_leaving(self, rooms: Sequence[Room], job: QueuedJob) -> Room | None:
+        """The host where what stopping jobs hold is enough: so a plan keeps to the one before."""
+        enough = [room for room in rooms if room.leaving and _missing(room, job) <= 0]
+        return min(enough, key=lambda room: len(room.leaving) + len(room.free), default=None)
+
+    def _preempt(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Room | None:
+        """Stop the last jobs of one host that make room, where the best of them is the last in rank."""
+        choices = [(room, victims) for room in rooms if (victims := self._find_victims(room, job, rank))]
+        if not choices:
+            return None
+        room, victims = min(choices, key=lambda choice: _cost(choice[1]))
+        for victim in victims:
+            room.holders.remove(victim)
+            room.leaving += victim.frees
+            self.preemptions.append(Preemption(job_id=victim.job.id, for_job_id=job.id))
+        return room
+
+    def _find_victims(self, room: Room, job: QueuedJob, rank: int) -> Sequence[Holder]:
+        if not self._ranks.settings.preemption or not room.holders or room.holders[0].rank <= rank:
+            return ()
+        return choose_victims(
+            room.holders,
+            rank=rank,
+            gpus=_missing(room, job),
+            suits=lambda gpu: suits(gpu, job),
+            ranks=self._ranks,
+        )
+
+
+def _missing(room: Room, job: QueuedJob) -> int:
+    return room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job)
+
+
+def _cost(victims: Sequence[Holder]) -> tuple[int, int, int]:
+    freed = sum(len(victim.frees) for victim in victims)
+    return -min(victim.rank for victim in victims), freed, len(victims)

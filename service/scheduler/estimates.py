@@ -1,0 +1,79 @@
+"""Guesses when waiting jobs will start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from service.scheduler.ordering import Ranks
+from service.scheduler.placing import Room
+from service.scheduler.preemption import yields_in_seconds
+from service.scheduler.reservation import STOP_SECONDS, expected_end_seconds
+from service.scheduler.situation import QueuedJob
+
+LOOKED_AT = 100  # so far back in the line the single GPUs are counted; behind that only the work
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A job that has to wait for GPUs: in about so many seconds it has them, where a place was found.
+
+    `freeing_on` names the host where jobs are being stopped for it.
+    """
+
+    job: QueuedJob
+    rank: int
+    seconds: float | None = None
+    freeing_on: str = ""
+
+
+def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks) -> list[float | None]:
+    """About how many seconds each job of the line waits still: the work before it must find its GPUs first.
+
+    Nothing is known of jobs that will be submitted, so the guess is rather too early for long jobs.
+    """
+    gpus = sum(room.usable for room in rooms)
+    freed: dict[int, list[tuple[float, int]]] = {}
+    waits: list[float | None] = []
+    gpus_before, work_before = 0, 0.0
+    for place, blocked in enumerate(line):
+        gpus_before += blocked.job.gpus
+        seconds = blocked.seconds
+        if seconds is None and gpus:
+            seconds = work_before / gpus
+            if place < LOOKED_AT:
+                if blocked.rank not in freed:
+                    freed[blocked.rank] = _list_freed(rooms, blocked.rank, ranks)
+                seconds = max(seconds, _when(freed[blocked.rank], gpus_before))
+        waits.append(seconds if seconds is not None and isfinite(seconds) else None)
+        work_before += blocked.job.gpus * _hold_seconds(blocked.job, ranks)
+    return waits
+
+
+def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
+    """How long the job will keep its GPUs about: to its end, or through the first band."""
+    first = max(0.0, ranks.ends[0] - job.attained_gpu_seconds) / job.gpus if ranks.ends else inf
+    guess = job.expected_seconds if job.expected_seconds is not None else ranks.settings.turn_seconds
+    return min(guess, first) if first else guess
+
+
+def _list_freed(rooms: Sequence[Room], rank: int, ranks: Ranks) -> list[tuple[float, int]]:
+    """When how many GPUs will be there for a job of this rank, the soonest first."""
+    freed = [(STOP_SECONDS, len(room.leaving)) for room in rooms]
+    for room in rooms:
+        for holder in room.holders:
+            seconds = min(yields_in_seconds(holder, rank, ranks), expected_end_seconds(holder))
+            freed.append((seconds, len(holder.frees)))
+    return sorted(freed)
+
+
+def _when(freed: Sequence[tuple[float, int]], gpus: int) -> float:
+    """When so many GPUs are there, or the last of all that is known."""
+    last = inf
+    for seconds, count in freed:
+        if not isfinite(seconds):
+            break
+        last = seconds
+        gpus -= count
+        if gpus <= 0:
+            break
+    return last

@@ -1,0 +1,68 @@
+"""Learns from finished jobs how long like ones will run."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SEARCHED = 128  # so many like jobs are asked that were submitted before, and so many after
+SOFT = 4  # the weight of the next one over it: 1/4, then 1/5, 1/6, …
+FEW = 3  # fewer know nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What the history says of a job: half of the like ones took at most `expected_seconds` more.
+
+    `price_seconds` is the fewest seconds of run time per job finished that one can get by running such jobs
+    on: Gittins' index, upside down. It is low when some of them will end soon, even if the others never do.
+    """
+
+    expected_seconds: float
+    price_seconds: float
+
+
+class History:
+    """Run times of finished jobs, in seconds, by owner and GPUs, in the order of their submission."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self._seconds: dict[tuple[str, int], list[float]] = defaultdict(list)
+
+    def add(self, *, owner: str, gpus: int, number: int, seconds: float) -> None:
+        """Note a job that has finished; numbers grow with submission."""
+        numbers = self._numbers[owner, gpus]
+        place = bisect_left(numbers, number)
+        numbers.insert(place, number)
+        self._seconds[owner, gpus].insert(place, seconds)
+
+    def find_forecast(self, *, owner: str, gpus: int, number: int, done_seconds: float) -> Forecast | None:
+        """What to expect of a job that has run for so long; None without enough that ran longer."""
+        left = sorted(self._weigh(owner, gpus, number, done_seconds))
+        if len(left) < FEW:
+            return None
+        going = total = sum(weight for _, weight in left)
+        spent = 0.0
+        prices = []
+        expected = left[-1][0]
+        for seconds, weight in left:
+            going -= weight
+            spent += weight * seconds
+            prices.append((spent + going * seconds) / (total - going))
+            if going >= total / 2:
+                expected = seconds
+        return Forecast(expected_seconds=max(1.0, expected), price_seconds=max(1.0, min(prices)))
+
+    def _weigh(
+        self, owner: str, gpus: int, number: int, done_seconds: float
+    ) -> Sequence[tuple[float, float]]:
+        """Seconds left and weights of the like jobs: people submit like ones in a row, so near ones count."""
+        seconds = self._seconds[owner, gpus]
+        place = bisect_left(self._numbers[owner, gpus], number)
+        before = seconds[max(0, place - SEARCHED) : place][::-1]
+        return [
+            (one - done_seconds, 1.0 / (SOFT + steps))
+            for side in (seconds[place : place + SEARCHED], before)
+            for steps, one in enumerate(side)
+            if one > done_seconds
+        ]

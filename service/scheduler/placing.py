@@ -1,0 +1,108 @@
+"""Where a job fits: what is left of each host while a plan is made."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from service.domain.gpus import is_model
+from service.scheduler.preemption import Holder
+from service.scheduler.situation import Host, HostGpu, QueuedJob, Snapshot
+
+
+@dataclass(slots=True)
+class Room:
+    """A host in the course of a plan.
+
+    `free` GPUs go to whoever comes next; `leaving` ones are held by jobs that were told to stop, those of
+    `holders` by jobs that were not. `reserved` ones are free, too, but kept for a blocked job of the rank
+    `reserved_rank`, which will surely have all that it needs `in_seconds`.
+    """
+
+    host: Host
+    free: list[HostGpu]
+    usable: int
+    leaving: list[HostGpu] = field(default_factory=list)
+    holders: list[Holder] = field(default_factory=list)
+    reserved: list[HostGpu] = field(default_factory=list)
+    reserved_rank: int | None = None
+    in_seconds: float = 0.0
+
+    def need(self, job: QueuedJob) -> int:
+        """How many GPUs have to be free for the job: an exclusive one needs the whole host."""
+        return self.usable if job.exclusive else job.gpus
+
+    def could_hold(self, job: QueuedJob) -> bool:
+        """Whether the job would fit if nobody else were there."""
+        if job.host is not None and job.host != self.host.name:
+            return False
+        if job.gpu_model is None:
+            return self.usable >= job.gpus
+        return sum(gpu.usable and is_right(gpu, job) for gpu in self.host.gpus) >= job.gpus
+
+    def take(self, job: QueuedJob, pools: Sequence[list[HostGpu]]) -> tuple[str, ...]:
+        """Remove from these lists what the job needs, the first list first; the GPUs that it will work on."""
+        missing = self.need(job)
+        taken: list[HostGpu] = []
+        for pool in pools:
+            chosen = [gpu for gpu in pool if suits(gpu, job)][: missing - len(taken)]
+            taken += chosen
+            pool[:] = [gpu for gpu in pool if gpu not in chosen]
+        right = [gpu.uuid for gpu in taken if is_right(gpu, job)]
+        return tuple(right[: job.gpus])
+
+
+def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
+    """Whether the job can work on such a GPU."""
+    return job.gpu_model is None or is_model(gpu.model, job.gpu_model)
+
+
+def suits(gpu: HostGpu, job: QueuedJob) -> bool:
+    """Whether the job needs such a GPU, to work on or only to be alone."""
+    return job.exclusive or is_right(gpu, job)
+
+
+def count_suited(gpus: Sequence[HostGpu], job: QueuedJob) -> int:
+    if job.gpu_model is None or job.exclusive:
+        return len(gpus)
+    return sum(is_right(gpu, job) for gpu in gpus)
+
+
+def make_rooms(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[Room]:
+    """The hosts as they are, in the order of their names; an exclusive job holds all of its host."""
+    rooms = {host.name: _empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
+    for job in snapshot.running:
+        if job.stopping and job.host_name in rooms:
+            room = rooms[job.host_name]
+            room.leaving += _occupy(room, job.gpu_uuids, exclusive=job.exclusive)
+    for holder in holders:
+        if holder.job.host_name in rooms:
+            room = rooms[holder.job.host_name]
+            room.holders.append(holder)
+            holder.frees.extend(_occupy(room, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
+    return list(rooms.values())
+
+
+def _empty_room(host: Host) -> Room:
+    free = [gpu for gpu in host.gpus if gpu.usable]
+    return Room(host, free, len(free))
+
+
+def _occupy(room: Room, gpu_uuids: Sequence[str], *, exclusive: bool) -> Sequence[HostGpu]:
+    held = [gpu for gpu in room.free if exclusive or gpu.uuid in gpu_uuids]
+    room.free = [gpu for gpu in room.free if gpu not in held]
+    return held
+
+
+def find_tightest(rooms: Iterable[Room], job: QueuedJob, *, may_use: Callable[[Room], bool]) -> Room | None:
+    """The host on which the job fits now and leaves the fewest GPUs free; kept ones only if it may."""
+    found: Room | None = None
+    least = 0
+    for room in rooms:
+        need = room.need(job)
+        if len(room.free) + len(room.reserved) < need:
+            continue
+        free = count_suited(room.free, job)
+        if free < need and room.reserved and may_use(room):
+            free += count_suited(room.reserved, job)
+        if free >= need and (found is None or free < least):
+            found, least = room, free
+    return found

@@ -1,0 +1,92 @@
+"""Says in words why a job waits; the words change only when the situation does."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from service.scheduler.decisions import Waiting
+from service.scheduler.estimates import Blocked
+from service.scheduler.placing import Room, is_right
+from service.scheduler.situation import Host, QueuedJob
+
+COUNTED = 100  # a place in line further back is not told: it would change with every start
+
+
+def find_postponement(job: QueuedJob, now: datetime) -> Waiting | None:
+    """Why the job could not start now even if all GPUs were free: other jobs, or the clock."""
+    if job.after:
+        return Waiting(job_id=job.id, reason=f"waits for job {job.after[0]} to end")
+    if job.not_before is not None and job.not_before > now:
+        reason = f"waits until {job.not_before:%Y-%m-%d %H:%M} UTC, as was asked"
+        return Waiting(job_id=job.id, reason=reason, estimated_start_at=job.not_before)
+    return None
+
+
+def explain_quota(job: QueuedJob, *, held_gpus: int, quota_gpus: int) -> Waiting:
+    reason = f"waits for the quota: {job.owner} may hold {count_gpus(quota_gpus)} at once, holds {held_gpus}"
+    return Waiting(job_id=job.id, reason=reason)
+
+
+def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
+    """Why no host that is up could hold the job."""
+    if not hosts:
+        reason = "waits for a host: no worker is running. Start one with cnnctl up or cnnctl worker"
+        return Waiting(job_id=job.id, reason=reason)
+    if job.host is not None and job.host not in {host.name for host in hosts}:
+        return Waiting(job_id=job.id, reason=f"waits for host {job.host}: its worker is not running")
+    likely = [host for host in hosts if job.host in (None, host.name)]
+    largest = max(likely, key=lambda host: _count_right(host, job))
+    what = f"{count_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
+    role = "" if job.host else ", the largest that is up,"
+    count = _count_right(largest, job)
+    reason = f"waits for {what} on one host: {largest.name}{role} has {count} that can be used"
+    return Waiting(job_id=job.id, reason=reason)
+
+
+def _count_right(host: Host, job: QueuedJob) -> int:
+    return sum(gpu.usable and is_right(gpu, job) for gpu in host.gpus)
+
+
+def explain_line(
+    line: Sequence[Blocked],
+    waits: Sequence[float | None],
+    rooms: Sequence[Room],
+    free: Mapping[str, int],
+    now: datetime,
+) -> Sequence[Waiting]:
+    """Why each job of the line waits; `free` counts the GPUs of each host that this plan leaves free."""
+    return [
+        Waiting(
+            job_id=blocked.job.id,
+            reason=_explain(blocked, place, line[0].job, rooms, free),
+            estimated_start_at=None if seconds is None else now + timedelta(seconds=seconds),
+        )
+        for place, (blocked, seconds) in enumerate(zip(line, waits, strict=True), start=1)
+    ]
+
+
+def _explain(
+    blocked: Blocked, place: int, first: QueuedJob, rooms: Sequence[Room], free: Mapping[str, int]
+) -> str:
+    if blocked.freeing_on:
+        return f"starts on {blocked.freeing_on} as soon as the jobs that were told to stop have done so"
+    if place > COUNTED:
+        return f"waits for job {first.id} and more than {COUNTED - 1} others"
+    if place > 1:
+        return f"waits for job {first.id}, which needs {_need(first)} first; place {place} in line"
+    likely = [room.host.name for room in rooms if room.could_hold(blocked.job)]
+    freest = max(likely, key=lambda name: free[name])
+    where = "" if blocked.job.exclusive else f" on {blocked.job.host or 'one host'}"
+    return f"waits for {_need(blocked.job)}{where}: {free[freest]} free on {freest}; first in line"
+
+
+def _need(job: QueuedJob) -> str:
+    model = f" of model {job.gpu_model}" if job.gpu_model else ""
+    return (
+        f"{count_gpus(job.gpus)}{model}"
+        if not job.exclusive
+        else f"a whole host with {count_gpus(job.gpus)}{model}"
+    )
+
+
+def count_gpus(count: int) -> str:
+    return "1 GPU" if count == 1 else f"{count} GPUs"
