@@ -8,7 +8,7 @@ from datetime import datetime
 from service.domain.jobs import JobId
 from service.domain.states import URGENCY, Priority
 from service.scheduler.policy_settings import PolicySettings
-from service.scheduler.shares import find_due_gpus
+from service.scheduler.shares import Due, find_dues
 from service.scheduler.situation import QueuedJob, RunningJob, Snapshot
 
 Line = tuple[int, int, float, datetime, JobId, QueuedJob]
@@ -76,7 +76,7 @@ def order(snapshot: Snapshot, ready: Sequence[QueuedJob], now: datetime, ranks: 
     bands = {job.id: ranks.band_of_running(job, now) for job in snapshot.running}
     owners = {job.owner for job in snapshot.running} | {job.owner for job in ready}
     if len(owners) > 1:
-        return _order_by_share(snapshot, waiting, bands, ranks, find_due_gpus(snapshot, owners))
+        return _order_by_share(snapshot, waiting, bands, ranks, find_dues(snapshot, owners))
     return Ordered(
         [(ranks.rank(job.priority, band, beyond_share=False), job) for _, band, _, _, _, job in waiting],
         {job.id: ranks.rank(job.priority, bands[job.id], beyond_share=False) for job in snapshot.running},
@@ -94,7 +94,7 @@ def _order_by_share(
     waiting: Sequence[Line],
     bands: Mapping[JobId, int],
     ranks: Ranks,
-    due_gpus: Mapping[str, float],
+    dues: Mapping[str, Due],
 ) -> Ordered:
     """Walk through each owner's jobs, best first: those after as many GPUs as are due are beyond the share.
 
@@ -107,16 +107,16 @@ def _order_by_share(
     ]
     lines += [(minus, band, 1, price, at, number, job) for minus, band, price, at, number, job in waiting]
     lines.sort()
-    given = dict.fromkeys(due_gpus, 0)
+    given = dict.fromkeys(dues, 0)
     running: dict[JobId, int] = {}
     queued: list[tuple[int, float, float, datetime, int, QueuedJob]] = []
     for _, band, _, price, at, number, job in lines:
-        before, due = given[job.owner], due_gpus[job.owner]
+        before, due = given[job.owner], dues[job.owner]
         given[job.owner] = before + job.gpus
-        rank = ranks.rank(job.priority, band, beyond_share=before >= due)
+        rank = ranks.rank(job.priority, band, beyond_share=not due.covers(job.gpus, before=before))
         if isinstance(job, RunningJob):
             running[number] = rank
         else:
-            queued.append((rank, before / due, price, at, number, job))
+            queued.append((rank, before / due.gpus, price, at, number, job))
     queued.sort()
     return Ordered([(line[0], line[-1]) for line in queued], running)

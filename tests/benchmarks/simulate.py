@@ -16,7 +16,15 @@ from tests.benchmarks.simulation.engine import Costs
 from tests.benchmarks.simulation.table import OURS, RIVALS, Summary, simulate_all
 from tests.benchmarks.simulation.trace import Cluster, load, read_trace, stretch
 
-COLUMNS = ("mean JCT (h)", "p95 JCT (h)", "median wait (s)", "preemptions", "lost (%)", "guess off by (s)")
+COLUMNS = (
+    "mean JCT (h)",
+    "p95 JCT (h)",
+    "median wait (s)",
+    "preemptions",
+    "lost (%)",
+    "guess off (s)",
+    "guess off (%)",
+)
 
 
 def main() -> None:
@@ -48,7 +56,7 @@ def _parse() -> argparse.Namespace:
         "--resume-seconds",
         type=float,
         default=2.0,
-        help="from the start of an attempt to the first new step, as measured in this project",
+        help="from the start of an attempt to the first new step",
     )
     parser.add_argument("--stop-seconds", type=float, default=1.0, help="to checkpoint and free the GPUs")
     parser.add_argument("--policy", action="append", choices=[OURS, *RIVALS], help="only this; repeatable")
@@ -57,17 +65,21 @@ def _parse() -> argparse.Namespace:
 
 
 def _line(name: str, one: Summary) -> str:
-    off = one.median_estimate_error_seconds
     values = (
         f"{one.mean_jct_hours:.2f}",
         f"{one.p95_jct_hours:.1f}",
         f"{one.median_wait_seconds:.0f}",
         f"{one.preemptions}",
         f"{one.resume_overhead_percent:.2f}",
-        "" if off is None else f"{off:.0f}",
+        _or_blank(one.median_estimate_error_seconds),
+        _or_blank(one.median_estimate_error_percent),
     )
     pairs = zip(COLUMNS, values, strict=True)
     return f"{name:25}" + "  ".join(f"{label} {value:>7}" for label, value in pairs)
+
+
+def _or_blank(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
 
 
 if __name__ == "__main__":

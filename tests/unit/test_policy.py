@@ -192,3 +192,10 @@ def test_without_preemption_nobody_is_stopped() -> None:
     settings = PolicySettings(preemption=False)
     jobs: list[QueuedJob] = [queued(7, priority=Priority.HIGH)]
     assert stopped(plan(snapshot(jobs, [host("a", 4)], running=FULL), NOW, settings=settings)) == []
+
+
+def test_a_small_victim_is_spared_when_a_large_one_makes_room_alone() -> None:
+    small = running(1, "a", [0], attained_gpu_seconds=100 * LATE)
+    large = running(2, "a", [1, 2, 3, 4], attained_gpu_seconds=10 * LATE)
+    made = plan(snapshot([queued(7, 4)], [host("a", 5)], running=[small, large]), NOW)
+    assert stopped(made) == [2]

@@ -25,7 +25,7 @@ bounded = settings(max_examples=200, derandomize=True, deadline=None)
 @st.composite
 def hosts(draw: st.DrawFn) -> list[Host]:
     made = []
-    for name in "abc"[: draw(st.integers(1, 3))]:
+    for name in ("a", "b", "c")[: draw(st.integers(1, 3))]:
         gpus = draw(st.integers(1, 8))
         unusable = draw(st.integers(0, 1))
         made.append(host(name, gpus, unusable=min(unusable, gpus), model=draw(st.sampled_from(MODELS))))
@@ -37,7 +37,7 @@ def running_on(draw: Any, there: list[Host], owners: tuple[str, ...] = OWNERS) -
     made: list[RunningJob] = []
     for one in there:
         left = [gpu.uuid for gpu in one.gpus]
-        while left and draw(st.booleans()):
+        while draw(st.booleans()) and left:
             count = draw(st.integers(1, len(left)))
             held = draw(st.floats(0, 200_000))
             made.append(

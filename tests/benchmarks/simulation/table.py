@@ -11,6 +11,7 @@ from tests.benchmarks.simulation.simulated_job import SimulatedJob
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
 
 HOUR_SECONDS = 3_600.0
+NOTABLE_SECONDS = 60.0
 OURS = "cnnctl"
 IDEAL = "shortest_remaining_first"
 RIVALS: Mapping[str, Policy] = {
@@ -24,7 +25,11 @@ RIVALS: Mapping[str, Policy] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a policy made of a trace; the estimate's error is that of the first guess of the first start."""
+    """What a policy made of a trace.
+
+    The error of the estimates is that of the first guess that a job got of its first start, over jobs that
+    waited for at least a minute: in seconds, and in percent of the time that they waited.
+    """
 
     mean_jct_hours: float
     p95_jct_hours: float
@@ -33,6 +38,7 @@ class Summary:
     resume_overhead_percent: float
     estimates: int
     median_estimate_error_seconds: float | None
+    median_estimate_error_percent: float | None
 
 
 def simulate_all(
@@ -50,7 +56,9 @@ def summarize(jobs: Sequence[SimulatedJob], costs: Costs) -> Summary:
     preemptions = sum(job.preemptions for job in jobs)
     work = sum(job.job.seconds * job.job.gpus for job in jobs)
     lost = sum(job.preemptions * job.job.gpus for job in jobs) * (costs.stop_seconds + costs.resume_seconds)
-    errors = [error for job in jobs if (error := _estimate_error_seconds(job)) is not None]
+    guessed = [job for job in jobs if job.estimated_start_at and job.wait_seconds >= NOTABLE_SECONDS]
+    errors = [_estimate_error_seconds(job) for job in guessed]
+    parts = [100 * error / job.wait_seconds for error, job in zip(errors, guessed, strict=True)]
     return Summary(
         mean_jct_hours=mean(hours),
         p95_jct_hours=hours[int(0.95 * len(hours))],
@@ -59,10 +67,11 @@ def summarize(jobs: Sequence[SimulatedJob], costs: Costs) -> Summary:
         resume_overhead_percent=100 * lost / work,
         estimates=len(errors),
         median_estimate_error_seconds=median(errors) if errors else None,
+        median_estimate_error_percent=median(parts) if parts else None,
     )
 
 
-def _estimate_error_seconds(job: SimulatedJob) -> float | None:
-    if job.estimated_start_at is None or job.first_start_at is None:
-        return None
+def _estimate_error_seconds(job: SimulatedJob) -> float:
+    assert job.estimated_start_at
+    assert job.first_start_at
     return abs((job.first_start_at - job.estimated_start_at).total_seconds())
