@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.verdicts import PREFIX, QUANTITIES, in_order
-from service.cli.job_table import STATE_STYLES
+from service.cli.job_table import STATE_STYLES, tell_why
 from service.cli.session import count_gpus, shorten_home
 from service.commands.status import View
 
@@ -36,7 +36,7 @@ def _head(view: View) -> Table:
     state = Text(view["state"], style=STATE_STYLES[view["state"]])
     table.add_row(Text(f"Job {view['job']}", style="bold"), state)
     rows = {
-        "why": view["reason"],
+        "why": tell_why(view),
         "cause": view["cause"] and view["cause"].replace("_", " "),
         "owner": view["owner"],
         "project": view["project"],

@@ -45,12 +45,26 @@ def _cells(view: View) -> list[Text]:
         Text(accuracy),
         Text(view["owner"]),
         Text(_age(view["submitted_at"])),
-        Text(view["reason"] or (f"on {view['host']}" if view["host"] else "")),
+        Text(tell_why(view) or (f"on {view['host']}" if view["host"] else "")),
     ]
 
 
+def tell_why(view: View) -> str:
+    """The reason of a job's state, and in about how long it will start where the scheduler has a guess."""
+    if view["estimated_start_at"] is None:
+        return str(view["reason"])
+    return f"{view['reason']}; about {_tell_seconds(-_seconds_since(view['estimated_start_at']))}"
+
+
 def _age(moment: str) -> str:
-    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
+    return _tell_seconds(_seconds_since(moment))
+
+
+def _seconds_since(moment: str) -> float:
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def _tell_seconds(seconds: float) -> str:
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -51,6 +51,7 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             "owner": job.owner,
             "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
             "reason": job.reason,
+            "estimated_start_at": _moment(job.estimated_start_at),
             "log_tail": _log_tail(tx, job, tries),
             "gpus": job.gpus,
             "priority": job.terms.priority.value,
@@ -159,6 +160,7 @@ def _summarize(job: Job, attempt: Attempt | None) -> View:
         "submitted_at": _moment(job.submitted_at),
         "ended_at": _moment(job.ended_at),
         "reason": job.reason,
+        "estimated_start_at": _moment(job.estimated_start_at),
     }
 
 

@@ -86,6 +86,7 @@ jobs = Table(
     Column("gpu_model", String(255)),
     Column("host_name", String(255)),  # asked for
     Column("reason", Text, nullable=False),
+    Column("estimated_start_at", UtcDateTime),
     Column("lost_attempts", Integer, nullable=False),
     Column("preemptions", Integer, nullable=False),
     Column("submitted_at", UtcDateTime, nullable=False),

@@ -16,6 +16,7 @@ class Job:
     """One spec that somebody asked for; `spec` is its canonical JSON, `terms` say how to run it.
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
+    `estimated_start_at` is a guess while it waits for GPUs, else None.
     """
 
     id: JobId
@@ -28,10 +29,20 @@ class Job:
     time_limit_seconds: float | None
     terms: Terms
     reason: str
+    estimated_start_at: datetime | None
     lost_attempts: int
     preemptions: int
     submitted_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Why a job waits, in words; `estimated_start_at` where there is a guess."""
+
+    job_id: JobId
+    reason: str
+    estimated_start_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

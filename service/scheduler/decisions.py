@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.jobs import JobId
+from service.domain.jobs import JobId, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +25,13 @@ class Preemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """Leave this job in the queue, for a reason in words; `estimated_start_at` where there is a guess."""
-
-    job_id: JobId
-    reason: str
-    estimated_start_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Decisions of one tick.
 
-    `expired` are running jobs that are over their time limit. Unless something happens before, a new plan
-    would decide nothing else until `wake_at`.
+    Unless something happens before, a new plan would decide nothing else until `wake_at`.
     """
 
     placements: Sequence[Placement] = ()
     preemptions: Sequence[Preemption] = ()
     waiting: Sequence[Waiting] = ()
-    expired: Sequence[JobId] = ()
     wake_at: datetime | None = None

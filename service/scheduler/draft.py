@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from service.domain.jobs import Waiting
 from service.scheduler import reasons
-from service.scheduler.decisions import Placement, Preemption, Waiting
+from service.scheduler.decisions import Placement, Preemption
 from service.scheduler.estimates import Blocked
 from service.scheduler.ordering import Ranks
 from service.scheduler.placing import Room, count_suited, find_tightest, suits

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf, isfinite
 
+from service.domain.jobs import Job, Waiting
 from service.scheduler.ordering import Ranks
 from service.scheduler.placing import Room
 from service.scheduler.preemption import yields_in_seconds
@@ -11,6 +13,8 @@ from service.scheduler.reservation import STOP_SECONDS, expected_end_seconds
 from service.scheduler.situation import QueuedJob
 
 LOOKED_AT = 100  # so far back in the line the single GPUs are counted; behind that only the work
+LEAST_MOVE_SECONDS = 5.0  # a start that moves by less is not stored again
+LEAST_MOVE = 0.1  # nor one that moves by less of the time until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,17 @@ def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks)
         waits.append(seconds if seconds is not None and isfinite(seconds) else None)
         work_before += blocked.job.gpus * _hold_seconds(blocked.job, ranks)
     return waits
+
+
+def differs(job: Job, new: Waiting, *, now: datetime) -> bool:
+    """Whether what a job is told has changed, or its start has moved by more than people care about."""
+    before, after = job.estimated_start_at, new.estimated_start_at
+    if job.reason != new.reason or (before is None) != (after is None):
+        return True
+    if before is None or after is None:
+        return False
+    moved = abs((after - before).total_seconds())
+    return moved > max(LEAST_MOVE_SECONDS, LEAST_MOVE * (after - now).total_seconds())
 
 
 def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:

@@ -28,9 +28,11 @@ class History:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
         self._seconds: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._fresh: dict[tuple[str, int, int], Forecast | None] = {}  # of jobs that have not run yet
 
     def add(self, *, owner: str, gpus: int, number: int, seconds: float) -> None:
         """Note a job that has finished; numbers grow with submission."""
+        self._fresh.clear()
         numbers = self._numbers[owner, gpus]
         place = bisect_left(numbers, number)
         numbers.insert(place, number)
@@ -38,7 +40,15 @@ class History:
 
     def find_forecast(self, *, owner: str, gpus: int, number: int, done_seconds: float) -> Forecast | None:
         """What to expect of a job that has run for so long; None without enough that ran longer."""
-        left = sorted(self._weigh(owner, gpus, number, done_seconds))
+        place = bisect_left(self._numbers[owner, gpus], number)
+        if done_seconds:
+            return self._ask(owner, gpus, place, done_seconds)
+        if (owner, gpus, place) not in self._fresh:
+            self._fresh[owner, gpus, place] = self._ask(owner, gpus, place, 0.0)
+        return self._fresh[owner, gpus, place]
+
+    def _ask(self, owner: str, gpus: int, place: int, done_seconds: float) -> Forecast | None:
+        left = sorted(self._weigh(owner, gpus, place, done_seconds))
         if len(left) < FEW:
             return None
         going = total = sum(weight for _, weight in left)
@@ -53,12 +63,9 @@ class History:
                 expected = seconds
         return Forecast(expected_seconds=max(1.0, expected), price_seconds=max(1.0, min(prices)))
 
-    def _weigh(
-        self, owner: str, gpus: int, number: int, done_seconds: float
-    ) -> Sequence[tuple[float, float]]:
+    def _weigh(self, owner: str, gpus: int, place: int, done_seconds: float) -> Sequence[tuple[float, float]]:
         """Seconds left and weights of the like jobs: people submit like ones in a row, so near ones count."""
         seconds = self._seconds[owner, gpus]
-        place = bisect_left(self._numbers[owner, gpus], number)
         before = seconds[max(0, place - SEARCHED) : place][::-1]
         return [
             (one - done_seconds, 1.0 / (SOFT + steps))

@@ -15,8 +15,9 @@ from service.errors import DatabaseUnavailable
 from service.file_watch import FileWatch
 from service.scheduler import policy, rescue
 from service.scheduler.decisions import Placement
+from service.scheduler.estimates import differs
+from service.scheduler.forecasts import Forecasts
 from service.scheduler.hearing import Hearing
-from service.scheduler.holding import explain_held_back
 from service.scheduler.policy_settings import PolicySettings
 from service.scheduler.snapshot import take_snapshot
 from service.scheduler.used import Used
@@ -61,6 +62,7 @@ class Scheduler:
         self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._policy = PolicySettings(quantum_seconds=settings.quantum_seconds)
         self._used = Used(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
+        self._forecasts = Forecasts(clock=seconds)
         self._messages = Hearing(settings.resend_seconds, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
@@ -120,23 +122,21 @@ class Scheduler:
 
     def _place(self, tx: Transaction, heard: Set[str]) -> bool:
         """Start what can start; whether there was a job in the queue."""
-        queued = jobs.list_queued_jobs(tx)
+        self._forecasts.learn(tx)
+        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
         if not queued:
             return False
-        held_back = explain_held_back(tx, queued)
-        ready = [job for job in queued if job.id not in held_back]
-        snapshot = take_snapshot(tx, ready, heard=heard, used=self._used.by_owner(tx))
+        used = self._used.by_owner(tx)
+        snapshot = take_snapshot(tx, queued, heard=heard, used=used, forecasts=self._forecasts)
         plan = policy.plan(snapshot, tx.now, settings=self._policy)
         for placement in plan.placements:
             self._start(tx, placement)
-        owners = {job.id: job.owner for job in queued}
+        of_id = {job.id: job for job in queued}
         for stop in plan.preemptions:
-            reason = f"preempted for job {stop.for_job_id} of {owners[stop.for_job_id]}"
+            reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
             wishes.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
-        reasons = {**held_back, **{waiting.job_id: waiting.reason for waiting in plan.waiting}}
-        for job in queued:
-            if job.id in reasons and job.reason != reasons[job.id]:
-                jobs.set_reason(tx, job.id, reasons[job.id])
+        changed = [new for new in plan.waiting if differs(of_id[new.job_id], new, now=tx.now)]
+        jobs.set_waits(tx, changed)
         return True
 
     def _start(self, tx: Transaction, placement: Placement) -> None:

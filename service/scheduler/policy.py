@@ -38,7 +38,6 @@ def plan(snapshot: Snapshot, now: datetime, *, settings: PolicySettings = DEFAUL
             *draft.refused,
             *postponed,
         ],
-        expired=[holder.job.id for holder in holders if holder.end_seconds <= 0.0],
         wake_at=_find_next_look(snapshot.queued, holders, now, ranks),
     )
 

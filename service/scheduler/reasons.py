@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from service.scheduler.decisions import Waiting
+from service.domain.jobs import Waiting
+from service.domain.states import RETRYABLE, JobState
 from service.scheduler.estimates import Blocked
 from service.scheduler.placing import Room, is_right
 from service.scheduler.situation import Host, QueuedJob
@@ -13,12 +14,23 @@ COUNTED = 100  # a place in line further back is not told: it would change with 
 
 def find_postponement(job: QueuedJob, now: datetime) -> Waiting | None:
     """Why the job could not start now even if all GPUs were free: other jobs, or the clock."""
-    if job.after:
-        return Waiting(job_id=job.id, reason=f"waits for job {job.after[0]} to end")
+    if job.unmet:
+        return Waiting(job_id=job.id, reason=_explain_unmet(job))
     if job.not_before is not None and job.not_before > now:
-        reason = f"waits until {job.not_before:%Y-%m-%d %H:%M} UTC, as was asked"
-        return Waiting(job_id=job.id, reason=reason, estimated_start_at=job.not_before)
+        reason = f"waits until {job.not_before:%Y-%m-%d %H:%M:%S} UTC, as asked with --not-before"
+        return Waiting(job_id=job.id, reason=reason)
     return None
+
+
+def _explain_unmet(job: QueuedJob) -> str:
+    for number, state in sorted(job.unmet.items()):
+        if state in RETRYABLE:
+            how = "failed" if state is JobState.FAILED else "was cancelled"
+            return (
+                f"job {number}, which it waits for, {how}; cnnctl retry {number}, or cnnctl cancel {job.id}"
+            )
+    named = ", ".join(map(str, sorted(job.unmet)))
+    return f"waits for {'jobs' if len(job.unmet) > 1 else 'job'} {named} to succeed"
 
 
 def explain_quota(job: QueuedJob, *, held_gpus: int, quota_gpus: int) -> Waiting:

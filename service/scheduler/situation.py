@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.jobs import JobId
-from service.domain.states import Priority
+from service.domain.states import JobState, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +14,8 @@ class QueuedJob:
 
     `queued_at` is since when: its submission, or the end of its last attempt. `expected_seconds` is how long
     it is thought to run still and `price_seconds` what finishing it costs, see `history.Forecast`; both are
-    the same where one knows how long. `limit_seconds` is how long it may run still. `after` are the jobs that
-    it waits for and that have not ended.
+    the same where one knows how long. `limit_seconds` is how long it may run still. `unmet` are the jobs that
+    have to succeed before it and have not, with their states.
     """
 
     id: JobId
@@ -28,7 +28,7 @@ class QueuedJob:
     expected_seconds: float | None = None
     price_seconds: float | None = None
     limit_seconds: float | None = None
-    after: tuple[JobId, ...] = ()
+    unmet: Mapping[JobId, JobState] = field(default_factory=dict)
     not_before: datetime | None = None
     exclusive: bool = False
     gpu_model: str | None = None

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, GpuState, JobState
+from service.scheduler.forecasts import Forecasts
+from service.scheduler.history import Forecast
 from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
-from service.store import attempts, events, hosts, jobs, leases, users
-from service.store.leases import Holding
+from service.store import attempts, dependencies, events, hosts, jobs, leases, users
+from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
 HOUR = timedelta(hours=1)
@@ -25,38 +27,47 @@ class Past:
 
 
 def take_snapshot(
-    tx: Transaction, queued: Sequence[Job], *, heard: Set[str], used: Mapping[str, float]
+    tx: Transaction,
+    queued: Sequence[Job],
+    *,
+    heard: Set[str],
+    used: Mapping[str, float],
+    forecasts: Forecasts,
 ) -> Snapshot:
     """These queued jobs, the jobs that hold GPUs, the hosts that are heard, and the owners.
 
     `used` are the decayed GPU-seconds of each owner.
     """
     pasts = _read_pasts(tx)
-    live = {attempt.job_id: attempt for attempt in attempts.list_live_attempts(tx)}
+    latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of_unfinished(tx)}
+    unmet = dependencies.list_unmet(tx)
     preempted = events.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
-    running = [
-        _running(jobs.get_job(tx, job_id), attempt, pasts[job_id], tuple(preempted.get(job_id, ())))
-        for job_id, attempt in live.items()
-    ]
-    granted = {user.name: user for user in users.list_granted(tx)}
+
+    def expect(job: Job) -> Forecast | None:
+        held = pasts[job.id].gpu_seconds
+        return forecasts.find(job, latest.get(job.id), held_gpu_seconds=held, now=tx.now)
+
     return Snapshot(
-        queued=[_queued(job, pasts[job.id]) for job in queued],
-        running=running,
+        queued=[_queued(job, pasts[job.id], expect(job), unmet.get(job.id, {})) for job in queued],
+        running=[
+            _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ()))
+            for job in jobs.list_jobs_in(tx, JobState.RUNNING)
+        ],
         hosts=_hosts(tx, heard),
-        owners={
-            name: Owner(
-                weight=granted[name].weight if name in granted else 1.0,
-                used_gpu_seconds=used.get(name, 0.0),
-                quota_gpus=granted[name].max_gpus if name in granted else None,
-            )
-            for name in {*used, *granted}
-        },
+        owners=_owners(tx, used),
     )
 
 
-def count_gpu_seconds(holding: Holding, *, now: datetime) -> float:
-    """For how long a GPU was held, or has been until now."""
-    return max(0.0, ((holding.released_at or now) - holding.acquired_at).total_seconds())
+def _owners(tx: Transaction, used: Mapping[str, float]) -> Mapping[str, Owner]:
+    granted = {user.name: user for user in users.list_granted(tx)}
+    return {
+        name: Owner(
+            weight=granted[name].weight if name in granted else 1.0,
+            used_gpu_seconds=used.get(name, 0.0),
+            quota_gpus=granted[name].max_gpus if name in granted else None,
+        )
+        for name in {*used, *granted}
+    }
 
 
 def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
@@ -81,7 +92,7 @@ def _hosts(tx: Transaction, heard: Set[str]) -> Sequence[Host]:
     return [Host(name=name, gpus=tuple(gpus)) for name, gpus in found.items()]
 
 
-def _queued(job: Job, past: Past) -> QueuedJob:
+def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobId, JobState]) -> QueuedJob:
     return QueuedJob(
         id=job.id,
         owner=job.owner,
@@ -90,13 +101,20 @@ def _queued(job: Job, past: Past) -> QueuedJob:
         queued_at=past.given_back_at or job.submitted_at,
         priority=job.terms.priority,
         attained_gpu_seconds=past.gpu_seconds,
+        expected_seconds=forecast.expected_seconds if forecast else None,
+        price_seconds=forecast.price_seconds if forecast else None,
+        limit_seconds=_limit(job, past),
+        unmet=unmet,
+        not_before=job.terms.not_before,
         exclusive=job.terms.exclusive,
         gpu_model=job.terms.gpu_model,
         host=job.terms.host_name,
     )
 
 
-def _running(job: Job, attempt: Attempt, past: Past, preempted_at: tuple[datetime, ...]) -> RunningJob:
+def _running(
+    job: Job, attempt: Attempt, past: Past, forecast: Forecast | None, preempted_at: Sequence[datetime]
+) -> RunningJob:
     return RunningJob(
         id=job.id,
         owner=job.owner,
@@ -107,7 +125,17 @@ def _running(job: Job, attempt: Attempt, past: Past, preempted_at: tuple[datetim
         started_at=attempt.created_at,
         priority=job.terms.priority,
         attained_gpu_seconds=past.gpu_seconds,
-        preempted_at=preempted_at,
+        expected_seconds=forecast.expected_seconds if forecast else None,
+        price_seconds=forecast.price_seconds if forecast else None,
+        limit_seconds=_limit(job, past),
+        preempted_at=tuple(preempted_at),
         exclusive=job.terms.exclusive,
         stopping=attempt.wish is not None,
     )
+
+
+def _limit(job: Job, past: Past) -> float | None:
+    """How long the job may run still: its trainer sees to it, and does not count starting and stopping."""
+    if job.time_limit_seconds is None:
+        return None
+    return max(1.0, job.time_limit_seconds - past.gpu_seconds / job.gpus)

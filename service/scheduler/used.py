@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from service.scheduler.snapshot import count_gpu_seconds
 from service.store import leases
+from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
 HALF_LIVES = 8  # what is older counts for less than half a percent

@@ -98,6 +98,14 @@ def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attem
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 
 
+def list_latest_of_unfinished(tx: Transaction) -> Sequence[Attempt]:
+    """The newest attempt of each job that is queued or running."""
+    unfinished = jobs.c.state.in_([JobState.QUEUED, JobState.RUNNING])
+    newest = select(func.max(attempts.c.id)).join(jobs).where(unfinished).group_by(attempts.c.job_id)
+    statement = select(*_COLUMNS).where(attempts.c.id.in_(newest))
+    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
 def claim(
     tx: Transaction, attempt_id: AttemptId, *, worker: str, host_name: str, runs_dir: str
 ) -> Attempt | None:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 
 from service.db.tables import jobs
-from service.domain.jobs import Job, JobId
+from service.domain.jobs import Job, JobId, Waiting
 from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
 from service.domain.terms import NO_TERMS, Terms
 from service.errors import JobNotFound
@@ -21,6 +21,11 @@ LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _TERMS = [f.name for f in fields(Terms)]
 _COLUMNS = [*columns_of(jobs, Job, leave_out={"terms"}), *columns_of(jobs, Terms)]
 _INSERT = insert(jobs).returning(jobs.c.id)
+_SET_WAIT = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("number"), jobs.c.state == JobState.QUEUED)
+    .values(reason=bindparam("why"), estimated_start_at=bindparam("start"))
+)
 
 
 def _to_job(row: RowMapping) -> Job:
@@ -82,27 +87,29 @@ def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
-def list_queued_jobs(tx: Transaction) -> Sequence[Job]:
-    """Queued jobs in the order of submission."""
-    statement = select(*_COLUMNS).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
+def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
+    """The jobs in a state, in the order of submission."""
+    statement = select(*_COLUMNS).where(jobs.c.state == state).order_by(jobs.c.id)
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
 def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobState, *, reason: str) -> bool:
     """Move a job from one state to another; False when it is not in `origin` any more."""
     assert state in JOB_TRANSITIONS[origin], f"{origin} never becomes {state}"
+    ended_at = tx.now if state in FINISHED else None
     statement = (
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == origin)
-        .values(state=state, reason=reason, ended_at=tx.now if state in FINISHED else None)
+        .values(state=state, reason=reason, estimated_start_at=None, ended_at=ended_at)
     )
     return tx.connection.execute(statement).rowcount == 1
 
 
-def set_reason(tx: Transaction, job_id: JobId, reason: str) -> None:
-    """Say why a queued job waits."""
-    waiting = (jobs.c.id == job_id) & (jobs.c.state == JobState.QUEUED)
-    tx.connection.execute(update(jobs).where(waiting).values(reason=reason))
+def set_waits(tx: Transaction, waits: Collection[Waiting]) -> None:
+    """Say why queued jobs wait, and until about when."""
+    rows = [{"number": wait.job_id, "why": wait.reason, "start": wait.estimated_start_at} for wait in waits]
+    if rows:
+        tx.connection.execute(_SET_WAIT, rows)
 
 
 def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:

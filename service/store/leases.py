@@ -46,28 +46,43 @@ def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A GPU that a job holds or held."""
+    """A GPU that a job holds or held; `gpus` is how many it asks for."""
 
     job_id: JobId
     owner: str
+    gpus: int
     gpu_uuid: str
     acquired_at: datetime
     released_at: datetime | None
 
 
+def count_gpu_seconds(holding: Holding, *, now: datetime) -> float:
+    """For how long a GPU was held, or has been until now."""
+    return max(0.0, ((holding.released_at or now) - holding.acquired_at).total_seconds())
+
+
 def list_holdings(
-    tx: Transaction, *, states: Collection[JobState] = tuple(JobState), since: datetime | None = None
+    tx: Transaction,
+    *,
+    states: Collection[JobState] = tuple(JobState),
+    since: datetime | None = None,
+    ended_since: datetime | None = None,
 ) -> Sequence[Holding]:
-    """All GPUs that jobs in these states have held, but for those that they gave back before `since`."""
+    """All GPUs that jobs in these states have held.
+
+    Left out are those that were given back before `since`, and those of jobs that ended before `ended_since`.
+    """
     columns = (leases.c.gpu_uuid, leases.c.acquired_at, leases.c.released_at)
     statement = (
-        select(attempts.c.job_id, jobs.c.owner, *columns)
+        select(attempts.c.job_id, jobs.c.owner, jobs.c.gpus, *columns)
         .join(attempts, attempts.c.id == leases.c.attempt_id)
         .join(jobs, jobs.c.id == attempts.c.job_id)
         .where(jobs.c.state.in_(states))
     )
     if since is not None:
         statement = statement.where(leases.c.released_at.is_(None) | (leases.c.released_at > since))
+    if ended_since is not None:
+        statement = statement.where(jobs.c.ended_at >= ended_since)
     return [Holding(**row) for row in tx.connection.execute(statement).mappings()]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from service.commands.health import read_health
 from service.db.engine import make_engine
 from service.domain.checkpoints import Checkpoint
-from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.jobs import Attempt, AttemptId, JobId, Waiting
 from service.domain.metrics import Point
 from service.domain.states import (
     Action,
@@ -72,7 +72,7 @@ def test_a_transaction_that_fails_leaves_nothing_and_sends_nothing(store: Store,
 
     def break_half_way() -> None:
         with store.transaction() as tx:
-            jobs.set_reason(tx, number, "changed")
+            jobs.set_waits(tx, [Waiting(job_id=number, reason="changed")])
             tx.after_commit(lambda: sent.append(number))
             raise RuntimeError("half way")
 
@@ -413,7 +413,7 @@ def test_a_reason_to_wait_is_given_to_queued_jobs_only(store: Store, add_job: Ad
     number = add_job()
     with store.transaction() as tx:
         jobs.set_state_if(tx, number, JobState.QUEUED, JobState.CANCELLED, reason="cancelled by ada")
-        jobs.set_reason(tx, number, "waits")
+        jobs.set_waits(tx, [Waiting(job_id=number, reason="waits")])
         assert jobs.get_job(tx, number).reason == "cancelled by ada"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import QueuePool, create_engine, text
 
 from service.db import engine
 from service.db.engine import make_engine
-from service.domain.jobs import JobId
+from service.domain.jobs import JobId, Waiting
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
 from service.errors import DatabaseUnavailable
@@ -62,7 +62,7 @@ def test_what_follows_a_commit_runs_in_order_and_sees_it(store: Store, add_job: 
     with store.transaction() as tx:
         tx.after_commit(lambda: look("first"))
         tx.after_commit(lambda: look("second"))
-        jobs.set_reason(tx, number, "changed")
+        jobs.set_waits(tx, [Waiting(job_id=number, reason="changed")])
     assert seen == [("first", "changed"), ("second", "changed")]
 
 
@@ -86,7 +86,7 @@ def test_jobs_are_listed_newest_first_and_queued_ones_in_their_order(store: Stor
         jobs.set_state_if(tx, second, JobState.QUEUED, JobState.RUNNING, reason="")
         assert [job.id for job in jobs.list_jobs(tx)] == [third, second, first]
         assert [job.id for job in jobs.list_jobs(tx, limit=2)] == [third, second]
-        assert [job.id for job in jobs.list_queued_jobs(tx)] == [first, third]
+        assert [job.id for job in jobs.list_jobs_in(tx, JobState.QUEUED)] == [first, third]
         assert jobs.find_job(tx, JobId(99)) is None
 
 
@@ -154,17 +154,17 @@ def test_a_writer_that_is_frozen_holds_others_up_for_seconds_only(
     def write() -> bool:
         try:
             with store.transaction() as tx:
-                jobs.set_reason(tx, number, "changed")
+                jobs.set_waits(tx, [Waiting(job_id=number, reason="changed")])
         except DatabaseUnavailable:
             return False
         return True
 
     def freeze() -> None:
         with store.transaction() as frozen:
-            jobs.set_reason(frozen, number, "frozen")
+            jobs.set_waits(frozen, [Waiting(job_id=number, reason="frozen")])
             assert not write()
             wait_until(write, seconds=10)
-            jobs.set_reason(frozen, number, "too late")
+            jobs.set_waits(frozen, [Waiting(job_id=number, reason="too late")])
 
     with pytest.raises(DatabaseUnavailable):
         freeze()

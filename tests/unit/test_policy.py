@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from service.domain.jobs import JobId
-from service.domain.states import Priority
+from service.domain.states import JobState, Priority
 from service.scheduler.decisions import Plan
 from service.scheduler.policy import plan
 from service.scheduler.policy_settings import PolicySettings
@@ -91,10 +91,15 @@ def test_an_exclusive_job_shares_its_host_with_nobody() -> None:
 
 def test_a_job_waits_for_the_jobs_it_comes_after_and_for_its_time() -> None:
     later = NOW + timedelta(hours=1)
-    made = plan(snapshot([queued(1, after=(JobId(7),)), queued(2, not_before=later)], [host("a", 2)]), NOW)
+    made = plan(
+        snapshot(
+            [queued(1, unmet={JobId(7): JobState.RUNNING}), queued(2, not_before=later)], [host("a", 2)]
+        ),
+        NOW,
+    )
     assert placed(made) == {}
-    assert reason(made, 1) == "waits for job 7 to end"
-    assert reason(made, 2) == "waits until 2026-01-01 01:00 UTC, as was asked"
+    assert reason(made, 1) == "waits for job 7 to succeed"
+    assert reason(made, 2) == "waits until 2026-01-01 01:00:00 UTC, as asked with --not-before"
     assert made.wake_at == later + timedelta(microseconds=1)
 
 
@@ -163,11 +168,6 @@ def test_who_holds_more_than_their_share_gives_way_to_who_holds_less() -> None:
     assert len(stopped(made)) == 1
     made = plan(snapshot([queued(7, owner="ada")], [host("a", 4)], running=fresh), NOW)
     assert stopped(made) == []
-
-
-def test_a_job_over_its_time_limit_is_named() -> None:
-    jobs = [running(1, "a", [0], limit_seconds=-1.0), running(2, "a", [1], limit_seconds=5.0)]
-    assert plan(snapshot([], [host("a", 2)], running=jobs), NOW).expired == [1]
 
 
 def test_without_a_host_the_reason_says_how_to_start_one() -> None:

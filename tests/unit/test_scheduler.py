@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from service.dispatch import Dispatcher
-from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome
 from service.scheduler.hearing import Hearing
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store import attempts, hosts, jobs, leases
+from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 
@@ -210,3 +212,54 @@ def test_two_schedulers_at_once_make_one_attempt_a_job(
     Scheduler(store, settings, dispatchers[0]).tick()
     assert sorted(a.job_id for a in live(store)) == numbers
     assert sorted(sent for d in dispatchers for sent in d.sent) == sorted(a.id for a in live(store))
+
+
+def test_a_waiting_job_is_told_when_it_will_start_by_the_pace_of_those_before_it(
+    store: Store,
+    clock: Clock,
+    seconds: Seconds,
+    scheduler: Scheduler,
+    add_host: Callable[..., None],
+    add_job: Callable[..., JobId],
+) -> None:
+    add_host(gpus=1)
+    first, second = add_job(), add_job()
+    scheduler.tick()
+    train(store, first, to_step=0)
+    clock.advance(20)
+    train(store, first, to_step=100)
+    seconds.now += 1
+    scheduler.tick()
+    with store.reading() as tx:
+        waiting = jobs.get_job(tx, second)
+    assert waiting.reason == f"waits for 1 GPU on one host: 0 free on {HOST}; first in line"
+    assert waiting.estimated_start_at == clock.now + timedelta(seconds=180)
+    train(store, first, to_step=101)  # that is a hundredth of the way: too little to speak of
+    scheduler.tick()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, second).estimated_start_at == waiting.estimated_start_at
+        end_attempt(tx, live(store)[0], Outcome.SUCCEEDED, reason="", actor="test", retry_limit=0)
+    scheduler.tick()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, second).estimated_start_at is None
+
+
+def train(store: Store, job_id: JobId, *, to_step: int) -> None:
+    """Let a job's attempt come so far, of a thousand steps."""
+    with store.transaction() as tx:
+        attempt = attempts.find_live_attempt(tx, job_id)
+        assert attempt
+        if attempt.state is AttemptState.DISPATCHED:
+            attempt = attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir="/runs")
+            assert attempt
+            attempts.set_running_if_starting(tx, attempt, start_step=to_step)
+        progress = Progress(
+            epoch=0,
+            epochs=10,
+            step=to_step,
+            steps_per_epoch=100,
+            images_per_second=1.0,
+            loss=None,
+            accuracy=None,
+        )
+        attempts.write_progress(tx, attempt, progress)
