@@ -16,6 +16,7 @@ BENCHMARKS = (
     "heartbeats",
     "submitting",
     "idling",
+    "preempting",
     "scheduling",
     "start",
     "throughput",

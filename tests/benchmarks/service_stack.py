@@ -3,17 +3,17 @@
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from service.commands.submit import submit
 from service.domain import run_folder as files
-from service.domain.jobs import JobId
+from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
 from service.settings import load_settings
-from service.store import jobs
+from service.store import attempts, jobs
 from service.store.transaction import open_store
 from tests.stack import Stack
 
@@ -30,8 +30,8 @@ class ServiceStack:
         self._store = open_store(self._settings.database_url)
         self._store.wait_until_ready()
 
-    def submit(self, architecture: str, fields: Mapping[str, object]) -> JobId:
-        return submit(self._store, self._settings, architecture, fields, owner=Actor(name="benchmark"))
+    def submit(self, architecture: str, fields: Mapping[str, object], *, owner: str = "benchmark") -> JobId:
+        return submit(self._store, self._settings, architecture, fields, owner=Actor(name=owner))
 
     def run_folder(self, job_id: JobId) -> Path:
         """The folder of a job's only attempt."""
@@ -39,13 +39,22 @@ class ServiceStack:
         return folder
 
     def finish(self, job_id: JobId) -> list[Any]:
-        """Wait until a job has succeeded; its events."""
+        """Wait until a job with one attempt has succeeded; its events."""
+        self.wait(job_id)
+        return read_events(self.run_folder(job_id))
+
+    def attempts(self, job_id: JobId) -> Sequence[Attempt]:
+        """A job's attempts so far."""
+        with self._store.reading() as tx:
+            return attempts.list_attempts(tx, job_id)
+
+    def wait(self, job_id: JobId) -> None:
+        """Wait until a job has succeeded."""
         deadline = time.monotonic() + LONGEST_SECONDS
         while (state := self._state(job_id)) != "succeeded":
             if state in ("failed", "cancelled") or time.monotonic() > deadline:
                 raise RuntimeError(f"job {job_id} is {state}: {self._stack.logs()}")
             time.sleep(POLL_SECONDS)
-        return read_events(self.run_folder(job_id))
 
     def _state(self, job_id: JobId) -> str:
         with self._store.reading() as tx:

@@ -15,7 +15,7 @@ from workers.train.reporter import Reporter
 from workers.train.run_state import RunState
 from workers.train.saving import Saver
 
-ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 4
+ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 12  # the disk takes longer for a checkpoint than a few steps take
 
 
 def figures() -> Iterator[Figure]:
