@@ -15,6 +15,7 @@ from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
 HOUR = timedelta(hours=1)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ def take_snapshot(
     `used` are the decayed GPU-seconds of each owner.
     """
     pasts = _read_pasts(tx)
-    latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of_unfinished(tx)}
+    latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
     unmet = dependencies.list_unmet(tx)
     preempted = events.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
 
@@ -72,7 +73,7 @@ def _owners(tx: Transaction, used: Mapping[str, float]) -> Mapping[str, Owner]:
 
 def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
     pasts: dict[JobId, Past] = defaultdict(Past)
-    for holding in leases.list_holdings(tx, states=(JobState.QUEUED, JobState.RUNNING)):
+    for holding in leases.list_holdings(tx, states=UNFINISHED):
         past = pasts[holding.job_id]
         past.gpu_seconds += count_gpu_seconds(holding, now=tx.now)
         if holding.released_at is None:

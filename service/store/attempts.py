@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from sqlalchemy import RowMapping, String, cast, func, insert, literal, select, update
 
@@ -98,10 +99,14 @@ def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attem
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 
 
-def list_latest_of_unfinished(tx: Transaction) -> Sequence[Attempt]:
-    """The newest attempt of each job that is queued or running."""
-    unfinished = jobs.c.state.in_([JobState.QUEUED, JobState.RUNNING])
-    newest = select(func.max(attempts.c.id)).join(jobs).where(unfinished).group_by(attempts.c.job_id)
+def list_latest_of(
+    tx: Transaction, states: Collection[JobState], *, ended_since: datetime | None = None
+) -> Sequence[Attempt]:
+    """The newest attempt of each job in these states, or of those that have ended since."""
+    newest = select(func.max(attempts.c.id)).join(jobs).where(jobs.c.state.in_(states))
+    if ended_since is not None:
+        newest = newest.where(jobs.c.ended_at >= ended_since)
+    newest = newest.group_by(attempts.c.job_id)
     statement = select(*_COLUMNS).where(attempts.c.id.in_(newest))
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 

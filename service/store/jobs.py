@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import RowMapping, bindparam, func, insert, select, update
@@ -90,6 +91,12 @@ def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
 def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
     """The jobs in a state, in the order of submission."""
     statement = select(*_COLUMNS).where(jobs.c.state == state).order_by(jobs.c.id)
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_ended_jobs(tx: Transaction, *, since: datetime) -> Sequence[Job]:
+    """The jobs that have ended since then, the first to end first."""
+    statement = select(*_COLUMNS).where(jobs.c.ended_at >= since).order_by(jobs.c.ended_at, jobs.c.id)
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 

@@ -1,4 +1,7 @@
-"""What a preemption costs: GPU time in which a LeNet-5 job that gives way and comes back does not train."""
+"""What a preemption costs, and how soon it lets others start.
+
+The cost is the GPU time in which a LeNet-5 job that gives way and comes back does not train.
+"""
 
 import statistics
 import time
@@ -14,9 +17,32 @@ QUANTUM_SECONDS = 3
 GOAL = 1.5
 LONG = {"data.dataset": "digits", "training.epochs": 150}
 SHORT = {"data.dataset": "digits", "training.epochs": 1}
+GANG = {**SHORT, "resources.gpus": 4}
+GANG_QUANTUM_SECONDS = 10
 
 
 def figures() -> Iterator[Figure]:
+    yield from _measure_preemptions()
+    yield _measure_gang()
+
+
+def _measure_gang() -> Figure:
+    """A job on all four GPUs, among jobs on one each of somebody else."""
+    quantum = GANG_QUANTUM_SECONDS
+    with running_service(CNNCTL_GPUS="sim:4", CNNCTL_QUANTUM_SECONDS=f"{quantum}") as service:
+        service.finish(service.submit("lenet5", SHORT))
+        small = [service.submit("lenet5", LONG, owner="ada") for _ in range(8)]
+        while not service.attempts(small[3]):
+            time.sleep(0.1)
+        submitted = time.time()
+        gang = service.submit("lenet5", GANG, owner="bob")
+        service.wait(gang)
+        seconds = _first_step_at(service.attempts(gang)[0]) - submitted
+    name, goal = "gang_of_4_among_small_jobs_to_first_step", f"one quantum of {quantum} s and a start"
+    return Figure(name=name, ratio=seconds, unit="s", goal=goal)
+
+
+def _measure_preemptions() -> Iterator[Figure]:
     with running_service(CNNCTL_GPUS="sim:1", CNNCTL_QUANTUM_SECONDS=f"{QUANTUM_SECONDS}") as service:
         service.finish(service.submit("lenet5", SHORT))  # the worker imports TensorFlow once
         rounds = [_give_way(service) for _ in range(ROUNDS)]

@@ -1,11 +1,14 @@
 """What the scheduler learns from the jobs that have ended, on real databases."""
 
+import json
 from collections.abc import Callable
+
+import pytest
 
 from service.domain.jobs import JobId
 from service.domain.states import JobState, Outcome
 from service.scheduler.forecasts import LEARN_SECONDS, Forecasts
-from service.store import jobs
+from service.store import attempts, jobs
 from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import Clock, place
@@ -25,6 +28,26 @@ class Ended:
             self._clock.advance(span)
             with self._store.transaction() as tx:
                 end_attempt(tx, attempt, outcome, reason="", actor="test", retry_limit=0)
+
+
+def test_jobs_of_the_same_kind_tell_the_seconds_of_an_epoch(
+    store: Store, clock: Clock, add_host: Callable[..., None], add_job: Callable[..., JobId]
+) -> None:
+    add_host(gpus=1)
+    number = add_job(owner="bob")
+    with store.transaction() as tx:
+        attempt = place(tx, number, "gpu01-0")
+        epochs = json.loads(jobs.get_job(tx, number).spec)["training"]["epochs"]
+        attempts.write(tx, attempt, epochs_completed=epochs // 2)  # it stopped early
+    clock.advance(100)
+    with store.transaction() as tx:
+        end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor="test", retry_limit=0)
+    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    mine, wider = add_job(), add_job(gpus=2)
+    assert expect(store, forecasts, mine) == pytest.approx(200)
+    assert expect(store, forecasts, mine, held_gpu_seconds=150) == pytest.approx(50)
+    assert expect(store, forecasts, mine, held_gpu_seconds=250) is None
+    assert expect(store, forecasts, wider) is None
 
 
 def expect(
