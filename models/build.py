@@ -3,16 +3,13 @@
 Shapes: B batch, H W space, C channels, N features, K classes.
 """
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 
-from models.catalog import find_architecture
+from models.blueprint import find_features
 from models.network_choice import NetworkChoice, check_network
-from models.recipe import PaperInitialization, Recipe
-
-Features = Callable[[keras.KerasTensor, Recipe], keras.KerasTensor]
+from models.recipe import Recipe
 
 
 def build_model(
@@ -35,7 +32,7 @@ def build_model(
         ValueError: a mean or standard deviation that does not fit the channels.
     """
     choice = check_network(choice, image_size=min(input_shape[:2]))
-    features, paper = _find_features(choice.architecture)
+    features, paper = find_features(choice.architecture)
     recipe = Recipe(seed=seed, choice=choice, paper=paper)
     pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")
     x_BHWC = _standardize(pixels_BHWC, mean=pixel_mean, std=pixel_std)
@@ -70,9 +67,3 @@ def _standardize(
     scale = [1 / float(s) for s in std]
     offset = [-float(m) / float(s) for m, s in zip(mean, std, strict=True)]
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="standardize")(pixels_BHWC)
-
-
-def _find_features(architecture: str) -> tuple[Features, PaperInitialization | None]:
-    module_name, _, function = find_architecture(architecture).function.partition(":")
-    module = importlib.import_module(module_name)
-    return getattr(module, function), getattr(module, "PAPER", None)

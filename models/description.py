@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import keras
 
-BYTES_PER_NUMBER = 4
-# Each parameter that is trained comes with its gradient and its momentum.
-NUMBERS_PER_TRAINED_PARAMETER = 3
+from models.costing import LayerCost
+from models.training_memory import predict_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,10 @@ class LayerDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
-    """A network's layers in order; `training_bytes` is an estimate for float32 and one batch size."""
+    """A network's layers in order.
+
+    `training_bytes` is an estimate for one batch size on one device, with float32 and momentum.
+    """
 
     architecture: str
     input_shape: tuple[int, ...]
@@ -55,25 +57,36 @@ class _View:
 def describe_model(model: keras.Model, *, batch_size: int) -> ModelDescription:
     """Describe a network of convolutions, poolings, dense layers and layers that work element by element.
 
-    The memory is that of parameters, gradients, momentum, and of each layer's output for a whole batch, kept
-    for the backward pass; what the device's libraries take comes on top.
+    The memory is that of one step, see `models.training_memory`; the images of the dataset and what a GPU
+    takes for itself come on top.
     """
     views: dict[int, _View | None] = {id(model.inputs[0]): _View(receptive_field=1, stride=1)}
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     described = tuple(_describe_layer(layer, views=views) for layer in layers)
-    # Flatten gives the same numbers another shape.
-    kept = sum(row.activations for row in described if row.kind != "Flatten")
-    trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    untrained = sum(math.prod(variable.shape) for variable in model.non_trainable_weights)
-    numbers = NUMBERS_PER_TRAINED_PARAMETER * trained + untrained + batch_size * kept
     return ModelDescription(
         architecture=model.name,
         input_shape=tuple(model.inputs[0].shape[1:]),
         layers=described,
         total_parameters=model.count_params(),
         total_macs=sum(row.macs for row in described),
-        training_bytes=BYTES_PER_NUMBER * numbers,
+        training_bytes=predict_memory(list_costs(model), batch_size=batch_size).total,
     )
+
+
+def list_costs(model: keras.Model) -> Sequence[LayerCost]:
+    """The layers of a built network as `models.costing` counts them without building."""
+    return [
+        LayerCost(
+            name=layer.name,
+            kind=type(layer).__name__,
+            inputs=math.prod(layer.input.shape[1:]),
+            output_shape=tuple(layer.output.shape[1:]),
+            trained=sum(math.prod(variable.shape) for variable in layer.trainable_weights),
+            untrained=sum(math.prod(variable.shape) for variable in layer.non_trainable_weights),
+        )
+        for layer in model.layers
+        if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Rescaling))
+    ]
 
 
 def _describe_layer(layer: keras.Layer, *, views: dict[int, _View | None]) -> LayerDescription:

@@ -91,7 +91,7 @@ def _by_qr(gaussian_IO: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def make_initializer(choice: Choice, *, seed: int) -> keras.initializers.Initializer:
     """Make the initializer of one layer; its seed must be that layer's own, else layers begin alike.
 
-    `paper` is not one initializer but a table of them: see `models.recipe.PaperInitialization`.
+    `paper` is not one initializer but a table of them: see `models.blueprint.PaperInitialization`.
 
     Raises:
         CatalogError: the name is unknown.

@@ -13,10 +13,8 @@ For images below 96 pixels, or as asked for, conv1 is 5x5 with stride 1 and padd
 28,569,994.
 """
 
-import keras
-
+from models.blueprint import Blueprint, PaperInitialization, Tensor
 from models.catalog import Choice
-from models.recipe import PaperInitialization, Recipe
 from models.spatial_steps import is_small_form
 
 # Section 5: N(0, 0.01), and biases of 1 where ReLUs should begin with positive inputs.
@@ -26,13 +24,11 @@ PAPER = PaperInitialization(
 )
 
 
-def alexnet(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def alexnet(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN before the logits; the comments give shapes for images of 227x227."""
     towers = recipe.option("towers")
 
-    def conv(
-        x_BHWC: keras.KerasTensor, name: str, filters: int, size: int, groups: int = 1
-    ) -> keras.KerasTensor:
+    def conv(x_BHWC: Tensor, name: str, filters: int, size: int, groups: int = 1) -> Tensor:
         filters = _scale(filters, recipe)
         return recipe.conv(x_BHWC, filters=filters, size=size, padding="same", groups=groups, name=name)
 
@@ -50,16 +46,15 @@ def alexnet(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
     return recipe.head(x_BHWC, units=units, drops_first=False)
 
 
-def _conv1(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
-    small = is_small_form(recipe.choice.options, image_size=min(x_BHWC.shape[1:3]))
-    padding = recipe.option("padding")
-    if padding:
-        x_BHWC = keras.layers.ZeroPadding2D(padding, name="padding")(x_BHWC)
+def _conv1(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+    sides = [side for side in x_BHWC.shape[1:3] if side is not None]
+    small = is_small_form(recipe.choice.options, image_size=min(sides))
+    x_BHWC = recipe.pad(x_BHWC, pixels=recipe.option("padding"), name="padding")
     size, stride, mode = (5, 1, "same") if small else (11, 4, "valid")
     return recipe.conv(
         x_BHWC, filters=_scale(96, recipe), size=size, stride=stride, padding=mode, name="conv1"
     )
 
 
-def _scale(count: int, recipe: Recipe) -> int:
+def _scale(count: int, recipe: Blueprint[Tensor]) -> int:
     return round(count * float(recipe.choice.options["width"]))

@@ -9,10 +9,8 @@ and 3x3 pools two apart, LRN after the first two pools. Unlike there, all pools 
 Parameters at 32x32x3 and 10 classes: 2,432 + 25,632 + 51,264 + 10,250 = 89,578.
 """
 
-import keras
-
+from models.blueprint import Blueprint, PaperInitialization, Tensor
 from models.catalog import Choice
-from models.recipe import PaperInitialization, Recipe
 
 # As in that program: a narrow normal for the first layer, which sees pixels up to 255.
 PAPER = PaperInitialization(
@@ -20,7 +18,7 @@ PAPER = PaperInitialization(
 )
 
 
-def convnet4(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def convnet4(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN before the logits; the comments give shapes for images of 32x32."""
     x_BHWC = recipe.conv(x_BHWC, filters=32, size=5, padding="same", name="conv1")  # 32x32x32
     x_BHWC = recipe.pool(x_BHWC, name="pool1", padding="same")  # 16x16x32

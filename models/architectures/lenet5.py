@@ -8,16 +8,14 @@ maps before it, and softmax instead of radial basis functions. All paddings are 
 Parameters at 32x32x3 and 10 classes: 456 + 2,416 + 48,120 + 10,164 + 850 = 62,006.
 """
 
-import keras
-
+from models.blueprint import Blueprint, PaperInitialization, Tensor
 from models.catalog import Choice
-from models.recipe import PaperInitialization, Recipe
 
 # Appendix A: evenly from -2.4 / fan in to 2.4 / fan in.
 PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4))
 
 
-def lenet5(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def lenet5(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the 84 features x_BN before the logits; the comments give shapes for images of 32x32."""
     x_BHWC = recipe.conv(x_BHWC, filters=6, size=5, name="conv1", lrn=True)  # 28x28x6
     x_BHWC = recipe.pool(x_BHWC, name="pool1")  # 14x14x6

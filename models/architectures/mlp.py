@@ -6,12 +6,10 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, chapter 6.
 Parameters at 32x32x3, 10 classes and the default two layers of 128 units: 411,146.
 """
 
-import keras
-
-from models.recipe import Recipe
+from models.blueprint import Blueprint, Tensor
 
 
-def mlp(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def mlp(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN of the last hidden layer."""
     x_BN = recipe.flatten(x_BHWC)
     for number in range(1, recipe.option("hidden_layers") + 1):

@@ -6,11 +6,9 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 Parameters at 32x32x3 and 10 classes: 30,730.
 """
 
-import keras
-
-from models.recipe import Recipe
+from models.blueprint import Blueprint, Tensor
 
 
-def softmax(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def softmax(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the pixels as features x_BN: the logits are all there is."""
     return recipe.flatten(x_BHWC)

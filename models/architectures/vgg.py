@@ -9,10 +9,8 @@ Parameters at 32x32x3 and 10 classes with the default stages: 879,914. VGG-16 (s
 2x64,2x128,3x256,3x512,3x512, dense_units 4096) at 224x224x3 and 1,000 classes: 138,357,544.
 """
 
-import keras
-
+from models.blueprint import Blueprint, PaperInitialization, Tensor
 from models.catalog import Choice
-from models.recipe import PaperInitialization, Recipe
 from models.spatial_steps import parse_stages
 
 # Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
@@ -20,7 +18,7 @@ from models.spatial_steps import parse_stages
 PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01))
 
 
-def vgg(x_BHWC: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
+def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN before the logits."""
     kernel, units = recipe.option("kernel"), recipe.option("dense_units")
     stages = parse_stages(str(recipe.choice.options["stages"]), kernel=kernel)

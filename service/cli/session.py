@@ -71,3 +71,11 @@ def count_bytes(count: int) -> str:
 def count_gpus(count: int) -> str:
     """1 GPU, 2 GPUs, …"""
     return "1 GPU" if count == 1 else f"{count} GPUs"
+
+
+def count_seconds(seconds: float) -> str:
+    """0.4 s, 12 s, 5 min, …"""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.2g} s"

@@ -5,10 +5,12 @@ from typing import Any
 import click
 
 from service.cli.follow import follow_job
+from service.cli.rehearsal import rehearsal_table
 from service.cli.result import show_result
-from service.cli.session import count_gpus, open_session, print_json, say
+from service.cli.session import count_gpus, make_console, open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.term_options import term_options
+from service.commands.dry_run import View, rehearse
 from service.commands.health import check_health
 from service.commands.identity import current_actor
 from service.commands.submit import submit
@@ -21,6 +23,9 @@ from service.store.transaction import Store
 @click.command("submit")
 @spec_options
 @term_options
+@click.option(
+    "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and place in the queue."
+)
 @click.option("--hold", is_flag=True, help="Queue it paused; cnnctl resume lets it start.")
 @click.option(
     "--follow", is_flag=True, help="Stay and show how it comes along; Ctrl-C leaves the job running."
@@ -31,16 +36,22 @@ def command(
     assignments: tuple[str, ...],
     terms: Terms,
     after: list[JobId],
+    dry_run: bool,
     hold: bool,
     follow: bool,
     as_json: bool,
     **values: Any,
 ) -> None:
     """Queue a job and print its number."""
+    if dry_run and follow:
+        raise click.UsageError("--dry-run queues nothing, so there is nothing to --follow.")
     settings, store = open_session()
     fields = collect_fields(values, assignments)
-    owner = current_actor(store)
-    job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after, hold=hold)
+    asked: dict[str, Any] = {"owner": current_actor(store), "terms": terms, "after": after, "hold": hold}
+    if dry_run:
+        show_rehearsal(rehearse(store, settings, architecture, fields, **asked), as_json=as_json)
+        return
+    job_id = submit(store, settings, architecture, fields, **asked)
     announce(store, job_id, fields)
     for notice in check_health(store, settings).notices:
         say(notice)
@@ -51,6 +62,15 @@ def command(
         print_json({"job": job_id, "state": "paused" if hold else "queued"})
     else:
         click.echo(job_id)
+
+
+def show_rehearsal(view: View, *, as_json: bool) -> None:
+    """Print what a submission would come to."""
+    if as_json:
+        print_json(view)
+    else:
+        make_console().print(rehearsal_table(view))
+        say("Nothing was queued.")
 
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:

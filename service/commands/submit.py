@@ -4,14 +4,17 @@ from collections.abc import Collection, Mapping
 
 from service.commands.admission import check_admission
 from service.commands.dataset_check import check_dataset
+from service.commands.dataset_size import DatasetSize, measure_dataset
+from service.commands.job_memory import check_memory
 from service.domain.jobs import JobId
 from service.domain.people import Actor
+from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, JobState
 from service.domain.terms import NO_TERMS, Terms
 from service.settings import Settings
 from service.store import dependencies, events, jobs
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 
 WAITS_FOR_SCHEDULER = "waits for the scheduler"
 
@@ -31,13 +34,14 @@ def submit(
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
-            `check_admission`); nothing was stored.
+            `check_submission`); nothing was stored.
         NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
+    size = measure_dataset(spec.data)
     with store.transaction() as tx:
-        check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, size, owner=owner, terms=terms, after=after)
         job_id = jobs.create_job(tx, spec, owner=owner.name, reason=WAITS_FOR_SCHEDULER, terms=terms)
         dependencies.add_dependencies(tx, job_id, after)
         events.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
@@ -46,3 +50,21 @@ def submit(
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
             events.add_event(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
     return job_id
+
+
+def check_submission(
+    tx: Transaction,
+    spec: Spec,
+    size: DatasetSize,
+    *,
+    owner: Actor,
+    terms: Terms,
+    after: Collection[JobId],
+) -> None:
+    """Check all that can be known of a job before it is queued.
+
+    Raises:
+        SpecError, NotAllowed: see `check_admission` and `check_memory`.
+    """
+    check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
+    check_memory(tx, spec, size, owner=owner.name, terms=terms)

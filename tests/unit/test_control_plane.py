@@ -65,6 +65,9 @@ def stored_jobs(home: Path) -> list[Job]:
     [
         (["--help"], 0),
         (["submit", "lenet5", "--gpus", "2"], 0),
+        (["submit", "alexnet", "--dry-run"], 0),
+        (["submit", "alexnet", "--dry-run", "--gpus", "3"], 2),
+        (["submit", "alexnet", "--dry-run", "--follow"], 2),
         (["status"], 0),
         (["status", "7"], 3),
         (["logs", "7"], 3),

@@ -1,0 +1,90 @@
+"""Draws what a submission would come to."""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.session import count_gpus, count_seconds
+from service.commands.dry_run import View
+
+SMALLEST_SHOWN_MIB = 0.05
+
+
+def rehearsal_table(view: View) -> Table:
+    """What would be trained, where, in how much memory and time, and when."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "network": f"{view['network']} on {view['dataset']}, images of {view['image_size']} pixels",
+        "batch": _batch(view),
+        "devices": _devices(view),
+        "memory": _memory(view),
+        "time": _time(view),
+        "start": _start(view),
+    }
+    for name, cell in rows.items():
+        table.add_row(name, cell if isinstance(cell, Table) else Text(cell))
+    return table
+
+
+def _batch(view: View) -> str:
+    share = view["batch_size"] // view["gpus"]
+    each = f", {share:,} on each of {view['gpus']} GPUs" if view["gpus"] > 1 else " on 1 GPU"
+    return f"{view['batch_size']:,} images a step{each}; epochs: {view['epochs']:,}"
+
+
+def _devices(view: View) -> Table | str:
+    if not view["hosts"]:
+        return "no host with such GPUs has registered yet"
+    table = _grid("left", "left", "left")
+    for host in view["hosts"]:
+        free = f"{len(host['free'])} of {count_gpus(host['gpus'])} free" if host["up"] else "not running"
+        table.add_row(*map(Text, (host["host"], free, ", ".join(host["models"]))))
+    return table
+
+
+def _memory(view: View) -> Table:
+    limit = view["device_memory_mib"]
+    of = f"of {limit:,} on each GPU" if limit else "on each GPU; nothing limits it here"
+    table = _grid("right", "left")
+    table.add_row(Text(f"{view['total_memory_mib']:,.1f}"), Text(f"MiB {of}", style="bold"))
+    for name, mib in sorted(view["memory_mib"].items(), key=lambda part: -part[1]):
+        if mib >= SMALLEST_SHOWN_MIB:
+            table.add_row(Text(f"{mib:,.1f}"), Text(name))
+    return table
+
+
+def _time(view: View) -> str:
+    if view["epoch_seconds"] is None:
+        return "no job like it has completed an epoch yet"
+    count, same = view["like_jobs"], view["like_jobs_same_spec"]
+    like = f"{count} {'job' if count == 1 else 'jobs'} {'with the same spec' if same else 'like it'}"
+    return (
+        f"about {count_seconds(view['epoch_seconds'])} an epoch, "
+        f"{count_seconds(view['training_seconds'])} of training in all: {like} had "
+        f"{view['images_per_second']:,.0f} images/s on {view['like_jobs_gpu_model']}"
+    )
+
+
+def _start(view: View) -> str:
+    return "; ".join(_start_words(view))
+
+
+def _start_words(view: View) -> Iterator[str]:
+    if view["estimated_start_at"]:
+        moment = datetime.fromisoformat(view["estimated_start_at"])
+        seconds = max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+        yield f"in about {count_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
+    if view["place"]:
+        yield f"place {view['place']} in the queue"
+    yield view["reason"]
+
+
+def _grid(*justify: str) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for side in justify:
+        table.add_column(justify=side, overflow="fold")  # type: ignore[arg-type]
+    return table

@@ -1,0 +1,231 @@
+"""A rehearsal says what a submission would come to, refuses what it would refuse, and stores nothing."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.cli.rehearsal import rehearsal_table
+from service.cli.session import make_console
+from service.commands.dry_run import rehearse
+from service.commands.submit import submit
+from service.dispatch import Dispatcher
+from service.domain.gpus import Gpu
+from service.domain.jobs import AttemptId, JobId, Progress
+from service.domain.metrics import Point
+from service.domain.states import Priority
+from service.domain.terms import Terms
+from service.errors import NotAllowed, SpecError
+from service.scheduler.loop import Scheduler
+from service.settings import Settings
+from service.store import attempts, hosts, jobs, metrics
+from service.store.transaction import Store
+from tests.conftest import ADA, HOST, Clock
+
+View = Mapping[str, Any]
+DIGITS = {"training.batch_size": 32}
+
+
+@pytest.fixture
+def tick(store: Store, settings: Settings) -> Callable[[], None]:
+    return Scheduler(store, settings, Dispatcher(settings)).tick
+
+
+@pytest.fixture
+def ask(store: Store, settings: Settings) -> Callable[..., View]:
+    def rehearse_one(
+        architecture: str = "lenet5", *, after: tuple[JobId, ...] = (), hold: bool = False, **fields: Any
+    ) -> View:
+        terms = fields.pop("terms", Terms())
+        given = {path.replace("__", "."): value for path, value in fields.items()}
+        return rehearse(
+            store,
+            settings,
+            architecture,
+            {**DIGITS, **given},
+            owner=ADA,
+            terms=terms,
+            after=after,
+            hold=hold,
+        )
+
+    return rehearse_one
+
+
+@pytest.fixture
+def queue(store: Store, settings: Settings) -> Callable[..., JobId]:
+    def queue_one(**fields: Any) -> JobId:
+        given = {path.replace("__", "."): value for path, value in fields.items()}
+        return submit(store, settings, "lenet5", {**DIGITS, **given}, owner=ADA)
+
+    return queue_one
+
+
+@pytest.fixture
+def train(store: Store, tick: Callable[[], None]) -> Callable[..., None]:
+    """Let the scheduler start a job, and its worker report epochs at these rates (images a second)."""
+
+    def train_one(job_id: JobId, *rates: float) -> None:
+        tick()
+        with store.transaction() as tx:
+            attempt = attempts.find_live_attempt(tx, job_id)
+            assert attempt is not None
+            claimed = attempts.claim(tx, attempt.id, worker="w1", host_name=HOST, runs_dir="/runs")
+            assert claimed is not None
+            progress = Progress(
+                epoch=1, epochs=2, step=40, steps_per_epoch=40, images_per_second=1.0, loss=1.0, accuracy=0.5
+            )
+            attempts.write_progress(tx, claimed, progress)
+            attempts.write(tx, claimed, epochs_completed=len(rates))
+            points = [Point("images_per_second", 40 * (n + 1), rate) for n, rate in enumerate(rates)]
+            metrics.add_points(tx, AttemptId(claimed.id), points)
+
+    return train_one
+
+
+def test_on_a_free_host_it_would_start_at_once_and_nothing_is_stored(
+    store: Store, ask: Callable[..., View], add_host: Callable[..., None], tick: Callable[[], None]
+) -> None:
+    add_host()
+    tick()
+    view = ask(training__epochs=3)
+    assert (view["starts_now"], view["reason"]) == (True, f"starts at once on {HOST}")
+    assert (view["network"], view["dataset"], view["batch_size"], view["epochs"]) == (
+        "lenet5",
+        "digits",
+        32,
+        3,
+    )
+    assert view["hosts"] == [
+        {
+            "host": HOST,
+            "up": True,
+            "models": ["simulated (CPU)"],
+            "gpus": 2,
+            "free": [f"{HOST}-0", f"{HOST}-1"],
+        }
+    ]
+    assert view["epoch_seconds"] is None
+    with store.reading() as tx:
+        assert not jobs.list_jobs(tx)
+
+
+def test_memory_is_told_by_part_and_beside_what_the_gpus_have(
+    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+) -> None:
+    add_host()
+    view = ask(resources__gpus=2)
+    assert set(view["memory_mib"]) == {
+        *("parameters", "gradients", "optimizer", "activations", "input", "workspace", "images", "context")
+    }
+    assert view["total_memory_mib"] == pytest.approx(sum(view["memory_mib"].values()), abs=0.5)
+    assert (view["device_memory_mib"], view["memory_mib"]["context"]) == (None, 0)
+    real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=9000, simulated=False)
+    with store.transaction() as tx:
+        hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
+    view = ask()
+    assert (view["device_memory_mib"], view["memory_mib"]["context"]) == (9000, 600)
+
+
+def test_it_stands_in_line_behind_what_waits_already(
+    store: Store,
+    ask: Callable[..., View],
+    queue: Callable[..., JobId],
+    add_host: Callable[..., None],
+    tick: Callable[[], None],
+    clock: Clock,
+) -> None:
+    add_host()
+    running, first = queue(resources__gpus=2), queue(resources__gpus=2)
+    tick()
+    view = ask(resources__gpus=2)
+    assert view["starts_now"] is False
+    assert view["reason"] == f"waits for job {first}, which needs 2 GPUs first; place 2 in line"
+    assert view["place"] == 2
+    assert view["estimated_start_at"] > clock.now.isoformat()
+    assert view["hosts"][0]["free"] == []
+    with store.reading() as tx:
+        assert [job.id for job in jobs.list_jobs(tx)] == [first, running]
+
+
+def test_what_keeps_a_job_waiting_is_said_before_it_is_queued(
+    ask: Callable[..., View],
+    queue: Callable[..., JobId],
+    add_host: Callable[..., None],
+    tick: Callable[[], None],
+    clock: Clock,
+) -> None:
+    assert "No scheduler is running" in ask()["reason"]
+    add_host()
+    tick()
+    first = queue()
+    assert ask(after=(first,))["reason"] == f"waits for job {first} to succeed"
+    assert "on hold" in ask(hold=True)["reason"]
+    later = clock.now + timedelta(hours=1)
+    view = ask(terms=Terms(not_before=later))
+    assert view["reason"].startswith("waits until 2026-01-01 13:00 UTC")
+    assert (view["place"], view["estimated_start_at"]) == (None, later.isoformat())
+
+
+def test_the_time_is_that_of_jobs_with_the_same_spec_whatever_their_seed_and_epochs(
+    ask: Callable[..., View],
+    queue: Callable[..., JobId],
+    train: Callable[..., None],
+    add_host: Callable[..., None],
+) -> None:
+    add_host()
+    train(queue(training__seed=7, training__epochs=2), 100.0, 640.0, 640.0)
+    train(queue(model__activation="tanh"), 10.0)
+    view = ask(training__epochs=10, optimizer__lr=0.5)
+    assert (view["epoch_seconds"], view["training_seconds"]) == (2.0, 20.0)  # 40 steps of 32 images
+    assert (view["like_jobs"], view["like_jobs_same_spec"]) == (1, True)
+    assert view["like_jobs_gpu_model"] == "simulated (CPU)"
+    near = ask(model__activation="sigmoid")
+    assert (near["like_jobs"], near["like_jobs_same_spec"]) == (2, False)
+    for other in ({"training__batch_size": 64}, {"resources__gpus": 2}, {"data__image_size": 40}):
+        assert ask(**other)["epoch_seconds"] is None
+
+
+def test_what_would_be_refused_is_refused(
+    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+) -> None:
+    add_host()
+    with pytest.raises(SpecError, match="no host has 4 GPUs"):
+        ask(resources__gpus=4)
+    with pytest.raises(SpecError, match=r"Did you mean lenet5\?"):
+        ask("lenet")
+    with pytest.raises(SpecError, match="there is no job 7"):
+        ask(after=(JobId(7),))
+    with pytest.raises(NotAllowed, match="no right to priority high"):
+        ask(terms=Terms(priority=Priority.HIGH))
+    real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=620, simulated=False)
+    with store.transaction() as tx:
+        hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
+    with pytest.raises(SpecError, match="Largest batch size that fits"):
+        ask(training__batch_size=1024)
+
+
+def test_the_page_is_short_and_says_everything(
+    ask: Callable[..., View],
+    queue: Callable[..., JobId],
+    train: Callable[..., None],
+    add_host: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    add_host()
+    train(queue(), 640.0)
+    view = ask(resources__gpus=1)
+    json.dumps(view)
+    make_console().print(rehearsal_table(view))
+    printed = capsys.readouterr().out
+    for words in (
+        "lenet5 on digits",
+        "1 of 2 GPUs free",
+        "activations",
+        "about 2 s an epoch",
+        "starts at once",
+    ):
+        assert words in printed
+    assert len(printed.splitlines()) < 20
