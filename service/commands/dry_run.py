@@ -20,7 +20,7 @@ from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState, JobState
 from service.domain.terms import NO_TERMS, Terms
 from service.scheduler import policy
-from service.scheduler.holding import explain_held_back
+from service.scheduler.forecasts import Forecasts
 from service.scheduler.policy_settings import PolicySettings
 from service.scheduler.situation import QueuedJob
 from service.scheduler.snapshot import take_snapshot
@@ -153,11 +153,11 @@ def _find_turn(
         return Turn(starts_now=False, reason=f"waits for job {named} to succeed")
     health = read_health(tx, settings)
     rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
-    queued = jobs.list_queued_jobs(tx)
-    held_back = explain_held_back(tx, queued)
     used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
-    ready = [job for job in queued if job.id not in held_back]
-    snapshot = take_snapshot(tx, ready, heard=set(health.hosts), used=used)
+    forecasts = Forecasts(clock=monotonic)
+    forecasts.learn(tx)
+    queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
     imagined = _imagine(tx, spec, owner=owner, terms=terms)
     plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     if not health.scheduler:

@@ -165,7 +165,7 @@ def test_what_keeps_a_job_waiting_is_said_before_it_is_queued(
     assert "on hold" in ask(hold=True)["reason"]
     later = clock.now + timedelta(hours=1)
     view = ask(terms=Terms(not_before=later))
-    assert view["reason"].startswith("waits until 2026-01-01 13:00 UTC")
+    assert view["reason"].startswith("waits until 2026-01-01 13:00:00 UTC")
     assert (view["place"], view["estimated_start_at"]) == (None, later.isoformat())
 
 
