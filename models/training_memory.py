@@ -31,8 +31,6 @@ _KEPT_PER_OUTPUT = {
 _KEPT_PER_INPUT = {"TowerConv2D": 1.0}
 _PASSES_NOTHING = frozenset({"Flatten"})
 _CONVOLUTIONS = frozenset({"Conv2D", "TowerConv2D"})
-# Input as read and as standardized; the latter is kept for the first layer's gradient.
-_COPIES_OF_INPUT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ def predict_memory(
         gradients=FLOAT32_BYTES * trained * gradient_copies,
         optimizer=FLOAT32_BYTES * trained * optimizer_slots,
         activations=batch_size * round(sum(_kept_bytes(layer, activation_bytes) for layer in layers)),
-        input=batch_size * _COPIES_OF_INPUT * FLOAT32_BYTES * layers[0].inputs,
+        input=batch_size * FLOAT32_BYTES * layers[0].inputs,
         workspace=batch_size * activation_bytes * max(map(_passing, layers)),
     )
 

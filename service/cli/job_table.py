@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.session import count_seconds
 from service.commands.status import View
 
 STATE_STYLES = {
@@ -53,19 +54,16 @@ def tell_why(view: View) -> str:
     """The reason of a job's state, and in about how long it will start where the scheduler has a guess."""
     if view["estimated_start_at"] is None:
         return str(view["reason"])
-    return f"{view['reason']}; about {_tell_seconds(-_seconds_since(view['estimated_start_at']))}"
+    return f"{view['reason']}; about {_count_seconds(-_seconds_since(view['estimated_start_at']))}"
 
 
 def _age(moment: str) -> str:
-    return _tell_seconds(_seconds_since(moment))
+    return _count_seconds(_seconds_since(moment))
 
 
 def _seconds_since(moment: str) -> float:
     return (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
 
 
-def _tell_seconds(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+def _count_seconds(seconds: float) -> str:
+    return count_seconds(round(max(seconds, 0)))

@@ -41,9 +41,14 @@ def _devices(view: View) -> Table | str:
         return "no host with such GPUs has registered yet"
     table = _grid("left", "left", "left")
     for host in view["hosts"]:
-        free = f"{len(host['free'])} of {count_gpus(host['gpus'])} free" if host["up"] else "not running"
-        table.add_row(*map(Text, (host["host"], free, ", ".join(host["models"]))))
+        table.add_row(*map(Text, (host["host"], _room(host), ", ".join(host["models"]))))
     return table
+
+
+def _room(host: View) -> str:
+    if not host["fits"]:
+        return "too little memory"
+    return f"{len(host['free'])} of {count_gpus(host['gpus'])} free" if host["up"] else "not running"
 
 
 def _memory(view: View) -> Table:
@@ -78,7 +83,7 @@ def _start_words(view: View) -> Iterator[str]:
         moment = datetime.fromisoformat(view["estimated_start_at"])
         seconds = max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
         yield f"in about {count_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
-    if view["place"]:
+    if view["place"] and " in line" not in view["reason"]:
         yield f"place {view['place']} in the queue"
     yield view["reason"]
 

@@ -74,9 +74,10 @@ def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, 
     batch = gpus * largest_batch((fixed, one), capacity=best.memory_mib * MIB)
     fits = f"Largest batch size that fits: {batch}" if batch else "Not even one image a GPU would fit"
     more = _find_more_gpus(devices, spec, size, most=users.get_user(tx, owner).max_gpus)
+    each = "one GPU" if gpus == 1 else f"each of {gpus} GPUs"
     raise SpecError(
         f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need about "
-        f"{math.ceil(needed / MIB):,} MiB on each of {gpus} GPUs, and the largest, {best.model} on "
+        f"{math.ceil(needed / MIB):,} MiB on {each}, and the largest, {best.model} on "
         f"{best.host_name}, has {best.memory_mib:,}. {fits}." + (f" Or: --gpus {more}" if more else "")
     )
 

@@ -60,7 +60,7 @@ def test_totals_are_those_of_all_layers(build: Build) -> None:
 
 def test_training_memory_is_parameters_three_times_and_the_same_for_every_image(build: Build) -> None:
     one, two = (describe_model(build("softmax"), batch_size=size).training_bytes for size in (1, 2))
-    image = 4 * (2 * 3_072 + 10 + 3_072 + 10)  # input twice, probabilities, gradients beside the dense layer
+    image = 4 * (3_072 + 10 + 3_072 + 10)  # input, probabilities, gradients on both sides of the dense layer
     assert two - one == image
     assert one == 4 * 3 * 30_730 + image
 

@@ -101,6 +101,7 @@ def test_on_a_free_host_it_would_start_at_once_and_nothing_is_stored(
     assert view["hosts"] == [
         {
             "host": HOST,
+            "fits": True,
             "up": True,
             "models": ["simulated (CPU)"],
             "gpus": 2,

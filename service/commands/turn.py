@@ -1,0 +1,96 @@
+"""Finds when a job would have its turn, without queueing it: the policy is asked as the scheduler would."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+
+from service.commands.health import read_health
+from service.domain.jobs import JobId
+from service.domain.people import Actor
+from service.domain.spec import Spec
+from service.domain.states import JobState
+from service.domain.terms import Terms
+from service.scheduler import policy
+from service.scheduler.forecasts import Forecasts
+from service.scheduler.policy_settings import PolicySettings
+from service.scheduler.situation import QueuedJob
+from service.scheduler.snapshot import take_snapshot
+from service.scheduler.used import Used
+from service.settings import Settings
+from service.store import jobs
+from service.store.transaction import Transaction
+
+# The number of the job that is not there: the last one, as ties go to the lower number.
+IMAGINED = JobId(jobs.LARGEST_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """When a job would start: at once, at about a moment, or nobody knows; `place` counts waiting jobs."""
+
+    starts_now: bool
+    reason: str
+    place: int | None = None
+    estimated_start_at: datetime | None = None
+
+
+HELD = Turn(starts_now=False, reason="on hold until somebody resumes it")
+
+
+def find_turn(
+    tx: Transaction,
+    settings: Settings,
+    spec: Spec,
+    *,
+    owner: Actor,
+    terms: Terms,
+    after: Collection[JobId],
+) -> Turn:
+    """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
+    waits_for = _list_unmet(tx, after)
+    if waits_for:
+        named = ", ".join(map(str, waits_for))
+        return Turn(starts_now=False, reason=f"waits for job {named} to succeed")
+    health = read_health(tx, settings)
+    rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
+    used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
+    forecasts = Forecasts(clock=monotonic)
+    forecasts.learn(tx)
+    queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
+    imagined = _imagine(tx, spec, owner=owner, terms=terms)
+    plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
+    if not health.scheduler:
+        return Turn(starts_now=False, reason=health.notices[0])
+    for placement in plan.placements:
+        if placement.job_id == IMAGINED:
+            return Turn(starts_now=True, reason=f"starts at once on {placement.host_name}")
+    for place, waiting in enumerate(plan.waiting, start=1):
+        if waiting.job_id == IMAGINED:
+            moment = waiting.estimated_start_at
+            in_line = place if moment is not None and terms.not_before != moment else None
+            return Turn(starts_now=False, reason=waiting.reason, place=in_line, estimated_start_at=moment)
+    raise AssertionError("a plan says of every queued job that it starts or why it waits")
+
+
+def _list_unmet(tx: Transaction, after: Collection[JobId]) -> Sequence[JobId]:
+    states = jobs.list_states(tx, after)
+    return sorted(number for number, state in states.items() if state is not JobState.SUCCEEDED)
+
+
+def _imagine(tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms) -> QueuedJob:
+    minutes = spec.resources.time_limit_minutes
+    return QueuedJob(
+        id=IMAGINED,
+        owner=owner.name,
+        gpus=spec.resources.gpus,
+        submitted_at=tx.now,
+        queued_at=tx.now,
+        priority=terms.priority,
+        limit_seconds=None if minutes is None else 60 * minutes,
+        not_before=terms.not_before,
+        exclusive=terms.exclusive,
+        gpu_model=terms.gpu_model,
+        host=terms.host_name,
+    )
