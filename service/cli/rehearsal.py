@@ -6,10 +6,19 @@ from datetime import datetime, timezone
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.session import count_gpus, count_seconds
+from service.cli.session import count_gpus, count_seconds, make_console, print_json, say
 from service.commands.dry_run import View
 
 SMALLEST_SHOWN_MIB = 0.05
+
+
+def show_rehearsal(view: View, *, as_json: bool) -> None:
+    """Print what a submission would come to."""
+    if as_json:
+        print_json(view)
+    else:
+        make_console().print(rehearsal_table(view))
+        say("Nothing was queued.")
 
 
 def rehearsal_table(view: View) -> Table:

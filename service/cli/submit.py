@@ -5,12 +5,10 @@ from typing import Any
 import click
 
 from service.cli.follow import follow_job
-from service.cli.rehearsal import rehearsal_table
 from service.cli.result import show_result
-from service.cli.session import count_gpus, make_console, open_session, print_json, say
+from service.cli.session import count_gpus, open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.term_options import term_options
-from service.commands.dry_run import View, rehearse
 from service.commands.health import check_health
 from service.commands.identity import current_actor
 from service.commands.submit import submit
@@ -49,6 +47,10 @@ def command(
     fields = collect_fields(values, assignments)
     asked: dict[str, Any] = {"owner": current_actor(store), "terms": terms, "after": after, "hold": hold}
     if dry_run:
+        # Only here: the scheduler's policy takes 30 ms to import, and most submissions do not ask it.
+        from service.cli.rehearsal import show_rehearsal
+        from service.commands.dry_run import rehearse
+
         show_rehearsal(rehearse(store, settings, architecture, fields, **asked), as_json=as_json)
         return
     job_id = submit(store, settings, architecture, fields, **asked)
@@ -62,15 +64,6 @@ def command(
         print_json({"job": job_id, "state": "paused" if hold else "queued"})
     else:
         click.echo(job_id)
-
-
-def show_rehearsal(view: View, *, as_json: bool) -> None:
-    """Print what a submission would come to."""
-    if as_json:
-        print_json(view)
-    else:
-        make_console().print(rehearsal_table(view))
-        say("Nothing was queued.")
 
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
