@@ -38,6 +38,11 @@ class JobMemory:
     def total(self) -> int:
         return sum(self.parts.values())
 
+    @property
+    def least(self) -> int:
+        """What is needed for sure: without what is only allowed for."""
+        return self.total - self.step.workspace - self.context
+
 
 def predict_job_memory(
     spec: Spec, size: DatasetSize, *, gpus: int | None = None, share: int | None = None
@@ -59,7 +64,7 @@ def predict_job_memory(
 
 
 def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, terms: Terms) -> None:
-    """Refuse a job whose share of a batch is too large for every GPU that it may run on.
+    """Refuse a job whose share of a batch is surely too large for every GPU that it may run on.
 
     Raises:
         SpecError: with the largest batch size that fits, and with how many GPUs this one would.
@@ -67,7 +72,7 @@ def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, 
     devices = list_right_gpus(tx, terms)
     gpus = spec.resources.gpus
     best = find_roomiest(devices, gpus=gpus)
-    needed = predict_job_memory(spec, size).total
+    needed = predict_job_memory(spec, size).least
     if best is None or needed <= best.memory_mib * MIB:
         return
     fixed, one = (predict_job_memory(spec, size, share=share).total for share in (0, 1))
@@ -76,7 +81,7 @@ def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, 
     more = _find_more_gpus(devices, spec, size, most=users.get_user(tx, owner).max_gpus)
     each = "one GPU" if gpus == 1 else f"each of {gpus} GPUs"
     raise SpecError(
-        f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need about "
+        f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need at least "
         f"{math.ceil(needed / MIB):,} MiB on {each}, and the largest, {best.model} on "
         f"{best.host_name}, has {best.memory_mib:,}. {fits}." + (f" Or: --gpus {more}" if more else "")
     )

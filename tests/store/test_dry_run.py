@@ -201,10 +201,10 @@ def test_what_would_be_refused_is_refused(
         ask(after=(JobId(7),))
     with pytest.raises(NotAllowed, match="no right to priority high"):
         ask(terms=Terms(priority=Priority.HIGH))
-    real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=620, simulated=False)
+    real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=1, simulated=False)
     with store.transaction() as tx:
         hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
-    with pytest.raises(SpecError, match="Largest batch size that fits"):
+    with pytest.raises(SpecError, match="Not even one image"):
         ask(training__batch_size=1024)
 
 

@@ -77,22 +77,21 @@ def test_what_fits_no_gpu_is_refused_with_the_largest_batch_and_that_one_is_take
     with pytest.raises(SpecError) as refusal:
         ask(1024)
     message = str(refusal.value)
-    assert message.startswith("training.batch_size: 1024 images of alexnet need about ")
+    assert message.startswith("training.batch_size: 1024 images of alexnet need at least ")
     assert f"and the largest, {CARD} on gpu01, has 4,096" in message
     largest = largest_offered(refusal)
     assert need_mib(largest) <= 4096 < need_mib(largest + 1)
-    with pytest.raises(SpecError):
-        ask(largest + 1)
     with store.reading() as tx:
         assert not jobs.list_jobs(tx)
     ask(largest)
+    ask(largest + 1)  # only what is allowed for does not fit: nobody knows whether it will be needed
 
 
 def test_more_gpus_are_named_where_they_would_help_and_the_quota_has_them(
     store: Store, ask: Callable[..., JobId], add_real_host: Callable[..., None]
 ) -> None:
     add_real_host("gpu01", *[4096] * 8)
-    batch_size = 512
+    batch_size = 1024
     assert need_mib(batch_size) > 4096 > need_mib(batch_size, gpus=8)
     with pytest.raises(SpecError, match=r"Or: --gpus \d$") as refusal:
         ask(batch_size)
