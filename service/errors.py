@@ -53,8 +53,15 @@ class JobConflict(CnnctlError):
     http_status = 409
 
 
-class GpuNotQuarantined(CnnctlError):
-    """The GPU cannot be released: no GPU of that UUID is out of use. See: cnnctl gpus"""
+class GpuNotFound(CnnctlError):
+    """No GPU, or more than one, has that name. See: cnnctl gpus"""
+
+    exit_code = 3
+    http_status = 404
+
+
+class GpuConflict(CnnctlError):
+    """The GPU's state does not allow the act; the message names the command that does. See: cnnctl gpus"""
 
     exit_code = 4
     http_status = 409

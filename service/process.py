@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-PARENT, GROUP, SESSION, STARTED = 1, 2, 3, 19  # of what `read_stat` gives
+# Of what `read_stat` gives; times are in clock ticks, what is resident in pages.
+PARENT, GROUP, SESSION, USER_TIME, SYSTEM_TIME, STARTED, RESIDENT = 1, 2, 3, 11, 12, 19, 21
 
 
 def find_start(pid: int) -> int | None:

@@ -97,6 +97,11 @@ class Settings:
         return Path(self.datasets).expanduser().absolute() if self.datasets else self.home_dir / "datasets"
 
     @property
+    def devices_dir(self) -> Path:
+        """Where the device files of simulated GPUs are, under their UUIDs, if somebody makes them."""
+        return self.home_dir / "devices"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home_dir / "logs"
 

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import IO
 
@@ -14,14 +15,18 @@ from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
-from service.store import attempts, hosts
+from service.store import attempts, hosts, readings
 from service.store.transaction import Store, Transaction
 from workers.devices import find_gpus
 from workers.ending import Ending
+from workers.gpu_watch import GpuWatch
 from workers.orders import UnwritableFolder
+from workers.outsiders import Trainer
 from workers.supervisor import Supervisor, claim, kill_left_over
 from workers.train.ending_cause import is_disk_full
 from workers.warm import Starter
+
+FIRST_READING_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -60,6 +65,9 @@ class HostAgent:
         self.worker = uuid.uuid4().hex
         cores = os.cpu_count() or 1
         self._threads_per_gpu = max(1, cores // len(self.gpus))
+        self._gpu_watch = GpuWatch(
+            self.gpus, settings.devices_dir, self._list_trainers, threads_per_gpu=self._threads_per_gpu
+        )
 
     def take_over(self) -> None:
         """Adopt the trainers that an earlier worker of this host left, and start the heartbeat.
@@ -71,12 +79,17 @@ class HostAgent:
         for attempt in left_behind:
             if attempt.state is not AttemptState.DISPATCHED:
                 self._take_over(attempt)
+        threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
         kill_left_over(self._store, self._settings.host_name)
 
     def register(self) -> None:
-        """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler."""
+        """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler.
+
+        By then it should be known who uses them from outside; a driver that hangs is not waited for long.
+        """
+        self._gpu_watch.has_read.wait(FIRST_READING_SECONDS)
         self._ready.set()
 
     def run_attempt(self, attempt_id: AttemptId) -> None:
@@ -155,6 +168,12 @@ class HostAgent:
             for supervisor in list(self._supervisors.values()):
                 supervisor.renew_lease()
 
+    def _watch_gpus(self) -> None:
+        self._gpu_watch.run(self._stopped)
+
+    def _list_trainers(self) -> Sequence[Trainer]:
+        return [supervisor.trainer for supervisor in list(self._supervisors.values())]
+
     def _beat(self) -> None:
         while not self._stopped.wait(self._settings.heartbeat_seconds):
             try:
@@ -181,6 +200,7 @@ class HostAgent:
                 name = self._settings.host_name
                 if not hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead):
                     self._register(tx)
+                readings.set_readings(tx, self._gpu_watch.take())
 
     def _register(self, tx: Transaction) -> None:
         name, cores = self._settings.host_name, os.cpu_count() or 1

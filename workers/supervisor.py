@@ -25,6 +25,7 @@ from workers.gpu_memory import Used, find_kept_memory, read_used_mib
 from workers.ingest import Ingester
 from workers.orders import Orders, make_run_folder, read_orders
 from workers.outages import PAUSE_SECONDS, insist
+from workers.outsiders import Trainer
 from workers.process_tree import ProcessTree, find_run_dirs
 from workers.warm import Starter
 
@@ -54,6 +55,12 @@ class Supervisor:
         self.attempt = attempt
         self.wish: Wish | None = attempt.wish
         self.closing = threading.Event()
+
+    @property
+    def trainer(self) -> Trainer:
+        """Its process and its GPUs, for who looks at the GPUs."""
+        uuids = tuple(gpu.uuid for gpu in self._gpus)
+        return Trainer(pid=self._tree.pid, run_dir=self.attempt.run_dir, gpu_uuids=uuids)
 
     def prepare(self) -> None:
         """Make the run folder.

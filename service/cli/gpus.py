@@ -1,51 +1,90 @@
-"""cnnctl gpus: all GPUs, and giving one back that was taken out of use."""
+"""cnnctl gpus: all GPUs, taking some out of use, and giving them back."""
 
+import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
-from rich.table import Table
-from rich.text import Text
+from rich.live import Live
 
+from service.cli.gpu_table import gpu_table
 from service.cli.session import make_console, open_session, print_json
-from service.commands.gpus import View, list_gpu_views, release_gpu
+from service.commands.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
+from service.commands.identity import current_actor
+from service.settings import Settings
+from service.store.transaction import Store
+
+WATCH_SECONDS = 2.0
 
 
 @click.group("gpus", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", is_flag=True, help="Draw the table again every two seconds, until Ctrl-C.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
-    """Show all GPUs, who holds them, and which are out of use."""
+def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
+    """Show all GPUs and who holds them, or take some out of use.
+
+    A GPU is named by its UUID, by how that begins, or by HOST:NUMBER.
+    """
     if ctx.invoked_subcommand is not None:
         return
-    _, store = open_session()
-    views = list_gpu_views(store)
+    if watch and as_json:
+        raise click.UsageError("--watch draws a table: it does not go with --json")
+    settings, store = open_session()
     if as_json:
-        print_json(views)
-    elif views:
-        make_console().print(_table(views))
+        print_json(list_gpu_views(store, settings))
+    elif watch:
+        _watch(store, settings)
     else:
-        click.echo("No worker has been here yet. Start one with cnnctl up, or cnnctl worker")
+        console = make_console()
+        console.print(gpu_table(list_gpu_views(store, settings), width=console.width))
+
+
+@command.command("drain")
+@click.argument("gpus", metavar="GPU...", nargs=-1, required=True)
+@click.option("--reason", default="", help="Why, for whoever looks.")
+def drain(gpus: Sequence[str], reason: str) -> None:
+    """Give GPUs no new jobs; what runs there ends by itself. Only administrators may."""
+    _, store = open_session()
+    for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
+        click.echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
+
+
+@command.command("undrain")
+@click.argument("gpus", metavar="GPU...", nargs=-1, required=True)
+def undrain(gpus: Sequence[str]) -> None:
+    """Let drained GPUs have jobs again; only administrators may."""
+    _, store = open_session()
+    for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
+        click.echo(f"{gpu.place} is available again.")
+
+
+@command.command("quarantine")
+@click.argument("gpu")
+@click.option("--reason", required=True, help="What is wrong with it.")
+def quarantine(gpu: str, reason: str) -> None:
+    """Take a GPU out of use because something is wrong with it; only administrators may."""
+    _, store = open_session()
+    found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
+    click.echo(f"{found.place} is quarantined. Once it is mended: cnnctl gpus release {found.place}")
 
 
 @command.command("release")
-@click.argument("uuid")
-def release(uuid: str) -> None:
-    """Give a quarantined GPU back, once what was wrong with it is mended."""
+@click.argument("gpu")
+def release(gpu: str) -> None:
+    """Give a quarantined GPU back once it is mended; only administrators may."""
     _, store = open_session()
-    release_gpu(store, uuid)
-    click.echo(f"{uuid} is available again.")
+    found = release_gpu(store, gpu, actor=current_actor(store))
+    click.echo(f"{found.place} is available again.")
 
 
-def _table(views: Sequence[View]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("HOST", "GPU", "MODEL", "STATE", "JOB"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("WHY", overflow="fold")
-    for view in views:
-        free = view["job"] is None
-        state = view["state"] if view["state"] != "available" else "free" if free else "in use"
-        style = {"free": "green", "in use": "cyan", "quarantined": "red"}[state]
-        job = "" if free else str(view["job"])
-        cells = [view["host"], view["uuid"], view["model"]]
-        table.add_row(*map(Text, cells), Text(state, style=style), Text(job), Text(view["reason"]))
-    return table
+def _watch(store: Store, settings: Settings) -> None:
+    """Draw until Ctrl-C, in place on a terminal, one table after the other elsewhere."""
+    console = make_console()
+    if not sys.stdout.isatty():
+        raise click.UsageError("--watch needs a terminal. For programs there is --json")
+    with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(gpu_table(list_gpu_views(store, settings), width=console.width), refresh=True)
+            time.sleep(WATCH_SECONDS)

@@ -45,7 +45,7 @@ def _cells(view: View) -> list[Text]:
         Text(f"{view['epochs']}/{view['epochs_wanted']}"),
         Text(accuracy),
         Text(view["owner"]),
-        Text(_age(view["submitted_at"])),
+        Text(age_of(view["submitted_at"])),
         Text(tell_why(view) or (f"on {view['host']}" if view["host"] else "")),
     ]
 
@@ -57,7 +57,8 @@ def tell_why(view: View) -> str:
     return f"{view['reason']}; about {_count_seconds(-_seconds_since(view['estimated_start_at']))}"
 
 
-def _age(moment: str) -> str:
+def age_of(moment: str) -> str:
+    """How long ago a moment was: 12 s, 3 min, 5 h, 2 d."""
     return _count_seconds(_seconds_since(moment))
 
 

@@ -73,26 +73,38 @@ def _nearest(name: str, known: Collection[str]) -> str:
 
 
 def _check_gpus(tx: Transaction, wanted: int, terms: Terms) -> None:
-    largest = _largest_host(tx, terms)
+    largest = _largest_host(tx, wanted, terms)
     if largest is None or wanted <= largest[1]:
         return
     name, count = largest
     model = f" {terms.gpu_model}" if terms.gpu_model else ""
     what = f"{name} has not" if terms.host_name else "no host has"
     has = f"It has {count}" if terms.host_name else f"The largest, {name}, has {count}"
+    if wanted > 1 and _has_mig(tx, terms):
+        has += "; MIG instances take jobs on one GPU only"
+        count = max(count, 1)
     nearest = f" Nearest: --gpus {count}" if count else ""
     raise SpecError(f"resources.gpus: {what} {wanted}{model} GPUs. {has}.{nearest}")
 
 
-def _largest_host(tx: Transaction, terms: Terms) -> tuple[str, int] | None:
+def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int] | None:
     """The host that could give a job most GPUs, and how many; None before any worker has registered."""
     if terms.host_name is None and terms.gpu_model is None:
-        return hosts.largest_host(tx)
+        return hosts.largest_host(tx, job_gpus=wanted)
     found = Counter({terms.host_name: 0} if terms.host_name else {})
     for gpu in hosts.list_gpus(tx):
         if terms.host_name in (None, gpu.host_name):
-            found[gpu.host_name] += is_model(gpu.model, terms.gpu_model or "")
+            right = is_model(gpu.model, terms.gpu_model or "") and (wanted == 1 or not gpu.mig)
+            found[gpu.host_name] += right
     return max(found.items(), key=lambda item: item[1], default=None)
+
+
+def _has_mig(tx: Transaction, terms: Terms) -> bool:
+    """Whether MIG instances are among the GPUs that the job's terms allow."""
+    return any(
+        gpu.mig and terms.host_name in (None, gpu.host_name) and is_model(gpu.model, terms.gpu_model or "")
+        for gpu in hosts.list_gpus(tx)
+    )
 
 
 def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:

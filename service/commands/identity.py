@@ -11,10 +11,11 @@ def current_actor(store: Store) -> Actor:
     """The person at the keyboard; root, and on SQLite the owner of the data folder, is an operator."""
     uid = os.getuid()
     owns_data = store.folder is not None and store.folder.stat().st_uid == uid
-    return Actor(name=_name_of(uid), operator=uid == 0 or owns_data)
+    return Actor(name=name_of_user(uid), operator=uid == 0 or owns_data)
 
 
-def _name_of(uid: int) -> str:
+def name_of_user(uid: int) -> str:
+    """The name of a user of this machine, or `uid1000` where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:  # as in a container

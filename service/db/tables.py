@@ -137,9 +137,23 @@ gpus = Table(
     Column("model", String(255), nullable=False),
     Column("memory_mib", Integer, nullable=False),
     Column("simulated", Boolean, nullable=False),
+    Column("mig", Boolean, nullable=False),
+    Column("driver", String(64)),
     Column("present", Boolean, nullable=False),
     Column("state", choice(states.GpuState, "state"), nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+gpu_readings = Table(
+    "gpu_readings",
+    metadata,
+    Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), primary_key=True),
+    Column("read_at", UtcDateTime, nullable=False),
+    Column("temperature_celsius", Integer),  # NULL, here and below: the device does not tell
+    Column("utilization_percent", Integer),
+    Column("memory_used_mib", Integer),
+    Column("ecc_errors", BigInteger),
+    Column("outsiders", Text, nullable=False),  # JSON, read and replaced as a whole
 )
 
 attempts = Table(

@@ -1,14 +1,21 @@
-"""Hosts and their GPUs."""
+"""Hosts and their GPUs: what each is, what was read of it last, and who uses it from outside the queue."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.domain.states import GpuState
 
+MOST_NAMED = 2  # outsiders of a GPU that are told one by one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """A device of a host; a simulated one is a logical CPU device and says so in its model."""
+    """A device of a host; a simulated one is a logical CPU device and says so in its model.
+
+    A `mig` one is an instance of a partitioned GPU: a process works on one of them, so it never takes part
+    in a job of several. `driver` is the version of its driver, None of a simulated one.
+    """
 
     uuid: str
     host_name: str
@@ -16,13 +23,47 @@ class Gpu:
     model: str
     memory_mib: int
     simulated: bool
+    mig: bool = False
+    driver: str | None = None
     state: GpuState = GpuState.AVAILABLE
     reason: str = ""
 
+    @property
+    def place(self) -> str:
+        """How people name it."""
+        return f"{self.host_name}:{self.number}"
 
-def is_model(model: str, wanted: str) -> bool:
-    """Whether a GPU's model is what a person means: `h200` is an NVIDIA H200."""
-    return wanted.casefold() in model.casefold()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outsider:
+    """A process that uses a GPU and is no trainer of this queue; what is None cannot be seen there."""
+
+    pid: int | None = None
+    user: str | None = None
+    command: str | None = None
+    memory_mib: int | None = None
+
+    def __str__(self) -> str:
+        """As in `ada's python, pid 4711`; the same as long as it is the same process."""
+        if self.pid is None:
+            return "a process that cannot be seen from its host"
+        owner = f"{self.user}'s" if self.user else "somebody's"
+        return f"{owner} {self.command or 'process'}, pid {self.pid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a worker read of a GPU; None where the device does not tell.
+
+    Of a simulated GPU, memory and utilization are those of its trainer's process. `ecc_errors` counts
+    uncorrected ones since the driver was loaded.
+    """
+
+    temperature_celsius: int | None = None
+    utilization_percent: int | None = None
+    memory_used_mib: int | None = None
+    ecc_errors: int | None = None
+    outsiders: tuple[Outsider, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +78,26 @@ class Host:
     cores: int
     heartbeat_at: datetime | None
     clock_ahead_seconds: float | None = None
+
+
+def is_model(model: str, wanted: str) -> bool:
+    """Whether a GPU's model is what a person means: `h200` is an NVIDIA H200."""
+    return wanted.casefold() in model.casefold()
+
+
+def find_named(gpus: Sequence[Gpu], name: str) -> Sequence[Gpu]:
+    """The GPUs that a person may mean: by UUID, by HOST:NUMBER, or by how the UUID begins."""
+    exact = [gpu for gpu in gpus if name in (gpu.uuid, gpu.place)]
+    return exact or [gpu for gpu in gpus if name and gpu.uuid.startswith(name)]
+
+
+def explain_unusable(gpu: Gpu, outsiders: Sequence[Outsider]) -> str:
+    """Why a GPU gets no new job, in words; empty when it may."""
+    if gpu.state is not GpuState.AVAILABLE:
+        return f"GPU {gpu.number} is {gpu.state.value}"
+    if not outsiders:
+        return ""
+    named = [str(outsider) for outsider in outsiders[:MOST_NAMED]]
+    more = len(outsiders) - len(named)
+    who = "; ".join([*named, *([f"{more} more"] if more else [])])
+    return f"GPU {gpu.number} is in use from outside the queue ({who})"

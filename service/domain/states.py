@@ -74,6 +74,7 @@ class GpuState(str, Enum):
     """Whether the scheduler may use a GPU."""
 
     AVAILABLE = "available"
+    DRAINED = "drained"
     QUARANTINED = "quarantined"
 
 

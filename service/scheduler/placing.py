@@ -34,7 +34,7 @@ class Room:
         """Whether the job would fit if nobody else were there."""
         if job.host is not None and job.host != self.host.name:
             return False
-        if job.gpu_model is None:
+        if not _is_choosy(job):
             return self.usable >= job.gpus
         return sum(gpu.usable and is_right(gpu, job) for gpu in self.host.gpus) >= job.gpus
 
@@ -52,7 +52,14 @@ class Room:
 
 def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
     """Whether the job can work on such a GPU."""
+    if gpu.mig and job.gpus > 1:
+        return False
     return job.gpu_model is None or is_model(gpu.model, job.gpu_model)
+
+
+def _is_choosy(job: QueuedJob) -> bool:
+    """Whether the job cannot work on every GPU."""
+    return job.gpu_model is not None or job.gpus > 1
 
 
 def suits(gpu: HostGpu, job: QueuedJob) -> bool:
@@ -61,7 +68,7 @@ def suits(gpu: HostGpu, job: QueuedJob) -> bool:
 
 
 def count_suited(gpus: Sequence[HostGpu], job: QueuedJob) -> int:
-    if job.gpu_model is None or job.exclusive:
+    if job.exclusive or not _is_choosy(job):
         return len(gpus)
     return sum(is_right(gpu, job) for gpu in gpus)
 

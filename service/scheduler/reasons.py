@@ -9,6 +9,7 @@ from service.scheduler.estimates import Blocked
 from service.scheduler.placing import Room, is_right
 from service.scheduler.situation import Host, QueuedJob
 
+MOST_TOLD = 3  # GPUs of a host that are told one by one
 COUNTED = 100  # a place in line further back is not told: it would change with every start
 
 
@@ -50,12 +51,25 @@ def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
     what = f"{count_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
     role = "" if job.host else ", the largest that is up,"
     count = _count_right(largest, job)
-    reason = f"waits for {what} on one host: {largest.name}{role} has {count} that can be used"
+    reason = (
+        f"waits for {what} on one host: {largest.name}{role} has {count} that can be used"
+        f"{_explain_unusable(largest, job)}"
+    )
     return Waiting(job_id=job.id, reason=reason)
 
 
 def _count_right(host: Host, job: QueuedJob) -> int:
     return sum(gpu.usable and is_right(gpu, job) for gpu in host.gpus)
+
+
+def _explain_unusable(host: Host, job: QueuedJob) -> str:
+    """What keeps the job from GPUs of a host other than jobs of the queue."""
+    why = [gpu.why for gpu in host.gpus if gpu.why and is_right(gpu, job)]
+    instances = sum(gpu.usable and gpu.mig for gpu in host.gpus) if job.gpus > 1 else 0
+    if instances:
+        why.append(f"its {instances} MIG instances take jobs on one GPU only")
+    more = [f"and {len(why) - MOST_TOLD} more are out of use"] if len(why) > MOST_TOLD else []
+    return "".join(f"; {words}" for words in [*why[:MOST_TOLD], *more])
 
 
 def explain_line(
@@ -88,7 +102,9 @@ def _explain(
     likely = [room.host.name for room in rooms if room.could_hold(blocked.job)]
     freest = max(likely, key=lambda name: free[name])
     where = "" if blocked.job.exclusive else f" on {blocked.job.host or 'one host'}"
-    return f"waits for {_need(blocked.job)}{where}: {free[freest]} free on {freest}; first in line"
+    host = next(room.host for room in rooms if room.host.name == freest)
+    kept = _explain_unusable(host, blocked.job)
+    return f"waits for {_need(blocked.job)}{where}: {free[freest]} free on {freest}; first in line{kept}"
 
 
 def _need(job: QueuedJob) -> str:

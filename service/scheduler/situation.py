@@ -75,12 +75,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostGpu:
-    """A GPU of a host; not `usable` while it is in quarantine, drained, or used from outside the queue."""
+    """A GPU of a host; not `usable` while it is in quarantine, drained, or used from outside the queue.
+
+    `why` says in words why it is not. A `mig` instance is for jobs on one GPU only.
+    """
 
     uuid: str
     model: str = ""
     memory_mib: int = 0
     usable: bool = True
+    mig: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

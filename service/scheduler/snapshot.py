@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from service.domain.gpus import Gpu, Outsider, explain_unusable
 from service.domain.jobs import Attempt, Job, JobId
-from service.domain.states import Action, GpuState, JobState
+from service.domain.states import Action, JobState
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.history import Forecast
 from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
-from service.store import attempts, dependencies, events, hosts, jobs, leases, users
+from service.store import attempts, dependencies, events, hosts, jobs, leases, readings, users
 from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
@@ -85,12 +86,18 @@ def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
 
 def _hosts(tx: Transaction, heard: Set[str]) -> Sequence[Host]:
     found: dict[str, list[HostGpu]] = {name: [] for name in sorted(heard)}
+    outsiders = readings.list_outsiders(tx)
     for gpu in hosts.list_gpus(tx):
         if gpu.host_name in found:
-            usable = gpu.state is GpuState.AVAILABLE
-            one = HostGpu(uuid=gpu.uuid, model=gpu.model, memory_mib=gpu.memory_mib, usable=usable)
-            found[gpu.host_name].append(one)
+            found[gpu.host_name].append(_host_gpu(gpu, outsiders.get(gpu.uuid, ())))
     return [Host(name=name, gpus=tuple(gpus)) for name, gpus in found.items()]
+
+
+def _host_gpu(gpu: Gpu, outsiders: Sequence[Outsider]) -> HostGpu:
+    why = explain_unusable(gpu, outsiders)
+    return HostGpu(
+        uuid=gpu.uuid, model=gpu.model, memory_mib=gpu.memory_mib, usable=not why, mig=gpu.mig, why=why
+    )
 
 
 def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobId, JobState]) -> QueuedJob:

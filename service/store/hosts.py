@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from service.db.tables import gpus, hosts
 from service.domain.gpus import Gpu, Host
@@ -13,17 +13,11 @@ from service.store.transaction import Transaction
 _HOST_COLUMNS = columns_of(hosts, Host)
 _GPU_COLUMNS = columns_of(gpus, Gpu)
 _COUNT = func.count(gpus.c.uuid)
-_BY_SIZE = (
-    select(gpus.c.host_name, _COUNT)
-    .where(gpus.c.present)
-    .group_by(gpus.c.host_name)
-    .order_by(_COUNT.desc(), gpus.c.host_name)
-    .limit(1)
-)
+_WHOLE = func.sum(case((gpus.c.mig, 0), else_=1))
 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
-    """Make a host known, or known again, with exactly these GPUs; a quarantine outlives the worker."""
+    """Make a host known, or known again, with exactly these GPUs; a quarantine or drain stays."""
     values = {"worker": worker, "cores": cores, "heartbeat_at": tx.now}
     if tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values)).rowcount == 0:
         tx.connection.execute(insert(hosts).values(name=name, **values))
@@ -39,6 +33,8 @@ def _register_gpu(tx: Transaction, device: Gpu) -> None:
         "model": device.model,
         "memory_mib": device.memory_mib,
         "simulated": device.simulated,
+        "mig": device.mig,
+        "driver": device.driver,
         "present": True,
     }
     if tx.connection.execute(update(gpus).where(gpus.c.uuid == device.uuid).values(values)).rowcount == 0:
@@ -82,12 +78,33 @@ def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
 
 def release_gpu(tx: Transaction, uuid: str) -> bool:
     """Give a quarantined GPU back to the scheduler; False when none of that UUID is quarantined."""
-    quarantined = (gpus.c.uuid == uuid) & (gpus.c.state == GpuState.QUARANTINED)
-    statement = update(gpus).where(quarantined).values(state=GpuState.AVAILABLE, reason="")
+    return _give_back(tx, uuid, GpuState.QUARANTINED)
+
+
+def _give_back(tx: Transaction, uuid: str, state: GpuState) -> bool:
+    out = (gpus.c.uuid == uuid) & (gpus.c.state == state)
+    statement = update(gpus).where(out).values(state=GpuState.AVAILABLE, reason="")
     return tx.connection.execute(statement).rowcount == 1
 
 
-def largest_host(tx: Transaction) -> tuple[str, int] | None:
-    """The host with most GPUs and how many; None before any worker has registered."""
-    row = tx.connection.execute(_BY_SIZE).first()
+def drain_gpu(tx: Transaction, uuid: str, *, reason: str) -> bool:
+    """Give a GPU no new job until an administrator says so; False when it is quarantined."""
+    usable = (gpus.c.uuid == uuid) & (gpus.c.state != GpuState.QUARANTINED)
+    statement = update(gpus).where(usable).values(state=GpuState.DRAINED, reason=reason)
+    return tx.connection.execute(statement).rowcount == 1
+
+
+def undrain_gpu(tx: Transaction, uuid: str) -> bool:
+    """Let a drained GPU have jobs again; False when it is not drained."""
+    return _give_back(tx, uuid, GpuState.DRAINED)
+
+
+def largest_host(tx: Transaction, *, job_gpus: int = 1) -> tuple[str, int] | None:
+    """The host with most GPUs for a job on so many, and how many; None before any worker has registered.
+
+    MIG instances count for a job on one GPU only.
+    """
+    count = _COUNT if job_gpus == 1 else _WHOLE
+    by_size = select(gpus.c.host_name, count).where(gpus.c.present).group_by(gpus.c.host_name)
+    row = tx.connection.execute(by_size.order_by(count.desc(), gpus.c.host_name).limit(1)).first()
     return (row[0], row[1]) if row else None
