@@ -30,17 +30,18 @@ def gpu_table(views: Sequence[View], *, width: int) -> Group:
     """GPUs as a table for a terminal of so many columns."""
     if not views:
         return Group(Text(NOBODY_YET))
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    wide = width >= WIDE
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1) if wide else (0, 1, 0, 0))
     table.add_column("GPU", no_wrap=True)
-    if width >= WIDE:
+    if wide:
         table.add_column("UUID", no_wrap=True)
-    table.add_column("MODEL", no_wrap=True, overflow="ellipsis")
-    for name in ("STATE", "OWNER"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("MODEL")  # this and the owner are cut where there is not room for all; no number is
+    table.add_column("STATE", no_wrap=True)
+    table.add_column("OWNER")
     for name in ("JOB", "SINCE", "GIB", "UTIL", "TEMP"):
         table.add_column(name, no_wrap=True, justify="right")
     for view in views:
-        table.add_row(*_cells(view, wide=width >= WIDE))
+        table.add_row(*_cells(view, wide=wide))
     return Group(table, *(Text(line, style=STYLES[state_of(view)]) for view in views for line in _why(view)))
 
 
@@ -62,9 +63,9 @@ def _cells(view: View, *, wide: bool) -> Iterator[Text]:
     yield Text(f"{view['host']}:{view['number']}")
     if wide:
         yield Text(view["uuid"] if view["simulated"] else view["uuid"][:ID_CHARACTERS])
-    yield Text(view["model"].removeprefix("NVIDIA "))
+    yield Text(view["model"].removeprefix("NVIDIA "), no_wrap=True, overflow="ellipsis")
     yield Text(state, style=STYLES[state])
-    yield Text(view["owner"] or "")
+    yield Text(view["owner"] or "", no_wrap=True, overflow="ellipsis")
     yield Text("" if view["job"] is None else str(view["job"]))
     yield Text(age_of(view["since"]) if view["since"] else "")
     yield Text(_memory(view))
@@ -73,8 +74,13 @@ def _cells(view: View, *, wide: bool) -> Iterator[Text]:
 
 
 def _memory(view: View) -> str:
-    used = "?" if view["memory_used_mib"] is None else f"{view['memory_used_mib'] / GIB:.1f}"
-    return f"{used}/{view['memory_mib'] / GIB:.1f}"
+    used = "?" if view["memory_used_mib"] is None else _gib(view["memory_used_mib"])
+    return f"{used}/{_gib(view['memory_mib'])}"
+
+
+def _gib(mib: int) -> str:
+    gib = mib / GIB
+    return f"{gib:.0f}" if gib >= 100 else f"{gib:.1f}"
 
 
 def _why(view: View) -> Iterator[str]:

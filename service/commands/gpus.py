@@ -46,7 +46,7 @@ def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor)
     """
 
     def drain(tx: Transaction, gpu: Gpu) -> None:
-        if not hosts.drain_gpu(tx, gpu.uuid, reason=_sign(reason, act="drained", actor=actor)):
+        if not hosts.drain_gpu(tx, gpu.uuid, reason=_sign(reason, actor=actor)):
             raise _conflict(gpu, "be drained", "It gets no job until: cnnctl gpus release")
 
     return _change(store, names, drain, actor=actor)
@@ -76,7 +76,7 @@ def quarantine_gpu(store: Store, name: str, *, reason: str, actor: Actor) -> Gpu
     """
     if not reason.strip():
         raise SpecError("--reason must say what is wrong with the GPU: whoever releases it has to know")
-    words = _sign(reason, act="quarantined", actor=actor)
+    words = _sign(reason, actor=actor)
 
     def quarantine(tx: Transaction, gpu: Gpu) -> None:
         hosts.quarantine_gpu(tx, gpu.uuid, reason=words)
@@ -121,11 +121,11 @@ def _find(known: Sequence[Gpu], name: str) -> Gpu:
     raise GpuNotFound(f"{what} {name}. Known: {choices}. A UUID's beginning will do, or HOST:NUMBER")
 
 
-def _sign(reason: str, *, act: str, actor: Actor) -> str:
+def _sign(reason: str, *, actor: Actor) -> str:
     """Who did it is part of the reason: GPUs have no audit of their own, jobs have."""
     if len(reason) > LONGEST_REASON or not reason.isprintable():
         raise SpecError(f"--reason takes at most {LONGEST_REASON} printable characters")
-    return f"{reason.strip()} ({act} by {actor.name})" if reason.strip() else f"{act} by {actor.name}"
+    return f"{reason.strip()} (by {actor.name})" if reason.strip() else f"by {actor.name}"
 
 
 def _conflict(gpu: Gpu, act: str, hint: str) -> GpuConflict:

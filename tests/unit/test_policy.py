@@ -9,7 +9,7 @@ from service.domain.states import JobState, Priority
 from service.scheduler.decisions import Plan
 from service.scheduler.policy import plan
 from service.scheduler.policy_settings import PolicySettings
-from service.scheduler.situation import Owner, QueuedJob
+from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob
 from tests.unit.policy_cases import NOW, ago, host, queue, queued, running, snapshot
 
 LATE = 10_000.0  # attained GPU-seconds far beyond the first band
@@ -199,3 +199,18 @@ def test_a_small_victim_is_spared_when_a_large_one_makes_room_alone() -> None:
     large = running(2, "a", [1, 2, 3, 4], attained_gpu_seconds=10 * LATE)
     made = plan(snapshot([queued(7, 4)], [host("a", 5)], running=[small, large]), NOW)
     assert stopped(made) == [2]
+
+
+def test_a_job_of_several_gpus_gets_no_mig_instance_and_says_so() -> None:
+    split = Host(name="a", gpus=tuple(HostGpu(uuid=f"a-{n}", mig=n < 3) for n in range(4)))
+    gang, alone = queued(1, 2), queued(2, 4, exclusive=True)
+    made = plan(snapshot([gang, alone], [split]), NOW)
+    assert reason(made, 1) == (
+        "waits for 2 GPUs on one host: a, the largest that is up, has 1 that can be used; "
+        "its 3 MIG instances take jobs on one GPU only"
+    )
+    assert "MIG" in reason(made, 2)
+    small = plan(snapshot(queue(1, 1, 1, 1), [split]), NOW)
+    assert len(small.placements) == 4
+    whole = Host(name="b", gpus=(*split.gpus, HostGpu(uuid="b-4")))
+    assert placed(plan(snapshot([gang], [whole]), NOW)) == {1: ("a-3", "b-4")}

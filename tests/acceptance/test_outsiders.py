@@ -1,0 +1,79 @@
+"""A GPU that somebody uses without asking the queue, on a live stack with simulated ones."""
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import Stack
+
+SHORT = ("lenet5", "--dataset", "synthetic", "--epochs", "1")
+ME = pwd.getpwuid(os.getuid()).pw_name
+HOLD = "import sys; held = open(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "home", CNNCTL_GPUS="sim:2")
+    stack.cnnctl("db", "upgrade")
+    stack.start("scheduler")
+    stack.start("worker")
+    yield stack
+    stack.close()
+
+
+@pytest.fixture
+def outsider(stack: Stack) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the device file of the first GPU, and that the worker has nothing to do with."""
+    path = stack.home / "devices" / "sim-testhost-0"
+    path.parent.mkdir()
+    path.touch()
+    words = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process
+
+
+def test_a_job_waits_for_a_gpu_that_an_outsider_uses_and_starts_when_that_one_has_ended(
+    stack: Stack, outsider: "subprocess.Popen[str]"
+) -> None:
+    first = wait_for_gpu(stack, lambda gpu: gpu["outsiders"])
+    (seen,) = first["outsiders"]
+    assert (seen["pid"], seen["user"]) == (outsider.pid, ME)
+    assert "testhost:0 used from outside the queue" in stack.cnnctl("gpus").stdout
+    both = stack.submit(*SHORT, "--gpus", "2")
+    job = stack.wait(both, lambda job: f"pid {outsider.pid}" in job["reason"])
+    assert f"GPU 0 is in use from outside the queue ({ME}'s " in job["reason"]
+    one = stack.finished(stack.submit(*SHORT))
+    assert one["attempts"][0]["devices"] == ["sim-testhost-1"]
+    assert stack.job(both)["state"] == "queued"
+    outsider.communicate()
+    done = stack.finished(both)
+    assert done["attempts"][0]["devices"] == ["sim-testhost-0", "sim-testhost-1"]
+
+
+def test_a_trainer_is_no_outsider_and_what_it_takes_is_shown(stack: Stack) -> None:
+    number = stack.submit("lenet5", "--dataset", "synthetic", "--epochs", "400")
+    used = wait_for_gpu(stack, lambda gpu: gpu["utilization_percent"])
+    assert (used["job"], used["outsiders"]) == (number, [])
+    assert used["memory_used_mib"] > 50  # TensorFlow is in it
+    stack.cnnctl("cancel", str(number))
+    stack.finished(number, "cancelled")
+
+
+def wait_for_gpu(stack: Stack, met: Callable[[Any], object]) -> Any:
+    """Look at the first GPU until `met`; the GPU as it was then."""
+    deadline = time.monotonic() + 90
+    while True:
+        gpus = json.loads(stack.cnnctl("gpus", "--json").stdout)
+        if gpus and met(gpus[0]):
+            return gpus[0]
+        assert time.monotonic() < deadline, f"{gpus}\n{stack.logs()}"

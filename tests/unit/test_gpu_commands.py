@@ -1,0 +1,118 @@
+"""cnnctl gpus and cnnctl hosts as a person types them, and how the table fits a terminal."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from service.cli.gpu_table import gpu_table
+from service.cli.main import main
+from service.commands.gpus import View
+from service.domain.gpus import Outsider, Reading
+from service.store import hosts, readings
+from service.store.transaction import Store, open_store
+from workers.devices import simulate_gpus
+
+Cnnctl = Callable[..., Result]
+
+
+@pytest.fixture
+def home_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The database of a data folder of ours, in which a host with two simulated GPUs is heard."""
+    monkeypatch.setenv("CNNCTL_HOME", str(tmp_path))
+    store = open_store(f"sqlite:///{tmp_path / 'cnnctl.db'}")
+    store.upgrade()
+    with store.transaction() as tx:
+        hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=simulate_gpus("gpu01", 2))
+    return store
+
+
+@pytest.fixture
+def cnnctl(home_store: Store) -> Cnnctl:
+    def run(*words: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+def test_gpus_are_taken_out_of_use_and_given_back(cnnctl: Cnnctl) -> None:
+    assert "gpu01:1 gets no new job" in cnnctl("gpus", "drain", "gpu01:1", "--reason", "a talk").stdout
+    shown = cnnctl("gpus").stdout
+    assert "drained" in shown
+    assert "gpu01:1 drained: a talk (by " in shown
+    assert "available again" in cnnctl("gpus", "undrain", "sim-gpu01-1").stdout
+    assert "is quarantined" in cnnctl("gpus", "quarantine", "gpu01:0", "--reason", "hot").stdout
+    cnnctl("gpus", "drain", "gpu01:0", code=4)
+    assert "available again" in cnnctl("gpus", "release", "gpu01:0").stdout
+    assert "There is no GPU gpu09:0" in cnnctl("gpus", "drain", "gpu09:0", code=3).stderr
+    assert "Missing option '--reason'" in cnnctl("gpus", "quarantine", "gpu01:0", code=2).stderr
+
+
+def test_json_has_whole_uuids_and_does_not_go_with_watching(cnnctl: Cnnctl) -> None:
+    views = json.loads(cnnctl("gpus", "--json").stdout)
+    assert [view["uuid"] for view in views] == ["sim-gpu01-0", "sim-gpu01-1"]
+    assert "does not go with --json" in cnnctl("gpus", "--json", "--watch", code=2).stderr
+    assert "--watch needs a terminal" in cnnctl("gpus", "--watch", code=2).stderr
+
+
+def test_hosts_are_a_line_each(cnnctl: Cnnctl, home_store: Store) -> None:
+    shown = cnnctl("hosts").stdout
+    assert "heard" in shown
+    assert "2/2" in shown
+    with home_store.transaction() as tx:
+        hosts.leave(tx, "gpu01", worker="w")
+    assert "has left" in cnnctl("hosts").stdout
+    (view,) = json.loads(cnnctl("hosts", "--json").stdout)
+    assert (view["host"], view["heard"], view["heartbeat_at"], view["gpus_free"]) == ("gpu01", False, None, 0)
+    assert "no worker" in cnnctl("gpus").stdout
+
+
+def test_outsiders_are_named_under_the_table(cnnctl: Cnnctl, home_store: Store) -> None:
+    bob = Outsider(pid=4711, user="bob", command="python", memory_mib=1200)
+    with home_store.transaction() as tx:
+        readings.set_readings(tx, {"sim-gpu01-1": Reading(outsiders=(bob,), ecc_errors=3)})
+    shown = cnnctl("gpus").stdout
+    assert "outside" in shown
+    assert "gpu01:1 used from outside the queue: bob's python, pid 4711, 1,200 MiB" in shown
+    assert "gpu01:1 3 uncorrected memory errors" in shown
+
+
+VIEWS: Sequence[View] = [
+    {
+        "uuid": f"GPU-4f0e7a12-2c3d-4e5f-8a9b-0c1d2e3f4a5{number}",
+        "host": "gpu01",
+        "number": number,
+        "model": "NVIDIA H200 MIG 1g.18gb",
+        "memory_mib": 143_771,
+        "simulated": False,
+        "state": "available",
+        "reason": "",
+        "job": 1234,
+        "owner": "adalovelace",
+        "since": "2026-01-01T12:00:00.000+00:00",
+        "heard": True,
+        "temperature_celsius": 61,
+        "utilization_percent": 100,
+        "memory_used_mib": 140_000,
+        "ecc_errors": 0,
+        "outsiders": [],
+    }
+    for number in range(2)
+]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_row_is_one_line_and_no_number_is_cut(width: int) -> None:
+    console = Console(width=width)
+    with console.capture() as table:
+        console.print(gpu_table(VIEWS, width=width))
+    head, *rows = table.get().splitlines()
+    assert len(rows) == 2
+    for words in ("gpu01:1", "H200 MIG", "in use", "adalove", " 1234 ", "137/140", "100 %", "61 °C"):
+        assert words in rows[1]
+    assert ("GPU-4f0e7a12 " in rows[1]) is ("UUID" in head) is (width > 100)
