@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pynvml
 
 from service.domain.gpus import Gpu
+from service.process import read_stat
+from workers.nvml import MIB, list_handle_uses
 
-MIB = 1024 * 1024
 SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.1
@@ -15,20 +17,24 @@ POLL_SECONDS = 0.1
 Used = Mapping[str, int]
 
 
-def read_used_mib(gpus: Sequence[Gpu]) -> Used:
-    """MiB in use of each GPU by UUID; simulated ones and those that do not answer are left out."""
+def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
+    """MiB in use of each GPU by UUID; simulated ones and those that do not answer are left out.
+
+    What running processes have that NVML names does not count. Asked when a trainer is proven gone, these are
+    outsiders, for which a GPU is not taken out of use: it gets no job while they are there.
+    """
     real = [gpu.uuid for gpu in gpus if not gpu.simulated]
     if not real:
         return {}
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
         return {}
     try:
-        read = {uuid: _used_mib(uuid) for uuid in real}
+        read = {uuid: _used_mib(uuid, nvml) for uuid in real}
         return {uuid: mib for uuid, mib in read.items() if mib is not None}
     finally:
-        pynvml.nvmlShutdown()
+        nvml.nvmlShutdown()
 
 
 def find_kept_memory(
@@ -58,9 +64,10 @@ def find_kept_memory(
     }
 
 
-def _used_mib(uuid: str) -> int | None:
+def _used_mib(uuid: str, nvml: Any) -> int | None:
     try:
-        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
-    except pynvml.NVMLError:
+        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        used = int(nvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
+    except nvml.NVMLError:
         return None
+    return used - sum(use.memory_mib or 0 for use in list_handle_uses(handle, nvml) if read_stat(use.pid))

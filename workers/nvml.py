@@ -86,12 +86,17 @@ def measure(device: Device, nvml: Any = pynvml) -> Measured:
 
 def list_uses(device: Device, nvml: Any = pynvml) -> Sequence[Use]:
     """The processes that NVML knows on a device; one that both computes and draws counts as computing."""
+    return list_handle_uses(device.handle, nvml)
+
+
+def list_handle_uses(handle: Any, nvml: Any) -> Sequence[Use]:
+    """As `list_uses`, where only NVML's handle is known."""
     uses = {}
     for graphics, question in (
         (True, nvml.nvmlDeviceGetGraphicsRunningProcesses),
         (False, nvml.nvmlDeviceGetComputeRunningProcesses),
     ):
-        for process in _ask(nvml, question, device.handle) or ():
+        for process in _ask(nvml, question, handle) or ():
             taken = process.usedGpuMemory
             mib = None if taken is None else int(taken) // MIB
             uses[process.pid] = Use(pid=process.pid, memory_mib=mib, graphics=graphics)

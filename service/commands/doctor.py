@@ -15,6 +15,7 @@ from service.commands.findings import Finding, guarded
 from service.commands.health import check_health
 from service.db.engine import sqlite_wal_is_safe
 from service.dispatch import Dispatcher
+from service.domain.states import GpuState
 from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
 from service.settings import Settings, load_settings
 from service.store import hosts
@@ -108,8 +109,12 @@ def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
         gpus = hosts.list_gpus(tx)
     for gpu in gpus:
         words = f"{gpu.uuid} on {gpu.host_name}: {gpu.model}, {gpu.state.value}"
-        itself = "it gets no job until then" if gpu.reason else ""
-        yield Finding(subject="gpu", found=words, mend=gpu.reason, itself=itself)
+        if gpu.state is not GpuState.QUARANTINED:  # a drained one is as somebody wants it
+            words += f": {gpu.reason}" if gpu.reason else ""
+            yield Finding(subject="gpu", found=words, mend="", itself="")
+        else:
+            itself = "it gets no job until then"
+            yield Finding(subject="gpu", found=words, mend=gpu.reason, itself=itself)
 
 
 def _check_jobs(store: Store, settings: Settings, *, deep: bool) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -120,6 +121,27 @@ def test_what_could_never_run_is_refused_with_the_nearest_choice(
         ask(**asked)
     with store.reading() as tx:
         assert len(jobs.list_jobs(tx)) == 1
+
+
+def test_a_job_of_several_gpus_cannot_have_mig_instances(store: Store, ask: Ask) -> None:
+    part = Gpu(
+        uuid="MIG-a",
+        host_name=HOST,
+        number=0,
+        model="NVIDIA H200 MIG 1g.18gb",
+        memory_mib=9,
+        simulated=False,
+        mig=True,
+    )
+    with store.transaction() as tx:
+        devices = [replace(part, uuid=f"MIG-{number}", number=number) for number in range(7)]
+        hosts.register_host(tx, HOST, worker="w1", cores=2, devices=devices)
+    words = "The largest, gpu01, has 0; MIG instances take jobs on one GPU only. Nearest: --gpus 1"
+    with pytest.raises(SpecError, match=re.escape(words)):
+        ask(gpus=2)
+    with pytest.raises(SpecError, match=re.escape("It has 0; MIG instances take jobs on one GPU only")):
+        ask(gpus=2, host_name=HOST, gpu_model="h200")
+    ask(gpus=1, gpu_model="h200")
 
 
 def test_before_any_worker_has_registered_a_host_cannot_be_named(ask: Ask) -> None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -22,9 +23,10 @@ from service.db.engine import make_engine, sqlite_wal_is_safe
 from service.db.partial_indexes import add_partial_indexes
 from service.db.tables import metadata
 from service.domain import states
+from service.domain.gpus import Gpu, Reading
 from service.domain.terms import NO_TERMS
 from service.errors import DatabaseUnavailable, SettingError, WrongRevision
-from service.store import events, jobs
+from service.store import events, hosts, jobs, readings
 from service.store.transaction import Store, open_store
 
 CHOICES: list[tuple[str, str, type[Enum]]] = [
@@ -97,6 +99,21 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
         assert actions == ["submitted", "submitted"]
         if connection.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+
+
+def test_a_drained_gpu_still_gets_no_job_after_going_back(engine: Engine) -> None:
+    migrate.upgrade(engine)
+    store = Store(engine)
+    gpu = Gpu(uuid="u", host_name="gpu01", number=0, model="m", memory_mib=1, simulated=True)
+    with store.transaction() as tx:
+        hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=[gpu])
+        readings.set_readings(tx, {"u": Reading(memory_used_mib=1)})
+        assert hosts.drain_gpu(tx, "u", reason="by root")
+    migrate.downgrade(engine, "0003")
+    migrate.upgrade(engine)
+    with store.reading() as tx:
+        assert hosts.list_gpus(tx) == [replace(gpu, state=states.GpuState.QUARANTINED, reason="by root")]
+        assert readings.list_readings(tx) == {}
 
 
 def test_the_head_revision_is_the_newest_file() -> None:

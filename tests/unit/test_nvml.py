@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.gpus import Outsider, Reading
+from service.domain.gpus import Gpu, Outsider, Reading
 from service.settings import load_settings
 from workers.devices import find_gpus
+from workers.gpu_memory import read_used_mib
 from workers.gpu_readings import GpuReadings
 from workers.outsiders import Trainer
 
@@ -54,6 +55,12 @@ class PlayedNvml:
         if self.gpus[number].get("lost"):
             raise PlayedError("GPU is lost")
         return self.gpus[number]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Answers:
+        found = [gpu for gpu in self.gpus if gpu["uuid"] == uuid]
+        if not found:
+            raise PlayedError("Not Found")
+        return found[0]
 
     def nvmlDeviceGetMemoryInfo(self, handle: Answers, version: int | None = None) -> Any:
         used = self._ask(handle, "taken" if version else "used")
@@ -200,6 +207,14 @@ def test_memory_that_is_in_use_though_nvml_names_nobody_has_an_outsider_who_cann
     assert "cannot be seen" in str(outsiders(taken=900)[0])
     holder = [Trainer(pid=None, run_dir="/nowhere", gpu_uuids=("GPU-1",))]
     assert outsiders(holder, taken=900) == ()
+
+
+def test_memory_of_outsiders_does_not_count_as_kept_by_the_last_trainer(stranger: int) -> None:
+    one = Gpu(uuid="GPU-1", host_name="gpu01", number=0, model="H200", memory_mib=9, simulated=False)
+    assert read_used_mib([one], PlayedNvml(gpu())) == {"GPU-1": 700}
+    assert read_used_mib([one], PlayedNvml(gpu(used=1900, compute=[(stranger, 1200)]))) == {"GPU-1": 700}
+    assert read_used_mib([one], PlayedNvml(gpu(used=1900, compute=[(NOWHERE, 1200)]))) == {"GPU-1": 1900}
+    assert read_used_mib([one], PlayedNvml(gpu(uuid="GPU-2"))) == {}
 
 
 def test_a_driver_that_stopped_answering_is_opened_anew() -> None:
