@@ -6,8 +6,8 @@ Deployment: pre (run before the new code starts).
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 BEFORE = "state IN ('available', 'quarantined')"
 AFTER = "state IN ('available', 'drained', 'quarantined')"
