@@ -1,6 +1,7 @@
 """What lies where in a run folder `RUNS_DIR/<job>/<attempt>`, for workers and the service."""
 
 import re
+from pathlib import Path
 
 LAUNCH_FILE = "launch.json"
 SPEC_FILE = "spec.json"
@@ -14,10 +15,21 @@ TENSORS_FILE = "state.safetensors"  # of a checkpoint
 MANIFEST_FILE = "manifest.json"
 MANIFEST_DIGEST = "tensors_sha256"
 
+MEMBER_NAME = re.compile(r"member-[1-9]\d*")
 ATTEMPT_NAME = re.compile(r"[1-9]\d*")
 FOUND_NAME = re.compile(r"[1-9]\d*\.found-(\d+)")
 CHECKPOINT_NAME = re.compile(r"step-\d+")
 UNFINISHED_NAME = re.compile(r"\.step-\d+\.\d+")
+
+
+def member_name(rank: int) -> str:
+    """In the run folder of an attempt over several hosts, that of the trainer with this rank above 0."""
+    return f"member-{rank}"
+
+
+def runs_dir_of(run_dir: Path) -> Path:
+    """The folder in which the jobs' folders lie, given a trainer's own."""
+    return run_dir.parents[2 if MEMBER_NAME.fullmatch(run_dir.name) else 1]
 
 
 def checkpoint_name(step: int) -> str:

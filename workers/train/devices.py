@@ -5,6 +5,7 @@ import os
 import tensorflow as tf
 
 from workers.train.launch import Launch
+from workers.train.several_hosts import join_hosts
 
 
 def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
@@ -22,6 +23,8 @@ def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     else:
         _check_gpus(count)
+    if launch.hosts > 1:
+        return join_hosts(launch)
     kind = "CPU" if launch.simulated else "GPU"
     if count == 1:
         return tf.distribute.get_strategy()

@@ -206,7 +206,8 @@ def _place(images: Array, labels: Array, strategy: tf.distribute.Strategy) -> De
     def copy(context: tf.distribute.InputContext, array: Array) -> tf.Tensor:
         if strategy.num_replicas_in_sync == 1:
             return tf.constant(array)
-        with tf.device(strategy.extended.worker_devices[context.replica_id_in_sync_group]):
+        devices = strategy.extended.worker_devices  # of this host; replicas are counted over all hosts
+        with tf.device(devices[context.replica_id_in_sync_group % len(devices)]):
             return tf.constant(array)
 
     distribute = strategy.experimental_distribute_values_from_function

@@ -15,6 +15,9 @@ class Launch:
     CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
     checkpoint folders, newest first. `lease_seconds` is how long a worker may
     be silent until its job starts elsewhere.
+
+    Over several hosts, `cluster` lists HOST:PORT of every trainer, each with as many devices, and `rank` is
+    the place of this one in it; the first is the chief, which alone reports and writes checkpoints.
     """
 
     gpu_uuids: tuple[str, ...]
@@ -23,6 +26,17 @@ class Launch:
     datasets_dir: str
     resume_from: tuple[str, ...]
     lease_seconds: float
+    cluster: tuple[str, ...] = ()
+    rank: int = 0
+
+    @property
+    def hosts(self) -> int:
+        return max(1, len(self.cluster))
+
+    @property
+    def replicas(self) -> int:
+        """The devices of all hosts together."""
+        return self.hosts * len(self.gpu_uuids)
 
     def save(self, run_dir: Path) -> None:
         (run_dir / LAUNCH_FILE).write_text(json.dumps(asdict(self), indent=1))
@@ -31,5 +45,5 @@ class Launch:
 def load_launch(run_dir: Path) -> Launch:
     """Read the launch file of a run folder."""
     values = json.loads((run_dir / LAUNCH_FILE).read_text())
-    lists = {name: tuple(values[name]) for name in ("gpu_uuids", "resume_from")}
+    lists = {name: tuple(values[name]) for name in ("gpu_uuids", "resume_from", "cluster") if name in values}
     return Launch(**{**values, **lists})

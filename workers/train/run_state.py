@@ -115,6 +115,7 @@ def describe_environment(
         "devices": "simulated" if launch.simulated else "gpu",
         "device": _cpu_model() if launch.simulated else _gpu_model(),
         "replicas": replicas,
+        **({"hosts": launch.hosts} if launch.hosts > 1 else {}),
         "threads": launch.threads,
         **({"shards": shards} if launch.simulated else {}),
         "images": images.fingerprint,

@@ -10,10 +10,13 @@ from workers.train.run_state import RunState
 
 
 class Saver:
-    """Hands snapshots of a run to its writer, at most one a step."""
+    """Hands snapshots of a run to its writer, at most one a step.
+
+    Without a writer it does nothing: of several hosts, only the chief's trainer writes.
+    """
 
     def __init__(
-        self, spec: CheckpointSpec, state: RunState, writer: CheckpointWriter, reporter: Reporter
+        self, spec: CheckpointSpec, state: RunState, writer: CheckpointWriter | None, reporter: Reporter
     ) -> None:
         self._spec = spec
         self._state = state
@@ -40,7 +43,7 @@ class Saver:
 
     def save(self, *, best: bool) -> None:
         """Save now; a request right after an epoch's end asks for the same step again."""
-        if self._state.step == self._saved_step:
+        if self._writer is None or self._state.step == self._saved_step:
             return
         self._saved_step = self._state.step
         started = time.perf_counter()

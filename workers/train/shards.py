@@ -18,7 +18,7 @@ def count_shards(spec: Spec, launch: Launch) -> int:
     """
     if not launch.simulated or spec.model.norm == "batch" or spec.model.dropout != "none":
         return 1
-    replicas = len(launch.gpu_uuids)
-    threads, images = launch.threads // replicas, spec.training.batch_size // replicas
+    threads = launch.threads // len(launch.gpu_uuids)
+    images = spec.training.batch_size // launch.replicas
     most = min(threads, images // LEAST_IMAGES)
     return max((n for n in range(2, most + 1) if threads % n == images % n == 0), default=1)

@@ -15,7 +15,9 @@ from models.trained.saved_network import BEST_FILE, FINAL_FILE
 from service.domain import run_folder as files
 from service.domain.spec import Spec
 from service.domain.states import Cause
+from workers.train.agreement import Agreement, DifferentStarts
 from workers.train.batches import Feed
+from workers.train.checkpoint_files import Snapshot
 from workers.train.checkpointing import (
     CheckpointWriter,
     assign_variables,
@@ -65,7 +67,7 @@ class Trainer:
                 spec,
                 strategy,
                 datasets_dir=Path(launch.datasets_dir),
-                surveys_dir=run_dir.parent.parent / files.SURVEYS_DIR,
+                surveys_dir=files.runs_dir_of(run_dir) / files.SURVEYS_DIR,
                 threads=launch.threads,
                 say=self._say_stage,
             )
@@ -74,6 +76,7 @@ class Trainer:
             self._network = logits_model(self._model)
             self._optimizer = make_optimizer(spec.optimizer)
             self._optimizer.build(self._network.trainable_variables)
+        self._agreement = Agreement(strategy, hosts=launch.hosts)
         self._loop = Loop(
             self._network,
             self._optimizer,
@@ -104,6 +107,8 @@ class Trainer:
             environment=self._environment,
         )
         self._step_seconds = math.inf
+        self._agreed_step_seconds = math.inf
+        self._wants_to_stop = False
         self._progress_at = 0.0
         self._first_call = True
         self._resume_note = ""
@@ -114,20 +119,28 @@ class Trainer:
         self._resume()
         if self._diagnosis:
             self._initial = self._state.snapshot(best=False)
-        writer = CheckpointWriter(self._checkpoints_dir, self._reporter, prepare=self._state.make_room)
+        writer = self._open_writer()
         try:
             self._train_epochs(Saver(self._spec.checkpoint, self._state, writer, self._reporter))
         finally:
-            writer.close()
+            if writer:
+                writer.close()
         if self._is_finished():
             return "succeeded", self._state.schedule.stop_reason(self._state.epoch - 1), self._finish()
-        if self._stop.reason:
-            return "interrupted", f"{self._stop.reason}; stopped after step {self._state.step}", {}
+        if self._wants_to_stop:
+            reason = self._stop.reason or "another host's trainer was told to stop"
+            return "interrupted", f"{reason}; stopped after step {self._state.step}", {}
         reason = (
             f"the time limit of {self._spec.resources.time_limit_minutes:g} min was reached "
             f"in epoch {self._state.epoch}"
         )
         return "failed", reason, {"cause": Cause.TIME_LIMIT.value}
+
+    def _open_writer(self) -> CheckpointWriter | None:
+        """Of several hosts, only the chief's trainer writes checkpoints."""
+        if self._launch.rank:
+            return None
+        return CheckpointWriter(self._checkpoints_dir, self._reporter, prepare=self._state.make_room)
 
     def _say_stage(self, text: str) -> None:
         self._reporter.stage(text)
@@ -144,9 +157,10 @@ class Trainer:
                 return
             images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
             best = self._end_epoch(images / (time.perf_counter() - started))
-            if best or saver.is_due_after_epoch() or self._is_finished() or self._must_stop():
+            stop = self._must_stop()
+            if best or saver.is_due_after_epoch() or self._is_finished() or stop:
                 saver.save(best=best)
-            if self._must_stop():
+            if stop:
                 return
 
     def _is_finished(self) -> bool:
@@ -166,7 +180,7 @@ class Trainer:
         state = self._state
         while state.step_in_epoch < self._steps_per_epoch and not self._must_stop():
             left = min(self._steps_per_epoch - state.step_in_epoch, feed.most_steps, saver.most_steps())
-            steps = 1 if self._first_call else steps_per_call(self._step_seconds, left=left)
+            steps = 1 if self._first_call else steps_per_call(self._agreed_step_seconds, left=left)
             started = time.perf_counter()
             reports = self._loop.train(feed.take(state.step_in_epoch, steps=steps), steps=steps)
             seconds = time.perf_counter() - started
@@ -194,7 +208,7 @@ class Trainer:
         state.step += 1
         state.step_in_epoch += 1
         if not np.isfinite(report).all():
-            where = self._name_first_nan(state.step) if self._diagnosis else ""
+            where = self._name_first_nan(state.step) if self._diagnosis and self._launch.hosts == 1 else ""
             raise DivergedError(
                 f"the loss is {report[LOSS] + report[PENALTY]} at step {state.step} (epoch {state.epoch})"
                 f"{where}: training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
@@ -267,6 +281,8 @@ class Trainer:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
+        if self._launch.rank:
+            return {}
         digest = weights_digest(self._model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._model, self._run_dir / FINAL_FILE)
@@ -279,8 +295,14 @@ class Trainer:
     def _resume(self) -> None:
         state = self._state
         snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=state.spec_digest)
-        if snapshot is None:
-            return
+        if snapshot is not None:
+            self._continue_from(snapshot)
+        (steps,) = self._agreement.share(state.step)
+        if len(set(steps)) > 1:
+            raise DifferentStarts(steps)
+
+    def _continue_from(self, snapshot: Snapshot) -> None:
+        state = self._state
         state.restore(snapshot)
         difference = explain_difference(snapshot.environment, self._environment)
         self._resume_exact = not difference
@@ -289,7 +311,12 @@ class Trainer:
         self._resume_note = "; ".join(filter(None, notes))
 
     def _must_stop(self) -> bool:
-        return bool(self._stop.reason) or self._over_time()
+        """Whether any host's trainer has to stop; then all do, after the same step."""
+        asked, over, seconds = self._agreement.share(
+            bool(self._stop.reason), self._over_time(), self._step_seconds
+        )
+        self._wants_to_stop, self._agreed_step_seconds = any(asked), max(seconds)
+        return self._wants_to_stop or any(over)
 
     def _over_time(self) -> bool:
         limit = self._spec.resources.time_limit_minutes
