@@ -58,13 +58,16 @@ class Dispatcher:
         self._app.conf.update(celery_settings(settings))
         self.error = ""
 
-    def send(self, attempt: Attempt) -> None:
-        """Tell the host's worker about an attempt; a broker that is down delays and loses nothing."""
+    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
+        """Tell its host's worker about an attempt, or that of another host which has a part in it.
+
+        A broker that is down delays and loses nothing.
+        """
         if self.error:
             return  # the next probe finds out when it is back; trying here would hold up the scheduler
         try:
             self._app.send_task(
-                RUN_ATTEMPT, args=[attempt.id], queue=queue_name(attempt.host_name), retry=False
+                RUN_ATTEMPT, args=[attempt.id], queue=queue_name(host_name or attempt.host_name), retry=False
             )
             self.error = ""
         except (OperationalError, OSError) as error:

@@ -32,6 +32,11 @@ class Settings:
         "CNNCTL_DATASETS_DIR", "folder with NAME.npz; empty: `datasets` in the data folder"
     )
     host: str = _setting("CNNCTL_HOST", "name of this host in the queue; empty: the machine's own name")
+    address: str = _setting(
+        "CNNCTL_ADDRESS",
+        "name or address by which other hosts reach this one, for jobs over several; "
+        "empty: the address by which it reaches the database",
+    )
     gpus: str = _setting("CNNCTL_GPUS", "`auto`, or `sim:N` for N simulated GPUs", "auto")
     start_method: str = _setting(
         "CNNCTL_START_METHOD",

@@ -17,9 +17,11 @@ from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
 from service.store import attempts, hosts, readings
 from service.store.transaction import Store, Transaction
+from workers.company import NotMet
 from workers.devices import find_gpus
 from workers.ending import Ending
 from workers.gpu_watch import GpuWatch
+from workers.member import MemberSupervisor, claim_part, end_left_parts
 from workers.orders import UnwritableFolder
 from workers.outsiders import Trainer
 from workers.supervisor import Supervisor, claim, kill_left_over
@@ -58,6 +60,7 @@ class HostAgent:
         self._settings = settings
         self._starter = starter
         self._supervisors: dict[AttemptId, Supervisor] = {}
+        self._parts: dict[AttemptId, MemberSupervisor] = {}
         self._ready = threading.Event()
         self._closing = threading.Event()
         self._stopped = threading.Event()
@@ -83,6 +86,7 @@ class HostAgent:
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
         kill_left_over(self._store, self._settings.host_name)
+        end_left_parts(self._store, self._settings.host_name, worker=self.worker)
 
     def register(self) -> None:
         """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler.
@@ -98,7 +102,7 @@ class HostAgent:
             return
         attempt = claim(self._store, self._settings, attempt_id, worker=self.worker)
         if attempt is None:
-            log.info("attempt", action="nothing_to_claim", attempt=attempt_id)
+            self._run_part(attempt_id)
             return
         supervisor = self._supervise(attempt)
         try:
@@ -106,11 +110,32 @@ class HostAgent:
         finally:
             self._supervisors.pop(attempt.id, None)
 
+    def _run_part(self, attempt_id: AttemptId) -> None:
+        """Take this host's part of an attempt whose chief is another host, and follow it to its end."""
+        part = claim_part(
+            self._store, self._settings, attempt_id, worker=self.worker, threads_per_gpu=self._threads_per_gpu
+        )
+        if part is None:
+            log.info("attempt", action="nothing_to_claim", attempt=attempt_id)
+            return
+        self._parts[attempt_id] = part
+        if self._closing.is_set():
+            part.closing.set()
+        try:
+            part.run(self._starter)
+        finally:
+            self._parts.pop(attempt_id, None)
+
     def _start(self, supervisor: Supervisor) -> None:
         attempt = supervisor.attempt
         try:
             supervisor.prepare()
             supervisor.start(self._starter)
+        except Fenced:
+            log.warning("attempt", action="fenced", attempt=attempt.id)
+            supervisor.abandon()
+        except NotMet as not_met:
+            supervisor.end(not_met.ending)
         except UnwritableFolder as error:
             reason = (
                 f"the run folder {attempt.run_dir} cannot be written: {error}. "
@@ -128,15 +153,18 @@ class HostAgent:
         """Take no more work and ask every trainer to checkpoint and stop; their jobs are queued again."""
         self._closing.set()
         self._leave()
-        for supervisor in list(self._supervisors.values()):
+        for supervisor in self._list_followed():
             supervisor.closing.set()
 
     def stop(self) -> None:
         """Wait until all attempts have ended, then stop the heartbeat."""
-        while self._supervisors:
+        while self._supervisors or self._parts:
             time.sleep(0.05)
         self._stopped.set()
         self._leave()  # once more: a heartbeat may have been on its way at the first time
+
+    def _list_followed(self) -> Sequence[Supervisor | MemberSupervisor]:
+        return [*self._supervisors.values(), *self._parts.values()]
 
     def _supervise(self, attempt: Attempt) -> Supervisor:
         supervisor = Supervisor(self._store, self._settings, attempt, threads_per_gpu=self._threads_per_gpu)
@@ -165,14 +193,14 @@ class HostAgent:
     def _renew_leases(self) -> None:
         """In a thread of its own: waiting for the database must not make trainers stop."""
         while not self._stopped.wait(self._settings.heartbeat_seconds):
-            for supervisor in list(self._supervisors.values()):
+            for supervisor in self._list_followed():
                 supervisor.renew_lease()
 
     def _watch_gpus(self) -> None:
         self._gpu_watch.run(self._stopped)
 
     def _list_trainers(self) -> Sequence[Trainer]:
-        return [supervisor.trainer for supervisor in list(self._supervisors.values())]
+        return [supervisor.trainer for supervisor in self._list_followed()]
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._settings.heartbeat_seconds):

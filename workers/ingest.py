@@ -56,11 +56,7 @@ class Ingester:
 
     def find_last_word(self) -> None:
         """Read the trainer's last word, also one that an earlier worker has stored."""
-        path = self._folder / files.EVENTS_FILE
-        whole_lines = read_tail(path).rpartition("\n")[0]
-        last = whole_lines.rpartition("\n")[2]
-        if '"kind": "ended"' in last:
-            self.ended = json.loads(last)
+        self.ended = read_last_word(self._folder) or self.ended
 
     def store_log_tail(self) -> None:
         """Keep the last 64 KiB of the attempt's log in SQL."""
@@ -123,6 +119,13 @@ def _read(line: bytes) -> Event:
     """An event; NUL, which PostgreSQL cannot store, becomes a visible mark."""
     event: Event = json.loads(line.replace(rb"\u0000", rb"\u2400"))
     return event
+
+
+def read_last_word(folder: Path) -> Event | None:
+    """The last event of a run folder's log, if that is how its trainer ended."""
+    whole_lines = read_tail(folder / files.EVENTS_FILE).rpartition("\n")[0]
+    last = whole_lines.rpartition("\n")[2]
+    return json.loads(last) if '"kind": "ended"' in last else None
 
 
 def read_tail(path: Path) -> str:

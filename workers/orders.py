@@ -31,41 +31,56 @@ class Orders:
     resume_from: tuple[str, ...]
 
 
-def read_orders(store: Store, attempt: Attempt) -> Orders:
-    """Read them from SQL."""
+def read_orders(store: Store, attempt: Attempt, *, host_name: str) -> Orders:
+    """Read from SQL what is for this host."""
     with store.reading() as tx:
         known = checkpoints.list_checkpoints(tx, attempt.job_id)
         return Orders(
             spec=jobs.get_job(tx, attempt.job_id).spec,
-            gpus=leases.list_leased_gpus(tx, attempt.id),
+            gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
             resume_from=tuple(checkpoint.path for checkpoint in known),
         )
 
 
-def make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads_per_gpu: int) -> None:
+def make_run_folder(
+    folder: Path,
+    orders: Orders,
+    settings: Settings,
+    *,
+    threads_per_gpu: int,
+    cluster: tuple[str, ...] = (),
+    rank: int = 0,
+) -> None:
     """Make the folder with the spec and the launch file in it.
 
     Raises:
         UnwritableFolder: it cannot be written.
     """
     try:
-        _make_run_folder(folder, orders, settings, threads_per_gpu=threads_per_gpu)
+        _move_aside(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / files.SPEC_FILE).write_text(orders.spec)
+        make_launch(orders, settings, threads_per_gpu=threads_per_gpu, cluster=cluster, rank=rank).save(
+            folder
+        )
     except OSError as error:
         raise UnwritableFolder(error.errno, error.strerror) from error
 
 
-def _make_run_folder(folder: Path, orders: Orders, settings: Settings, *, threads_per_gpu: int) -> None:
-    _move_aside(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / files.SPEC_FILE).write_text(orders.spec)
-    Launch(
+def make_launch(
+    orders: Orders, settings: Settings, *, threads_per_gpu: int, cluster: tuple[str, ...], rank: int
+) -> Launch:
+    """What a trainer of this host has to know."""
+    return Launch(
         gpu_uuids=tuple(gpu.uuid for gpu in orders.gpus),
         simulated=all(gpu.simulated for gpu in orders.gpus),
         threads=threads_per_gpu * len(orders.gpus),
         datasets_dir=str(settings.datasets_dir),
         resume_from=orders.resume_from,
         lease_seconds=settings.lease_seconds,
-    ).save(folder)
+        cluster=cluster,
+        rank=rank,
+    )
 
 
 def _move_aside(folder: Path) -> None:

@@ -17,13 +17,14 @@ from service.domain.states import Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
 from service.settings import Settings
-from service.store import attempts, hosts, leases
+from service.store import attempts, hosts, leases, members
 from service.store.endings import end_attempt
 from service.store.transaction import Store, Transaction
+from workers.company import Company
 from workers.ending import Ending, judge
 from workers.gpu_memory import Used, find_kept_memory, read_used_mib
 from workers.ingest import Ingester
-from workers.orders import Orders, make_run_folder, read_orders
+from workers.orders import Orders, make_launch, make_run_folder, read_orders
 from workers.outages import PAUSE_SECONDS, insist
 from workers.outsiders import Trainer
 from workers.process_tree import ProcessTree, find_run_dirs
@@ -51,6 +52,8 @@ class Supervisor:
         self._gpus: Sequence[Gpu] = ()
         self._used_before: Used = {}
         self._asked_at: float | None = None
+        self._company: Company | None = None
+        self._failure: Ending | None = None
         self._next_log = 0.0
         self.attempt = attempt
         self.wish: Wish | None = attempt.wish
@@ -63,15 +66,23 @@ class Supervisor:
         return Trainer(pid=self._tree.pid, run_dir=self.attempt.run_dir, gpu_uuids=uuids)
 
     def prepare(self) -> None:
-        """Make the run folder.
+        """Make the run folder; where other hosts take part, wait until they have come together.
 
         Raises:
             UnwritableFolder: it cannot be written.
+            NotMet: a host does not come, or somebody wants the attempt to end.
+            Fenced: the attempt has ended meanwhile.
         """
         orders = self._read_orders()
         folder = Path(self.attempt.run_dir)
+        self._find_company()
         make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
         self.renew_lease()
+        if self._company:
+            insist(self._company.take_part)
+            cluster = self._company.meet(wish=lambda: self.wish, closing=self.closing)
+            threads = self._threads_per_gpu
+            make_launch(orders, self._settings, threads_per_gpu=threads, cluster=cluster, rank=0).save(folder)
         self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
 
     def start(self, starter: Starter) -> None:
@@ -88,6 +99,7 @@ class Supervisor:
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
         self._gpus = self._read_orders().gpus
+        self._find_company()
         self._ingester.find_last_word()
 
     def follow(self) -> None:
@@ -95,6 +107,7 @@ class Supervisor:
         try:
             while self._tree.is_alive():
                 self._take_in()
+                self._watch_company()
                 self._obey()
                 time.sleep(FOLLOW_SECONDS)
             self._finish()
@@ -123,7 +136,13 @@ class Supervisor:
         self._end(ending, quarantine=self._give_gpus_back())
 
     def _read_orders(self) -> Orders:
-        return insist(lambda: read_orders(self._store, self.attempt))
+        return insist(lambda: read_orders(self._store, self.attempt, host_name=self.attempt.host_name))
+
+    def _find_company(self) -> None:
+        with self._store.reading() as tx:
+            parts = members.list_members(tx, self.attempt.id)
+        if parts:
+            self._company = Company(self._store, self._settings, self.attempt, parts)
 
     def _take_in(self) -> None:
         try:
@@ -144,9 +163,17 @@ class Supervisor:
             attempts.write(tx, self.attempt, **values)
             self.attempt = attempts.get_attempt(tx, self.attempt.id)
 
+    def _watch_company(self) -> None:
+        """What happens to another host's part happens to all."""
+        if self._company and not self._failure:
+            self._failure = self._company.find_failure()
+            if self._failure:
+                self._tree.kill()
+
     def _obey(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
-        if not (self.wish or self.closing.is_set()):
+        stopped = self._company is not None and self._company.was_asked_to_stop()
+        if not (self.wish or self.closing.is_set() or stopped):
             return
         grace = self._settings.grace_seconds
         if self.wish is Wish.CANCEL:
@@ -164,6 +191,8 @@ class Supervisor:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
         insist(self._settle)
         ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=self.closing.is_set())
+        if self._failure and ending.outcome in (Outcome.FAILED, Outcome.LOST):
+            ending = self._failure
         self._end(ending, quarantine=quarantine)
 
     def _give_gpus_back(self) -> Mapping[str, str]:
@@ -179,6 +208,8 @@ class Supervisor:
         self._ingester.store_log_tail()
 
     def _end(self, ending: Ending, *, quarantine: Mapping[str, str]) -> None:
+        if self._company:
+            ending = self._company.end_together(ending)
         insist(lambda: self._end_once(ending, quarantine))
         said = {"outcome": ending.outcome.value, "reason": ending.reason}
         log.info("attempt", action="ended", attempt=self.attempt.id, **said)

@@ -26,6 +26,12 @@ OPTIONS = [
     click.option("--exclusive", is_flag=True, help="Keep other jobs off its host."),
     click.option("--gpu-model", help="Only on GPUs with this in their model's name, as in h200."),
     click.option("--host", "host_name", help="Only on this host."),
+    click.option(
+        "--hosts",
+        type=click.IntRange(min=1),
+        default=1,
+        help="Over so many hosts at once, each with the same share of the --gpus.",
+    ),
 ]
 
 
@@ -35,7 +41,7 @@ def term_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def with_terms(*, priority: str, after: tuple[int, ...], **values: Any) -> Any:
         asked = {name: values.pop(name) for name in ("project", "not_before", "exclusive")}
-        places = {name: values.pop(name) for name in ("gpu_model", "host_name")}
+        places = {name: values.pop(name) for name in ("gpu_model", "host_name", "hosts")}
         terms = Terms(priority=Priority(priority), **asked, **places)
         return command(terms=terms, after=[JobId(number) for number in after], **values)
 

@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from service.commands.rights import is_administrator
 from service.domain.gpus import is_model
@@ -30,7 +30,10 @@ def check_admission(
         check_high_priority(tx, owner)
     _check_project(terms.project)
     _check_places(tx, terms)
-    _check_gpus(tx, gpus, terms)
+    if terms.hosts > 1:
+        _check_hosts(tx, gpus, terms)
+    else:
+        _check_gpus(tx, gpus, terms)
     _check_quota(tx, gpus, owner)
     _check_after(tx, after)
 
@@ -84,19 +87,58 @@ def _check_gpus(tx: Transaction, wanted: int, terms: Terms) -> None:
         has += "; MIG instances take jobs on one GPU only"
         count = max(count, 1)
     nearest = f" Nearest: --gpus {count}" if count else ""
+    if count and terms.host_name is None and (several := _find_hosts_for(tx, wanted, terms)):
+        nearest += f", or --gpus {wanted} --hosts {several}"
     raise SpecError(f"resources.gpus: {what} {wanted}{model} GPUs. {has}.{nearest}")
+
+
+def _check_hosts(tx: Transaction, gpus: int, terms: Terms) -> None:
+    """Refuse what several hosts together could never give."""
+    if terms.host_name is not None or terms.exclusive:
+        other = "--host" if terms.host_name is not None else "--exclusive"
+        raise SpecError(f"--hosts {terms.hosts} cannot be combined with {other}. Leave out one of them")
+    if gpus % terms.hosts:
+        nearest = max(1, round(gpus / terms.hosts)) * terms.hosts
+        raise SpecError(
+            f"--hosts {terms.hosts} takes a number of GPUs that can be shared out evenly. "
+            f"Received: --gpus {gpus}. Nearest: --gpus {nearest}"
+        )
+    each = gpus // terms.hosts
+    counts = sorted(_count_gpus(tx, gpus, terms).values(), reverse=True)
+    large = sum(count >= each for count in counts)
+    if not counts or large >= terms.hosts:
+        return
+    model = f" {terms.gpu_model}" if terms.gpu_model else ""
+    most = counts[terms.hosts - 1] if len(counts) >= terms.hosts else 0
+    shared = f"--gpus {most * terms.hosts} --hosts {terms.hosts}" if most else f"--gpus {counts[0]}"
+    raise SpecError(
+        f"--hosts {terms.hosts}: each would have to give {each}{model} GPUs, and {large} of {len(counts)} "
+        f"hosts have as many. Nearest: {shared}"
+    )
+
+
+def _find_hosts_for(tx: Transaction, wanted: int, terms: Terms) -> int | None:
+    """Over how few hosts so many GPUs could be had; None where they could not."""
+    counts = _count_gpus(tx, wanted, terms).values()
+    ways = (n for n in range(2, len(counts) + 1) if wanted % n == 0)
+    return next((n for n in ways if sum(count >= wanted // n for count in counts) >= n), None)
+
+
+def _count_gpus(tx: Transaction, wanted: int, terms: Terms) -> Mapping[str, int]:
+    """How many GPUs that are right for a job on so many each host has."""
+    found = Counter({terms.host_name: 0} if terms.host_name else {})
+    for gpu in hosts.list_gpus(tx):
+        if terms.host_name in (None, gpu.host_name):
+            right = is_model(gpu.model, terms.gpu_model or "") and (wanted == 1 or not gpu.mig)
+            found[gpu.host_name] += right
+    return found
 
 
 def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int] | None:
     """The host that could give a job most GPUs, and how many; None before any worker has registered."""
     if terms.host_name is None and terms.gpu_model is None:
         return hosts.largest_host(tx, job_gpus=wanted)
-    found = Counter({terms.host_name: 0} if terms.host_name else {})
-    for gpu in hosts.list_gpus(tx):
-        if terms.host_name in (None, gpu.host_name):
-            right = is_model(gpu.model, terms.gpu_model or "") and (wanted == 1 or not gpu.mig)
-            found[gpu.host_name] += right
-    return max(found.items(), key=lambda item: item[1], default=None)
+    return max(_count_gpus(tx, wanted, terms).items(), key=lambda item: item[1], default=None)
 
 
 def _has_mig(tx: Transaction, terms: Terms) -> bool:

@@ -85,6 +85,7 @@ jobs = Table(
     Column("exclusive", Boolean, nullable=False),
     Column("gpu_model", String(255)),
     Column("host_name", String(255)),  # asked for
+    Column("hosts", Integer, nullable=False),  # over how many of them at once
     Column("reason", Text, nullable=False),
     Column("estimated_start_at", UtcDateTime),
     Column("lost_attempts", Integer, nullable=False),
@@ -92,6 +93,7 @@ jobs = Table(
     Column("submitted_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     CheckConstraint("gpus >= 1", name="gpus_positive"),
+    CheckConstraint("hosts >= 1", name="hosts_positive"),
     CheckConstraint(
         "(state IN ('queued', 'running', 'paused')) = (ended_at IS NULL)", name="ended_at_iff_finished"
     ),
@@ -190,6 +192,26 @@ attempts = Table(
     CheckConstraint("(state = 'ended') = (outcome IS NOT NULL)", name="outcome_iff_ended"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_at_iff_ended"),
     sqlite_autoincrement=True,
+)
+
+# The parts of an attempt over several hosts, that of the chief (rank 0) included; none of another attempt.
+attempt_members = Table(
+    "attempt_members",
+    metadata,
+    Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
+    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker took the part
+    Column("worker", String(64)),
+    Column("trainer_pid", Integer),
+    Column("trainer_started", BigInteger),
+    Column("outcome", choice(states.Outcome, "outcome")),
+    Column("cause", choice(states.Cause, "cause")),
+    Column("reason", Text, nullable=False),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),  # all its processes are gone
+    CheckConstraint("(outcome IS NOT NULL) = (ended_at IS NOT NULL)", name="outcome_iff_ended"),
 )
 
 leases = Table(

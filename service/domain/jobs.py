@@ -93,6 +93,28 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """The part of one host in an attempt over several; the chief has rank 0.
+
+    It has ended once its processes are proven gone, as `outcome` says; `worker` is who looks after it.
+    """
+
+    attempt_id: AttemptId
+    rank: int
+    host_name: str
+    address: str | None
+    worker: str | None
+    trainer_pid: int | None
+    trainer_started: int | None
+    outcome: Outcome | None
+    cause: Cause | None
+    reason: str
+    sent_at: datetime
+    heartbeat_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobEvent:
     """One line of a job's audit: who did what, when."""
 

@@ -11,7 +11,7 @@ class Terms:
     """What a person asks of the scheduler with a submission; the defaults ask for nothing.
 
     `gpu_model` is a part of a model's name, see `domain.gpus.is_model`; `exclusive` keeps other jobs off the
-    host.
+    host. Over several `hosts` each gives the same number of GPUs.
     """
 
     priority: Priority = Priority.NORMAL
@@ -20,6 +20,7 @@ class Terms:
     exclusive: bool = False
     gpu_model: str | None = None
     host_name: str | None = None
+    hosts: int = 1
 
 
 NO_TERMS = Terms()

@@ -9,11 +9,12 @@ from service.domain.jobs import JobId, Waiting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Start this job on these GPUs now."""
+    """Start this job on these GPUs now; those of `other_hosts` are among them."""
 
     job_id: JobId
     host_name: str
     gpu_uuids: tuple[str, ...]
+    other_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,12 @@ from service.scheduler import reasons
 from service.scheduler.decisions import Placement, Preemption
 from service.scheduler.estimates import Blocked
 from service.scheduler.ordering import Ranks
-from service.scheduler.placing import Room, count_suited, find_tightest, suits
+from service.scheduler.placing import Room, count_suited, find_tightest_rooms, part_of, suits
 from service.scheduler.preemption import Holder, choose_victims, newcomer_yields_in_seconds
-from service.scheduler.reservation import STOP_SECONDS, find_prospect, reserve
+from service.scheduler.reservation import STOP_SECONDS, find_prospects, reserve
 from service.scheduler.situation import QueuedJob, Snapshot
 
-Shape = tuple[int, bool, str | None, str | None]
+Shape = tuple[int, int, bool, str | None, str | None]
 
 
 class Draft:
@@ -41,11 +41,12 @@ class Draft:
 
     def settle(self, job: QueuedJob, rank: int) -> None:
         """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
-        shape = (job.gpus, job.exclusive, job.gpu_model, job.host)
+        shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host)
         rooms = self._fitting.get(shape)
         if rooms is None:
-            rooms = self._fitting[shape] = [room for room in self._rooms if room.could_hold(job)]
-        if not rooms:
+            part = part_of(job)
+            rooms = self._fitting[shape] = [room for room in self._rooms if room.could_hold(part)]
+        if len(rooms) < job.hosts:
             self.refused.append(reasons.explain_unfit(job, self._snapshot.hosts))
             return
         if (over := self._over_quota(job)) is not None:
@@ -88,30 +89,65 @@ class Draft:
         return isfinite(seconds) and seconds <= room.in_seconds
 
     def _place(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> bool:
-        room = find_tightest(rooms, job, may_use=lambda room: self._may_use(room, job, rank))
-        if room is None:
+        part = part_of(job)
+        chosen = find_tightest_rooms(
+            rooms, part, count=job.hosts, may_use=lambda room: self._may_use(room, job, rank)
+        )
+        if not chosen:
             return False
-        uuids = room.take(job, [room.free, room.reserved])
-        self.placements.append(Placement(job_id=job.id, host_name=room.host.name, gpu_uuids=uuids))
+        uuids = [uuid for room in chosen for uuid in room.take(part, [room.free, room.reserved])]
+        first, *others = (room.host.name for room in chosen)
+        placement = Placement(
+            job_id=job.id, host_name=first, gpu_uuids=tuple(uuids), other_hosts=tuple(others)
+        )
+        self.placements.append(placement)
         self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
         if job.exclusive:
-            self._taken_whole.add(room.host.name)
+            self._taken_whole.add(first)
         return True
 
     def _claim(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Blocked:
         """Take what is being freed, else stop others, else reserve for a gang."""
         allowed = [room for room in rooms if self._may_use(room, job, rank)]
-        room = self._find_leaving(allowed, job) or self._preempt(allowed, job, rank)
-        if room is not None:
-            room.take(job, [room.free, room.leaving])
-            return Blocked(job, rank, STOP_SECONDS, freeing_on=room.host.name)
+        part = part_of(job)
+        if freeing := self._find_freeing(allowed, job, part, rank):
+            for room in freeing:
+                room.take(part, [room.free, room.leaving])
+            names = " and ".join(room.host.name for room in freeing)
+            return Blocked(job, rank, STOP_SECONDS, freeing_on=names)
         if job.gpus == 1 and not job.exclusive:
             return Blocked(job, rank)
-        prospect = find_prospect(rooms, job, rank, self._ranks)
-        if prospect is None:
+        prospects = find_prospects(rooms, part, rank, self._ranks, count=job.hosts)
+        if not prospects:
             return Blocked(job, rank)
-        reserve(prospect, job, rank)
-        return Blocked(job, rank, prospect.expected_seconds)
+        reserve(prospects, part, rank)
+        return Blocked(job, rank, max(prospect.expected_seconds for prospect in prospects))
+
+    def _find_freeing(
+        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[Room]:
+        """Where the job will start because others are stopping, if need be because of it."""
+        if job.hosts > 1:
+            return self._free_parts(rooms, job, part, rank)
+        room = self._find_leaving(rooms, job) or self._preempt(rooms, job, rank)
+        return () if room is None else (room,)
+
+    def _free_parts(
+        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[Room]:
+        """As many hosts as it needs where what is free, leaving or can be stopped is enough for a part."""
+        costs = []
+        for number, room in enumerate(rooms):
+            victims = self._find_victims(room, part, rank) if _missing(room, part) > 0 else ()
+            if victims or _missing(room, part) <= 0:
+                costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number))
+        if len(costs) < job.hosts:
+            return ()
+        chosen = [rooms[number] for _, _, number in sorted(costs)[: job.hosts]]
+        for room in chosen:
+            if _missing(room, part) > 0:  # else what was stopped on another host has been enough
+                self._stop(room, self._find_victims(room, part, rank), job)
+        return chosen
 
     def _find_leaving(self, rooms: Sequence[Room], job: QueuedJob) -> Room | None:
         """The host where what stopping jobs hold is enough: so a plan keeps to the one before."""
@@ -124,11 +160,16 @@ class Draft:
         if not choices:
             return None
         room, victims = min(choices, key=lambda choice: _cost(choice[1]))
-        for victim in victims:
-            room.holders.remove(victim)
-            room.leaving += victim.frees
-            self.preemptions.append(Preemption(job_id=victim.job.id, for_job_id=job.id))
+        self._stop(room, victims, job)
         return room
+
+    def _stop(self, room: Room, victims: Sequence[Holder], job: QueuedJob) -> None:
+        for victim in victims:
+            self.preemptions.append(Preemption(job_id=victim.job.id, for_job_id=job.id))
+            for one in self._rooms if victim.job.other_hosts else (room,):
+                gone = [holder for holder in one.holders if holder.job.id == victim.job.id]
+                one.leaving += [gpu for holder in gone for gpu in holder.frees]
+                one.holders[:] = [holder for holder in one.holders if holder.job.id != victim.job.id]
 
     def _find_victims(self, room: Room, job: QueuedJob, rank: int) -> Sequence[Holder]:
         if not self._ranks.settings.preemption or not room.holders or room.holders[0].rank <= rank:

@@ -22,7 +22,7 @@ from service.scheduler.policy_settings import PolicySettings
 from service.scheduler.snapshot import take_snapshot
 from service.scheduler.used import Used
 from service.settings import Settings
-from service.store import attempts, events, hosts, jobs, leases, schedulers, wishes
+from service.store import attempts, events, hosts, jobs, leases, members, schedulers, wishes
 from service.store.event_watch import EventWatch
 from service.store.transaction import Store, Transaction
 
@@ -144,8 +144,12 @@ class Scheduler:
             return
         attempt = attempts.create_attempt(tx, placement.job_id, host_name=placement.host_name)
         leases.acquire(tx, attempt.id, placement.gpu_uuids)
-        detail = f"{', '.join(placement.gpu_uuids)} on {placement.host_name}"
+        names = (placement.host_name, *placement.other_hosts)
+        if placement.other_hosts:
+            members.create_members(tx, attempt.id, names)
+        detail = f"{', '.join(placement.gpu_uuids)} on {' and '.join(names)}"
         events.add_event(
             tx, placement.job_id, Action.DISPATCHED, actor=ACTOR, attempt_id=attempt.id, detail=detail
         )
-        tx.after_commit(partial(self._dispatcher.send, attempt))
+        for name in names:
+            tx.after_commit(partial(self._dispatcher.send, attempt, host_name=name))

@@ -1,11 +1,11 @@
 """Where a job fits: what is left of each host while a plan is made."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from service.domain.gpus import is_model
 from service.scheduler.preemption import Holder
-from service.scheduler.situation import Host, HostGpu, QueuedJob, Snapshot
+from service.scheduler.situation import Host, HostGpu, QueuedJob, RunningJob, Snapshot
 
 
 @dataclass(slots=True)
@@ -50,6 +50,11 @@ class Room:
         return tuple(right[: job.gpus])
 
 
+def part_of(job: QueuedJob) -> QueuedJob:
+    """What one of its hosts has to hold of a job."""
+    return job if job.hosts == 1 else replace(job, gpus=job.gpus // job.hosts, hosts=1)
+
+
 def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
     """Whether the job can work on such a GPU."""
     if gpu.mig and job.gpus > 1:
@@ -77,15 +82,20 @@ def make_rooms(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[Room]:
     """The hosts as they are, in the order of their names; an exclusive job holds all of its host."""
     rooms = {host.name: _empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
     for job in snapshot.running:
-        if job.stopping and job.host_name in rooms:
-            room = rooms[job.host_name]
-            room.leaving += _occupy(room, job.gpu_uuids, exclusive=job.exclusive)
+        if job.stopping:
+            for room in _rooms_of(job, rooms):
+                room.leaving += _occupy(room, job.gpu_uuids, exclusive=job.exclusive)
     for holder in holders:
-        if holder.job.host_name in rooms:
-            room = rooms[holder.job.host_name]
-            room.holders.append(holder)
-            holder.frees.extend(_occupy(room, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
+        for room in _rooms_of(holder.job, rooms):
+            # Of a job over several hosts, each room has a holder of its own, who frees what is there.
+            part = replace(holder, frees=[]) if holder.job.other_hosts else holder
+            room.holders.append(part)
+            part.frees.extend(_occupy(room, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
     return list(rooms.values())
+
+
+def _rooms_of(job: RunningJob, rooms: Mapping[str, Room]) -> Sequence[Room]:
+    return [rooms[name] for name in (job.host_name, *job.other_hosts) if name in rooms]
 
 
 def _empty_room(host: Host) -> Room:
@@ -97,6 +107,20 @@ def _occupy(room: Room, gpu_uuids: Sequence[str], *, exclusive: bool) -> Sequenc
     held = [gpu for gpu in room.free if exclusive or gpu.uuid in gpu_uuids]
     room.free = [gpu for gpu in room.free if gpu not in held]
     return held
+
+
+def find_tightest_rooms(
+    rooms: Sequence[Room], part: QueuedJob, *, count: int, may_use: Callable[[Room], bool]
+) -> Sequence[Room]:
+    """So many hosts on which a part of a job fits now, each the tightest of those left; none if too few."""
+    found: list[Room] = []
+    while len(found) < count:
+        left = [room for room in rooms if not any(room is one for one in found)] if found else rooms
+        room = find_tightest(left, part, may_use=may_use)
+        if room is None:
+            return ()
+        found.append(room)
+    return found
 
 
 def find_tightest(rooms: Iterable[Room], job: QueuedJob, *, may_use: Callable[[Room], bool]) -> Room | None:

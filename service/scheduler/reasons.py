@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from service.domain.jobs import Waiting
 from service.domain.states import RETRYABLE, JobState
 from service.scheduler.estimates import Blocked
-from service.scheduler.placing import Room, is_right
+from service.scheduler.placing import Room, is_right, part_of
 from service.scheduler.situation import Host, QueuedJob
 
 MOST_TOLD = 3  # GPUs of a host that are told one by one
@@ -46,6 +46,8 @@ def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
         return Waiting(job_id=job.id, reason=reason)
     if job.host is not None and job.host not in {host.name for host in hosts}:
         return Waiting(job_id=job.id, reason=f"waits for host {job.host}: its worker is not running")
+    if job.hosts > 1:
+        return _explain_too_few_hosts(job, hosts)
     likely = [host for host in hosts if job.host in (None, host.name)]
     largest = max(likely, key=lambda host: _count_right(host, job))
     what = f"{count_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
@@ -55,6 +57,15 @@ def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
         f"waits for {what} on one host: {largest.name}{role} has {count} that can be used"
         f"{_explain_unusable(largest, job)}"
     )
+    return Waiting(job_id=job.id, reason=reason)
+
+
+def _explain_too_few_hosts(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
+    each = job.gpus // job.hosts
+    model = f" of model {job.gpu_model}" if job.gpu_model else ""
+    large = sorted(host.name for host in hosts if _count_right(host, job) >= each)
+    there = f"only {', '.join(large)}" if large else "none"
+    reason = f"waits for {job.hosts} hosts with {count_gpus(each)}{model} each: {there} of those that are up"
     return Waiting(job_id=job.id, reason=reason)
 
 
@@ -99,7 +110,10 @@ def _explain(
         return f"waits for job {first.id} and more than {COUNTED - 1} others"
     if place > 1:
         return f"waits for job {first.id}, which needs {_need(first)} first; place {place} in line"
-    likely = [room.host.name for room in rooms if room.could_hold(blocked.job)]
+    likely = [room.host.name for room in rooms if room.could_hold(part_of(blocked.job))]
+    if blocked.job.hosts > 1:
+        counts = ", ".join(f"{free[name]} free on {name}" for name in likely)
+        return f"waits for {_need(blocked.job)}: {counts}; first in line"
     freest = max(likely, key=lambda name: free[name])
     where = "" if blocked.job.exclusive else f" on {blocked.job.host or 'one host'}"
     host = next(room.host for room in rooms if room.host.name == freest)
@@ -109,6 +123,8 @@ def _explain(
 
 def _need(job: QueuedJob) -> str:
     model = f" of model {job.gpu_model}" if job.gpu_model else ""
+    if job.hosts > 1:
+        return f"{count_gpus(job.gpus // job.hosts)}{model} on each of {job.hosts} hosts"
     return (
         f"{count_gpus(job.gpus)}{model}"
         if not job.exclusive

@@ -1,4 +1,4 @@
-"""Keeps for a blocked gang the GPUs of the host where it will fit first."""
+"""Keeps for a blocked gang the GPUs of the host, or the hosts, where it will fit first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,16 @@ class Prospect:
     expected_seconds: float
 
 
-def find_prospect(rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks) -> Prospect | None:
-    """The host without a reservation that will have room for the job first; None where there is none."""
+def find_prospects(
+    rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
+) -> Sequence[Prospect]:
+    """The hosts without a reservation that will first have room for the job or its part; none if too few."""
     open_rooms = [room for room in rooms if room.reserved_rank is None and room.could_hold(job)]
     prospects = [_look_ahead(room, job, rank, ranks) for room in open_rooms]
-    return min(
-        prospects, key=lambda one: (one.sure_seconds, one.expected_seconds, one.room.host.name), default=None
-    )
+    if len(prospects) < count:
+        return ()
+    prospects.sort(key=lambda one: (one.sure_seconds, one.expected_seconds, one.room.host.name))
+    return prospects[:count]
 
 
 def _look_ahead(room: Room, job: QueuedJob, rank: int, ranks: Ranks) -> Prospect:
@@ -58,11 +61,12 @@ def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
     return inf
 
 
-def reserve(prospect: Prospect, job: QueuedJob, rank: int) -> None:
-    """Keep the GPUs that are free there for the job, as many as it needs."""
-    room = prospect.room
-    before = list(room.free)
-    room.take(job, [room.free])
-    room.reserved = [gpu for gpu in before if gpu not in room.free]
-    room.reserved_rank = rank
-    room.in_seconds = prospect.sure_seconds
+def reserve(prospects: Sequence[Prospect], job: QueuedJob, rank: int) -> None:
+    """Keep the GPUs that are free there for the job or its parts, as many as each needs, until all are."""
+    for prospect in prospects:
+        room = prospect.room
+        before = list(room.free)
+        room.take(job, [room.free])
+        room.reserved = [gpu for gpu in before if gpu not in room.free]
+        room.reserved_rank = rank
+        room.in_seconds = max(one.sure_seconds for one in prospects)

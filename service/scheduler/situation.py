@@ -10,7 +10,7 @@ from service.domain.states import JobState, Priority
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job that waits.
+    """A job that waits; over several `hosts`, each gives the same number of its GPUs.
 
     `queued_at` is since when: its submission, or the end of its last attempt. `expected_seconds` is how long
     it is thought to run still and `price_seconds` what finishing it costs, see `history.Forecast`; both are
@@ -33,6 +33,7 @@ class QueuedJob:
     exclusive: bool = False
     gpu_model: str | None = None
     host: str | None = None
+    hosts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class RunningJob:
     preempted_at: tuple[datetime, ...] = ()
     exclusive: bool = False
     stopping: bool = False
+    other_hosts: tuple[str, ...] = ()
 
     @property
     def gpus(self) -> int:

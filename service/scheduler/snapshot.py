@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from service.domain.gpus import Gpu, Outsider, explain_unusable
@@ -11,7 +11,7 @@ from service.domain.states import Action, JobState
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.history import Forecast
 from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
-from service.store import attempts, dependencies, events, hosts, jobs, leases, readings, users
+from service.store import attempts, dependencies, events, hosts, jobs, leases, members, readings, users
 from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
@@ -43,6 +43,7 @@ def take_snapshot(
     pasts = _read_pasts(tx)
     latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
     unmet = dependencies.list_unmet(tx)
+    parts = members.list_live_members(tx)
     preempted = events.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
 
     def expect(job: Job) -> Forecast | None:
@@ -52,7 +53,10 @@ def take_snapshot(
     return Snapshot(
         queued=[_queued(job, pasts[job.id], expect(job), unmet.get(job.id, {})) for job in queued],
         running=[
-            _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ()))
+            replace(
+                _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ())),
+                other_hosts=tuple(part.host_name for part in parts.get(latest[job.id].id, ())[1:]),
+            )
             for job in jobs.list_jobs_in(tx, JobState.RUNNING)
         ],
         hosts=_hosts(tx, heard),
@@ -117,6 +121,7 @@ def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobI
         exclusive=job.terms.exclusive,
         gpu_model=job.terms.gpu_model,
         host=job.terms.host_name,
+        hosts=job.terms.hosts,
     )
 
 

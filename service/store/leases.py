@@ -26,14 +26,18 @@ def release(tx: Transaction, attempt_id: AttemptId) -> None:
     tx.connection.execute(update(leases).where(live).values(released_at=tx.now))
 
 
-def list_leased_gpus(tx: Transaction, attempt_id: AttemptId) -> Sequence[Gpu]:
-    """The GPUs that an attempt holds or held, in the order of their numbers."""
+def list_leased_gpus(
+    tx: Transaction, attempt_id: AttemptId, *, host_name: str | None = None
+) -> Sequence[Gpu]:
+    """The GPUs that an attempt holds or held, of one host or of all, in the order of their numbers."""
     statement = (
         select(*columns_of(gpus, Gpu))
         .join(leases, leases.c.gpu_uuid == gpus.c.uuid)
         .where(leases.c.attempt_id == attempt_id)
-        .order_by(gpus.c.number)
+        .order_by(gpus.c.host_name, gpus.c.number)
     )
+    if host_name is not None:
+        statement = statement.where(gpus.c.host_name == host_name)
     return [to_value(Gpu, row) for row in tx.connection.execute(statement).mappings()]
 
 

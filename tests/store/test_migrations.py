@@ -36,6 +36,8 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("attempts", "outcome", states.Outcome),
     ("attempts", "cause", states.Cause),
     ("attempts", "wish", states.Wish),
+    ("attempt_members", "outcome", states.Outcome),
+    ("attempt_members", "cause", states.Cause),
     ("gpus", "state", states.GpuState),
     ("checkpoints", "kind", states.CheckpointKind),
     ("job_events", "action", states.Action),

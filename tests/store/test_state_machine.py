@@ -90,7 +90,7 @@ class HoldingDispatcher(Dispatcher):
         super().__init__(settings)
         self.sent: list[AttemptId] = []
 
-    def send(self, attempt: Attempt) -> None:
+    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
         self.sent.append(attempt.id)
 
 

@@ -26,8 +26,8 @@ class NotingDispatcher(Dispatcher):
         super().__init__(settings)
         self.sent: list[AttemptId] = []
 
-    def send(self, attempt: Attempt) -> None:
-        super().send(attempt)
+    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
+        super().send(attempt, host_name=host_name)
         self.sent.append(attempt.id)
 
 

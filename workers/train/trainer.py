@@ -61,6 +61,7 @@ class Trainer:
         self._stop = stop
         shards = count_shards(spec, launch)
         strategy = pin_devices(launch, shards=shards)
+        stop.listen()  # again: TensorFlow's service of several hosts takes SIGTERM for itself
         fix_arithmetic(spec)
         with strategy.scope():
             self._images = load_images(
@@ -281,8 +282,11 @@ class Trainer:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
-        if self._launch.rank:
-            return {}
+        results = {} if self._launch.rank else self._save_results()
+        self._agreement.share(0.0)  # hosts leave together: one that went first would disturb the others
+        return results
+
+    def _save_results(self) -> dict[str, object]:
         digest = weights_digest(self._model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._model, self._run_dir / FINAL_FILE)

@@ -1,0 +1,96 @@
+"""The parts of attempts over several hosts: created with the attempt, claimed, renewed, ended."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import insert, select, update
+
+from service.db.tables import attempt_members as members
+from service.db.tables import attempts
+from service.domain.jobs import AttemptId, Member
+from service.domain.states import AttemptState, Cause, Outcome
+from service.errors import Fenced
+from service.store.rows import columns_of, to_value
+from service.store.transaction import Transaction
+
+CHIEF = 0
+_COLUMNS = columns_of(members, Member)
+_OF_LIVE = members.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.state != AttemptState.ENDED))
+
+
+def create_members(tx: Transaction, attempt_id: AttemptId, host_names: Sequence[str]) -> None:
+    """Store the parts of these hosts, the chief's first."""
+    rows = [
+        {"attempt_id": attempt_id, "rank": rank, "host_name": name, "reason": "", "sent_at": tx.now}
+        for rank, name in enumerate(host_names)
+    ]
+    tx.connection.execute(insert(members), rows)
+
+
+def list_members(tx: Transaction, attempt_id: AttemptId) -> Sequence[Member]:
+    """An attempt's parts by rank; none where it is on one host."""
+    statement = select(*_COLUMNS).where(members.c.attempt_id == attempt_id).order_by(members.c.rank)
+    return [to_value(Member, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_live_members(tx: Transaction) -> Mapping[AttemptId, Sequence[Member]]:
+    """The parts of attempts that have not ended, by rank."""
+    statement = select(*_COLUMNS).where(_OF_LIVE).order_by(members.c.rank)
+    found: dict[AttemptId, list[Member]] = defaultdict(list)
+    for row in tx.connection.execute(statement).mappings():
+        found[row["attempt_id"]].append(to_value(Member, row))
+    return found
+
+
+def list_left_members(tx: Transaction, *, host_name: str, worker: str) -> Sequence[Member]:
+    """Parts of a host beside the chief's that an earlier worker had claimed and did not end."""
+    left = members.c.ended_at.is_(None) & members.c.worker.is_not(None) & (members.c.worker != worker)
+    statement = select(*_COLUMNS).where(left, members.c.host_name == host_name, members.c.rank != CHIEF)
+    return [to_value(Member, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def claim_member(
+    tx: Transaction, attempt_id: AttemptId, *, host_name: str, chief: bool, worker: str, address: str
+) -> Member | None:
+    """Take a host's part of a live attempt for a worker; None when there is none, or it is taken."""
+    right_rank = members.c.rank == CHIEF if chief else members.c.rank != CHIEF
+    mine = (members.c.attempt_id == attempt_id) & (members.c.host_name == host_name) & right_rank
+    unclaimed = mine & members.c.worker.is_(None) & members.c.ended_at.is_(None) & _OF_LIVE
+    values = {"worker": worker, "address": address, "heartbeat_at": tx.now}
+    if tx.connection.execute(update(members).where(unclaimed).values(values)).rowcount != 1:
+        return None
+    row = tx.connection.execute(select(*_COLUMNS).where(mine)).mappings().one()
+    return to_value(Member, row)
+
+
+def write(tx: Transaction, member: Member, **values: object) -> None:
+    """Change a part that is still its worker's own.
+
+    Raises:
+        Fenced: it ended, or another worker has it; nothing was changed.
+    """
+    mine = (
+        (members.c.attempt_id == member.attempt_id)
+        & (members.c.rank == member.rank)
+        & (members.c.worker == member.worker)
+        & members.c.ended_at.is_(None)
+    )
+    if tx.connection.execute(update(members).where(mine).values(values)).rowcount != 1:
+        raise Fenced(f"Part {member.rank} of attempt {member.attempt_id} is no longer this worker's")
+
+
+def end_member(
+    tx: Transaction, member: Member, outcome: Outcome, *, cause: Cause | None = None, reason: str
+) -> None:
+    """Say that a part's processes are gone, and how they ended.
+
+    Raises:
+        Fenced: it has ended, or another worker has it.
+    """
+    write(tx, member, outcome=outcome, cause=cause, reason=reason, ended_at=tx.now)
+
+
+def set_sent(tx: Transaction, member: Member) -> None:
+    """Remember that a part was sent again now."""
+    mine = (members.c.attempt_id == member.attempt_id) & (members.c.rank == member.rank)
+    tx.connection.execute(update(members).where(mine).values(sent_at=tx.now))

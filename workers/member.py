@@ -1,0 +1,251 @@
+"""Looks after one host's part of an attempt over several: all but the chief's."""
+
+import errno
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import structlog
+
+from service.domain import run_folder as files
+from service.domain.jobs import Attempt, AttemptId, Member
+from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.errors import DatabaseUnavailable, Fenced
+from service.process import find_start
+from service.scheduler.hearing import Hearing
+from service.settings import Settings
+from service.store import attempts, hosts, members
+from service.store.members import CHIEF
+from service.store.transaction import Store
+from workers.addresses import HeldPort, find_own_address
+from workers.ending import Ending, judge
+from workers.gpu_memory import find_kept_memory, read_used_mib
+from workers.ingest import read_last_word
+from workers.orders import Orders, UnwritableFolder, make_run_folder, read_orders
+from workers.outages import insist
+from workers.outsiders import Trainer
+from workers.process_tree import ProcessTree
+from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, STILL_THERE
+from workers.warm import Starter
+
+FOLLOW_SECONDS = 0.1
+SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
+
+log = structlog.get_logger()
+
+
+class MemberSupervisor:
+    """Follows one claimed part in the calling thread; other threads only set `closing`."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        attempt: Attempt,
+        part: Member,
+        *,
+        port: HeldPort,
+        threads_per_gpu: int,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._attempt = attempt
+        self._part = part
+        self._port = port
+        self._threads_per_gpu = threads_per_gpu
+        self._folder = Path()
+        self._gpu_uuids: tuple[str, ...] = ()
+        self._tree = ProcessTree(pid=None, started=None, run_dir="")
+        self._process: BaseProcess | None = None
+        lease = settings.lease_seconds
+        self._hearing = Hearing(SILENT_AFTER * lease, pause_seconds=lease / 2)
+        self._next_beat = 0.0
+        self._asked_at: float | None = None
+        self._chief_ended: Outcome | None = None
+        self._gone = False
+        self.closing = threading.Event()
+
+    @property
+    def trainer(self) -> Trainer:
+        """Its process and its GPUs, for who looks at the GPUs."""
+        return Trainer(pid=self._tree.pid, run_dir=self._tree.run_dir, gpu_uuids=self._gpu_uuids)
+
+    def run(self, starter: Starter) -> None:
+        """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
+        orders = insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
+        used = read_used_mib(orders.gpus)
+        self._gpu_uuids = tuple(gpu.uuid for gpu in orders.gpus)
+        try:
+            started = self._start(starter, orders)
+        except UnwritableFolder as error:
+            reason = (
+                f"the run folder {self._folder} cannot be written: {error}. "
+                "CNNCTL_RUNS_DIR must be one folder that all hosts share, at the same path"
+            )
+            self._end(Ending(outcome=Outcome.FAILED, cause=Cause.ERROR, reason=reason), {})
+            return
+        except OSError as error:
+            reason = f"no trainer could be started: {error}"
+            self._end(Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason), {})
+            return
+        if not started:
+            self._end(Ending(outcome=Outcome.INTERRUPTED, reason="not started"), {})
+            return
+        while self._tree.is_alive():
+            self._beat()
+            self._obey()
+            time.sleep(FOLLOW_SECONDS)
+        if self._tree.kill():
+            quarantine = find_kept_memory(orders.gpus, used)
+        else:
+            quarantine = {gpu.uuid: STILL_THERE for gpu in orders.gpus}
+        if self._process is not None:
+            self._process.join(timeout=EXIT_STATUS_SECONDS)
+        last_word = read_last_word(self._folder)
+        stopped = self.closing.is_set() or self._chief_ended is not None
+        self._end(judge(last_word, self._process, wish=self._attempt.wish, closing=stopped), quarantine)
+
+    def renew_lease(self) -> None:
+        """Tell the trainer that its worker is alive."""
+        if self._tree.run_dir:
+            with suppress(OSError):
+                (self._folder / files.LEASE_FILE).touch()
+
+    def _start(self, starter: Starter, orders: Orders) -> bool:
+        """Start the trainer when all hosts have come together; False when the attempt ended before."""
+        parts = self._meet()
+        if not parts:
+            return False
+        self._folder = Path(self._attempt.run_dir) / files.member_name(self._part.rank)
+        if not self._folder.parent.is_dir():
+            raise UnwritableFolder(errno.ENOENT, "the chief's folder is not there")
+        cluster = tuple(part.address or "" for part in parts)
+        make_run_folder(
+            self._folder,
+            orders,
+            self._settings,
+            threads_per_gpu=self._threads_per_gpu,
+            cluster=cluster,
+            rank=self._part.rank,
+        )
+        self._tree = replace(self._tree, run_dir=str(self._folder))
+        self.renew_lease()
+        self._port.release()
+        self._process = starter.start(self._folder)
+        pid = self._process.pid
+        assert pid is not None
+        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
+        insist(self._record_trainer)
+        return True
+
+    def _meet(self) -> list[Member]:
+        """The parts of all hosts, once each has its address; none when the attempt ends before."""
+        while True:
+            self._beat()
+            if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.wish:
+                return []
+            parts = insist(self._list_parts)
+            if all(part.address for part in parts):
+                return parts
+            time.sleep(FOLLOW_SECONDS)
+
+    def _list_parts(self) -> list[Member]:
+        with self._store.reading() as tx:
+            self._attempt = attempts.get_attempt(tx, self._attempt.id)
+            return list(members.list_members(tx, self._attempt.id))
+
+    def _record_trainer(self) -> None:
+        values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
+        with self._store.transaction() as tx, suppress(Fenced):
+            members.write(tx, self._part, **values)
+
+    def _beat(self) -> None:
+        """Say that this host is there, and see what is wanted and whether the chief's still is."""
+        if time.monotonic() < self._next_beat:
+            return
+        self._next_beat = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)
+        try:
+            with self._store.transaction() as tx:
+                members.write(tx, self._part, heartbeat_at=tx.now)
+                self._attempt = attempts.get_attempt(tx, self._attempt.id)
+                chief = members.list_members(tx, self._attempt.id)[CHIEF]
+        except DatabaseUnavailable as error:
+            log.warning("part", action="database_unavailable", attempt=self._attempt.id, error=str(error))
+            return
+        except Fenced:
+            self._gone = True
+            return
+        heard = self._attempt.heartbeat_at or self._attempt.sent_at
+        silent = self._hearing.find_silent({self._attempt.id: heard})
+        self._chief_ended = chief.outcome
+        self._gone = self._attempt.state is AttemptState.ENDED or bool(silent)
+
+    def _obey(self) -> None:
+        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
+        if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
+            self._tree.kill()
+            return
+        wish = self._attempt.wish
+        if not (wish or self.closing.is_set() or self._chief_ended):
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self._tree.terminate()
+        brief = wish is Wish.CANCEL or self._chief_ended is not None
+        grace = self._settings.grace_seconds
+        if time.monotonic() > self._asked_at + (min(grace, CANCEL_GRACE_SECONDS) if brief else grace):
+            log.warning("part", action="killed_after_grace", attempt=self._attempt.id)
+            self._tree.kill()
+
+    def _end(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+        insist(lambda: self._end_once(ending, quarantine))
+        self._port.release()
+        said = {"outcome": ending.outcome.value, "reason": ending.reason}
+        log.info("part", action="ended", attempt=self._attempt.id, rank=self._part.rank, **said)
+
+    def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            for uuid, why in quarantine.items():
+                hosts.quarantine_gpu(tx, uuid, reason=why)
+            with suppress(Fenced):
+                members.end_member(tx, self._part, ending.outcome, cause=ending.cause, reason=ending.reason)
+
+
+def claim_part(
+    store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str, threads_per_gpu: int
+) -> MemberSupervisor | None:
+    """Claim this host's part of an attempt for this worker; None when there is nothing to do for it."""
+    port = HeldPort()
+    address = f"{find_own_address(settings)}:{port.number}"
+    name = settings.host_name
+    with store.transaction() as tx:
+        part = members.claim_member(
+            tx, attempt_id, host_name=name, chief=False, worker=worker, address=address
+        )
+        if part is None:
+            port.release()
+            return None
+        attempt = attempts.get_attempt(tx, attempt_id)
+    return MemberSupervisor(store, settings, attempt, part, port=port, threads_per_gpu=threads_per_gpu)
+
+
+def end_left_parts(store: Store, host_name: str, *, worker: str) -> None:
+    """Kill the trainers of parts that an earlier worker of this host had, and say that they are gone.
+
+    A part is not taken over as an attempt is: the whole attempt starts again from its newest checkpoint.
+    """
+    with store.reading() as tx:
+        left = members.list_left_members(tx, host_name=host_name, worker=worker)
+        attempt_of = {part.attempt_id: attempts.get_attempt(tx, part.attempt_id) for part in left}
+    for part in left:
+        folder = Path(attempt_of[part.attempt_id].run_dir) / files.member_name(part.rank)
+        tree = ProcessTree(pid=part.trainer_pid, started=part.trainer_started, run_dir=str(folder))
+        gone = tree.kill()
+        log.warning("part", action="left_over_killed", attempt=part.attempt_id, gone=gone)
+        with store.transaction() as tx, suppress(Fenced):
+            reason = "its worker was gone and came back"
+            members.end_member(tx, part, Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
