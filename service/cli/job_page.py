@@ -67,6 +67,8 @@ def _terms(view: View) -> Iterator[str]:
         yield f"on a {view['gpu_model']}"
     if view["host_asked_for"]:
         yield f"on host {view['host_asked_for']}"
+    if view["hosts"] > 1:
+        yield f"over {view['hosts']} hosts"
 
 
 def _metrics(view: View) -> Table:

@@ -61,6 +61,7 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             "exclusive": job.terms.exclusive,
             "gpu_model": job.terms.gpu_model,
             "host_asked_for": job.terms.host_name,
+            "hosts": job.terms.hosts,
             "preemptions": job.preemptions,
             "submitted_at": _moment(job.submitted_at),
             "ended_at": _moment(job.ended_at),

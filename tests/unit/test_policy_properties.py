@@ -83,16 +83,35 @@ def queued_jobs(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS) -> list[Queue
                 not_before=draw(st.sampled_from((None, None, NOW + timedelta(hours=1)))),
             )
         )
-    return made
+    return [over_hosts(job, draw(st.sampled_from((1, 1, 1, 2, 3)))) for job in made]
+
+
+def over_hosts(job: QueuedJob, count: int) -> QueuedJob:
+    """The job over so many hosts, where it asks for nothing that forbids it."""
+    if job.exclusive or job.host:
+        return job
+    return replace(job, hosts=count, gpus=count * max(1, job.gpus // count))
+
+
+def join_some(draw: Any, made: list[RunningJob]) -> list[RunningJob]:
+    """Make one job over two hosts of the first two that are on different ones, now and then."""
+    pairs = [(a, b) for a in made for b in made if a.host_name < b.host_name]
+    if not pairs or draw(st.booleans()):
+        return made
+    first, second = pairs[0]
+    uuids = (*first.gpu_uuids, *second.gpu_uuids)
+    joined = replace(first, gpu_uuids=uuids, other_hosts=(second.host_name,))
+    return [joined, *(job for job in made if job not in (first, second))]
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS) -> Snapshot:
+def snapshots(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS, *, joined: bool = True) -> Snapshot:
     there = draw(hosts())
+    held = draw(running_on(there, owners))
     quota = st.none() | st.integers(0, 12)
     return Snapshot(
         queued=draw(queued_jobs(owners)),
-        running=draw(running_on(there, owners)),
+        running=join_some(draw, held) if joined else held,
         hosts=there,
         owners={
             name: Owner(
@@ -118,7 +137,9 @@ def assert_sound(situation: Snapshot, made: Plan) -> None:
         assert len(set(placement.gpu_uuids)) == job.gpus
         assert not held & set(placement.gpu_uuids)
         held |= set(placement.gpu_uuids)
-        assert {gpus[uuid][0] for uuid in placement.gpu_uuids} == {placement.host_name}
+        names = [gpus[uuid][0] for uuid in placement.gpu_uuids]
+        assert set(names) == {placement.host_name, *placement.other_hosts}
+        assert {names.count(name) for name in names} == {job.gpus // job.hosts}
         assert all(gpus[uuid][1].usable for uuid in placement.gpu_uuids)
         assert job.gpu_model is None or {gpus[uuid][1].model for uuid in placement.gpu_uuids} == {
             job.gpu_model
@@ -158,13 +179,14 @@ def test_every_stop_is_needed_and_makes_room_for_somebody_better_off_with_it(sit
     usable = {gpu.uuid for one in situation.hosts for gpu in one.gpus if gpu.usable}
     for number in {preemption.for_job_id for preemption in made.preemptions}:
         mine = [running[one.job_id] for one in made.preemptions if one.for_job_id == number]
-        assert len({job.host_name for job in mine}) == 1
+        places = [{job.host_name, *job.other_hosts} for job in mine]
+        assert jobs[number].hosts > 1 or set.intersection(*places)
         assert all(URGENCY[job.priority] <= URGENCY[jobs[number].priority] for job in mine)
         assert all(set(job.gpu_uuids) & usable for job in mine)
 
 
 @bounded
-@given(situation=snapshots(("ada",)), gpus=st.integers(1, 8))
+@given(situation=snapshots(("ada",), joined=False), gpus=st.integers(1, 8))
 def test_one_waiting_job_stops_the_fewest_that_make_room(situation: Snapshot, gpus: int) -> None:
     job = QueuedJob(id=JobId(1), owner="ada", gpus=gpus, submitted_at=ago(9), queued_at=ago(9))
     alone = replace(situation, queued=[job], owners={})
@@ -210,7 +232,7 @@ def test_a_high_job_never_waits_for_gpus_that_lower_ones_hold(
 @bounded
 @given(situation=snapshots())
 def test_no_gpu_stays_free_that_nothing_is_kept_for(situation: Snapshot) -> None:
-    singles = [replace(job, gpus=1, exclusive=False) for job in situation.queued]
+    singles = [replace(job, gpus=1, hosts=1, exclusive=False) for job in situation.queued]
     situation = replace(situation, queued=singles, owners={})
     made = plan(situation, NOW)
     taken = {uuid for one in made.placements for uuid in one.gpu_uuids}
