@@ -6,8 +6,8 @@ Deployment: pre (run before the new code starts).
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 MOMENT = sa.DateTime(timezone=True)
 OUTCOMES = ("succeeded", "failed", "cancelled", "interrupted", "lost")
