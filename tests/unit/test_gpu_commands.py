@@ -1,6 +1,11 @@
 """cnnctl gpus and cnnctl hosts as a person types them, and how the table fits a terminal."""
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +21,7 @@ from service.store import hosts, readings
 from service.store.transaction import Store, open_store
 from workers.devices import simulate_gpus
 
+ROOT = Path(__file__).resolve().parents[2]
 Cnnctl = Callable[..., Result]
 
 
@@ -58,6 +64,36 @@ def test_json_has_whole_uuids_and_does_not_go_with_watching(cnnctl: Cnnctl) -> N
     assert [view["uuid"] for view in views] == ["sim-gpu01-0", "sim-gpu01-1"]
     assert "does not go with --json" in cnnctl("gpus", "--json", "--watch", code=2).stderr
     assert "--watch needs a terminal" in cnnctl("gpus", "--watch", code=2).stderr
+
+
+def test_watching_draws_anew_until_ctrl_c(home_store: Store, tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "CNNCTL_HOME": str(tmp_path), "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "service.cli.main", "gpus", "--watch"]
+    with subprocess.Popen(words, env=environment, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        try:
+            read_until(master, "free")
+            with home_store.transaction() as tx:
+                hosts.drain_gpu(tx, "sim-gpu01-0", reason="by root")
+            read_until(master, "gpu01:0 drained: by root")
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert "\x1b[?25h" in read_until(master, None)  # the cursor is back
+        assert process.wait(timeout=60) == 0
+    os.close(master)
+
+
+def read_until(terminal: int, words: str | None) -> str:
+    """What a program writes to a terminal until it writes these words, or ends."""
+    said = ""
+    while words is None or words not in said:
+        try:
+            said += os.read(terminal, 65536).decode()
+        except OSError:  # it has ended
+            break
+    assert words is None or words in said, said
+    return said
 
 
 def test_hosts_are_a_line_each(cnnctl: Cnnctl, home_store: Store) -> None:
