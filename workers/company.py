@@ -158,5 +158,5 @@ def _judge(ending: Ending, others: Sequence[Member]) -> Ending:
     if ending.outcome not in (Outcome.FAILED, Outcome.LOST) or ending.cause not in SECONDARY:
         return ending
     bad = [part for part in others if part.outcome in (Outcome.FAILED, Outcome.LOST)]
-    first = [part for part in bad if part.cause not in (None, Cause.DEVICE_ERROR, Cause.ERROR)]
+    first = [part for part in bad if part.cause not in SECONDARY or part.cause is Cause.KILLED]
     return _ending_of(first[0]) if first else ending

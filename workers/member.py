@@ -222,14 +222,18 @@ def claim_part(
     port = HeldPort()
     address = f"{find_own_address(settings)}:{port.number}"
     name = settings.host_name
-    with store.transaction() as tx:
-        part = members.claim_member(
-            tx, attempt_id, host_name=name, chief=False, worker=worker, address=address
-        )
-        if part is None:
-            port.release()
-            return None
-        attempt = attempts.get_attempt(tx, attempt_id)
+    try:
+        with store.transaction() as tx:
+            part = members.claim_member(
+                tx, attempt_id, host_name=name, chief=False, worker=worker, address=address
+            )
+            attempt = attempts.get_attempt(tx, attempt_id) if part else None
+    except DatabaseUnavailable:
+        port.release()
+        raise
+    if part is None or attempt is None:
+        port.release()
+        return None
     return MemberSupervisor(store, settings, attempt, part, port=port, threads_per_gpu=threads_per_gpu)
 
 

@@ -170,10 +170,12 @@ class Supervisor:
             if self._failure:
                 self._tree.kill()
 
+    def _is_asked_by_company(self) -> bool:
+        return self._company is not None and self._company.was_asked_to_stop()
+
     def _obey(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
-        stopped = self._company is not None and self._company.was_asked_to_stop()
-        if not (self.wish or self.closing.is_set() or stopped):
+        if not (self.wish or self.closing.is_set() or self._is_asked_by_company()):
             return
         grace = self._settings.grace_seconds
         if self.wish is Wish.CANCEL:
@@ -190,7 +192,8 @@ class Supervisor:
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
         insist(self._settle)
-        ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=self.closing.is_set())
+        closing = self.closing.is_set() or self._is_asked_by_company()
+        ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=closing)
         if self._failure and ending.outcome in (Outcome.FAILED, Outcome.LOST):
             ending = self._failure
         self._end(ending, quarantine=quarantine)
@@ -245,7 +248,7 @@ def kill_left_over(store: Store, host_name: str) -> None:
     busy = set().union(*find_run_dirs().values())
     with store.reading() as tx:
         ended = [
-            (attempt, leases.list_leased_gpus(tx, attempt.id))
+            (attempt, leases.list_leased_gpus(tx, attempt.id, host_name=host_name))
             for attempt in attempts.list_ended_attempts(tx)
             if attempt.host_name == host_name and _still_runs(attempt, busy)
         ]

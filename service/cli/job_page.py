@@ -102,7 +102,7 @@ def _diagnostics(view: View) -> list[RenderableType]:
 def _attempts(view: View) -> Table:
     table = _grid(6)
     for a in view["attempts"]:
-        where = f"{count_gpus(len(a['devices']))} of {a['host']}"
+        where = f"{count_gpus(len(a['devices']))} of {' and '.join(a['hosts'])}"
         pid = f"pid {a['trainer_pid']}" if a["trainer_pid"] and a["state"] != "ended" else ""
         start = f"from step {a['start_step']}" if a["start_step"] is not None else ""
         table.add_row(

@@ -123,6 +123,7 @@ def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[s
 
 
 def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
+    gpus = leases.list_leased_gpus(tx, attempt.id)
     return {
         "number": attempt.number,
         "state": attempt.state.value,
@@ -130,7 +131,8 @@ def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
         "cause": attempt.cause.value if attempt.cause else None,
         "reason": attempt.reason,
         "host": attempt.host_name,
-        "devices": [gpu.uuid for gpu in leases.list_leased_gpus(tx, attempt.id)],
+        "hosts": list(dict.fromkeys([attempt.host_name, *(gpu.host_name for gpu in gpus)])),
+        "devices": [gpu.uuid for gpu in gpus],
         "trainer_pid": attempt.trainer_pid,
         "run_dir": attempt.run_dir,
         "start_step": attempt.start_step,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.servers import RedisServer
 from tests.stack import Stack, is_alive
 from workers.train.checkpoint_files import read_checkpoint
 
-JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "20")
+JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "15")
 OVER_TWO = (*JOB, "--hosts", "2")
 HOSTS = ("a", "b")
 
@@ -20,12 +21,23 @@ HOSTS = ("a", "b")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A scheduler and the workers of two hosts, on SQLite and message files."""
-    stack = Stack(
-        tmp_path_factory.mktemp("hosts") / "home",
-        CNNCTL_GPUS="sim:2",
-        CNNCTL_LEASE_SECONDS="12",
-        CNNCTL_GRACE_SECONDS="10",
-    )
+    stack = start_two_hosts(tmp_path_factory.mktemp("hosts") / "home")
+    yield stack
+    stack.close()
+
+
+@pytest.fixture
+def server_stack(tmp_path: Path, postgres_url: str, redis_server: RedisServer) -> Iterator[Stack]:
+    """The same on PostgreSQL and Redis."""
+    servers = {"CNNCTL_DATABASE_URL": postgres_url, "CNNCTL_BROKER_URL": redis_server.url}
+    stack = start_two_hosts(tmp_path / "servers", **servers)
+    yield stack
+    stack.close()
+
+
+def start_two_hosts(home: Path, **settings: str) -> Stack:
+    times = {"CNNCTL_LEASE_SECONDS": "12", "CNNCTL_GRACE_SECONDS": "10"}
+    stack = Stack(home, CNNCTL_GPUS="sim:2", **times, **settings)
     stack.cnnctl("db", "upgrade")
     stack.start("scheduler")
     for name in HOSTS:
@@ -34,8 +46,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     while stack.cnnctl("gpus").stdout.count("sim-") < 4:
         deadline -= 1
         assert deadline, stack.logs()
-    yield stack
-    stack.close()
+    return stack
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +133,43 @@ def test_a_worker_killed_with_its_trainer_costs_an_attempt_and_no_step(stack: St
     stack.wait(number, lambda job: job["state"] == "queued")
     stack.start("worker-b", program="worker", CNNCTL_HOST="b")
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
+
+
+def test_a_worker_of_the_chief_that_comes_back_in_time_takes_the_attempt_over(
+    stack: Stack, truth: Any
+) -> None:
+    number = stack.submit(*OVER_TWO)
+    stack.wait(number, lambda job: job["checkpoints"])
+    stack.stop("worker-a", signal.SIGKILL)
+    stack.start("worker-a", program="worker", CNNCTL_HOST="a")
+    job = stack.finished(number)
+    assert job["weights_digest"] == truth["weights_digest"]
+    assert len(job["attempts"]) == 1
+
+
+def test_a_worker_of_the_chief_that_stays_away_ends_both_trainers_before_the_gpus_are_given_away(
+    stack: Stack, truth: Any
+) -> None:
+    number = stack.submit(*OVER_TWO[:-2], "--hosts", "2", "--set", "training.epochs=2000")
+    stack.wait(number, lambda job: job["checkpoints"])
+    trainers = trainers_of(stack, number)
+    stack.stop("worker-a", signal.SIGKILL)
+    job = stack.wait(number, lambda job: job["state"] == "queued")
+    assert not any(map(is_alive, trainers))
+    assert job["attempts"][0]["cause"] == "lost_host"
+    stack.cnnctl("cancel", str(number))
+    stack.start("worker-a", program="worker", CNNCTL_HOST="a")
+    again = stack.finished(stack.submit(*OVER_TWO))
+    assert again["weights_digest"] == truth["weights_digest"]
+
+
+def test_on_postgresql_and_redis_it_ends_with_the_same_weights_whatever_is_killed(
+    server_stack: Stack, truth: Any
+) -> None:
+    number = server_stack.submit(*OVER_TWO)
+    server_stack.wait(number, lambda job: job["checkpoints"])
+    os.kill(trainers_of(server_stack, number)[1], signal.SIGKILL)
+    assert server_stack.finished(number)["weights_digest"] == truth["weights_digest"]
 
 
 def test_what_the_hosts_cannot_give_is_refused_with_what_they_can(stack: Stack) -> None:

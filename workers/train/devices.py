@@ -5,7 +5,6 @@ import os
 import tensorflow as tf
 
 from workers.train.launch import Launch
-from workers.train.several_hosts import join_hosts
 
 
 def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
@@ -24,6 +23,10 @@ def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
     else:
         _check_gpus(count)
     if launch.hosts > 1:
+        from workers.train.several_hosts import (
+            join_hosts,  # it knows TensorFlow from within: only where needed
+        )
+
         return join_hosts(launch)
     kind = "CPU" if launch.simulated else "GPU"
     if count == 1:

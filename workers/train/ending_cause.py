@@ -17,7 +17,7 @@ CAUSES = {
     "AbortedError": Cause.DEVICE_ERROR,
     "UnknownError": Cause.DEVICE_ERROR,
 }
-SAY_IT_ALL = {"DivergedError", "DatasetError", "CatalogError"}
+SAY_IT_ALL = {"DivergedError", "DatasetError", "CatalogError", "HostsApart", "DifferentStarts"}
 ADVICE = {
     Cause.OUT_OF_MEMORY: ". Try a smaller training.batch_size or more GPUs",
     Cause.DISK_FULL: ". Free space, then retry: it continues from its newest checkpoint",

@@ -5,11 +5,28 @@
 
 import json
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
-from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
+from tensorflow.python.distribute.collective_all_reduce_strategy import (
+    CollectiveAllReduceExtended,
+    coordination_config_pb2,
+)
+from tensorflow.python.eager import context
 
 from workers.train.launch import Launch
+
+MEET_SECONDS = 60.0
+
+
+class HostsApart(Exception):
+    """The trainers of an attempt do not reach each other."""
+
+    def __init__(self, cluster: Sequence[str]) -> None:
+        super().__init__(
+            f"the trainers at {', '.join(cluster)} did not reach each other in {MEET_SECONDS:g} s. The others "
+            "must reach each host on any port: set CNNCTL_ADDRESS there, or open the firewall"
+        )
 
 
 def join_hosts(launch: Launch) -> tf.distribute.Strategy:
@@ -17,9 +34,25 @@ def join_hosts(launch: Launch) -> tf.distribute.Strategy:
     os.environ["TF_CONFIG"] = json.dumps(
         {"cluster": {"worker": launch.cluster}, "task": {"type": "worker", "index": launch.rank}}
     )
-    if launch.simulated:
-        return SimulatedHosts(devices=len(launch.gpu_uuids))
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    _limit_waiting(hosts=launch.hosts)
+    try:
+        if launch.simulated:
+            return SimulatedHosts(devices=len(launch.gpu_uuids))
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        if isinstance(error, (tf.errors.DeadlineExceededError, tf.errors.UnavailableError)):
+            raise HostsApart(launch.cluster) from error
+        raise
+
+
+def _limit_waiting(*, hosts: int) -> None:
+    """Set what MultiWorkerMirroredStrategy of TensorFlow 2.21 sets itself, but for an hour's patience."""
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=int(1000 * MEET_SECONDS),
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=hosts)],
+    )
 
 
 class SimulatedHosts(tf.distribute.MultiWorkerMirroredStrategy):

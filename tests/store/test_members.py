@@ -1,0 +1,152 @@
+"""The parts of an attempt over two hosts in SQL, as scheduler and workers change them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.dispatch import Dispatcher
+from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.spec_request import resolve_spec
+from service.domain.states import AttemptState, Cause, JobState, Outcome
+from service.domain.terms import Terms
+from service.errors import Fenced
+from service.scheduler.loop import Scheduler
+from service.settings import Settings, load_settings
+from service.store import attempts, jobs, leases, members
+from service.store.transaction import Store
+from tests.conftest import Clock
+
+HOSTS = ("a", "b")
+
+
+class NotingDispatcher(Dispatcher):
+    """Notes to which host an attempt was sent."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.sent: list[tuple[AttemptId, str]] = []
+
+    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
+        self.sent.append((attempt.id, host_name or attempt.host_name))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_LEASE_SECONDS": "12"})
+
+
+@pytest.fixture
+def dispatcher(settings: Settings) -> NotingDispatcher:
+    return NotingDispatcher(settings)
+
+
+@pytest.fixture
+def scheduler(store: Store, clock: Clock, settings: Settings, dispatcher: NotingDispatcher) -> Scheduler:
+    return Scheduler(store, settings, dispatcher, seconds=lambda: clock.now.timestamp())
+
+
+@pytest.fixture
+def placed(store: Store, scheduler: Scheduler, add_host: Callable[..., None]) -> Attempt:
+    """The dispatched attempt of a job over hosts a and b."""
+    for name in HOSTS:
+        add_host(name, gpus=2, worker=f"worker-{name}")
+    with store.transaction() as tx:
+        spec = resolve_spec("lenet5", {"resources.gpus": 4})
+        jobs.create_job(tx, spec, owner="ada", reason="", terms=Terms(hosts=2))
+    scheduler.tick()
+    with store.reading() as tx:
+        (attempt,) = attempts.list_live_attempts(tx)
+    return attempt
+
+
+def claim_all(store: Store, attempt: Attempt) -> Attempt:
+    """As the workers of both hosts do."""
+    with store.transaction() as tx:
+        taken = attempts.claim(tx, attempt.id, worker="worker-a", host_name="a", runs_dir="/runs")
+        for name in HOSTS:
+            address = f"{name}:1"
+            claim = partial(members.claim_member, tx, attempt.id, host_name=name, address=address)
+            assert claim(chief=name == "a", worker=f"worker-{name}")
+    assert taken
+    return taken
+
+
+def test_one_tick_leases_the_gpus_of_both_hosts_to_one_attempt_and_tells_both(
+    store: Store, placed: Attempt, dispatcher: NotingDispatcher
+) -> None:
+    with store.reading() as tx:
+        assert [part.host_name for part in members.list_members(tx, placed.id)] == list(HOSTS)
+        for name in HOSTS:
+            own = leases.list_leased_gpus(tx, placed.id, host_name=name)
+            assert [gpu.uuid for gpu in own] == [f"{name}-0", f"{name}-1"]
+        assert len(leases.list_holders(tx)) == 4
+    assert dispatcher.sent == [(placed.id, name) for name in HOSTS]
+
+
+def test_a_part_is_claimed_once_and_only_by_its_host(store: Store, placed: Attempt) -> None:
+    with store.transaction() as tx:
+        claim = partial(members.claim_member, tx, placed.id, address="b:1")
+        assert claim(host_name="a", chief=False, worker="w") is None
+        part = claim(host_name="b", chief=False, worker="w")
+        assert part
+        assert (part.rank, part.address, part.worker) == (1, "b:1", "w")
+        assert claim(host_name="b", chief=False, worker="late") is None
+
+
+def test_a_part_that_has_ended_is_written_no_more(store: Store, placed: Attempt) -> None:
+    with store.transaction() as tx:
+        part = members.claim_member(tx, placed.id, host_name="b", chief=False, worker="w", address="b:1")
+        assert part
+        members.end_member(tx, part, Outcome.LOST, cause=Cause.KILLED, reason="killed by signal 9")
+        with pytest.raises(Fenced):
+            members.write(tx, part, heartbeat_at=tx.now)
+
+
+def test_a_part_that_nobody_takes_is_sent_again(
+    store: Store, clock: Clock, scheduler: Scheduler, placed: Attempt, dispatcher: NotingDispatcher
+) -> None:
+    with store.transaction() as tx:
+        attempts.claim(tx, placed.id, worker="worker-a", host_name="a", runs_dir="/runs")
+    clock.advance(6)
+    scheduler.tick()
+    assert dispatcher.sent[2:] == [(placed.id, "b")]
+
+
+def test_an_attempt_whose_chief_is_silent_is_given_up_only_when_the_other_host_has_stopped(
+    store: Store, clock: Clock, scheduler: Scheduler, placed: Attempt
+) -> None:
+    attempt = claim_all(store, placed)
+    scheduler.tick()
+    for _ in range(20):
+        clock.advance(1)
+        with store.transaction() as tx:
+            part = members.list_members(tx, attempt.id)[1]
+            members.write(tx, part, heartbeat_at=tx.now)
+        scheduler.tick()
+    assert state_of(store, attempt) is AttemptState.STARTING
+    with store.transaction() as tx:
+        members.end_member(tx, part, Outcome.LOST, cause=Cause.KILLED, reason="killed")
+    scheduler.tick()
+    assert state_of(store, attempt) is AttemptState.ENDED
+    with store.reading() as tx:
+        assert leases.list_holders(tx) == {}
+        assert jobs.get_job(tx, JobId(attempt.job_id)).state is JobState.QUEUED
+
+
+def test_two_silent_hosts_are_given_up_after_the_lease(
+    store: Store, clock: Clock, scheduler: Scheduler, placed: Attempt
+) -> None:
+    attempt = claim_all(store, placed)
+    scheduler.tick()
+    for _ in range(14):
+        clock.now += timedelta(seconds=1)
+        scheduler.tick()
+    assert state_of(store, attempt) is AttemptState.ENDED
+
+
+def state_of(store: Store, attempt: Attempt) -> AttemptState:
+    with store.reading() as tx:
+        return attempts.get_attempt(tx, attempt.id).state
