@@ -52,9 +52,9 @@ def _cells(view: View) -> list[Text]:
 
 def tell_why(view: View) -> str:
     """The reason of a job's state, and in about how long it will start where the scheduler has a guess."""
-    if view["estimated_start_at"] is None:
-        return str(view["reason"])
-    return f"{view['reason']}; about {_count_seconds(-_seconds_since(view['estimated_start_at']))}"
+    moment = view["estimated_start_at"]
+    left = -_seconds_since(moment) if moment else 0.0
+    return f"{view['reason']}; about {_count_seconds(left)}" if left >= 1 else str(view["reason"])
 
 
 def age_of(moment: str) -> str:

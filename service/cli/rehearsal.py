@@ -47,7 +47,7 @@ def _batch(view: View) -> str:
 
 def _devices(view: View) -> Table | str:
     if not view["hosts"]:
-        return "no host with such GPUs has registered yet"
+        return "no host has as many such GPUs in use"
     table = _grid("left", "left", "left")
     for host in view["hosts"]:
         table.add_row(*map(Text, (host["host"], _room(host), ", ".join(host["models"]))))
@@ -74,12 +74,11 @@ def _memory(view: View) -> Table:
 def _time(view: View) -> str:
     if view["epoch_seconds"] is None:
         return "no job like it has completed an epoch yet"
-    count, same = view["like_jobs"], view["like_jobs_same_spec"]
-    like = f"{count} {'job' if count == 1 else 'jobs'} {'with the same spec' if same else 'like it'}"
+    count = view["like_jobs"]
     return (
         f"about {count_seconds(view['epoch_seconds'])} an epoch, "
-        f"{count_seconds(view['training_seconds'])} of training in all: {like} had "
-        f"{view['images_per_second']:,.0f} images/s on {view['like_jobs_gpu_model']}"
+        f"at most {count_seconds(view['training_seconds'])} of training in all, as "
+        f"{'a job' if count == 1 else f'{count} jobs'} with the same spec took"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from models.catalog import find_dataset
 from models.dataset_place import Place, find_place
@@ -44,11 +45,19 @@ def measure_dataset(data: DataSpec) -> DatasetSize:
 def _resident_bytes(place: Place, data: DataSpec) -> int:
     """Bytes on the device: all of an .npz file; all of a folder, or none if it is too large for that."""
     if place.kind == "npz":
-        return place.path.stat().st_size if place.path.is_file() else 0
+        return _unpacked_bytes(place.path)
     image_bytes = data.resize**2 * COLOURS
     most = data.in_memory_mib * MIB // image_bytes
     count = len(list(islice(_list_files(place.path), most + 1)))
     return count * image_bytes if count <= most else 0
+
+
+def _unpacked_bytes(path: Path) -> int:
+    try:
+        with ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (OSError, BadZipFile):
+        return 0
 
 
 def _list_files(folder: Path) -> Iterator[str]:

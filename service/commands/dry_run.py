@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from time import monotonic
 from typing import Any
 
 from service.commands.dataset_check import check_dataset
 from service.commands.dataset_size import measure_dataset
-from service.commands.epoch_time import EpochTime, find_epoch_time
 from service.commands.health import read_health
 from service.commands.job_memory import JobMemory, find_roomiest, list_right_gpus, predict_job_memory
 from service.commands.submit import check_submission
@@ -17,6 +17,7 @@ from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
 from service.domain.terms import NO_TERMS, Terms
+from service.scheduler.forecasts import Forecasts, Pace
 from service.settings import Settings
 from service.store import leases
 from service.store.transaction import Store, Transaction
@@ -49,8 +50,10 @@ def rehearse(
         check_submission(tx, spec, size, owner=owner, terms=terms, after=after)
         heard = read_health(tx, settings).hosts
         devices = list_right_gpus(tx, terms)
-        time = find_epoch_time(tx, spec, models={gpu.model for gpu in devices})
-        turn = HELD if hold else find_turn(tx, settings, spec, owner=owner, terms=terms, after=after)
+        forecasts = Forecasts(clock=monotonic)
+        forecasts.learn(tx)
+        asked = {"owner": owner, "terms": terms, "after": after, "forecasts": forecasts}
+        turn = HELD if hold else find_turn(tx, settings, spec, **asked)  # type: ignore[arg-type]
         return {
             "dry_run": True,
             "network": spec.model.architecture,
@@ -59,9 +62,9 @@ def rehearse(
             "batch_size": spec.training.batch_size,
             "gpus": spec.resources.gpus,
             "epochs": spec.training.epochs,
-            "hosts": _list_hosts(tx, devices, heard, memory, gpus=spec.resources.gpus),
-            **_view_memory(memory, devices, gpus=spec.resources.gpus),
-            **_view_time(time, epochs=spec.training.epochs),
+            "hosts": _list_hosts(tx, devices, heard, memory, gpus=spec.resources.gpus // terms.hosts),
+            **_view_memory(memory, devices, gpus=spec.resources.gpus // terms.hosts),
+            **_view_time(forecasts.find_pace(spec.model_dump(mode="json")), epochs=spec.training.epochs),
             **_view_turn(turn),
         }
 
@@ -76,14 +79,11 @@ def _view_memory(memory: JobMemory, devices: Sequence[Gpu], *, gpus: int) -> Vie
     }
 
 
-def _view_time(time: EpochTime | None, *, epochs: int) -> View:
+def _view_time(pace: Pace | None, *, epochs: int) -> View:
     return {
-        "epoch_seconds": round(time.epoch_seconds, 3) if time else None,
-        "training_seconds": round(time.epoch_seconds * epochs, 3) if time else None,
-        "images_per_second": round(time.images_per_second, 1) if time else None,
-        "like_jobs": time.jobs if time else 0,
-        "like_jobs_same_spec": time.same_spec if time else None,
-        "like_jobs_gpu_model": time.gpu_model if time else None,
+        "epoch_seconds": round(pace.epoch_seconds, 3) if pace else None,
+        "training_seconds": round(pace.epoch_seconds * epochs, 3) if pace else None,
+        "like_jobs": pace.jobs if pace else 0,
     }
 
 

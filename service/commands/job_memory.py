@@ -71,7 +71,7 @@ def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, 
     """
     devices = list_right_gpus(tx, terms)
     gpus = spec.resources.gpus
-    best = find_roomiest(devices, gpus=gpus)
+    best = find_roomiest(devices, gpus=gpus // terms.hosts)
     needed = predict_job_memory(spec, size).least
     if best is None or needed <= best.memory_mib * MIB:
         return

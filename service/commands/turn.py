@@ -1,6 +1,6 @@
 """Finds when a job would have its turn, without queueing it: the policy is asked as the scheduler would."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -46,40 +46,37 @@ def find_turn(
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
+    forecasts: Forecasts,
 ) -> Turn:
     """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
-    waits_for = _list_unmet(tx, after)
-    if waits_for:
-        named = ", ".join(map(str, waits_for))
-        return Turn(starts_now=False, reason=f"waits for job {named} to succeed")
     health = read_health(tx, settings)
-    rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
-    used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
-    forecasts = Forecasts(clock=monotonic)
-    forecasts.learn(tx)
-    queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
-    imagined = _imagine(tx, spec, owner=owner, terms=terms)
-    plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     if not health.scheduler:
         return Turn(starts_now=False, reason=health.notices[0])
+    rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
+    used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
+    queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
+    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after)
+    plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     for placement in plan.placements:
         if placement.job_id == IMAGINED:
             return Turn(starts_now=True, reason=f"starts at once on {placement.host_name}")
     for place, waiting in enumerate(plan.waiting, start=1):
         if waiting.job_id == IMAGINED:
             moment = waiting.estimated_start_at
-            in_line = place if moment is not None and terms.not_before != moment else None
-            return Turn(starts_now=False, reason=waiting.reason, place=in_line, estimated_start_at=moment)
+            stops = any(stop.for_job_id == IMAGINED for stop in plan.preemptions)
+            return Turn(
+                starts_now=False,
+                reason="starts as soon as jobs behind it have been stopped" if stops else waiting.reason,
+                place=place if moment is not None else None,
+                estimated_start_at=moment,
+            )
     raise AssertionError("a plan says of every queued job that it starts or why it waits")
 
 
-def _list_unmet(tx: Transaction, after: Collection[JobId]) -> Sequence[JobId]:
-    states = jobs.list_states(tx, after)
-    return sorted(number for number, state in states.items() if state is not JobState.SUCCEEDED)
-
-
-def _imagine(tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms) -> QueuedJob:
+def _imagine(
+    tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms, after: Collection[JobId]
+) -> QueuedJob:
     minutes = spec.resources.time_limit_minutes
     return QueuedJob(
         id=IMAGINED,
@@ -89,8 +86,14 @@ def _imagine(tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms) -> Queu
         queued_at=tx.now,
         priority=terms.priority,
         limit_seconds=None if minutes is None else 60 * minutes,
+        unmet={
+            number: state
+            for number, state in jobs.list_states(tx, after).items()
+            if state is not JobState.SUCCEEDED
+        },
         not_before=terms.not_before,
         exclusive=terms.exclusive,
         gpu_model=terms.gpu_model,
         host=terms.host_name,
+        hosts=terms.hosts,
     )

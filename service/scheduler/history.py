@@ -8,6 +8,7 @@ from dataclasses import dataclass
 SEARCHED = 128  # so many like jobs are asked that were submitted before, and so many after
 SOFT = 4  # the weight of the next one over it: 1/4, then 1/5, 1/6, …
 FEW = 3  # fewer know nothing
+REMEMBERED = 50_000  # answers, until the next job has finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,11 @@ class History:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
         self._seconds: dict[tuple[str, int], list[float]] = defaultdict(list)
-        self._fresh: dict[tuple[str, int, int], Forecast | None] = {}  # of jobs that have not run yet
+        self._asked: dict[tuple[str, int, int, float], Forecast | None] = {}
 
     def add(self, *, owner: str, gpus: int, number: int, seconds: float) -> None:
         """Note a job that has finished; numbers grow with submission."""
-        self._fresh.clear()
+        self._asked.clear()
         numbers = self._numbers[owner, gpus]
         place = bisect_left(numbers, number)
         numbers.insert(place, number)
@@ -41,11 +42,12 @@ class History:
     def find_forecast(self, *, owner: str, gpus: int, number: int, done_seconds: float) -> Forecast | None:
         """What to expect of a job that has run for so long; None without enough that ran longer."""
         place = bisect_left(self._numbers[owner, gpus], number)
-        if done_seconds:
-            return self._ask(owner, gpus, place, done_seconds)
-        if (owner, gpus, place) not in self._fresh:
-            self._fresh[owner, gpus, place] = self._ask(owner, gpus, place, 0.0)
-        return self._fresh[owner, gpus, place]
+        asked = owner, gpus, place, done_seconds
+        if asked not in self._asked:
+            if len(self._asked) >= REMEMBERED:
+                self._asked.clear()
+            self._asked[asked] = self._ask(*asked)
+        return self._asked[asked]
 
     def _ask(self, owner: str, gpus: int, place: int, done_seconds: float) -> Forecast | None:
         left = sorted(self._weigh(owner, gpus, place, done_seconds))

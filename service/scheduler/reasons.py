@@ -19,7 +19,7 @@ def find_postponement(job: QueuedJob, now: datetime) -> Waiting | None:
         return Waiting(job_id=job.id, reason=_explain_unmet(job))
     if job.not_before is not None and job.not_before > now:
         reason = f"waits until {job.not_before:%Y-%m-%d %H:%M:%S} UTC, as asked with --not-before"
-        return Waiting(job_id=job.id, reason=reason, estimated_start_at=job.not_before)
+        return Waiting(job_id=job.id, reason=reason)
     return None
 
 

@@ -55,6 +55,7 @@ def take_snapshot(
         running=[
             replace(
                 _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ())),
+                limit_seconds=_limit(job, latest[job.id], now=tx.now),
                 other_hosts=tuple(part.host_name for part in parts.get(latest[job.id].id, ())[1:]),
             )
             for job in jobs.list_jobs_in(tx, JobState.RUNNING)
@@ -115,7 +116,7 @@ def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobI
         attained_gpu_seconds=past.gpu_seconds,
         expected_seconds=forecast.expected_seconds if forecast else None,
         price_seconds=forecast.price_seconds if forecast else None,
-        limit_seconds=_limit(job, past),
+        limit_seconds=job.time_limit_seconds,
         unmet=unmet,
         not_before=job.terms.not_before,
         exclusive=job.terms.exclusive,
@@ -140,15 +141,18 @@ def _running(
         attained_gpu_seconds=past.gpu_seconds,
         expected_seconds=forecast.expected_seconds if forecast else None,
         price_seconds=forecast.price_seconds if forecast else None,
-        limit_seconds=_limit(job, past),
         preempted_at=tuple(preempted_at),
         exclusive=job.terms.exclusive,
         stopping=attempt.wish is not None,
     )
 
 
-def _limit(job: Job, past: Past) -> float | None:
-    """How long the job may run still: its trainer sees to it, and does not count starting and stopping."""
-    if job.time_limit_seconds is None:
-        return None
-    return max(1.0, job.time_limit_seconds - past.gpu_seconds / job.gpus)
+def _limit(job: Job, live: Attempt | None, *, now: datetime) -> float | None:
+    """How long the job may run still at most.
+
+    Its trainer sees to it, and counts training only, over all attempts: what the ones before had is not
+    known here, so it may end sooner.
+    """
+    if job.time_limit_seconds is None or live is None or live.started_at is None:
+        return job.time_limit_seconds
+    return max(1.0, job.time_limit_seconds - (now - live.started_at).total_seconds())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -80,7 +81,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Read only: on SQLite it does not wait for a writer."""
+        """Read only, all of one moment: on SQLite it does not wait for a writer."""
         with self._connected(read_only=True) as tx:
             yield tx
 
@@ -148,7 +149,10 @@ class Store:
     @contextmanager
     def _connected(self, *, read_only: bool) -> Iterator[Transaction]:
         try:
-            with self._engine.connect().execution_options(read_only=read_only) as connection:
+            options: dict[str, Any] = {"read_only": read_only}
+            if read_only and not self._turns:
+                options["isolation_level"] = "REPEATABLE READ"  # as it is on SQLite anyway
+            with self._engine.connect().execution_options(**options) as connection:
                 with connection.begin():
                     yield Transaction(connection, self._clock)
         except (OperationalError, NoConnectionFree, self._driver.OperationalError) as error:

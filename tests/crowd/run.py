@@ -73,7 +73,9 @@ def run_crowd(home: Path, *, jobs: int, seed: int) -> Report:
 def _submit_all(store: Store, count: int, chance: random.Random) -> Sequence[JobId]:
     """Jobs of random lengths in random order, as many of each person as are due: all have work to the end."""
     owners = [
-        name for name, weight in WEIGHTS.items() for _ in range(round(count * weight / sum(WEIGHTS.values())))
+        name
+        for name, weight in WEIGHTS.items()
+        for _ in range(max(1, round(count * weight / sum(WEIGHTS.values()))))
     ]
     chance.shuffle(owners)
     return [_submit(store, owner, chance) for owner in owners]
@@ -138,7 +140,10 @@ def _first_without_work(ended: Sequence[Job], holdings: Sequence[Holding]) -> da
         one.job_id: one.acquired_at for one in sorted(holdings, key=lambda one: one.acquired_at)[::-1]
     }
     last_start = {
-        name: max(first_lease[job.id] for job in ended if job.owner == name and job.id in first_lease)
+        name: max(
+            (first_lease[job.id] for job in ended if job.owner == name and job.id in first_lease),
+            default=holdings[0].acquired_at,
+        )
         for name in WEIGHTS
     }
     return min(last_start.values())

@@ -171,3 +171,15 @@ def test_a_writer_that_is_frozen_holds_others_up_for_seconds_only(
     with store.reading() as tx:
         assert jobs.get_job(tx, number).reason == "changed"
     store.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite's writers wait for readers
+def test_all_that_is_read_is_of_one_moment(store: Store, add_job: Callable[..., JobId]) -> None:
+    number = add_job()
+    with store.reading() as tx:
+        before = jobs.get_job(tx, number)
+        with store.transaction() as other:
+            jobs.set_waits(other, [Waiting(job_id=number, reason="changed")])
+        assert jobs.get_job(tx, number) == before
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).reason == "changed"
