@@ -64,14 +64,17 @@ class Company:
             NotMet: a host does not come, or somebody wants the attempt to end.
             Fenced: the attempt has ended.
         """
-        while not all(part.address for part in insist(self._look)):
+        while True:
+            parts = insist(self._look)
             insist(self._check_live)
             if wish() is Wish.CANCEL:
                 raise NotMet(Ending(outcome=Outcome.CANCELLED, reason="cancelled before it ran"))
-            if wish() or closing.is_set():
+            if wish() or closing.is_set() or self.was_asked_to_stop():
                 raise NotMet(_interrupted("told to stop before its hosts had come together"))
             if failure := self._find_failure():
                 raise NotMet(failure)
+            if all(part.address for part in parts):
+                break
             time.sleep(LOOK_SECONDS)
         self._release_port()
         return tuple(part.address or "" for part in self.parts)

@@ -79,21 +79,9 @@ class MemberSupervisor:
         orders = insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
         used = read_used_mib(orders.gpus)
         self._gpu_uuids = tuple(gpu.uuid for gpu in orders.gpus)
-        try:
-            started = self._start(starter, orders)
-        except UnwritableFolder as error:
-            reason = (
-                f"the run folder {self._folder} cannot be written: {error}. "
-                "CNNCTL_RUNS_DIR must be one folder that all hosts share, at the same path"
-            )
-            self._end(Ending(outcome=Outcome.FAILED, cause=Cause.ERROR, reason=reason), {})
-            return
-        except OSError as error:
-            reason = f"no trainer could be started: {error}"
-            self._end(Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason), {})
-            return
-        if not started:
-            self._end(Ending(outcome=Outcome.INTERRUPTED, reason="not started"), {})
+        not_started = self._try_start(starter, orders)
+        if not_started:
+            self._end(not_started, {})
             return
         while self._tree.is_alive():
             self._beat()
@@ -103,17 +91,35 @@ class MemberSupervisor:
             quarantine = find_kept_memory(orders.gpus, used)
         else:
             quarantine = {gpu.uuid: STILL_THERE for gpu in orders.gpus}
-        if self._process is not None:
-            self._process.join(timeout=EXIT_STATUS_SECONDS)
-        last_word = read_last_word(self._folder)
-        stopped = self.closing.is_set() or self._chief_ended is not None
-        self._end(judge(last_word, self._process, wish=self._attempt.wish, closing=stopped), quarantine)
+        self._end(self._judge(), quarantine)
 
     def renew_lease(self) -> None:
         """Tell the trainer that its worker is alive."""
         if self._tree.run_dir:
             with suppress(OSError):
                 (self._folder / files.LEASE_FILE).touch()
+
+    def _judge(self) -> Ending:
+        if self._process is not None:
+            self._process.join(timeout=EXIT_STATUS_SECONDS)
+        stopped = self.closing.is_set() or self._chief_ended is not None
+        last_word = read_last_word(self._folder)
+        return judge(last_word, self._process, wish=self._attempt.wish, closing=stopped)
+
+    def _try_start(self, starter: Starter, orders: Orders) -> Ending | None:
+        """Start the trainer; where that is not to be or cannot be, how the part ends."""
+        try:
+            started = self._start(starter, orders)
+        except UnwritableFolder as error:
+            reason = (
+                f"the run folder {self._folder} cannot be written: {error}. "
+                "CNNCTL_RUNS_DIR must be one folder that all hosts share, at the same path"
+            )
+            return Ending(outcome=Outcome.FAILED, cause=Cause.ERROR, reason=reason)
+        except OSError as error:
+            reason = f"no trainer could be started: {error}"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        return None if started else Ending(outcome=Outcome.INTERRUPTED, reason="not started")
 
     def _start(self, starter: Starter, orders: Orders) -> bool:
         """Start the trainer when all hosts have come together; False when the attempt ended before."""

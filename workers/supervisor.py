@@ -12,7 +12,7 @@ import structlog
 
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
-from service.domain.jobs import Attempt, AttemptId
+from service.domain.jobs import Attempt, AttemptId, Member
 from service.domain.states import Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
@@ -139,10 +139,13 @@ class Supervisor:
         return insist(lambda: read_orders(self._store, self.attempt, host_name=self.attempt.host_name))
 
     def _find_company(self) -> None:
-        with self._store.reading() as tx:
-            parts = members.list_members(tx, self.attempt.id)
+        parts = insist(self._list_parts)
         if parts:
             self._company = Company(self._store, self._settings, self.attempt, parts)
+
+    def _list_parts(self) -> Sequence[Member]:
+        with self._store.reading() as tx:
+            return members.list_members(tx, self.attempt.id)
 
     def _take_in(self) -> None:
         try:

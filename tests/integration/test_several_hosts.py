@@ -1,7 +1,7 @@
 """One run over two hosts: two real trainers with two simulated devices each, on this machine."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ class Cluster:
         self.chief = Run(folder, starter)
         self.member = Run(folder / member_name(1), starter)
 
-    def start(self, *, fields: dict[str, object], member_datasets_dir: str = "", **launch: Any) -> "Cluster":
+    def start(
+        self, *, fields: dict[str, object], of_member: Mapping[str, Any] = {}, **launch: Any
+    ) -> "Cluster":
         cluster = find_addresses(HOSTS)
         common = {"gpus": GPUS_EACH, "threads": GPUS_EACH, "cluster": cluster, "fields": fields, **launch}
         self.chief.start(**common, rank=0)
-        self.member.start(**common, rank=1)
+        self.member.start(**{**common, **of_member}, rank=1)
         return self
 
     def end(self) -> Any:
@@ -52,7 +54,7 @@ def start_cluster(tmp_path: Path, starter: Starter) -> Callable[..., Cluster]:
     made: list[Cluster] = []
 
     def start(**arguments: Any) -> Cluster:
-        made.append(Cluster(tmp_path / f"over-{len(made)}", starter))
+        made.append(Cluster(tmp_path / "jobs" / f"over-{len(made)}" / "1", starter))
         return made[-1].start(**arguments)
 
     return start
@@ -75,7 +77,7 @@ def test_weights_over_two_hosts_are_those_of_one_host_with_as_many_devices(
     tmp_path: Path, starter: Starter, start_cluster: Callable[..., Cluster], fields: dict[str, object]
 ) -> None:
     fields = {**FIELDS, **fields}
-    alone = Run(tmp_path / "alone", starter).start(gpus=4, threads=4, fields=fields)
+    alone = Run(tmp_path / "jobs" / "alone" / "1", starter).start(gpus=4, threads=4, fields=fields)
     alone.end()
     over = start_cluster(fields=fields)
     assert over.end()["outcome"] == "succeeded"
@@ -102,3 +104,34 @@ def test_whichever_host_is_told_to_stop_both_do_after_the_same_step_and_resume_b
     started = next(event for event in resumed.chief.events() if event["kind"] == "started")
     assert started["exact"]
     assert 0 < step <= started["step"]
+
+
+def test_hosts_that_do_not_see_the_same_checkpoints_fail_and_say_what_they_must_share(
+    start_cluster: Callable[..., Cluster],
+) -> None:
+    first = start_cluster(fields=FIELDS)
+    first.end()
+    apart = start_cluster(
+        fields=FIELDS, resume_from=first.chief.newest_first(), of_member={"resume_from": ()}
+    )
+    last_word = apart.end()
+    assert last_word["outcome"] == "failed"
+    assert "checkpoints of different steps" in last_word["reason"]
+    assert "CNNCTL_RUNS_DIR in a folder that all of them share" in last_word["reason"]
+
+
+def test_images_decoded_as_they_are_needed_train_as_on_one_host(
+    tmp_path: Path, starter: Starter, start_cluster: Callable[..., Cluster], photographs: Path
+) -> None:
+    fields = {
+        "data.dataset": f"folder:{photographs}",
+        "data.augment": "crop:0,mirror",
+        "data.in_memory_mib": 0,
+        "training.batch_size": 8,
+        "training.epochs": 2,
+    }
+    alone = Run(tmp_path / "jobs" / "1" / "1", starter).start(gpus=4, threads=4, fields=fields)
+    alone.end()
+    over = start_cluster(fields=fields)
+    assert over.end()["outcome"] == "succeeded"
+    assert largest_difference(over.chief.last_checkpoint(), alone.last_checkpoint()) <= 1e-5

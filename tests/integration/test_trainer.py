@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
@@ -303,22 +302,6 @@ def test_the_layer_where_numbers_went_wrong_is_named(run: Callable[..., Run]) ->
     assert re.search(r"at step \d+ \(epoch 1\), after the weights of \w+ became so at step \d+:", reason), (
         reason
     )
-
-
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    """A folder with three classes of 40 images each, of several sizes and modes."""
-    random = np.random.default_rng(0)
-    for label in range(3):
-        folder = tmp_path / "photographs" / f"class{label}"
-        folder.mkdir(parents=True)
-        for number in range(40):
-            height, width = random.integers(30, 60, 2)
-            pixels = random.integers(0, 120, (height, width, 3)).astype(np.uint8)
-            pixels[..., label] += 100
-            image = Image.fromarray(pixels)
-            image.convert("L" if number % 10 == 0 else "RGB").save(folder / f"{number}.jpg")
-    return tmp_path / "photographs"
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

@@ -24,8 +24,8 @@ class HostsApart(Exception):
 
     def __init__(self, cluster: Sequence[str]) -> None:
         super().__init__(
-            f"the trainers at {', '.join(cluster)} did not reach each other in {MEET_SECONDS:g} s. The "
-            "others must reach each host on any port: set CNNCTL_ADDRESS there, or open the firewall"
+            f"the trainers at {', '.join(cluster)} did not meet in {MEET_SECONDS:g} s. Every host must be "
+            "reached by the others on any port: set CNNCTL_ADDRESS there, or open the firewall"
         )
 
 
