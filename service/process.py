@@ -20,7 +20,7 @@ def is_running(pid: int | None, *, started: int | None) -> bool:
 def read_stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on; empty when it does not run, as a zombie does not."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a name may be cut within a letter
     except (FileNotFoundError, ProcessLookupError):
         return []
     fields = text.rpartition(")")[2].split()

@@ -1,6 +1,7 @@
 """Readings of real GPUs: what NVML measures, and who uses them from outside the queue."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,15 @@ class GpuReadings:
         except self._nvml.NVMLError:
             readings = {}
         if all(reading.memory_used_mib is None for reading in readings.values()):
-            self._devices = ()  # the driver was loaded anew, or GPUs were partitioned anew
+            self._close()  # the driver was loaded anew, or GPUs were partitioned anew
         return readings
+
+    def _close(self) -> None:
+        """NVML counts how often it was opened: without this it would never be opened anew."""
+        if self._devices:
+            self._devices = ()
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
 
     def _read(self, device: Device, list_trainers: Callable[[], Sequence[Trainer]]) -> Reading:
         held_before = _is_held(device, list_trainers())

@@ -82,11 +82,12 @@ class HostAgent:
         for attempt in left_behind:
             if attempt.state is not AttemptState.DISPATCHED:
                 self._take_over(attempt)
-        threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
         kill_left_over(self._store, self._settings.host_name)
         end_left_parts(self._store, self._settings.host_name, worker=self.worker)
+        # Only now: a trainer that was left over is nobody from outside.
+        threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
 
     def register(self) -> None:
         """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler.
@@ -179,11 +180,12 @@ class HostAgent:
                 adopted = attempts.adopt(tx, attempt, worker=self.worker)
         except Fenced:
             return  # given up in this moment
-        threading.Thread(target=self._adopt, args=(adopted,), daemon=True).start()
+        supervisor = self._supervise(adopted)
+        threading.Thread(target=self._adopt, args=(supervisor,), daemon=True).start()
 
-    def _adopt(self, attempt: Attempt) -> None:
+    def _adopt(self, supervisor: Supervisor) -> None:
+        attempt = supervisor.attempt
         log.info("attempt", action="adopted", attempt=attempt.id, pid=attempt.trainer_pid)
-        supervisor = self._supervise(attempt)
         try:
             supervisor.adopt()
             supervisor.follow()

@@ -18,7 +18,7 @@ from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
 from service.scheduler.hearing import Hearing
 from service.settings import Settings
-from service.store import attempts, hosts, members
+from service.store import attempts, hosts, leases, members
 from service.store.members import CHIEF
 from service.store.transaction import Store
 from workers.addresses import HeldPort, find_own_address
@@ -83,15 +83,28 @@ class MemberSupervisor:
         if not_started:
             self._end(not_started, {})
             return
-        while self._tree.is_alive():
-            self._beat()
-            self._obey()
-            time.sleep(FOLLOW_SECONDS)
+        ending = self._follow()
         if self._tree.kill():
             quarantine = find_kept_memory(orders.gpus, used)
         else:
             quarantine = {gpu.uuid: STILL_THERE for gpu in orders.gpus}
-        self._end(self._judge(), quarantine)
+        self._end(ending or self._judge(), quarantine)
+
+    def _follow(self) -> Ending | None:
+        """Watch the trainer until it is gone; how the part ends, where the trainer does not say."""
+        try:
+            while self._tree.is_alive():
+                self._beat()
+                self._obey()
+                time.sleep(FOLLOW_SECONDS)
+        except Exception:
+            log.exception("part", action="follow_failed", attempt=self._attempt.id)
+            reason = "its worker could not follow it; see the worker's log"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        if self._gone and self._chief_ended is None:
+            reason = "the worker of the job's first host was not heard"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        return None
 
     def renew_lease(self) -> None:
         """Tell the trainer that its worker is alive."""
@@ -257,5 +270,8 @@ def end_left_parts(store: Store, host_name: str, *, worker: str) -> None:
         gone = tree.kill()
         log.warning("part", action="left_over_killed", attempt=part.attempt_id, gone=gone)
         with store.transaction() as tx, suppress(Fenced):
+            held = [] if gone else leases.list_leased_gpus(tx, part.attempt_id, host_name=host_name)
+            for gpu in held:
+                hosts.quarantine_gpu(tx, gpu.uuid, reason=STILL_THERE)
             reason = "its worker was gone and came back"
             members.end_member(tx, part, Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)

@@ -38,8 +38,8 @@ def describe(pid: int, *, memory_mib: int | None = None) -> Outsider:
     """A process with its user and the name of its program, but not its arguments: they may be private."""
     user = command = None
     with suppress(OSError):
-        command = Path(f"/proc/{pid}/comm").read_text().strip()
-        words = Path(f"/proc/{pid}/status").read_text().partition("\nUid:")[2].split()
+        command = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        words = Path(f"/proc/{pid}/status").read_text(errors="replace").partition("\nUid:")[2].split()
         user = name_of_user(int(words[0]))
     return Outsider(pid=pid, user=user, command=command, memory_mib=memory_mib)
 

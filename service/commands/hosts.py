@@ -7,7 +7,7 @@ from typing import Any
 from service.commands.health import is_heard
 from service.domain.gpus import explain_unusable
 from service.settings import Settings
-from service.store import attempts, hosts, leases, readings
+from service.store import hosts, leases, readings
 from service.store.transaction import Store
 
 View = Mapping[str, Any]
@@ -16,10 +16,12 @@ View = Mapping[str, Any]
 def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
     """Every host that ever had a worker, by name; `gpus_free` are those that a job could start on now."""
     with store.reading() as tx:
-        held = leases.list_holders(tx).keys()
+        held = leases.list_holders(tx)
         outsiders = readings.list_outsiders(tx)
         gpus = hosts.list_gpus(tx)
-        jobs = Counter(attempt.host_name for attempt in attempts.list_live_attempts(tx))
+        jobs = Counter(
+            host for host, _ in {(gpu.host_name, held[gpu.uuid]) for gpu in gpus if gpu.uuid in held}
+        )
         views = []
         for host in hosts.list_hosts(tx):
             own = [gpu for gpu in gpus if gpu.host_name == host.name]

@@ -60,7 +60,10 @@ def find_turn(
     plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     for placement in plan.placements:
         if placement.job_id == IMAGINED:
-            return Turn(starts_now=True, reason=f"starts at once on {placement.host_name}")
+            return Turn(
+                starts_now=True,
+                reason=f"starts at once on {', '.join((placement.host_name, *placement.other_hosts))}",
+            )
     for place, waiting in enumerate(plan.waiting, start=1):
         if waiting.job_id == IMAGINED:
             moment = waiting.estimated_start_at

@@ -52,19 +52,19 @@ class Room:
 
 def part_of(job: QueuedJob) -> QueuedJob:
     """What one of its hosts has to hold of a job."""
-    return job if job.hosts == 1 else replace(job, gpus=job.gpus // job.hosts, hosts=1)
+    return job if job.hosts == 1 else replace(job, gpus=job.gpus // job.hosts)
 
 
 def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
     """Whether the job can work on such a GPU."""
-    if gpu.mig and job.gpus > 1:
+    if gpu.mig and (job.gpus > 1 or job.hosts > 1):
         return False
     return job.gpu_model is None or is_model(gpu.model, job.gpu_model)
 
 
 def _is_choosy(job: QueuedJob) -> bool:
     """Whether the job cannot work on every GPU."""
-    return job.gpu_model is not None or job.gpus > 1
+    return job.gpu_model is not None or job.gpus > 1 or job.hosts > 1
 
 
 def suits(gpu: HostGpu, job: QueuedJob) -> bool:

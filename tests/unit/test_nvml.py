@@ -225,6 +225,7 @@ def test_a_driver_that_stopped_answering_is_opened_anew() -> None:
     assert nvml.opened == 1
     del answers["used"]
     assert readings.read(list) == {"GPU-1": Reading()}
+    assert nvml.opened == 0
     nvml.gpus = (gpu(uuid="GPU-2"),)
     assert set(readings.read(list)) == {"GPU-2"}
-    assert nvml.opened == 2
+    assert nvml.opened == 1

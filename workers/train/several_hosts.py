@@ -30,7 +30,11 @@ class HostsApart(Exception):
 
 
 def join_hosts(launch: Launch) -> tf.distribute.Strategy:
-    """Meet the other hosts' trainers, waiting until all are there; before anything else runs on a device."""
+    """Meet the other hosts' trainers; before anything else runs on a device.
+
+    All wait for about a minute but the first, which waits until the others are there: its worker ends it when
+    one of them does not come. No thread and no signal handler of Python runs until then.
+    """
     os.environ["TF_CONFIG"] = json.dumps(
         {"cluster": {"worker": launch.cluster}, "task": {"type": "worker", "index": launch.rank}}
     )

@@ -1,10 +1,13 @@
 """Tells a trainer to stop: SIGTERM from its worker, or a worker that is gone."""
 
+import math
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +23,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._lease: tuple[Path, float] = (Path(), math.inf)
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT as requests; call it from the main thread."""
@@ -33,15 +37,31 @@ class StopRequest:
         kills the process group. It counts its own seconds between changes of the file, so that a jump of the
         clock does no harm.
         """
-        watcher = threading.Thread(target=self._watch, args=(path, lease_seconds), daemon=True)
-        watcher.start()
+        self._lease = path, lease_seconds
+        threading.Thread(target=self._watch, args=self._lease, daemon=True).start()
+
+    @contextmanager
+    def watched_from_outside(self) -> Iterator[None]:
+        """While no Python may run here: a process of its own watches the lease, and SIGTERM ends this one."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        trainer = os.getpid()
+        watcher = os.fork()
+        if watcher == 0:
+            self._watch(*self._lease, alive=lambda: os.getppid() == trainer)
+            os._exit(0)
+        try:
+            yield
+        finally:
+            os.kill(watcher, signal.SIGKILL)
+            os.waitpid(watcher, 0)
+            self.listen()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.reason = f"received {signal.Signals(number).name}"
 
-    def _watch(self, path: Path, lease_seconds: float) -> None:
+    def _watch(self, path: Path, lease_seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
         seen, since = -1, time.monotonic()
-        while True:
+        while alive():
             changed = _modified(path)
             if changed != seen:
                 seen, since = changed, time.monotonic()

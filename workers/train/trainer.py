@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,9 @@ class Trainer:
         self._reporter = reporter
         self._stop = stop
         shards = count_shards(spec, launch)
-        strategy = pin_devices(launch, shards=shards)
-        stop.listen()  # again: TensorFlow's service of several hosts takes SIGTERM for itself
+        # While hosts meet, TensorFlow lets no Python run; afterwards its service has SIGTERM for itself.
+        with stop.watched_from_outside() if launch.hosts > 1 else nullcontext():
+            strategy = pin_devices(launch, shards=shards)
         fix_arithmetic(spec)
         with strategy.scope():
             self._images = load_images(
