@@ -11,9 +11,10 @@ import pytest
 
 from tests.servers import RedisServer
 from tests.stack import Stack, is_alive
+from workers.process_tree import find_run_dirs
 from workers.train.checkpoint_files import read_checkpoint
 
-JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "15")
+JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "25")  # long enough to be disturbed
 OVER_TWO = (*JOB, "--hosts", "2")
 HOSTS = ("a", "b")
 
@@ -197,12 +198,8 @@ def trainers_of(stack: Stack, number: int) -> tuple[int, int]:
     """The processes of the chief's trainer and of the other host's."""
     attempt = stack.job(number)["attempts"][-1]
     member = f"{attempt['run_dir']}/member-1"
-    found = stack.python(
-        "import sys; from workers.process_tree import find_run_dirs\n"
-        "print(min(pid for pid, folders in find_run_dirs().items() if sys.argv[1] in folders))",
-        member,
-    )
-    return attempt["trainer_pid"], int(found)
+    found = min(pid for pid, folders in find_run_dirs().items() if member in folders)
+    return attempt["trainer_pid"], found
 
 
 def all_free(stack: Stack) -> bool:
