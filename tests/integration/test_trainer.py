@@ -241,7 +241,7 @@ def test_a_damaged_dataset_is_named_before_training_starts(run: Callable[..., Ru
 
 
 def test_a_trainer_without_a_worker_checkpoints_and_stops_by_itself(run: Callable[..., Run]) -> None:
-    alone = run(fields={"data.dataset": "synthetic", "training.epochs": 2000}, lease_seconds=2)
+    alone = run(fields={"data.dataset": "synthetic", "training.epochs": 2000}, lease_seconds=6)
     ended = alone.end()
     assert ended["outcome"] == "interrupted"
     assert "worker has been gone" in ended["reason"]
