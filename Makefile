@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
 DEMO := $(CLEAN) CNNCTL_HOME=$(CURDIR)/.demo CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 
-.PHONY: install demo test lint unit bench chaos crowd clean
+.PHONY: install demo test lint unit bench chaos long crowd clean
 
 install: $(INSTALLED)
 
@@ -33,7 +33,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 unit: $(INSTALLED)
-	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # the long files come first
+	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
 	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks
@@ -42,6 +42,9 @@ N ?= 200
 chaos: $(INSTALLED)  ## N random faults against a live stack, first with files, then with servers; SEED=… repeats
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED))
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED)) --servers
+
+long: $(INSTALLED)  ## the tests that make test leaves out because they wait for leases to end
+	$(CLEAN) $(BIN)/python -m pytest -m long
 
 crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulated GPUs: who had how much of them
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.crowd --jobs $(N) $(if $(SEED),--seed $(SEED))

@@ -113,6 +113,7 @@ def test_a_cancelled_one_leaves_no_process_and_both_hosts_free(stack: Stack) -> 
     assert all_free(stack)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_told_to_leave_stops_all_and_the_job_waits_for_its_return(
     stack: Stack, truth: Any
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_worker_that_is_told_to_leave_stops_all_and_the_job_waits_for_its_retu
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
 
 
+@pytest.mark.long
 def test_a_worker_killed_with_its_trainer_costs_an_attempt_and_no_step(stack: Stack, truth: Any) -> None:
     number = stack.submit(*OVER_TWO)
     stack.wait(number, lambda job: job["checkpoints"])
@@ -148,6 +150,7 @@ def test_a_worker_of_the_chief_that_comes_back_in_time_takes_the_attempt_over(
     assert len(job["attempts"]) == 1
 
 
+@pytest.mark.long
 def test_a_worker_of_the_chief_that_stays_away_ends_both_trainers_before_the_gpus_are_given_away(
     stack: Stack, truth: Any
 ) -> None:
