@@ -29,10 +29,9 @@ from workers.orders import Orders, UnwritableFolder, make_run_folder, read_order
 from workers.outages import insist
 from workers.outsiders import Trainer
 from workers.process_tree import ProcessTree
-from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, STILL_THERE
+from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS, STILL_THERE
 from workers.warm import Starter
 
-FOLLOW_SECONDS = 0.1
 SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
 
 log = structlog.get_logger()
@@ -228,8 +227,7 @@ class MemberSupervisor:
 
     def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
-            for uuid, why in quarantine.items():
-                hosts.quarantine_gpu(tx, uuid, reason=why)
+            hosts.quarantine_gpus(tx, quarantine)
             with suppress(Fenced):
                 members.end_member(tx, self._part, ending.outcome, cause=ending.cause, reason=ending.reason)
 
@@ -271,7 +269,6 @@ def end_left_parts(store: Store, host_name: str, *, worker: str) -> None:
         log.warning("part", action="left_over_killed", attempt=part.attempt_id, gone=gone)
         with store.transaction() as tx, suppress(Fenced):
             held = [] if gone else leases.list_leased_gpus(tx, part.attempt_id, host_name=host_name)
-            for gpu in held:
-                hosts.quarantine_gpu(tx, gpu.uuid, reason=STILL_THERE)
+            hosts.quarantine_gpus(tx, {gpu.uuid: STILL_THERE for gpu in held})
             reason = "its worker was gone and came back"
             members.end_member(tx, part, Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)

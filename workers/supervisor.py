@@ -19,7 +19,7 @@ from service.process import find_start
 from service.settings import Settings
 from service.store import attempts, hosts, leases, members
 from service.store.endings import end_attempt
-from service.store.transaction import Store, Transaction
+from service.store.transaction import Store
 from workers.company import Company
 from workers.ending import Ending, judge
 from workers.gpu_memory import Used, find_kept_memory, read_used_mib
@@ -222,11 +222,11 @@ class Supervisor:
 
     def _record_quarantine(self, reasons: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
-            _quarantine(tx, reasons)
+            hosts.quarantine_gpus(tx, reasons)
 
     def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
-            _quarantine(tx, quarantine)
+            hosts.quarantine_gpus(tx, quarantine)
             end_attempt(
                 tx,
                 self.attempt,
@@ -260,7 +260,7 @@ def kill_left_over(store: Store, host_name: str) -> None:
         log.warning("attempt", action="left_over_killed", attempt=attempt.id, gone=gone)
         if not gone:
             with store.transaction() as tx:
-                _quarantine(tx, {gpu.uuid: STILL_THERE for gpu in gpus})
+                hosts.quarantine_gpus(tx, {gpu.uuid: STILL_THERE for gpu in gpus})
 
 
 def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
@@ -269,8 +269,3 @@ def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
 
 def _tree_of(attempt: Attempt) -> ProcessTree:
     return ProcessTree(pid=attempt.trainer_pid, started=attempt.trainer_started, run_dir=attempt.run_dir)
-
-
-def _quarantine(tx: Transaction, reasons: Mapping[str, str]) -> None:
-    for uuid, why in reasons.items():
-        hosts.quarantine_gpu(tx, uuid, reason=why)

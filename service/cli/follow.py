@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from service.cli.session import count_gpus, say
+from service.cli.session import say
+from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
 from service.domain.states import FINISHED, JobState
 from service.store import attempts, jobs, metrics

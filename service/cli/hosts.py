@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.gpu_table import NOBODY_YET
 from service.cli.job_table import age_of
 from service.cli.session import make_console, open_session, print_json, say
 from service.commands.hosts import View, list_host_views
@@ -22,7 +23,7 @@ def command(as_json: bool) -> None:
     elif views:
         make_console().print(_table(views))
     else:
-        say("No worker has been here yet. Start one with cnnctl up, or cnnctl worker")
+        say(NOBODY_YET)
 
 
 def _table(views: Sequence[View]) -> Table:

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from models.verdicts import PREFIX, QUANTITIES, in_order
 from service.cli.job_table import STATE_STYLES, tell_why
-from service.cli.session import count_gpus, shorten_home
+from service.cli.session import shorten_home
 from service.commands.status import View
+from service.domain.gpus import count_gpus
 
 MIB = 1024 * 1024
 

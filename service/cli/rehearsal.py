@@ -6,8 +6,9 @@ from datetime import datetime, timezone
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.session import count_gpus, count_seconds, make_console, print_json, say
+from service.cli.session import count_seconds, make_console, print_json, say
 from service.commands.dry_run import View
+from service.domain.gpus import count_gpus
 
 SMALLEST_SHOWN_MIB = 0.05
 

@@ -68,11 +68,6 @@ def count_bytes(count: int) -> str:
     return f"{size:,.1f} GiB"
 
 
-def count_gpus(count: int) -> str:
-    """1 GPU, 2 GPUs, …"""
-    return "1 GPU" if count == 1 else f"{count} GPUs"
-
-
 def count_seconds(seconds: float) -> str:
     """0.4 s, 12 s, 5 min, …"""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

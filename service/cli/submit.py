@@ -6,12 +6,13 @@ import click
 
 from service.cli.follow import follow_job
 from service.cli.result import show_result
-from service.cli.session import count_gpus, open_session, print_json, say
+from service.cli.session import open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.term_options import term_options
 from service.commands.health import check_health
 from service.commands.identity import current_actor
 from service.commands.submit import submit
+from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
 from service.domain.terms import Terms
 from service.store import jobs

@@ -48,11 +48,11 @@ def rehearse(
     memory = predict_job_memory(spec, size)
     with store.reading() as tx:
         check_submission(tx, spec, size, owner=owner, terms=terms, after=after)
-        heard = read_health(tx, settings).hosts
+        health = read_health(tx, settings)
         devices = list_right_gpus(tx, terms)
         forecasts = Forecasts(clock=monotonic)
         forecasts.learn(tx)
-        asked = {"owner": owner, "terms": terms, "after": after, "forecasts": forecasts}
+        asked = {"owner": owner, "terms": terms, "after": after, "health": health, "forecasts": forecasts}
         turn = HELD if hold else find_turn(tx, settings, spec, **asked)  # type: ignore[arg-type]
         return {
             "dry_run": True,
@@ -62,7 +62,7 @@ def rehearse(
             "batch_size": spec.training.batch_size,
             "gpus": spec.resources.gpus,
             "epochs": spec.training.epochs,
-            "hosts": _list_hosts(tx, devices, heard, memory, gpus=spec.resources.gpus // terms.hosts),
+            "hosts": _list_hosts(tx, devices, health.hosts, memory, gpus=spec.resources.gpus // terms.hosts),
             **_view_memory(memory, devices, gpus=spec.resources.gpus // terms.hosts),
             **_view_time(forecasts.find_pace(spec.model_dump(mode="json")), epochs=spec.training.epochs),
             **_view_turn(turn),

@@ -72,8 +72,10 @@ def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, 
     devices = list_right_gpus(tx, terms)
     gpus = spec.resources.gpus
     best = find_roomiest(devices, gpus=gpus // terms.hosts)
+    if best is None:
+        return
     needed = predict_job_memory(spec, size).least
-    if best is None or needed <= best.memory_mib * MIB:
+    if needed <= best.memory_mib * MIB:
         return
     fixed, one = (predict_job_memory(spec, size, share=share).total for share in (0, 1))
     batch = gpus * largest_batch((fixed, one), capacity=best.memory_mib * MIB)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 
-from service.commands.health import read_health
+from service.commands.health import Health
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.spec import Spec
@@ -46,10 +46,10 @@ def find_turn(
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
+    health: Health,
     forecasts: Forecasts,
 ) -> Turn:
     """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
-    health = read_health(tx, settings)
     if not health.scheduler:
         return Turn(starts_now=False, reason=health.notices[0])
     rules = PolicySettings(quantum_seconds=settings.quantum_seconds)

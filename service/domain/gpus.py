@@ -80,6 +80,11 @@ class Host:
     clock_ahead_seconds: float | None = None
 
 
+def count_gpus(count: int) -> str:
+    """1 GPU, 2 GPUs, …"""
+    return "1 GPU" if count == 1 else f"{count} GPUs"
+
+
 def is_model(model: str, wanted: str) -> bool:
     """Whether a GPU's model is what a person means: `h200` is an NVIDIA H200."""
     return wanted.casefold() in model.casefold()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from service.domain.gpus import count_gpus
 from service.domain.jobs import Waiting
 from service.domain.states import RETRYABLE, JobState
 from service.scheduler.estimates import Blocked
@@ -130,7 +131,3 @@ def _need(job: QueuedJob) -> str:
         if not job.exclusive
         else f"a whole host with {count_gpus(job.gpus)}{model}"
     )
-
-
-def count_gpus(count: int) -> str:
-    return "1 GPU" if count == 1 else f"{count} GPUs"

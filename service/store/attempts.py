@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import RowMapping, String, cast, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, String, cast, func, insert, literal, select, update
 
 from service.db.tables import attempts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
@@ -94,19 +94,21 @@ def find_live_attempt(tx: Transaction, job_id: JobId) -> Attempt | None:
 
 def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attempt]:
     """The newest attempt of each job from `since_job` on."""
-    newest = select(func.max(attempts.c.id)).where(attempts.c.job_id >= since_job).group_by(attempts.c.job_id)
-    statement = select(*_COLUMNS).where(attempts.c.id.in_(newest))
-    return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+    return _list_newest(tx, attempts.c.job_id >= since_job)
 
 
 def list_latest_of(
     tx: Transaction, states: Collection[JobState], *, ended_since: datetime | None = None
 ) -> Sequence[Attempt]:
     """The newest attempt of each job in these states, or of those that have ended since."""
-    newest = select(func.max(attempts.c.id)).join(jobs).where(jobs.c.state.in_(states))
+    chosen = select(jobs.c.id).where(jobs.c.state.in_(states))
     if ended_since is not None:
-        newest = newest.where(jobs.c.ended_at >= ended_since)
-    newest = newest.group_by(attempts.c.job_id)
+        chosen = chosen.where(jobs.c.ended_at >= ended_since)
+    return _list_newest(tx, attempts.c.job_id.in_(chosen))
+
+
+def _list_newest(tx: Transaction, condition: ColumnElement[bool]) -> Sequence[Attempt]:
+    newest = select(func.max(attempts.c.id)).where(condition).group_by(attempts.c.job_id)
     statement = select(*_COLUMNS).where(attempts.c.id.in_(newest))
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 

@@ -1,6 +1,6 @@
 """Hosts and GPUs: what workers registered, and who is heard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import case, func, insert, select, update
 
@@ -74,6 +74,12 @@ def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
     """Take a GPU out of use until an administrator gives it back."""
     values = {"state": GpuState.QUARANTINED, "reason": reason}
     tx.connection.execute(update(gpus).where(gpus.c.uuid == uuid).values(values))
+
+
+def quarantine_gpus(tx: Transaction, reasons: Mapping[str, str]) -> None:
+    """The same for several, by UUID, each for its reason."""
+    for uuid, reason in reasons.items():
+        quarantine_gpu(tx, uuid, reason=reason)
 
 
 def release_gpu(tx: Transaction, uuid: str) -> bool:
