@@ -4,7 +4,7 @@ Imports neither NumPy nor Keras. All figures are bytes of one replica. What a wh
 the images of the dataset and a GPU's context, is no part of a step: see `service.commands.job_memory`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from models.costing import LayerCost
@@ -89,9 +89,8 @@ def predict_memory(
     )
 
 
-def largest_batch(predictions: Iterable[int], *, capacity: int) -> int:
+def largest_batch(*, none: int, one: int, capacity: int) -> int:
     """Return how many images fit, 0 if not even one, from the bytes that none and one of them take."""
-    none, one = predictions
     return max(0, (capacity - none) // (one - none))
 
 

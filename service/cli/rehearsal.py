@@ -48,7 +48,7 @@ def _batch(view: View) -> str:
 
 def _devices(view: View) -> Table | str:
     if not view["hosts"]:
-        return "no host has as many such GPUs in use"
+        return "no host has as many such GPUs"
     table = _grid("left", "left", "left")
     for host in view["hosts"]:
         table.add_row(*map(Text, (host["host"], _room(host), ", ".join(host["models"]))))
@@ -56,9 +56,12 @@ def _devices(view: View) -> Table | str:
 
 
 def _room(host: View) -> str:
-    if not host["fits"]:
+    if host["fits"] == "not":
         return "too little memory"
-    return f"{len(host['free'])} of {count_gpus(host['gpus'])} free" if host["up"] else "not running"
+    if not host["up"]:
+        return "not running"
+    tight = ", perhaps too little memory" if host["fits"] == "perhaps" else ""
+    return f"{len(host['free'])} of {count_gpus(host['gpus'])} free{tight}"
 
 
 def _memory(view: View) -> Table:
@@ -78,7 +81,7 @@ def _time(view: View) -> str:
     count = view["like_jobs"]
     return (
         f"about {count_seconds(view['epoch_seconds'])} an epoch, "
-        f"at most {count_seconds(view['training_seconds'])} of training in all, as "
+        f"about {count_seconds(view['training_seconds'])} for all epochs, as "
         f"{'a job' if count == 1 else f'{count} jobs'} with the same spec took"
     )
 

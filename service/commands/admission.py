@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from service.commands.right_gpus import list_right_gpus
 from service.commands.rights import is_administrator
 from service.domain.gpus import is_model
 from service.domain.jobs import JobId
@@ -126,12 +127,9 @@ def _find_hosts_for(tx: Transaction, wanted: int, terms: Terms) -> int | None:
 
 def _count_gpus(tx: Transaction, wanted: int, terms: Terms) -> Mapping[str, int]:
     """How many GPUs that are right for a job on so many each host has."""
-    found = Counter({terms.host_name: 0} if terms.host_name else {})
-    for gpu in hosts.list_gpus(tx):
-        if terms.host_name in (None, gpu.host_name):
-            right = is_model(gpu.model, terms.gpu_model or "") and (wanted == 1 or not gpu.mig)
-            found[gpu.host_name] += right
-    return found
+    names = [terms.host_name] if terms.host_name else [host.name for host in hosts.list_hosts(tx)]
+    found = Counter(gpu.host_name for gpu in list_right_gpus(tx, terms, gpus=wanted))
+    return {name: found[name] for name in names}
 
 
 def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int] | None:
@@ -143,10 +141,7 @@ def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int]
 
 def _has_mig(tx: Transaction, terms: Terms) -> bool:
     """Whether MIG instances are among the GPUs that the job's terms allow."""
-    return any(
-        gpu.mig and terms.host_name in (None, gpu.host_name) and is_model(gpu.model, terms.gpu_model or "")
-        for gpu in hosts.list_gpus(tx)
-    )
+    return any(gpu.mig for gpu in list_right_gpus(tx, terms, gpus=1))
 
 
 def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:

@@ -1,17 +1,18 @@
 """Says what a submission would come to: devices, memory, time and place in the queue. Stores nothing."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
 from service.commands.dataset_check import check_dataset
-from service.commands.dataset_size import measure_dataset
 from service.commands.health import read_health
-from service.commands.job_memory import JobMemory, find_roomiest, list_right_gpus, predict_job_memory
+from service.commands.job_memory import MIB, Needs, predict_needs
+from service.commands.right_gpus import find_limit, list_right_gpus, room_mib
 from service.commands.submit import check_submission
 from service.commands.turn import HELD, Turn, find_turn
-from service.domain.gpus import Gpu
+from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
@@ -19,10 +20,9 @@ from service.domain.states import GpuState
 from service.domain.terms import NO_TERMS, Terms
 from service.scheduler.forecasts import Forecasts, Pace
 from service.settings import Settings
-from service.store import leases
+from service.store import leases, readings
 from service.store.transaction import Store, Transaction
 
-MIB = 1024 * 1024
 View = Mapping[str, Any]
 
 
@@ -44,16 +44,28 @@ def rehearse(
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
-    size = measure_dataset(spec.data)
-    memory = predict_job_memory(spec, size)
+    needs = predict_needs(spec)
     with store.reading() as tx:
-        check_submission(tx, spec, size, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
         health = read_health(tx, settings)
-        devices = list_right_gpus(tx, terms)
+        devices = list_right_gpus(tx, terms, gpus=spec.resources.gpus)
         forecasts = Forecasts(clock=monotonic)
         forecasts.learn(tx)
-        asked = {"owner": owner, "terms": terms, "after": after, "health": health, "forecasts": forecasts}
-        turn = HELD if hold else find_turn(tx, settings, spec, **asked)  # type: ignore[arg-type]
+        turn = (
+            HELD
+            if hold
+            else find_turn(
+                tx,
+                settings,
+                spec,
+                memory_mib=needs.least_mib,
+                owner=owner,
+                terms=terms,
+                after=after,
+                health=health,
+                forecasts=forecasts,
+            )
+        )
         return {
             "dry_run": True,
             "network": spec.model.architecture,
@@ -62,20 +74,25 @@ def rehearse(
             "batch_size": spec.training.batch_size,
             "gpus": spec.resources.gpus,
             "epochs": spec.training.epochs,
-            "hosts": _list_hosts(tx, devices, health.hosts, memory, gpus=spec.resources.gpus // terms.hosts),
-            **_view_memory(memory, devices, gpus=spec.resources.gpus // terms.hosts),
-            **_view_time(forecasts.find_pace(spec.model_dump(mode="json")), epochs=spec.training.epochs),
+            "hosts": _list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // terms.hosts),
+            **_view_memory(needs, devices, gpus=spec.resources.gpus, hosts=terms.hosts),
+            **_view_time(
+                forecasts.find_pace(spec.model_dump(mode="json"), hosts=terms.hosts),
+                epochs=spec.training.epochs,
+            ),
             **_view_turn(turn),
         }
 
 
-def _view_memory(memory: JobMemory, devices: Sequence[Gpu], *, gpus: int) -> View:
-    limit = find_roomiest(devices, gpus=gpus)
-    parts = memory.parts if any(not gpu.simulated for gpu in devices) else {**memory.parts, "context": 0}
+def _view_memory(needs: Needs, devices: Sequence[Gpu], *, gpus: int, hosts: int) -> View:
+    limit = find_limit(devices, gpus=gpus, hosts=hosts)
+    parts = needs.expected.parts
+    if all(gpu.simulated for gpu in devices):
+        parts = {**parts, "context": 0}
     return {
         "memory_mib": {name: round(count / MIB, 1) for name, count in parts.items()},
         "total_memory_mib": round(sum(parts.values()) / MIB, 1),
-        "device_memory_mib": limit.memory_mib if limit else None,
+        "device_memory_mib": limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
     }
 
 
@@ -93,24 +110,24 @@ def _view_turn(turn: Turn) -> View:
 
 
 def _list_hosts(
-    tx: Transaction, devices: Sequence[Gpu], heard: Collection[str], memory: JobMemory, *, gpus: int
+    tx: Transaction, devices: Sequence[Gpu], heard: Collection[str], needs: Needs, *, gpus: int
 ) -> Sequence[View]:
     """The hosts with enough GPUs, whether these have the memory, and which of them are free now."""
-    held = leases.list_holders(tx)
+    held, outsiders = leases.list_holders(tx), readings.list_outsiders(tx)
+    taken = {gpu.uuid for gpu in devices if explain_unusable(gpu, outsiders.get(gpu.uuid, ()))} | set(held)
     views = []
     for name in sorted({gpu.host_name for gpu in devices}):
         own = [gpu for gpu in devices if gpu.host_name == name and gpu.state is GpuState.AVAILABLE]
-        if len(own) < gpus:
-            continue
-        least = find_roomiest(own, gpus=gpus)
-        views.append(
-            {
-                "host": name,
-                "fits": least is None or memory.total <= least.memory_mib * MIB,
-                "up": name in heard,
-                "models": sorted({gpu.model for gpu in own}),
-                "gpus": len(own),
-                "free": [gpu.uuid for gpu in own if name in heard and gpu.uuid not in held],
-            }
-        )
+        limit = find_limit(own, gpus=gpus)
+        if limit is not None:
+            views.append(
+                {
+                    "host": name,
+                    "fits": needs.fit(limit),
+                    "up": name in heard,
+                    "models": sorted({gpu.model for gpu in own}),
+                    "gpus": len(own),
+                    "free": [gpu.uuid for gpu in own if name in heard and gpu.uuid not in taken],
+                }
+            )
     return views

@@ -1,18 +1,18 @@
 """Predicts what a job needs of each GPU, and refuses one that none could hold."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from models.costing import count_layers
 from models.training_memory import TrainingMemory, count_slots, largest_batch, predict_memory
-from service.commands.dataset_size import DatasetSize
-from service.domain.gpus import Gpu, is_model
+from service.commands.dataset_size import DatasetSize, measure_dataset
+from service.commands.right_gpus import find_limit, list_right_gpus, room_mib
+from service.domain.gpus import Gpu
 from service.domain.spec import Spec
 from service.domain.terms import Terms
 from service.errors import SpecError
-from service.store import hosts, users
+from service.store import users
 from service.store.transaction import Transaction
 
 MIB = 1024 * 1024
@@ -35,99 +35,89 @@ class JobMemory:
         return {**asdict(self.step), "images": self.images, "context": self.context}
 
     @property
-    def total(self) -> int:
-        return sum(self.parts.values())
-
-    @property
-    def least(self) -> int:
-        """What is needed for sure: without what is only allowed for."""
-        return self.total - self.step.workspace - self.context
+    def total_mib(self) -> float:
+        return sum(self.parts.values()) / MIB
 
 
-def predict_job_memory(
-    spec: Spec, size: DatasetSize, *, gpus: int | None = None, share: int | None = None
-) -> JobMemory:
-    """Predict a job's memory on each GPU, or what it would be on other `gpus` or for a `share` of images."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What is expected of a job's memory, and how many MiB each GPU must have for sure."""
+
+    expected: JobMemory
+    least_mib: int
+
+    def fit(self, gpu: Gpu) -> str:
+        """Whether a GPU has the memory: `surely`, `perhaps` or `not`."""
+        if self.least_mib > room_mib(gpu):
+            return "not"
+        return "surely" if self.expected.total_mib <= room_mib(gpu) else "perhaps"
+
+
+def predict_needs(spec: Spec, *, gpus: int | None = None) -> Needs:
+    """Predict a job's memory on each GPU, or what it would be on another number of `gpus`."""
+    size = measure_dataset(spec.data)
     replicas = gpus or spec.resources.gpus
+    share = spec.training.batch_size // replicas
+    sure = predict_job_memory(spec, size.least or size, gpus=replicas, share=share)
+    # Workspace and context are only allowed for: nobody knows before how much they will take.
+    least = sum(sure.parts.values()) - sure.step.workspace - sure.context
+    return Needs(
+        expected=predict_job_memory(spec, size, gpus=replicas, share=share),
+        least_mib=math.ceil(least / MIB),
+    )
+
+
+def predict_job_memory(spec: Spec, size: DatasetSize, *, gpus: int, share: int) -> JobMemory:
+    """Predict the memory on each of so many GPUs, for a share of so many images of each batch."""
     side = spec.data.image_size
     layers = count_layers(
         spec.model.to_choice(), input_shape=(side, side, size.channels), num_classes=size.num_classes
     )
     step = predict_memory(
         layers,
-        batch_size=spec.training.batch_size // replicas if share is None else share,
+        batch_size=share,
         optimizer_slots=count_slots(spec.optimizer.name, momentum=spec.optimizer.momentum),
-        replicas=replicas,
+        replicas=gpus,
         precision=spec.training.precision,
     )
     return JobMemory(step=step, images=size.resident_bytes, context=CONTEXT_BYTES)
 
 
-def check_memory(tx: Transaction, spec: Spec, size: DatasetSize, *, owner: str, terms: Terms) -> None:
-    """Refuse a job whose share of a batch is surely too large for every GPU that it may run on.
+def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms: Terms) -> None:
+    """Refuse a job that surely needs more memory than any set of GPUs has that it may run on.
 
     Raises:
-        SpecError: with the largest batch size that fits, and with how many GPUs this one would.
+        SpecError: with the largest batch size that surely fits, and with how many GPUs this one would.
     """
-    devices = list_right_gpus(tx, terms)
     gpus = spec.resources.gpus
-    best = find_roomiest(devices, gpus=gpus // terms.hosts)
-    if best is None:
+    limit = find_limit(list_right_gpus(tx, terms, gpus=gpus), gpus=gpus, hosts=terms.hosts)
+    if limit is None or needs.fit(limit) != "not":
         return
-    needed = predict_job_memory(spec, size).least
-    if needed <= best.memory_mib * MIB:
-        return
-    fixed, one = (predict_job_memory(spec, size, share=share).total for share in (0, 1))
-    batch = gpus * largest_batch((fixed, one), capacity=best.memory_mib * MIB)
-    fits = f"Largest batch size that fits: {batch}" if batch else "Not even one image a GPU would fit"
-    more = _find_more_gpus(devices, spec, size, most=users.get_user(tx, owner).max_gpus)
-    each = "one GPU" if gpus == 1 else f"each of {gpus} GPUs"
+    more = _find_more_gpus(tx, spec, terms, most=users.get_user(tx, owner).max_gpus)
     raise SpecError(
         f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need at least "
-        f"{math.ceil(needed / MIB):,} MiB on {each}, and the largest, {best.model} on "
-        f"{best.host_name}, has {best.memory_mib:,}. {fits}." + (f" Or: --gpus {more}" if more else "")
+        f"{needs.least_mib:,} MiB on {'one GPU' if gpus == 1 else f'each of {gpus} GPUs'}, and the largest, "
+        f"{limit.model} on {limit.host_name}, has {limit.memory_mib:,}. {_offer_batch(spec, limit)}."
+        + (f" Or: --gpus {more}" if more else "")
     )
 
 
-def list_right_gpus(tx: Transaction, terms: Terms) -> Sequence[Gpu]:
-    """The GPUs that a job may run on, free or not."""
-    return [
-        gpu
-        for gpu in hosts.list_gpus(tx)
-        if terms.host_name in (None, gpu.host_name) and is_model(gpu.model, terms.gpu_model or "")
-    ]
+def _offer_batch(spec: Spec, limit: Gpu) -> str:
+    size, gpus = measure_dataset(spec.data), spec.resources.gpus
+    none, one = (
+        round(predict_job_memory(spec, size, gpus=gpus, share=share).total_mib * MIB) for share in (0, 1)
+    )
+    batch = gpus * largest_batch(none=none, one=one, capacity=limit.memory_mib * MIB)
+    return f"Largest batch size that surely fits: {batch}" if batch else "No batch size surely fits there"
 
 
-def find_roomiest(devices: Sequence[Gpu], *, gpus: int) -> Gpu | None:
-    """The smallest GPU of the roomiest set of so many on one host; None where its memory limits nothing.
-
-    Simulated GPUs share the host's memory and count as endless, as do those that do not say.
-    """
-    found = [least for least in _smallest_of_each_host(devices, gpus) if least is not None]
-    best = max(found, key=_room, default=None)
-    return None if best is None or math.isinf(_room(best)) else best
-
-
-def _smallest_of_each_host(devices: Sequence[Gpu], gpus: int) -> Iterator[Gpu | None]:
-    by_host = defaultdict(list)
-    for gpu in devices:
-        by_host[gpu.host_name].append(gpu)
-    for own in by_host.values():
-        own.sort(key=_room, reverse=True)
-        yield own[gpus - 1] if len(own) >= gpus else None
-
-
-def _room(gpu: Gpu) -> float:
-    return math.inf if gpu.simulated or not gpu.memory_mib else gpu.memory_mib
-
-
-def _find_more_gpus(devices: Sequence[Gpu], spec: Spec, size: DatasetSize, *, most: int | None) -> int | None:
-    """The fewest GPUs, more than were asked for, among which the batch would fit."""
+def _find_more_gpus(tx: Transaction, spec: Spec, terms: Terms, *, most: int | None) -> int | None:
+    """The fewest GPUs, more than were asked for, among which the batch would surely fit."""
+    devices: Sequence[Gpu] = list_right_gpus(tx, terms, gpus=2)
     batch = spec.training.batch_size
-    for gpus in range(spec.resources.gpus + 1, min(len(devices), most or len(devices), batch) + 1):
-        if batch % gpus or not any(_smallest_of_each_host(devices, gpus)):
-            continue
-        best = find_roomiest(devices, gpus=gpus)
-        if best is None or predict_job_memory(spec, size, gpus=gpus).total <= best.memory_mib * MIB:
+    most = min(len(devices), batch, most or len(devices))
+    for gpus in range(spec.resources.gpus + terms.hosts, most + 1, terms.hosts):
+        limit = find_limit(devices, gpus=gpus, hosts=terms.hosts)
+        if batch % gpus == 0 and limit and predict_needs(spec, gpus=gpus).fit(limit) == "surely":
             return gpus
     return None

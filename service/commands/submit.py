@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 
 from service.commands.admission import check_admission
 from service.commands.dataset_check import check_dataset
-from service.commands.dataset_size import DatasetSize, measure_dataset
-from service.commands.job_memory import check_memory
+from service.commands.job_memory import Needs, check_memory, predict_needs
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.spec import Spec
@@ -39,10 +38,17 @@ def submit(
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
-    size = measure_dataset(spec.data)
+    needs = predict_needs(spec)
     with store.transaction() as tx:
-        check_submission(tx, spec, size, owner=owner, terms=terms, after=after)
-        job_id = jobs.create_job(tx, spec, owner=owner.name, reason=WAITS_FOR_SCHEDULER, terms=terms)
+        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        job_id = jobs.create_job(
+            tx,
+            spec,
+            owner=owner.name,
+            reason=WAITS_FOR_SCHEDULER,
+            terms=terms,
+            memory_mib=needs.least_mib,
+        )
         dependencies.add_dependencies(tx, job_id, after)
         events.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
         if hold:
@@ -55,7 +61,7 @@ def submit(
 def check_submission(
     tx: Transaction,
     spec: Spec,
-    size: DatasetSize,
+    needs: Needs,
     *,
     owner: Actor,
     terms: Terms,
@@ -67,4 +73,4 @@ def check_submission(
         SpecError, NotAllowed: see `check_admission` and `check_memory`.
     """
     check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
-    check_memory(tx, spec, size, owner=owner.name, terms=terms)
+    check_memory(tx, spec, needs, owner=owner.name, terms=terms)

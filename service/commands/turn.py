@@ -43,6 +43,7 @@ def find_turn(
     settings: Settings,
     spec: Spec,
     *,
+    memory_mib: int,
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
@@ -50,13 +51,13 @@ def find_turn(
     forecasts: Forecasts,
 ) -> Turn:
     """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
-    if not health.scheduler:
+    if health.notices:
         return Turn(starts_now=False, reason=health.notices[0])
     rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
     used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
     queued = jobs.list_jobs_in(tx, JobState.QUEUED)
     snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
-    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after)
+    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=memory_mib)
     plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     for placement in plan.placements:
         if placement.job_id == IMAGINED:
@@ -78,7 +79,7 @@ def find_turn(
 
 
 def _imagine(
-    tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms, after: Collection[JobId]
+    tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms, after: Collection[JobId], memory_mib: int
 ) -> QueuedJob:
     minutes = spec.resources.time_limit_minutes
     return QueuedJob(
@@ -99,4 +100,5 @@ def _imagine(
         gpu_model=terms.gpu_model,
         host=terms.host_name,
         hosts=terms.hosts,
+        memory_mib=memory_mib,
     )

@@ -16,7 +16,8 @@ class Job:
     """One spec that somebody asked for; `spec` is its canonical JSON, `terms` say how to run it.
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
-    `estimated_start_at` is a guess while it waits for GPUs, else None.
+    `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what it surely needs
+    of each of its GPUs, None where nobody predicted it.
     """
 
     id: JobId
@@ -26,6 +27,7 @@ class Job:
     architecture: str
     dataset: str
     gpus: int
+    memory_mib: int | None
     time_limit_seconds: float | None
     terms: Terms
     reason: str

@@ -1,5 +1,6 @@
 """A plan in the making: settles one waiting job after the other, from first to last."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
@@ -13,7 +14,7 @@ from service.scheduler.preemption import Holder, choose_victims, newcomer_yields
 from service.scheduler.reservation import STOP_SECONDS, find_prospects, reserve
 from service.scheduler.situation import QueuedJob, Snapshot
 
-Shape = tuple[int, int, bool, str | None, str | None]
+Shape = tuple[int, int, bool, str | None, str | None, int]
 
 
 class Draft:
@@ -31,17 +32,20 @@ class Draft:
         self._snapshot = snapshot
         self._ranks = ranks
         self._rooms = rooms
+        self._memories_mib = sorted({gpu.memory_mib for host in snapshot.hosts for gpu in host.gpus})
         self._fitting: dict[Shape, Sequence[Room]] = {}
         self._closed: set[Shape] = set()
         self._declined: set[tuple[Shape, int, float, float | None]] = set()
         self._taken_whole = {job.host_name for job in snapshot.running if job.exclusive}
+        self._limited = {name for name, owner in snapshot.owners.items() if owner.quota_gpus is not None}
         self._held: dict[str, int] = {}
         for job in snapshot.running:
             self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
 
     def settle(self, job: QueuedJob, rank: int) -> None:
         """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
-        shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host)
+        size = bisect_left(self._memories_mib, job.memory_mib)
+        shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host, size)
         rooms = self._fitting.get(shape)
         if rooms is None:
             part = part_of(job)
@@ -49,7 +53,7 @@ class Draft:
         if len(rooms) < job.hosts:
             self.refused.append(reasons.explain_unfit(job, self._snapshot.hosts))
             return
-        if (over := self._over_quota(job)) is not None:
+        if job.owner in self._limited and (over := self._over_quota(job)) is not None:
             self.refused.append(over)
             return
         key = (shape, rank, job.attained_gpu_seconds, job.limit_seconds)
@@ -75,11 +79,10 @@ class Draft:
         }
 
     def _over_quota(self, job: QueuedJob) -> Waiting | None:
-        owner = self._snapshot.owners.get(job.owner)
-        held = self._held.get(job.owner, 0)
-        if owner is None or owner.quota_gpus is None or held + job.gpus <= owner.quota_gpus:
+        quota, held = self._snapshot.owners[job.owner].quota_gpus, self._held.get(job.owner, 0)
+        if quota is None or held + job.gpus <= quota:
             return None
-        return reasons.explain_quota(job, held_gpus=held, quota_gpus=owner.quota_gpus)
+        return reasons.explain_quota(job, held_gpus=held, quota_gpus=quota)
 
     def _may_use(self, room: Room, job: QueuedJob, rank: int) -> bool:
         """Whether nothing is kept there, or the job will surely have yielded when that is complete."""

@@ -22,7 +22,7 @@ LIKE_JOBS = 5  # the newest so many tell the pace
 SURE_SECONDS = 5.0  # of training: a pace measured over less says little
 START_SECONDS = 1.0  # from the lease to the first step, about
 # Parts of a spec that leave the length of an epoch as it is.
-_SECTIONS = ("model", "data", "training", "optimizer")
+_SECTIONS = ("model", "data", "training", "optimizer", "loss")
 _NO_MATTER = {"seed", "epochs", "early_stopping", "lr"}
 
 Work = str
@@ -77,9 +77,9 @@ class Forecasts:
             return Forecast(expected_seconds=left, price_seconds=left)
         return self._history.find_forecast(owner=job.owner, gpus=job.gpus, number=job.id, done_seconds=done)
 
-    def find_pace(self, spec: Mapping[str, Any]) -> Pace | None:
+    def find_pace(self, spec: Mapping[str, Any], *, hosts: int) -> Pace | None:
         """How fast the newest jobs went that differ from this spec in seed, epochs or learning rate only."""
-        found = self._epoch_seconds.get(find_work(spec))
+        found = self._epoch_seconds.get(find_work(spec, hosts=hosts))
         return Pace(epoch_seconds=median(found), jobs=len(found)) if found else None
 
     def _note(self, job: Job, latest: Attempt, *, seconds: float, now: datetime) -> None:
@@ -112,17 +112,20 @@ class Forecasts:
         """What an epoch's length depends on, and how many there are; read once, as a spec never changes."""
         if job.id not in self._works:
             spec = json.loads(job.spec)
-            self._works[job.id] = find_work(spec), spec.get("training", {}).get("epochs", 1)
+            self._works[job.id] = (
+                find_work(spec, hosts=job.terms.hosts),
+                spec.get("training", {}).get("epochs", 1),
+            )
         return self._works[job.id]
 
 
-def find_work(spec: Mapping[str, Any]) -> Work:
+def find_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
     """What of a spec an epoch's length depends on: jobs of the same work take as long."""
     parts = {
         section: {name: value for name, value in spec.get(section, {}).items() if name not in _NO_MATTER}
         for section in _SECTIONS
     }
-    return json.dumps([spec.get("resources", {}).get("gpus"), parts], sort_keys=True)
+    return json.dumps([spec.get("resources", {}).get("gpus"), hosts, parts], sort_keys=True)
 
 
 def find_seconds_left(attempt: Attempt, *, now: datetime) -> float | None:

@@ -59,12 +59,16 @@ def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
     """Whether the job can work on such a GPU."""
     if gpu.mig and (job.gpus > 1 or job.hosts > 1):
         return False
-    return job.gpu_model is None or is_model(gpu.model, job.gpu_model)
+    return has_memory(gpu, job) and (job.gpu_model is None or is_model(gpu.model, job.gpu_model))
+
+
+def has_memory(gpu: HostGpu, job: QueuedJob) -> bool:
+    return not gpu.memory_mib or job.memory_mib <= gpu.memory_mib
 
 
 def _is_choosy(job: QueuedJob) -> bool:
     """Whether the job cannot work on every GPU."""
-    return job.gpu_model is not None or job.gpus > 1 or job.hosts > 1
+    return job.gpu_model is not None or job.memory_mib > 0 or job.gpus > 1 or job.hosts > 1
 
 
 def suits(gpu: HostGpu, job: QueuedJob) -> bool:

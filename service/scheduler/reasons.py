@@ -7,7 +7,7 @@ from service.domain.gpus import count_gpus
 from service.domain.jobs import Waiting
 from service.domain.states import RETRYABLE, JobState
 from service.scheduler.estimates import Blocked
-from service.scheduler.placing import Room, is_right, part_of
+from service.scheduler.placing import Room, has_memory, is_right, part_of
 from service.scheduler.situation import Host, QueuedJob
 
 MOST_TOLD = 3  # GPUs of a host that are told one by one
@@ -80,6 +80,12 @@ def _explain_unusable(host: Host, job: QueuedJob) -> str:
     instances = sum(gpu.usable and gpu.mig for gpu in host.gpus) if job.gpus > 1 else 0
     if instances:
         why.append(f"its {instances} MIG instances take jobs on one GPU only")
+    small = sum(gpu.usable and not has_memory(gpu, job) for gpu in host.gpus)
+    if small:
+        why.append(
+            f"{small} {'have' if small > 1 else 'has'} too little memory for it: "
+            f"it needs at least {job.memory_mib:,} MiB on each"
+        )
     more = [f"and {len(why) - MOST_TOLD} more are out of use"] if len(why) > MOST_TOLD else []
     return "".join(f"; {words}" for words in [*why[:MOST_TOLD], *more])
 
@@ -92,23 +98,31 @@ def explain_line(
     now: datetime,
 ) -> Sequence[Waiting]:
     """Why each job of the line waits; `free` counts the GPUs of each host that this plan leaves free."""
-    return [
-        Waiting(
-            job_id=blocked.job.id,
-            reason=_explain(blocked, place, line[0].job, rooms, free),
-            estimated_start_at=None if seconds is None else now + timedelta(seconds=seconds),
-        )
-        for place, (blocked, seconds) in enumerate(zip(line, waits, strict=True), start=1)
+    if not line:
+        return []
+    first = line[0].job
+    reasons = [
+        _explain(blocked, place, first, rooms, free) for place, blocked in enumerate(line[:COUNTED], 1)
     ]
+    far = f"waits for job {first.id} and more than {COUNTED - 1} others"
+    reasons += [_explain_freeing(blocked) if blocked.freeing_on else far for blocked in line[COUNTED:]]
+    starts = [None if seconds is None else now + timedelta(seconds=seconds) for seconds in waits]
+    told = zip(line, reasons, starts, strict=True)
+    return [
+        Waiting(job_id=blocked.job.id, reason=reason, estimated_start_at=start)
+        for blocked, reason, start in told
+    ]
+
+
+def _explain_freeing(blocked: Blocked) -> str:
+    return f"starts on {blocked.freeing_on} as soon as the jobs that were told to stop have done so"
 
 
 def _explain(
     blocked: Blocked, place: int, first: QueuedJob, rooms: Sequence[Room], free: Mapping[str, int]
 ) -> str:
     if blocked.freeing_on:
-        return f"starts on {blocked.freeing_on} as soon as the jobs that were told to stop have done so"
-    if place > COUNTED:
-        return f"waits for job {first.id} and more than {COUNTED - 1} others"
+        return _explain_freeing(blocked)
     if place > 1:
         return f"waits for job {first.id}, which needs {_need(first)} first; place {place} in line"
     likely = [room.host.name for room in rooms if room.could_hold(part_of(blocked.job))]

@@ -15,7 +15,8 @@ class QueuedJob:
     `queued_at` is since when: its submission, or the end of its last attempt. `expected_seconds` is how long
     it is thought to run still and `price_seconds` what finishing it costs, see `history.Forecast`; both are
     the same where one knows how long. `limit_seconds` is how long it may run still. `unmet` are the jobs that
-    have to succeed before it and have not, with their states.
+    have to succeed before it and have not, with their states. `memory_mib` is what it surely needs of each
+    GPU.
     """
 
     id: JobId
@@ -34,6 +35,7 @@ class QueuedJob:
     gpu_model: str | None = None
     host: str | None = None
     hosts: int = 1
+    memory_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,8 @@ class Owner:
 class HostGpu:
     """A GPU of a host; not `usable` while it is in quarantine, drained, or used from outside the queue.
 
-    `why` says in words why it is not. A `mig` instance is for jobs on one GPU only.
+    `why` says in words why it is not. A `mig` instance is for jobs on one GPU only. A `memory_mib` of 0
+    limits nothing.
     """
 
     uuid: str

@@ -101,7 +101,12 @@ def _hosts(tx: Transaction, heard: Set[str]) -> Sequence[Host]:
 def _host_gpu(gpu: Gpu, outsiders: Sequence[Outsider]) -> HostGpu:
     why = explain_unusable(gpu, outsiders)
     return HostGpu(
-        uuid=gpu.uuid, model=gpu.model, memory_mib=gpu.memory_mib, usable=not why, mig=gpu.mig, why=why
+        uuid=gpu.uuid,
+        model=gpu.model,
+        memory_mib=0 if gpu.simulated else gpu.memory_mib,  # simulated GPUs share the host's memory
+        usable=not why,
+        mig=gpu.mig,
+        why=why,
     )
 
 
@@ -123,6 +128,7 @@ def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobI
         gpu_model=job.terms.gpu_model,
         host=job.terms.host_name,
         hosts=job.terms.hosts,
+        memory_mib=job.memory_mib or 0,
     )
 
 

@@ -34,7 +34,15 @@ def _to_job(row: RowMapping) -> Job:
     return Job(**{name: value for name, value in row.items() if name not in _TERMS}, terms=terms)
 
 
-def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str, terms: Terms = NO_TERMS) -> JobId:
+def create_job(
+    tx: Transaction,
+    spec: "Spec",
+    *,
+    owner: str,
+    reason: str,
+    terms: Terms = NO_TERMS,
+    memory_mib: int | None = None,
+) -> JobId:
     """Store a queued job and return its number."""
     minutes = spec.resources.time_limit_minutes
     values = {
@@ -47,6 +55,7 @@ def create_job(tx: Transaction, spec: "Spec", *, owner: str, reason: str, terms:
         "architecture": spec.model.architecture,
         "dataset": spec.data.dataset,
         "gpus": spec.resources.gpus,
+        "memory_mib": memory_mib,
         "reason": reason,
         "lost_attempts": 0,
         "submitted_at": tx.now,

@@ -103,6 +103,6 @@ def test_the_largest_batch_is_the_last_that_fits() -> None:
         return predict_memory(layers, batch_size=batch_size).total
 
     capacity = 8 * 1024**3
-    most = largest_batch((total(0), total(1)), capacity=capacity)
+    most = largest_batch(none=total(0), one=total(1), capacity=capacity)
     assert total(most) <= capacity < total(most + 1)
-    assert largest_batch((total(0), total(1)), capacity=total(0) - 1) == 0
+    assert largest_batch(none=total(0), one=total(1), capacity=total(0) - 1) == 0

@@ -12,14 +12,14 @@ from service.cli.session import make_console
 from service.commands.dry_run import rehearse
 from service.commands.submit import submit
 from service.dispatch import Dispatcher
-from service.domain.gpus import Gpu
+from service.domain.gpus import Gpu, Outsider, Reading
 from service.domain.jobs import JobId, Progress
 from service.domain.states import Outcome, Priority
 from service.domain.terms import Terms
 from service.errors import NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings
-from service.store import attempts, hosts, jobs
+from service.store import attempts, hosts, jobs, readings, schedulers
 from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
@@ -110,7 +110,7 @@ def test_on_a_free_host_it_would_start_at_once_and_nothing_is_stored(
     assert view["hosts"] == [
         {
             "host": HOST,
-            "fits": True,
+            "fits": "surely",
             "up": True,
             "models": ["simulated (CPU)"],
             "gpus": 2,
@@ -212,7 +212,7 @@ def test_what_would_be_refused_is_refused(
     real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=1, simulated=False)
     with store.transaction() as tx:
         hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
-    with pytest.raises(SpecError, match="Not even one image"):
+    with pytest.raises(SpecError, match="No batch size surely fits"):
         ask(training__batch_size=1024)
 
 
@@ -238,3 +238,43 @@ def test_the_page_is_short_and_says_everything(
     ):
         assert words in printed
     assert len(printed.splitlines()) < 20
+
+
+def test_it_says_which_hosts_have_the_memory_and_starts_on_one_of_those(
+    store: Store, ask: Callable[..., View], tick: Callable[[], None]
+) -> None:
+    for name, memory_mib in (("enough", 4000), ("small", 1), ("tight", 200)):
+        real = Gpu(uuid=name, host_name=name, number=0, model="T1", memory_mib=memory_mib, simulated=False)
+        with store.transaction() as tx:
+            hosts.register_host(tx, name, worker="w1", cores=2, devices=[real])
+    tick()
+    view = ask()
+    assert {host["host"]: host["fits"] for host in view["hosts"]} == {
+        "enough": "surely",
+        "small": "not",
+        "tight": "perhaps",
+    }
+    assert view["reason"] == "starts at once on enough"
+
+
+def test_a_gpu_that_is_used_from_outside_is_not_called_free(
+    store: Store, ask: Callable[..., View], add_host: Callable[..., None], tick: Callable[[], None]
+) -> None:
+    add_host()
+    tick()
+    with store.transaction() as tx:
+        outsiders = (Outsider(pid=4711, user="bob"),)
+        readings.set_readings(tx, {f"{HOST}-0": Reading(memory_used_mib=10, outsiders=outsiders)})
+    (host,) = ask()["hosts"]
+    assert (host["gpus"], host["free"]) == (2, [f"{HOST}-1"])
+
+
+def test_while_the_broker_is_away_nothing_would_start(
+    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+) -> None:
+    add_host()
+    with store.transaction() as tx:
+        schedulers.heartbeat(tx, "gpu01:1", pid=1, broker_error="Connection refused")
+    view = ask()
+    assert not view["starts_now"]
+    assert "broker cannot be reached" in view["reason"]

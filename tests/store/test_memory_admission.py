@@ -2,24 +2,31 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
 
+import numpy as np
 import pytest
 
 from service.commands.dataset_size import measure_dataset
-from service.commands.job_memory import predict_job_memory
+from service.commands.job_memory import predict_needs
 from service.commands.submit import submit
 from service.domain.gpus import Gpu
 from service.domain.jobs import JobId
 from service.domain.people import User
 from service.domain.spec_request import resolve_spec
+from service.domain.states import JobState
 from service.domain.terms import Terms
 from service.errors import SpecError
+from service.scheduler.forecasts import Forecasts
+from service.scheduler.policy import plan
+from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store import hosts, jobs, users
 from service.store.transaction import Store
 from tests.conftest import ADA
 
-MIB = 1024 * 1024
 CARD, LARGE = "NVIDIA T1000", "NVIDIA H200"
 
 
@@ -27,7 +34,7 @@ CARD, LARGE = "NVIDIA T1000", "NVIDIA H200"
 def add_real_host(store: Store) -> Callable[..., None]:
     """Register a host with real GPUs, one for each memory in MiB."""
 
-    def add(name: str, *memories_mib: int, model: str = CARD) -> None:
+    def add(name: str, *memories_mib: int, model: str = CARD, mig: bool = False) -> None:
         devices = [
             Gpu(
                 uuid=f"{name}-{number}",
@@ -36,6 +43,7 @@ def add_real_host(store: Store) -> Callable[..., None]:
                 model=model,
                 memory_mib=memory_mib,
                 simulated=False,
+                mig=mig,
             )
             for number, memory_mib in enumerate(memories_mib)
         ]
@@ -49,7 +57,7 @@ def add_real_host(store: Store) -> Callable[..., None]:
 def ask(store: Store, settings: Settings) -> Callable[..., JobId]:
     """Submit an AlexNet as a person would."""
 
-    def ask_one(batch_size: int, *, gpus: int = 1, **asked: str) -> JobId:
+    def ask_one(batch_size: int, *, gpus: int = 1, **asked: object) -> JobId:
         fields = {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"}
         return submit(store, settings, "alexnet", fields, owner=ADA, terms=Terms(**asked))  # type: ignore[arg-type]
 
@@ -61,11 +69,11 @@ def need_mib(batch_size: int, *, gpus: int = 1) -> float:
         "alexnet",
         {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"},
     )
-    return predict_job_memory(spec, measure_dataset(spec.data)).total / MIB
+    return predict_needs(spec).expected.total_mib
 
 
 def largest_offered(refusal: pytest.ExceptionInfo[SpecError]) -> int:
-    found = re.search(r"Largest batch size that fits: (\d+)\.", str(refusal.value))
+    found = re.search(r"Largest batch size that surely fits: (\d+)\.", str(refusal.value))
     assert found
     return int(found[1])
 
@@ -140,7 +148,7 @@ def test_a_gpu_that_cannot_even_hold_the_weights_is_said_so(
     ask: Callable[..., JobId], add_real_host: Callable[..., None]
 ) -> None:
     add_real_host("gpu01", 512)
-    with pytest.raises(SpecError, match="Not even one image a GPU would fit"):
+    with pytest.raises(SpecError, match="No batch size surely fits there"):
         ask(8)
 
 
@@ -153,3 +161,70 @@ def test_simulated_gpus_and_those_of_unknown_memory_limit_nothing(
     ask(1024)
     add_real_host("gpu03", 0)
     ask(1024, host_name="gpu03")
+
+
+def test_what_a_job_needs_is_kept_for_those_who_place_it(
+    store: Store, ask: Callable[..., JobId], add_host: Callable[..., None], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("gpu01", 4096)
+    add_real_host("gpu02", 24_000)
+    add_host("gpu03")
+    large = ask(1024)
+    with store.reading() as tx:
+        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+        heard = {"gpu01", "gpu02", "gpu03"}
+        seen = take_snapshot(tx, queued, heard=heard, used={}, forecasts=Forecasts(clock=monotonic))
+    assert 4096 < seen.queued[0].memory_mib < 24_000
+    assert {host.name: host.gpus[0].memory_mib for host in seen.hosts} == {
+        "gpu01": 4096,
+        "gpu02": 24_000,
+        "gpu03": 0,
+    }
+    only_real = replace(seen, hosts=seen.hosts[:2])
+    (placement,) = plan(only_real, seen.queued[0].queued_at).placements
+    assert (placement.job_id, placement.host_name) == (large, "gpu02")
+
+
+def test_over_hosts_the_memory_of_each_of_them_counts(
+    ask: Callable[..., JobId], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("big", 140_000)
+    add_real_host("tiny", 2048)
+    with pytest.raises(SpecError, match=f"and the largest, {CARD} on tiny, has 2,048"):
+        ask(1024, gpus=2, hosts=2)
+
+
+def test_gpus_offered_instead_are_shared_out_evenly_over_the_hosts(
+    ask: Callable[..., JobId], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("gpu01", *[4096] * 6)
+    add_real_host("gpu02", *[4096] * 6)
+    with pytest.raises(SpecError, match=r"Or: --gpus \d+$") as refusal:
+        ask(1440, gpus=2, hosts=2)
+    more = int(str(refusal.value).rsplit(" ", 1)[1])
+    ask(1440, gpus=more, hosts=2)
+
+
+def test_mig_instances_count_for_jobs_on_one_gpu_only(
+    ask: Callable[..., JobId], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("gpu01", *[4096] * 6, mig=True)
+    with pytest.raises(SpecError, match=r"Largest batch size that surely fits: \d+\.$"):
+        ask(960)
+
+
+def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
+    store: Store, settings: Settings, add_real_host: Callable[..., None], tmp_path: Path
+) -> None:
+    gray_NHW = np.zeros((8, 256, 256), np.uint8)
+    labels_N = np.arange(8) % 4
+    path = tmp_path / "gray.npz"
+    unused = np.zeros(64 * 2**20, np.uint8)
+    np.savez_compressed(
+        path, x_train=gray_NHW, y_train=labels_N, x_test=gray_NHW, y_test=labels_N, unused=unused
+    )
+    fields = {"data.dataset": f"npz:{path}", "data.image_size": 256, "training.batch_size": 8}
+    add_real_host("gpu01", 8000)
+    submit(store, settings, "mlp", {**fields, "model.hidden_units": 4096}, owner=ADA)
+    size = measure_dataset(resolve_spec("mlp", fields).data)
+    assert (size.channels, size.resident_bytes) == (1, 2 * gray_NHW.nbytes)

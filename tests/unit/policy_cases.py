@@ -26,12 +26,17 @@ def queue(*gpus: int) -> list[QueuedJob]:
     return [queued(number, count) for number, count in enumerate(gpus, start=1)]
 
 
-def host(name: str, gpus: int, *, unusable: int = 0, model: str = "") -> Host:
+def host(name: str, gpus: int, *, unusable: int = 0, model: str = "", memory_mib: int = 0) -> Host:
     """A host whose last GPUs are not usable."""
     return Host(
         name=name,
         gpus=tuple(
-            HostGpu(uuid=f"{name}-{number}", usable=number < gpus - unusable, model=model)
+            HostGpu(
+                uuid=f"{name}-{number}",
+                usable=number < gpus - unusable,
+                model=model,
+                memory_mib=memory_mib,
+            )
             for number in range(gpus)
         ),
     )

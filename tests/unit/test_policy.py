@@ -74,6 +74,35 @@ def test_a_named_host_and_a_gpu_model_are_kept_to() -> None:
     assert reason(made, 2) == "waits for host c: its worker is not running"
 
 
+def test_a_job_gets_gpus_with_memory_enough_for_it_only() -> None:
+    hosts = [host("a", 2, memory_mib=16_000), host("b", 4, memory_mib=80_000)]
+    large, small = queued(1, memory_mib=30_000), queued(2, memory_mib=8_000)
+    made = plan(snapshot([large, small], hosts), NOW)
+    assert [placement.host_name for placement in made.placements] == ["b", "a"]
+
+
+def test_a_smaller_job_starts_where_one_waits_that_needs_more_memory_than_is_free() -> None:
+    hosts = [host("a", 1, memory_mib=16_000), host("b", 1, memory_mib=80_000)]
+    held = running(9, "b", [0], held_seconds=1)
+    made = plan(
+        snapshot([queued(1, memory_mib=30_000), queued(2, memory_mib=8_000)], hosts, running=[held]), NOW
+    )
+    assert placed(made) == {2: ("a-0",)}
+
+
+def test_a_job_that_needs_more_memory_than_is_there_says_so() -> None:
+    hosts = [host("a", 2, memory_mib=16_000), host("b", 1, memory_mib=80_000)]
+    made = plan(snapshot([queued(1, 2, memory_mib=30_000)], hosts), NOW)
+    assert reason(made, 1) == (
+        "waits for 2 GPUs on one host: b, the largest that is up, has 1 that can be used"
+    )
+    made = plan(snapshot([queued(1, memory_mib=90_000)], hosts[:1]), NOW)
+    assert reason(made, 1) == (
+        "waits for 1 GPU on one host: a, the largest that is up, has 0 that can be used; "
+        "2 have too little memory for it: it needs at least 90,000 MiB on each"
+    )
+
+
 def test_gpus_used_from_outside_the_queue_get_no_job() -> None:
     made = plan(snapshot(queue(1, 1), [host("a", 2, unusable=1)]), NOW)
     assert placed(made) == {1: ("a-0",)}

@@ -28,7 +28,8 @@ def hosts(draw: st.DrawFn) -> list[Host]:
     for name in ("a", "b", "c")[: draw(st.integers(1, 3))]:
         gpus = draw(st.integers(1, 8))
         unusable = draw(st.integers(0, 1))
-        made.append(host(name, gpus, unusable=min(unusable, gpus), model=draw(st.sampled_from(MODELS))))
+        model, memory_mib = draw(st.sampled_from(MODELS)), draw(st.sampled_from((0, 16_000, 80_000)))
+        made.append(host(name, gpus, unusable=min(unusable, gpus), model=model, memory_mib=memory_mib))
     return made
 
 
@@ -79,6 +80,7 @@ def queued_jobs(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS) -> list[Queue
                 limit_seconds=draw(st.none() | st.floats(1, 1e5)),
                 exclusive=draw(st.integers(0, 4)) == 0,
                 gpu_model=draw(st.sampled_from((None, None, *MODELS))),
+                memory_mib=draw(st.sampled_from((0, 8_000, 30_000))),
                 host=draw(st.sampled_from((None, None, None, "a", "z"))),
                 not_before=draw(st.sampled_from((None, None, NOW + timedelta(hours=1)))),
             )
@@ -144,6 +146,8 @@ def assert_sound(situation: Snapshot, made: Plan) -> None:
         assert job.gpu_model is None or {gpus[uuid][1].model for uuid in placement.gpu_uuids} == {
             job.gpu_model
         }
+        sizes = {gpus[uuid][1].memory_mib for uuid in placement.gpu_uuids} - {0}
+        assert job.memory_mib <= min(sizes, default=job.memory_mib)
         assert job.host in (None, placement.host_name)
         holding[job.owner] += job.gpus
         quota = situation.owners.get(job.owner, Owner()).quota_gpus
@@ -238,7 +242,7 @@ def test_no_gpu_stays_free_that_nothing_is_kept_for(situation: Snapshot) -> None
     taken = {uuid for one in made.placements for uuid in one.gpu_uuids}
     taken |= {uuid for one in situation.running for uuid in one.gpu_uuids}
     free = {
-        (one.name, gpu.model)
+        (one.name, gpu.model, gpu.memory_mib)
         for one in situation.hosts
         for gpu in one.gpus
         if gpu.usable and gpu.uuid not in taken
@@ -247,7 +251,10 @@ def test_no_gpu_stays_free_that_nothing_is_kept_for(situation: Snapshot) -> None
     for job in singles:
         if job.id not in placed and job.not_before is None:
             assert not any(
-                job.host in (None, name) and job.gpu_model in (None, model) for name, model in free
+                job.host in (None, name)
+                and job.gpu_model in (None, model)
+                and (not memory_mib or job.memory_mib <= memory_mib)
+                for name, model, memory_mib in free
             )
 
 
