@@ -1,9 +1,12 @@
 """A trainer whose worker is gone stops, in one way or the other, before its job may start elsewhere."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,22 +26,53 @@ print(stop.reason, flush=True)
 time.sleep(600)
 """
 
+Start = Callable[..., subprocess.Popen[str]]
 
-def test_one_that_does_not_stop_when_its_worker_is_gone_kills_itself_within_the_lease(tmp_path: Path) -> None:
-    lease = tmp_path / "lease"
-    lease.touch()
-    process = subprocess.Popen([sys.executable, "-c", DEAF, str(lease)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Path:
+    path = tmp_path / "lease"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def start(lease: Path) -> Iterator[Start]:
+    """Starts a trainer and waits until it is ready; whatever is left of it is killed at the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_trainer(source: str, *, log: str = os.devnull) -> subprocess.Popen[str]:
+        with Path(log).open("w") as stderr:
+            command = [sys.executable, "-c", source, str(lease)]
+            started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True))
+        assert _line(started[-1]) == "ready\n"
+        return started[-1]
+
+    yield start_trainer
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with process:
+            pass
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
+def test_one_that_does_not_stop_when_its_worker_is_gone_kills_itself_within_the_lease(
+    lease: Path, start: Start
+) -> None:
+    process = start(DEAF)
     for _ in range(6):  # as long as its worker is there, it goes on
         lease.touch()
         time.sleep(0.5)
     assert process.poll() is None
     last = time.monotonic()
-    assert "its worker has been gone" in process.stdout.readline()
+    assert "its worker has been gone" in _line(process)
     assert process.wait(timeout=10) == -9
     assert time.monotonic() - last < 2.5
-    process.stdout.close()
 
 
 # What holds up all of Python, as TensorFlow does while hosts meet: a call into C that keeps the GIL.
@@ -55,17 +89,37 @@ with stop.watched_from_outside():
 """
 
 
+# Its watcher fails, here for a path that no file can have.
+WITH_A_BROKEN_WATCHER = """
+import os
+from pathlib import Path
+from workers.train.stopping import StopRequest
+stop = StopRequest()
+stop.watch_lease(Path("\\0"), lease_seconds=2.0)
+try:
+    with stop.watched_from_outside():
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+finally:
+    print("goes on", flush=True)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_one_that_is_held_up_outside_of_python_ends_within_the_lease_or_when_told(
-    tmp_path: Path, number: signal.Signals
+    start: Start, number: signal.Signals
 ) -> None:
-    lease = tmp_path / "lease"
-    lease.touch()
-    process = subprocess.Popen([sys.executable, "-c", HELD_UP, str(lease)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = start(HELD_UP)
     if number is signal.SIGTERM:
         process.send_signal(number)
     assert process.wait(timeout=10) == -number
-    assert process.stdout.read() == ""  # its watcher has ended, too
-    process.stdout.close()
+    assert _line(process) == ""  # its watcher has ended, too
+
+
+@pytest.mark.parametrize("source", [DEAF, HELD_UP])
+def test_one_whose_log_cannot_be_written_kills_itself_all_the_same(start: Start, source: str) -> None:
+    assert start(source, log="/dev/full").wait(timeout=10) == -9
+
+
+def test_a_watcher_that_fails_does_not_become_a_second_trainer() -> None:
+    command = [sys.executable, "-c", WITH_A_BROKEN_WATCHER]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "goes on\n"

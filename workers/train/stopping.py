@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,8 +46,10 @@ class StopRequest:
         trainer = os.getpid()
         watcher = os.fork()
         if watcher == 0:
-            self._watch(*self._lease, alive=lambda: os.getppid() == trainer)
-            os._exit(0)
+            try:
+                self._watch(*self._lease, alive=lambda: os.getppid() == trainer)
+            finally:
+                os._exit(0)  # whatever was raised: it must not become a second trainer
         try:
             yield
         finally:
@@ -67,11 +68,17 @@ class StopRequest:
                 seen, since = changed, time.monotonic()
             silent = time.monotonic() - since
             if silent > KILL_AFTER * lease_seconds:
-                print("killed by itself: its worker is gone, and it did not stop in time", file=sys.stderr)  # noqa: T201
-                os.killpg(0, signal.SIGKILL)
+                _kill_group()
             if silent > STOP_AFTER * lease_seconds and not self.reason:
                 self.reason = f"its worker has been gone for {silent:.0f} s"
             time.sleep(min(1.0, lease_seconds / 20))
+
+
+def _kill_group() -> None:
+    try:
+        os.write(2, b"killed by itself: its worker is gone, and it did not stop in time\n")
+    finally:  # also where the log's disk is full or lost
+        os.killpg(0, signal.SIGKILL)
 
 
 def _modified(path: Path) -> int:
