@@ -61,6 +61,11 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def _run(source: str) -> str:
+    command = [sys.executable, "-c", source]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
 def test_one_that_does_not_stop_when_its_worker_is_gone_kills_itself_within_the_lease(
     lease: Path, start: Start
 ) -> None:
@@ -104,6 +109,22 @@ finally:
 """
 
 
+# Told to stop just before, when it only took note; its worker does not tell it twice.
+TOLD_BEFORE = """
+import os, signal
+from workers.train.stopping import Stopped, StopRequest
+stop = StopRequest()
+stop.listen()
+os.kill(os.getpid(), signal.SIGTERM)
+try:
+    with stop.watched_from_outside():
+        print("waits for the other hosts", flush=True)
+except Stopped as stopped:
+    os.kill(os.getpid(), signal.SIGTERM)  # it takes note again: its last word is not cut off
+    print(stopped, flush=True)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_one_that_is_held_up_outside_of_python_ends_within_the_lease_or_when_told(
     start: Start, number: signal.Signals
@@ -121,5 +142,8 @@ def test_one_whose_log_cannot_be_written_kills_itself_all_the_same(start: Start,
 
 
 def test_a_watcher_that_fails_does_not_become_a_second_trainer() -> None:
-    command = [sys.executable, "-c", WITH_A_BROKEN_WATCHER]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "goes on\n"
+    assert _run(WITH_A_BROKEN_WATCHER) == "goes on\n"
+
+
+def test_one_that_was_told_to_stop_before_it_is_held_up_does_not_begin_to_wait() -> None:
+    assert _run(TOLD_BEFORE) == "received SIGTERM\n"

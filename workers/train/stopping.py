@@ -41,8 +41,14 @@ class StopRequest:
 
     @contextmanager
     def watched_from_outside(self) -> Iterator[None]:
-        """While no Python may run here: a process of its own watches the lease, and SIGTERM ends this one."""
+        """While no Python may run here: a process of its own watches the lease, and SIGTERM ends this one.
+
+        Raises Stopped where it was told to stop before.
+        """
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.reason:  # asked only now: from here on, SIGTERM is not noted but ends this process
+            self.listen()
+            raise Stopped(self.reason)
         trainer = os.getpid()
         watcher = os.fork()
         if watcher == 0:
