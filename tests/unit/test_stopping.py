@@ -61,8 +61,8 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def _run(source: str) -> str:
-    command = [sys.executable, "-c", source]
+def _run(source: str, *words: str) -> str:
+    command = [sys.executable, "-c", source, *words]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
@@ -93,6 +93,44 @@ with stop.watched_from_outside():
     ctypes.PyDLL(None).sleep(600)
 """
 
+
+# Its worker fell silent some time before it is held up.
+HELD_UP_LATER = """
+import ctypes, os, sys, time
+from pathlib import Path
+from workers.train.stopping import StopRequest
+os.setsid()
+stop = StopRequest()
+stop.watch_lease(Path(sys.argv[1]), lease_seconds=3.0)
+print("ready", flush=True)
+time.sleep(1.5)
+with stop.watched_from_outside():
+    ctypes.PyDLL(None).sleep(600)
+"""
+
+# A lease file whose times are played; at "held", all of Python is held up for longer than the lease.
+HELD_UP_WHILE_IT_READS = """
+import ctypes, os, sys, threading
+from pathlib import PosixPath
+from types import SimpleNamespace
+from workers.train.stopping import StopRequest
+os.setsid()
+times, done = iter(sys.argv[1].split()), threading.Event()
+class Played(PosixPath):
+    def stat(self, **words):
+        time = next(times, "")
+        if time == "held":
+            ctypes.PyDLL(None).usleep(2_100_000)
+            time = next(times)
+        if not time:
+            done.set()
+            threading.Event().wait()
+        return SimpleNamespace(st_mtime_ns=int(time))
+stop = StopRequest()
+stop.watch_lease(Played(), lease_seconds=2.0)
+done.wait()
+print("goes on", stop.reason, flush=True)
+"""
 
 # Its watcher fails, here for a path that no file can have.
 WITH_A_BROKEN_WATCHER = """
@@ -147,3 +185,14 @@ def test_a_watcher_that_fails_does_not_become_a_second_trainer() -> None:
 
 def test_one_that_was_told_to_stop_before_it_is_held_up_does_not_begin_to_wait() -> None:
     assert _run(TOLD_BEFORE) == "received SIGTERM\n"
+
+
+def test_silence_before_it_is_held_up_counts(start: Start) -> None:
+    process, last = start(HELD_UP_LATER), time.monotonic()
+    assert process.wait(timeout=10) == -9
+    assert time.monotonic() - last < 3.5
+
+
+@pytest.mark.parametrize("times", ["1 1 held 1 2 2", "1 1 held 2 2 2"], ids=["just after", "just before"])
+def test_one_that_is_held_up_while_it_reads_the_lease_goes_on_with_its_worker(times: str) -> None:
+    assert _run(HELD_UP_WHILE_IT_READS, times) == "goes on \n"

@@ -23,6 +23,8 @@ class StopRequest:
     def __init__(self) -> None:
         self.reason = ""
         self._lease: tuple[Path, float] = (Path(), math.inf)
+        # When the lease file was modified, and since when that is seen; a forked watcher goes on from it.
+        self._seen = (-1, time.monotonic())
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT as requests; call it from the main thread."""
@@ -67,12 +69,13 @@ class StopRequest:
         self.reason = f"received {signal.Signals(number).name}"
 
     def _watch(self, path: Path, lease_seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
-        seen, since = -1, time.monotonic()
         while alive():
+            # Python may be held up before or after the file is read; neither must be taken for silence.
+            now = time.monotonic()
             changed = _modified(path)
-            if changed != seen:
-                seen, since = changed, time.monotonic()
-            silent = time.monotonic() - since
+            if changed != self._seen[0]:
+                self._seen = changed, time.monotonic()
+            silent = now - self._seen[1]
             if silent > KILL_AFTER * lease_seconds:
                 _kill_group()
             if silent > STOP_AFTER * lease_seconds and not self.reason:
