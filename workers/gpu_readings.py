@@ -27,13 +27,15 @@ class GpuReadings:
 
     def __init__(self, nvml: Any = pynvml) -> None:
         self._nvml = nvml
+        self._opened = False
         self._devices: Sequence[Device] = ()
 
     def read(self, list_trainers: Callable[[], Sequence[Trainer]]) -> dict[str, Reading]:
         """A reading of each GPU, by UUID; none where the driver does not answer."""
         try:
-            if not self._devices:
+            if not self._opened:
                 self._nvml.nvmlInit()
+                self._opened = True
                 self._devices = list_devices(self._nvml)
             readings = {device.uuid: self._read(device, list_trainers) for device in self._devices}
         except self._nvml.NVMLError:
@@ -44,8 +46,8 @@ class GpuReadings:
 
     def _close(self) -> None:
         """NVML counts how often it was opened: without this it would never be opened anew."""
-        if self._devices:
-            self._devices = ()
+        if self._opened:
+            self._opened, self._devices = False, ()
             with suppress(self._nvml.NVMLError):
                 self._nvml.nvmlShutdown()
 

@@ -38,6 +38,7 @@ class PlayedNvml:
     def __init__(self, *gpus: Answers) -> None:
         self.gpus = gpus
         self.opened = 0
+        self.reloading = False
 
     def nvmlInit(self) -> None:
         self.opened += 1
@@ -49,6 +50,8 @@ class PlayedNvml:
         return "570.86.15"
 
     def nvmlDeviceGetCount(self) -> int:
+        if self.reloading:
+            raise PlayedError("Driver Not Loaded")
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, number: int) -> Answers:
@@ -228,4 +231,17 @@ def test_a_driver_that_stopped_answering_is_opened_anew() -> None:
     assert nvml.opened == 0
     nvml.gpus = (gpu(uuid="GPU-2"),)
     assert set(readings.read(list)) == {"GPU-2"}
+    assert nvml.opened == 1
+
+
+def test_a_driver_that_finds_no_gpu_or_is_being_reloaded_is_opened_anew() -> None:
+    nvml = PlayedNvml(gpu(lost=True))
+    readings = GpuReadings(nvml)
+    assert readings.read(list) == {}
+    assert nvml.opened == 0
+    nvml.reloading = True
+    assert readings.read(list) == {}
+    assert nvml.opened == 0
+    nvml.reloading, nvml.gpus = False, (gpu(),)
+    assert set(readings.read(list)) == {"GPU-1"}
     assert nvml.opened == 1
