@@ -15,7 +15,7 @@ from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
-from service.store import attempts, hosts, readings
+from service.store import attempts, hosts, members, readings
 from service.store.transaction import Store, Transaction
 from workers.company import NotMet
 from workers.devices import find_gpus
@@ -215,11 +215,12 @@ class HostAgent:
                 log.exception("worker", action="heartbeat_failed")
 
     def _beat_once(self) -> None:
-        """Renew the attempts, then the host: it may get new work only when lost attempts are dead."""
-        followed = dict(self._supervisors)
-        if followed:
+        """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead."""
+        followed, parts = dict(self._supervisors), list(self._parts)
+        if followed or parts:
             with self._store.transaction(urgent=True) as tx:
                 renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
+                members.heartbeat(tx, parts, worker=self.worker)
             for attempt in renewed:
                 followed.pop(attempt.id).wish = attempt.wish
         for supervisor in followed.values():

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class MemberSupervisor:
-    """Follows one claimed part in the calling thread; other threads only set `closing`."""
+    """Follows one claimed part in the calling thread; other threads renew it and set `closing`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class MemberSupervisor:
         self._process: BaseProcess | None = None
         lease = settings.lease_seconds
         self._hearing = Hearing(SILENT_AFTER * lease, pause_seconds=lease / 2)
-        self._next_beat = 0.0
+        self._next_look = 0.0
         self._asked_at: float | None = None
         self._chief_ended: Outcome | None = None
         self._gone = False
@@ -93,7 +93,7 @@ class MemberSupervisor:
         """Watch the trainer until it is gone; how the part ends, where the trainer does not say."""
         try:
             while self._tree.is_alive():
-                self._beat()
+                self._look()
                 self._obey()
                 time.sleep(FOLLOW_SECONDS)
         except Exception:
@@ -163,7 +163,7 @@ class MemberSupervisor:
     def _meet(self) -> list[Member]:
         """The parts of all hosts, once each has its address; none when the attempt ends before."""
         while True:
-            self._beat()
+            self._look()
             if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.wish:
                 return []
             parts = insist(self._list_parts)
@@ -181,26 +181,24 @@ class MemberSupervisor:
         with self._store.transaction() as tx, suppress(Fenced):
             members.write(tx, self._part, **values)
 
-    def _beat(self) -> None:
-        """Say that this host is there, and see what is wanted and whether the chief's still is."""
-        if time.monotonic() < self._next_beat:
+    def _look(self) -> None:
+        """See what is wanted, and whether the chief and this worker still have their parts."""
+        if time.monotonic() < self._next_look:
             return
-        self._next_beat = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)
+        self._next_look = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)
         try:
-            with self._store.transaction() as tx:
-                members.write(tx, self._part, heartbeat_at=tx.now)
+            with self._store.reading() as tx:
                 self._attempt = attempts.get_attempt(tx, self._attempt.id)
-                chief = members.list_members(tx, self._attempt.id)[CHIEF]
+                parts = members.list_members(tx, self._attempt.id)
         except DatabaseUnavailable as error:
             log.warning("part", action="database_unavailable", attempt=self._attempt.id, error=str(error))
             return
-        except Fenced:
-            self._gone = True
-            return
+        chief, own = parts[CHIEF], parts[self._part.rank]
         heard = self._attempt.heartbeat_at or self._attempt.sent_at
         silent = self._hearing.find_silent({self._attempt.id: heard})
+        taken = own.ended_at is not None or own.worker != self._part.worker
         self._chief_ended = chief.outcome
-        self._gone = self._attempt.state is AttemptState.ENDED or bool(silent)
+        self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)
 
     def _obey(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""

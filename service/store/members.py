@@ -1,7 +1,7 @@
 """The parts of attempts over several hosts: created with the attempt, claimed, renewed, ended."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import insert, select, update
 
@@ -61,6 +61,12 @@ def claim_member(
         return None
     row = tx.connection.execute(select(*_COLUMNS).where(mine)).mappings().one()
     return to_value(Member, row)
+
+
+def heartbeat(tx: Transaction, attempt_ids: Collection[AttemptId], *, worker: str) -> None:
+    """Renew the parts that a worker has of these attempts, until they have ended."""
+    mine = members.c.attempt_id.in_(attempt_ids) & (members.c.worker == worker) & members.c.ended_at.is_(None)
+    tx.connection.execute(update(members).where(mine).values(heartbeat_at=tx.now))
 
 
 def write(tx: Transaction, member: Member, **values: object) -> None:

@@ -1,14 +1,17 @@
 """The parts of an attempt over two hosts in SQL, as scheduler and workers change them."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from service.dispatch import Dispatcher
-from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.jobs import Attempt, AttemptId, JobId, Member
 from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, Cause, JobState, Outcome
 from service.domain.terms import Terms
@@ -18,6 +21,7 @@ from service.settings import Settings, load_settings
 from service.store import attempts, jobs, leases, members
 from service.store.transaction import Store
 from tests.conftest import Clock
+from workers.host_agent import HostAgent
 
 HOSTS = ("a", "b")
 
@@ -145,6 +149,68 @@ def test_two_silent_hosts_are_given_up_after_the_lease(
         clock.now += timedelta(seconds=1)
         scheduler.tick()
     assert state_of(store, attempt) is AttemptState.ENDED
+
+
+class HeldStarter:
+    """Has a trainer under way for as long as nobody sets `go`, and then no process for it."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def start(self, run_dir: Path) -> BaseProcess:
+        self.asked.set()
+        self.go.wait(60)
+        raise OSError(f"no process for {run_dir}")
+
+
+@pytest.fixture
+def starter() -> Iterator[HeldStarter]:
+    starter = HeldStarter()
+    yield starter
+    starter.go.set()
+
+
+@pytest.fixture
+def agent(store: Store, starter: HeldStarter, tmp_path: Path) -> Iterator[HostAgent]:
+    """The worker of host b with its heartbeat."""
+    times = {"CNNCTL_HEARTBEAT_SECONDS": "0.02", "CNNCTL_LEASE_SECONDS": "60"}
+    named = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
+    agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
+    agent.take_over()
+    yield agent
+    starter.go.set()
+    agent.stop()
+
+
+def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
+    store: Store, clock: Clock, placed: Attempt, agent: HostAgent, starter: HeldStarter, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    with store.transaction() as tx:
+        attempt = attempts.claim(tx, placed.id, worker="worker-a", host_name="a", runs_dir=str(runs))
+        members.claim_member(tx, placed.id, host_name="a", chief=True, worker="worker-a", address="a:1")
+    assert attempt
+    Path(attempt.run_dir).mkdir(parents=True)
+    following = threading.Thread(target=agent.run_attempt, args=(placed.id,))
+    following.start()
+    assert starter.asked.wait(60)
+    clock.advance(5)
+    wait_until(lambda: part_of(store, placed).heartbeat_at == clock.now)
+    starter.go.set()
+    following.join(60)
+    assert part_of(store, placed).ended_at == clock.now
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+
+
+def part_of(store: Store, attempt: Attempt) -> Member:
+    """Host b's part."""
+    with store.reading() as tx:
+        return members.list_members(tx, attempt.id)[1]
 
 
 def state_of(store: Store, attempt: Attempt) -> AttemptState:
