@@ -1,11 +1,11 @@
 """Finds attempts that nobody looks after and puts their jobs back into the queue."""
 
-from collections.abc import Sequence, Set
-from datetime import datetime, timedelta
+from collections.abc import Hashable, Sequence, Set
+from datetime import datetime
 from functools import partial
 
 from service.dispatch import Dispatcher
-from service.domain.jobs import Member
+from service.domain.jobs import AttemptId, Member
 from service.domain.states import Cause, Outcome
 from service.scheduler.hearing import Hearing
 from service.settings import Settings
@@ -19,10 +19,16 @@ ACTOR = "scheduler"
 def rescue_lost(tx: Transaction, settings: Settings, hearing: Hearing) -> None:
     """End attempts whose worker has been silent for longer than the lease."""
     claimed = attempts.list_claimed_attempts(tx)
-    silent = hearing.find_silent({a.id: a.heartbeat_at for a in claimed if a.heartbeat_at})
-    parts = members.list_live_members(tx) if silent else {}
+    parts = [part for part in _list_parts(tx) if not part.ended_at] if claimed else []
+    heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
+    heartbeats |= {
+        _name(part): part.heartbeat_at for part in parts if part.heartbeat_at and not part.ended_at
+    }
+    silent = hearing.find_silent(heartbeats)
+    # Hosts beside the chief's hold GPUs still: they stop when it is silent, and say when that is done.
+    held = {part.attempt_id for part in parts if _name(part) in heartbeats.keys() - silent}
     for attempt in claimed:
-        if attempt.id in silent and not _has_others(parts.get(attempt.id, ()), settings, now=tx.now):
+        if attempt.id in silent - held:
             reason = (
                 f"the worker on {attempt.host_name} has not been heard for {settings.lease_seconds:g} s; "
                 "the job continues from its newest checkpoint"
@@ -43,9 +49,11 @@ def resend_unclaimed(
 ) -> None:
     """Send attempts again that no worker has claimed; give up on hosts that are not heard."""
     unclaimed = attempts.list_unclaimed_attempts(tx)
-    overdue = hearing.find_silent({attempt.id: attempt.sent_at for attempt in unclaimed})
-    for part in _list_unclaimed_parts(tx):
-        if (tx.now - part.sent_at).total_seconds() > settings.resend_seconds:
+    parts = [part for part in _list_parts(tx) if part.worker is None]
+    sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
+    overdue = hearing.find_silent(sent | {_name(part): part.sent_at for part in parts})
+    for part in parts:
+        if _name(part) in overdue:
             members.set_sent(tx, part)
             attempt = attempts.get_attempt(tx, part.attempt_id)
             tx.after_commit(partial(dispatcher.send, attempt, host_name=part.host_name))
@@ -60,16 +68,10 @@ def resend_unclaimed(
             tx.after_commit(partial(dispatcher.send, attempt))
 
 
-def _list_unclaimed_parts(tx: Transaction) -> Sequence[Member]:
-    """The parts of live attempts that no worker has taken; the chief's is taken with its attempt."""
-    parts = members.list_live_members(tx).values()
-    return [part for of_one in parts for part in of_one[1:] if part.worker is None]
+def _list_parts(tx: Transaction) -> Sequence[Member]:
+    """The parts of live attempts but the chiefs', which go with their attempts."""
+    return [part for of_one in members.list_live_members(tx).values() for part in of_one[1:]]
 
 
-def _has_others(parts: Sequence[Member], settings: Settings, *, now: datetime) -> bool:
-    """Whether other hosts still hold GPUs: they stop when the chief is silent, and say when that is done."""
-    lease = timedelta(seconds=settings.lease_seconds)
-    return any(
-        part.heartbeat_at is not None and part.ended_at is None and now - part.heartbeat_at < lease
-        for part in parts[1:]
-    )
+def _name(part: Member) -> tuple[AttemptId, int]:
+    return part.attempt_id, part.rank

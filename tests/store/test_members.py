@@ -114,8 +114,9 @@ def test_a_part_that_nobody_takes_is_sent_again(
 ) -> None:
     with store.transaction() as tx:
         attempts.claim(tx, placed.id, worker="worker-a", host_name="a", runs_dir="/runs")
-    clock.advance(6)
-    scheduler.tick()
+    for _ in range(7):
+        clock.advance(1)
+        scheduler.tick()
     assert dispatcher.sent[2:] == [(placed.id, "b")]
 
 
@@ -138,6 +139,25 @@ def test_an_attempt_whose_chief_is_silent_is_given_up_only_when_the_other_host_h
     with store.reading() as tx:
         assert leases.list_holders(tx) == {}
         assert jobs.get_job(tx, JobId(attempt.job_id)).state is JobState.QUEUED
+
+
+def test_a_clock_that_jumps_neither_ends_an_attempt_whose_other_host_is_heard_nor_sends_its_part_again(
+    store: Store, clock: Clock, settings: Settings, dispatcher: NotingDispatcher, placed: Attempt
+) -> None:
+    own = Clock()
+    scheduler = Scheduler(store, settings, dispatcher, seconds=lambda: own.now.timestamp())
+    scheduler.tick()
+    clock.advance(3600)
+    scheduler.tick()
+    assert len(dispatcher.sent) == len(HOSTS)
+    attempt = claim_all(store, placed)
+    for _ in range(20):
+        with store.transaction() as tx:
+            members.heartbeat(tx, [attempt.id], worker="worker-b")
+        own.advance(1)
+        clock.advance(3600)
+        scheduler.tick()
+    assert state_of(store, attempt) is AttemptState.STARTING
 
 
 def test_two_silent_hosts_are_given_up_after_the_lease(
@@ -176,10 +196,14 @@ def agent(store: Store, starter: HeldStarter, tmp_path: Path) -> Iterator[HostAg
     times = {"CNNCTL_HEARTBEAT_SECONDS": "0.02", "CNNCTL_LEASE_SECONDS": "60"}
     named = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
     agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
+    before = set(threading.enumerate())
     agent.take_over()
+    own = set(threading.enumerate()) - before
     yield agent
     starter.go.set()
     agent.stop()
+    for thread in own:  # or one would be left with a connection when the store closes
+        thread.join(60)
 
 
 def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
