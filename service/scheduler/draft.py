@@ -1,16 +1,21 @@
 """A plan in the making: settles one waiting job after the other, from first to last."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from math import isfinite
 
-from service.domain.jobs import Waiting
+from service.domain.jobs import JobId, Waiting
 from service.scheduler import reasons
 from service.scheduler.decisions import Placement, Preemption
 from service.scheduler.estimates import Blocked
 from service.scheduler.ordering import Ranks
 from service.scheduler.placing import Room, count_suited, find_tightest_rooms, part_of, suits
-from service.scheduler.preemption import Holder, choose_victims, newcomer_yields_in_seconds
+from service.scheduler.preemption import (
+    Holder,
+    choose_victims,
+    in_order_to_go,
+    newcomer_yields_in_seconds,
+)
 from service.scheduler.reservation import STOP_SECONDS, find_prospects, reserve
 from service.scheduler.situation import QueuedJob, Snapshot
 
@@ -143,13 +148,15 @@ class Draft:
         for number, room in enumerate(rooms):
             victims = self._find_victims(room, part, rank) if _missing(room, part) > 0 else ()
             if victims or _missing(room, part) <= 0:
-                costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number))
+                costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number, victims))
         if len(costs) < job.hosts:
             return ()
-        chosen = [rooms[number] for _, _, number in sorted(costs)[: job.hosts]]
+        costs.sort(key=lambda cost: cost[:3])
+        likely = [rooms[number] for _, _, number, _ in costs]
+        told = _find_needed([cost[3] for cost in costs[: job.hosts]], likely, part, count=job.hosts)
+        chosen = [room for room in likely if _missing(room, part, told=told) <= 0][: job.hosts]
         for room in chosen:
-            if _missing(room, part) > 0:  # else what was stopped on another host has been enough
-                self._stop(room, self._find_victims(room, part, rank), job)
+            self._stop(room, [holder for holder in room.holders if holder.job.id in told], job)
         return chosen
 
     def _find_leaving(self, rooms: Sequence[Room], job: QueuedJob) -> Room | None:
@@ -186,8 +193,26 @@ class Draft:
         )
 
 
-def _missing(room: Room, job: QueuedJob) -> int:
-    return room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job)
+def _find_needed(
+    victims: Iterable[Sequence[Holder]], rooms: Sequence[Room], part: QueuedJob, *, count: int
+) -> Set[JobId]:
+    """Those victims without whom fewer than so many rooms would have enough; the first to go stay in it.
+
+    A job over several hosts makes room on all of them: others, who were found for one room, may be spared.
+    """
+    first_to_go = {holder.job.id: holder for of_one in victims for holder in of_one}.values()
+    told = {holder.job.id for holder in first_to_go}
+    for holder in sorted(first_to_go, key=in_order_to_go, reverse=True):
+        without = told - {holder.job.id}
+        if sum(_missing(room, part, told=without) <= 0 for room in rooms) >= count:
+            told = without
+    return told
+
+
+def _missing(room: Room, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
+    """How many GPUs the job lacks in a room when all that leave, and those that are `told` to, have left."""
+    freed = sum(count_suited(holder.frees, job) for holder in room.holders if holder.job.id in told)
+    return room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job) - freed
 
 
 def _cost(victims: Sequence[Holder]) -> tuple[int, int, int]:

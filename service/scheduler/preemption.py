@@ -35,7 +35,11 @@ def find_holders(
 ) -> list[Holder]:
     """Those that run and have not been told to stop, the first to go first."""
     holders = [_hold(job, rank_of[job.id], now, ranks) for job in running if not job.stopping]
-    return sorted(holders, key=lambda one: (-one.rank, one.held_seconds, one.job.id))
+    return sorted(holders, key=in_order_to_go)
+
+
+def in_order_to_go(holder: Holder) -> tuple[int, float, JobId]:
+    return -holder.rank, holder.held_seconds, holder.job.id
 
 
 def _hold(job: RunningJob, rank: int, now: datetime, ranks: Ranks) -> Holder:

@@ -73,3 +73,21 @@ def test_a_job_over_hosts_is_stopped_once_and_frees_the_gpus_of_all() -> None:
     made = plan(snapshot(urgent, [host("a", 2), host("b", 2)], running=[wide]), NOW)
     assert [one.job_id for one in made.preemptions] == [JobId(9)]
     assert all("as soon as the jobs that were told to stop" in one.reason for one in made.waiting)
+
+
+def test_nobody_is_stopped_for_room_that_a_job_over_several_hosts_makes_alone() -> None:
+    urgent = queued(1, 4, hosts=2, priority=Priority.HIGH)
+    there = [host("a", 2), host("b", 2), host("c", 2)]
+    wide = running(8, "a", [0, 1], other_hosts=("b",), gpu_uuids=("a-0", "a-1", "b-0", "b-1"))
+    last = running(9, "c", [0, 1], held_seconds=1, priority=Priority.LOW)
+    made = plan(snapshot([urgent], there, running=[wide, last]), NOW)
+    assert [one.job_id for one in made.preemptions] == [wide.id]
+    assert "starts on a and b" in made.waiting[0].reason
+
+
+def test_of_two_jobs_that_would_make_room_on_a_host_each_the_one_that_makes_it_on_both_is_enough() -> None:
+    urgent = queued(1, 4, hosts=2, priority=Priority.HIGH)
+    wide = running(8, "a", [0, 1], other_hosts=("b",), gpu_uuids=("a-0", "a-1", "b-0", "b-1"))
+    last = running(9, "a", [2, 3], held_seconds=1, priority=Priority.LOW)
+    made = plan(snapshot([urgent], [host("a", 4), host("b", 2)], running=[wide, last]), NOW)
+    assert [one.job_id for one in made.preemptions] == [wide.id]

@@ -15,7 +15,7 @@ from service.scheduler.policy import plan
 from service.scheduler.situation import Host, Owner, QueuedJob, RunningJob, Snapshot
 from tests.benchmarks.simulation.engine import Costs, Simulation
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
-from tests.unit.policy_cases import NOW, ago, host
+from tests.unit.policy_cases import NOW, ago, host, queued, running
 
 OWNERS = ("ada", "bob", "eve")
 MODELS = ("A100", "H200")
@@ -206,6 +206,47 @@ def test_one_waiting_job_stops_the_fewest_that_make_room(situation: Snapshot, gp
     freed = [len(usable & set(one.gpu_uuids)) for one in victims]
     assert room < gpus <= room + sum(freed)
     assert all(room + sum(freed) - count < gpus for count in freed)
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> Snapshot:
+    """Three full hosts, most of whose jobs are over two of them."""
+    there = [host(name, 3) for name in ("a", "b", "c")]
+    made: list[RunningJob] = []
+    left = {one.name: [gpu.uuid for gpu in one.gpus] for one in there}
+    while names := [name for name in left if left[name]]:
+        on = draw(st.permutations(names))[: draw(st.sampled_from((1, 2, 2)))]
+        count = draw(st.integers(1, min(len(left[name]) for name in on)))
+        made.append(
+            running(
+                100 + len(made),
+                on[0],
+                [],
+                gpu_uuids=tuple(left[name].pop() for name in on for _ in range(count)),
+                other_hosts=tuple(on[1:]),
+                held_seconds=draw(st.integers(0, 900)),
+                priority=draw(st.sampled_from((Priority.LOW, Priority.NORMAL))),
+            )
+        )
+    return Snapshot(queued=[], hosts=there, running=made)
+
+
+@bounded
+@given(situation=crowds(), count=st.integers(2, 3), each=st.integers(1, 3))
+def test_a_job_over_hosts_stops_nobody_without_whom_it_has_room(
+    situation: Snapshot, count: int, each: int
+) -> None:
+    job = queued(1, count * each, hosts=count, priority=Priority.HIGH)
+    made = plan(replace(situation, queued=[job]), NOW)
+    stopped = {preemption.job_id for preemption in made.preemptions}
+
+    def has_room(*, told: set[JobId]) -> bool:
+        held = {uuid for one in situation.running if one.id not in told for uuid in one.gpu_uuids}
+        free = [sum(gpu.uuid not in held for gpu in one.gpus) for one in situation.hosts]
+        return sum(number >= each for number in free) >= count
+
+    assert has_room(told=stopped)
+    assert not any(has_room(told=stopped - {number}) for number in stopped)
 
 
 @bounded
