@@ -65,8 +65,12 @@ def _explain_too_few_hosts(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
     each = job.gpus // job.hosts
     model = f" of model {job.gpu_model}" if job.gpu_model else ""
     large = sorted(host.name for host in hosts if _count_right(host, job) >= each)
+    others = [host for host in hosts if host.name not in large]
     there = f"only {', '.join(large)}" if large else "none"
-    reason = f"waits for {job.hosts} hosts with {count_gpus(each)}{model} each: {there} of those that are up"
+    reason = (
+        f"waits for {job.hosts} hosts with {count_gpus(each)}{model} each: {there} of those that are up"
+        f"{_explain_unusable_of_all(others, job)}"
+    )
     return Waiting(job_id=job.id, reason=reason)
 
 
@@ -76,6 +80,17 @@ def _count_right(host: Host, job: QueuedJob) -> int:
 
 def _explain_unusable(host: Host, job: QueuedJob) -> str:
     """What keeps the job from GPUs of a host other than jobs of the queue."""
+    return _tell(_list_unusable(host, job))
+
+
+def _explain_unusable_of_all(hosts: Sequence[Host], job: QueuedJob) -> str:
+    """The same of all hosts that would be large enough with these GPUs, each with its name."""
+    each = job.gpus // job.hosts
+    large = [host for host in hosts if sum(gpu.mig or is_right(gpu, job) for gpu in host.gpus) >= each]
+    return _tell([f"on {host.name}: {words}" for host in large for words in _list_unusable(host, job)])
+
+
+def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
     why = [gpu.why for gpu in host.gpus if gpu.why and is_right(gpu, job)]
     instances = sum(gpu.usable and gpu.mig for gpu in host.gpus) if job.gpus > 1 else 0
     if instances:
@@ -86,6 +101,10 @@ def _explain_unusable(host: Host, job: QueuedJob) -> str:
             f"{small} {'have' if small > 1 else 'has'} too little memory for it: "
             f"it needs at least {job.memory_mib:,} MiB on each"
         )
+    return why
+
+
+def _tell(why: Sequence[str]) -> str:
     more = [f"and {len(why) - MOST_TOLD} more are out of use"] if len(why) > MOST_TOLD else []
     return "".join(f"; {words}" for words in [*why[:MOST_TOLD], *more])
 
@@ -128,7 +147,8 @@ def _explain(
     likely = [room.host.name for room in rooms if room.could_hold(part_of(blocked.job))]
     if blocked.job.hosts > 1:
         counts = ", ".join(f"{free[name]} free on {name}" for name in likely)
-        return f"waits for {_need(blocked.job)}: {counts}; first in line"
+        kept = _explain_unusable_of_all([room.host for room in rooms], blocked.job)
+        return f"waits for {_need(blocked.job)}: {counts}; first in line{kept}"
     freest = max(likely, key=lambda name: free[name])
     where = "" if blocked.job.exclusive else f" on {blocked.job.host or 'one host'}"
     host = next(room.host for room in rooms if room.host.name == freest)

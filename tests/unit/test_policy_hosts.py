@@ -1,10 +1,13 @@
 """Jobs over several hosts: all or nothing, even shares, and nobody starves them."""
 
+from dataclasses import replace
+
 from service.domain.jobs import JobId
 from service.domain.states import Priority
 from service.scheduler.decisions import Placement
 from service.scheduler.policy import plan
 from service.scheduler.policy_settings import PolicySettings
+from service.scheduler.situation import Host
 from tests.unit.policy_cases import NOW, host, queued, running, snapshot
 
 WITHOUT_PREEMPTION = PolicySettings(preemption=False)
@@ -33,6 +36,45 @@ def test_it_starts_only_when_every_host_has_its_share() -> None:
 def test_too_few_hosts_of_the_size_are_named() -> None:
     (waiting,) = plan(snapshot([queued(1, 4, hosts=2)], [host("a", 8), host("b", 1)]), NOW).waiting
     assert waiting.reason == "waits for 2 hosts with 2 GPUs each: only a of those that are up"
+
+
+def with_unusable(made: Host, *numbers: int) -> Host:
+    """The host with these GPUs drained."""
+    return replace(
+        made,
+        gpus=tuple(
+            replace(gpu, usable=False, why=f"GPU {number} is drained") if number in numbers else gpu
+            for number, gpu in enumerate(made.gpus)
+        ),
+    )
+
+
+def test_gpus_out_of_use_are_named_with_their_host_where_it_would_be_large_enough_with_them() -> None:
+    job = queued(1, 4, hosts=2)
+    there = [
+        with_unusable(host("a", 4), 0),
+        with_unusable(host("b", 2), 1),
+        with_unusable(host("c", 1), 0),
+    ]
+    (waiting,) = plan(snapshot([job], there), NOW).waiting
+    assert waiting.reason == (
+        "waits for 2 hosts with 2 GPUs each: only a of those that are up; on b: GPU 1 is drained"
+    )
+    held = running(9, "d", [0, 1])
+    (waiting,) = plan(
+        snapshot([job], [*there, host("d", 2)], running=[held]), NOW, settings=WITHOUT_PREEMPTION
+    ).waiting
+    assert waiting.reason == (
+        "waits for 2 GPUs on each of 2 hosts: 3 free on a, 0 free on d; first in line; "
+        "on a: GPU 0 is drained; on b: GPU 1 is drained"
+    )
+
+
+def test_mig_instances_are_named_where_they_keep_a_host_from_being_one_of_several() -> None:
+    instances = host("b", 3)
+    instances = replace(instances, gpus=tuple(replace(gpu, mig=True) for gpu in instances.gpus))
+    (waiting,) = plan(snapshot([queued(1, 4, hosts=2)], [host("a", 2), instances]), NOW).waiting
+    assert waiting.reason.endswith("; on b: its 3 MIG instances take jobs on one GPU only")
 
 
 def test_what_becomes_free_on_one_host_is_kept_until_the_other_has_its_share_too() -> None:
