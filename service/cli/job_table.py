@@ -10,6 +10,7 @@ from rich.text import Text
 from service.cli.session import count_seconds
 from service.commands.status import View
 
+MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
 STATE_STYLES = {
     "queued": "yellow",
     "running": "cyan",
@@ -46,8 +47,15 @@ def _cells(view: View) -> list[Text]:
         Text(accuracy),
         Text(view["owner"]),
         Text(age_of(view["submitted_at"])),
-        Text(tell_why(view) or (f"on {view['host']}" if view["host"] else "")),
+        Text(tell_why(view) or _where(view)),
     ]
+
+
+def _where(view: View) -> str:
+    """The hosts that a running job is on; of many the first ones and how many more."""
+    names = view["on_hosts"]
+    more = f" +{len(names) - MOST_HOSTS}" if len(names) > MOST_HOSTS else ""
+    return f"on {', '.join(names[:MOST_HOSTS])}{more}" if names else ""
 
 
 def tell_why(view: View) -> str:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from models.verdicts import judge
-from service.domain.jobs import Attempt, Job, JobId
+from service.domain.jobs import Attempt, AttemptId, Job, JobId
 from service.domain.states import JobState
-from service.store import attempts, checkpoints, dependencies, events, jobs, leases, logs, metrics
+from service.store import attempts, checkpoints, dependencies, events, jobs, leases, logs, members, metrics
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
@@ -23,7 +23,9 @@ def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
         found = jobs.list_jobs(tx, limit=limit)
         oldest = found[-1].id if found else JobId(0)
         latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
-    return [_summarize(job, latest.get(job.id)) for job in found]
+        parts = members.list_live_members(tx)
+    hosts_of = {attempt_id: [part.host_name for part in of_one] for attempt_id, of_one in parts.items()}
+    return [_summarize(job, latest.get(job.id), hosts_of) for job in found]
 
 
 def get_result_view(store: Store, job_id: JobId) -> View:
@@ -142,9 +144,10 @@ def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
     }
 
 
-def _summarize(job: Job, attempt: Attempt | None) -> View:
+def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> View:
     progress = attempt.progress if attempt else None
     running = job.state is JobState.RUNNING
+    on_hosts = hosts_of.get(attempt.id, [attempt.host_name]) if attempt and running else []
     return {
         "job": job.id,
         "state": job.state.value,
@@ -154,7 +157,8 @@ def _summarize(job: Job, attempt: Attempt | None) -> View:
         "architecture": job.architecture,
         "dataset": job.dataset,
         "gpus": job.gpus,
-        "host": attempt.host_name if attempt and running else None,
+        "host": on_hosts[0] if on_hosts else None,
+        "on_hosts": on_hosts,
         "epochs": attempt.epochs_completed if attempt else 0,
         "epochs_wanted": json.loads(job.spec)["training"]["epochs"],
         "loss": progress.loss if progress else None,

@@ -1,8 +1,9 @@
 """What people see of a job is what was stored, whatever characters are in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from rich.console import Console
 
 from service.cli.job_page import job_page
 from service.cli.job_table import job_table
@@ -12,7 +13,7 @@ from service.commands.status import get_job_view, list_job_views
 from service.domain.jobs import Attempt
 from service.domain.metrics import Point
 from service.domain.states import Outcome
-from service.store import attempts, metrics
+from service.store import attempts, members, metrics
 from service.store.endings import end_attempt
 from service.store.transaction import Store
 
@@ -45,6 +46,27 @@ def test_a_reason_with_brackets_is_shown_as_it_is(store: Store, ended: Callable[
     assert page.get().count(ODD) == 3  # of the job, of its attempt, in its history
     assert "not finite" in page.get()
     assert ODD in table.get()
+
+
+@pytest.mark.parametrize(
+    ("others", "shown"),
+    [((), "on gpu01"), (("gpu02",), "on gpu01, gpu02"), (("b", "c", "d"), "on gpu01, b +2")],
+)
+def test_the_hosts_of_a_running_job_are_shown_in_a_line_of_80_columns(
+    store: Store, claimed: Claim, add_host: Callable[..., None], others: Sequence[str], shown: str
+) -> None:
+    attempt = claimed()
+    for name in others:
+        add_host(name)
+    if others:
+        with store.transaction() as tx:
+            members.create_members(tx, attempt.id, ["gpu01", *others])
+    (view,) = list_job_views(store)
+    assert (view["host"], view["on_hosts"]) == ("gpu01", ["gpu01", *others])
+    console = Console(width=80)
+    with console.capture() as table:
+        console.print(job_table([view], []))
+    assert table.get().splitlines()[-1].rstrip().endswith(shown)
 
 
 def test_the_path_of_a_trained_network_is_shown_as_it_is(
