@@ -9,7 +9,9 @@ import pynvml
 from service.domain.gpus import Gpu
 from service.process import read_stat
 from workers.nvml import MIB, list_handle_uses
+from workers.process_tree import ProcessTree
 
+STILL_THERE = "a process of its last trainer is still there"
 SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.1
@@ -35,6 +37,13 @@ def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
         return {uuid: mib for uuid, mib in read.items() if mib is not None}
     finally:
         nvml.nvmlShutdown()
+
+
+def prove_free(tree: ProcessTree, gpus: Sequence[Gpu], before: Used) -> Mapping[str, str]:
+    """Kill a trainer and wait for its memory; the GPUs that do not come free of both, and why in words."""
+    if not tree.kill():
+        return {gpu.uuid: STILL_THERE for gpu in gpus}
+    return find_kept_memory(gpus, before)
 
 
 def find_kept_memory(

@@ -23,13 +23,13 @@ from service.store.members import CHIEF
 from service.store.transaction import Store
 from workers.addresses import HeldPort, find_own_address
 from workers.ending import Ending, judge
-from workers.gpu_memory import find_kept_memory, read_used_mib
+from workers.gpu_memory import STILL_THERE, prove_free, read_used_mib
 from workers.ingest import read_last_word
 from workers.orders import Orders, UnwritableFolder, make_run_folder, read_orders
 from workers.outages import insist
 from workers.outsiders import Trainer
 from workers.process_tree import ProcessTree
-from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS, STILL_THERE
+from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
 from workers.warm import Starter
 
 SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
@@ -83,10 +83,7 @@ class MemberSupervisor:
             self._end(not_started, {})
             return
         ending = self._follow()
-        if self._tree.kill():
-            quarantine = find_kept_memory(orders.gpus, used)
-        else:
-            quarantine = {gpu.uuid: STILL_THERE for gpu in orders.gpus}
+        quarantine = prove_free(self._tree, orders.gpus, used)
         self._end(ending or self._judge(), quarantine)
 
     def _follow(self) -> Ending | None:

@@ -22,7 +22,7 @@ from service.store.endings import end_attempt
 from service.store.transaction import Store
 from workers.company import Company
 from workers.ending import Ending, judge
-from workers.gpu_memory import Used, find_kept_memory, read_used_mib
+from workers.gpu_memory import STILL_THERE, Used, prove_free, read_used_mib
 from workers.ingest import Ingester
 from workers.orders import Orders, make_launch, make_run_folder, read_orders
 from workers.outages import PAUSE_SECONDS, insist
@@ -34,7 +34,6 @@ FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
 EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
 CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
-STILL_THERE = "a process of its last trainer is still there"
 
 log = structlog.get_logger()
 
@@ -203,9 +202,7 @@ class Supervisor:
 
     def _give_gpus_back(self) -> Mapping[str, str]:
         """Prove that the trainer and its memory are gone; the GPUs of which that is not so, and why."""
-        if not self._tree.kill():
-            return {gpu.uuid: STILL_THERE for gpu in self._gpus}
-        return find_kept_memory(self._gpus, self._used_before)
+        return prove_free(self._tree, self._gpus, self._used_before)
 
     def _settle(self) -> None:
         """Read the event log and the log to their ends."""
