@@ -5,8 +5,9 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import IO
 
 import structlog
@@ -21,7 +22,7 @@ from workers.company import NotMet
 from workers.devices import find_gpus
 from workers.ending import Ending
 from workers.gpu_watch import GpuWatch
-from workers.member import MemberSupervisor, claim_part, end_left_parts
+from workers.member import MemberSupervisor, adopt_parts, claim_part
 from workers.orders import UnwritableFolder
 from workers.outsiders import Trainer
 from workers.supervisor import Supervisor, claim, kill_left_over
@@ -82,10 +83,15 @@ class HostAgent:
         for attempt in left_behind:
             if attempt.state is not AttemptState.DISPATCHED:
                 self._take_over(attempt)
+        parts = adopt_parts(
+            self._store, self._settings, worker=self.worker, threads_per_gpu=self._threads_per_gpu
+        )
+        self._parts.update(parts)
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
+        for attempt_id, part in parts.items():
+            self._adopt_part(attempt_id, part)
         kill_left_over(self._store, self._settings.host_name)
-        end_left_parts(self._store, self._settings.host_name, worker=self.worker)
         # Only now: a trainer that was left over is nobody from outside.
         threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
 
@@ -122,10 +128,7 @@ class HostAgent:
         self._parts[attempt_id] = part
         if self._closing.is_set():
             part.closing.set()
-        try:
-            part.run(self._starter)
-        finally:
-            self._parts.pop(attempt_id, None)
+        self._follow_part(attempt_id, partial(part.run, self._starter))
 
     def _start(self, supervisor: Supervisor) -> None:
         attempt = supervisor.attempt
@@ -191,6 +194,21 @@ class HostAgent:
             supervisor.follow()
         finally:
             self._supervisors.pop(attempt.id, None)
+
+    def _adopt_part(self, attempt_id: AttemptId, part: MemberSupervisor) -> None:
+        log.info("part", action="adopted", attempt=attempt_id)
+        following = threading.Thread(
+            target=self._follow_part, args=(attempt_id, part.adopt), daemon=True, name="part"
+        )
+        following.start()
+        if part.is_given_up:  # its GPUs may be given to others as soon as this host is registered
+            following.join()
+
+    def _follow_part(self, attempt_id: AttemptId, follow: Callable[[], None]) -> None:
+        try:
+            follow()
+        finally:
+            self._parts.pop(attempt_id, None)
 
     def _renew_leases(self) -> None:
         """In a thread of its own: waiting for the database must not make trainers stop."""

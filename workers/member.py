@@ -3,7 +3,7 @@
 import errno
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
@@ -12,18 +12,19 @@ from pathlib import Path
 import structlog
 
 from service.domain import run_folder as files
+from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, Member
 from service.domain.states import AttemptState, Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
 from service.scheduler.hearing import Hearing
 from service.settings import Settings
-from service.store import attempts, hosts, leases, members
+from service.store import attempts, hosts, members
 from service.store.members import CHIEF
 from service.store.transaction import Store
 from workers.addresses import HeldPort, find_own_address
 from workers.ending import Ending, judge
-from workers.gpu_memory import STILL_THERE, prove_free, read_used_mib
+from workers.gpu_memory import Used, prove_free, read_used_mib
 from workers.ingest import read_last_word
 from workers.orders import Orders, UnwritableFolder, make_run_folder, read_orders
 from workers.outages import insist
@@ -47,8 +48,8 @@ class MemberSupervisor:
         attempt: Attempt,
         part: Member,
         *,
-        port: HeldPort,
         threads_per_gpu: int,
+        port: HeldPort | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -57,7 +58,8 @@ class MemberSupervisor:
         self._port = port
         self._threads_per_gpu = threads_per_gpu
         self._folder = Path()
-        self._gpu_uuids: tuple[str, ...] = ()
+        self._gpus: Sequence[Gpu] = ()
+        self._used_before: Used = {}
         self._tree = ProcessTree(pid=None, started=None, run_dir="")
         self._process: BaseProcess | None = None
         lease = settings.lease_seconds
@@ -71,19 +73,42 @@ class MemberSupervisor:
     @property
     def trainer(self) -> Trainer:
         """Its process and its GPUs, for who looks at the GPUs."""
-        return Trainer(pid=self._tree.pid, run_dir=self._tree.run_dir, gpu_uuids=self._gpu_uuids)
+        uuids = tuple(gpu.uuid for gpu in self._gpus)
+        return Trainer(pid=self._tree.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the attempt had ended when it was last looked at."""
+        return self._attempt.state is AttemptState.ENDED
 
     def run(self, starter: Starter) -> None:
         """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
-        orders = insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
-        used = read_used_mib(orders.gpus)
-        self._gpu_uuids = tuple(gpu.uuid for gpu in orders.gpus)
+        orders = self._read_orders()
+        self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
         not_started = self._try_start(starter, orders)
         if not_started:
             self._end(not_started, {})
-            return
+        else:
+            self._see_to_end()
+
+    def adopt(self) -> None:
+        """The same with the trainer that an earlier worker of this host started, if it still runs."""
+        self._enter_folder()
+        self._tree = replace(self._tree, pid=self._part.trainer_pid, started=self._part.trainer_started)
+        self.renew_lease()
+        self._gpus = self._read_orders().gpus
+        self._see_to_end()
+
+    def _read_orders(self) -> Orders:
+        return insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
+
+    def _enter_folder(self) -> None:
+        self._folder = Path(self._attempt.run_dir) / files.member_name(self._part.rank)
+        self._tree = replace(self._tree, run_dir=str(self._folder))
+
+    def _see_to_end(self) -> None:
         ending = self._follow()
-        quarantine = prove_free(self._tree, orders.gpus, used)
+        quarantine = prove_free(self._tree, self._gpus, self._used_before)
         self._end(ending or self._judge(), quarantine)
 
     def _follow(self) -> Ending | None:
@@ -135,7 +160,7 @@ class MemberSupervisor:
         parts = self._meet()
         if not parts:
             return False
-        self._folder = Path(self._attempt.run_dir) / files.member_name(self._part.rank)
+        self._enter_folder()
         if not self._folder.parent.is_dir():
             raise UnwritableFolder(errno.ENOENT, "the chief's folder is not there")
         cluster = tuple(part.address or "" for part in parts)
@@ -147,9 +172,8 @@ class MemberSupervisor:
             cluster=cluster,
             rank=self._part.rank,
         )
-        self._tree = replace(self._tree, run_dir=str(self._folder))
         self.renew_lease()
-        self._port.release()
+        self._release_port()
         self._process = starter.start(self._folder)
         pid = self._process.pid
         assert pid is not None
@@ -214,9 +238,13 @@ class MemberSupervisor:
             log.warning("part", action="killed_after_grace", attempt=self._attempt.id)
             self._tree.kill()
 
+    def _release_port(self) -> None:
+        if self._port:
+            self._port.release()
+
     def _end(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         insist(lambda: self._end_once(ending, quarantine))
-        self._port.release()
+        self._release_port()
         said = {"outcome": ending.outcome.value, "reason": ending.reason}
         log.info("part", action="ended", attempt=self._attempt.id, rank=self._part.rank, **said)
 
@@ -249,21 +277,17 @@ def claim_part(
     return MemberSupervisor(store, settings, attempt, part, port=port, threads_per_gpu=threads_per_gpu)
 
 
-def end_left_parts(store: Store, host_name: str, *, worker: str) -> None:
-    """Kill the trainers of parts that an earlier worker of this host had, and say that they are gone.
-
-    A part is not taken over as an attempt is: the whole attempt starts again from its newest checkpoint.
-    """
-    with store.reading() as tx:
-        left = members.list_left_members(tx, host_name=host_name, worker=worker)
-        attempt_of = {part.attempt_id: attempts.get_attempt(tx, part.attempt_id) for part in left}
-    for part in left:
-        folder = Path(attempt_of[part.attempt_id].run_dir) / files.member_name(part.rank)
-        tree = ProcessTree(pid=part.trainer_pid, started=part.trainer_started, run_dir=str(folder))
-        gone = tree.kill()
-        log.warning("part", action="left_over_killed", attempt=part.attempt_id, gone=gone)
-        with store.transaction() as tx, suppress(Fenced):
-            held = [] if gone else leases.list_leased_gpus(tx, part.attempt_id, host_name=host_name)
-            hosts.quarantine_gpus(tx, {gpu.uuid: STILL_THERE for gpu in held})
-            reason = "its worker was gone and came back"
-            members.end_member(tx, part, Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+def adopt_parts(
+    store: Store, settings: Settings, *, worker: str, threads_per_gpu: int
+) -> Mapping[AttemptId, MemberSupervisor]:
+    """Take over the parts that an earlier worker of this host did not end, those of ended attempts, too."""
+    with store.transaction() as tx:
+        left = members.list_left_members(tx, host_name=settings.host_name, worker=worker)
+        adopted = [members.adopt_member(tx, part, worker=worker) for part in left]
+        attempt_of = {part.attempt_id: attempts.get_attempt(tx, part.attempt_id) for part in adopted}
+    return {
+        part.attempt_id: MemberSupervisor(
+            store, settings, attempt_of[part.attempt_id], part, threads_per_gpu=threads_per_gpu
+        )
+        for part in adopted
+    }

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import insert, select, update
 
@@ -61,6 +62,16 @@ def claim_member(
         return None
     row = tx.connection.execute(select(*_COLUMNS).where(mine)).mappings().one()
     return to_value(Member, row)
+
+
+def adopt_member(tx: Transaction, member: Member, *, worker: str) -> Member:
+    """Take over a part from an earlier worker of the same host, whose writes end here.
+
+    Raises:
+        Fenced: it has ended, or another worker has it.
+    """
+    write(tx, member, worker=worker, heartbeat_at=tx.now)
+    return replace(member, worker=worker, heartbeat_at=tx.now)
 
 
 def heartbeat(tx: Transaction, attempt_ids: Collection[AttemptId], *, worker: str) -> None:

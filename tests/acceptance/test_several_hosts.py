@@ -138,13 +138,14 @@ def test_a_worker_killed_with_its_trainer_costs_an_attempt_and_no_step(stack: St
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
 
 
-def test_a_worker_of_the_chief_that_comes_back_in_time_takes_the_attempt_over(
-    stack: Stack, truth: Any
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_worker_of_either_host_that_comes_back_in_time_takes_its_trainer_over(
+    stack: Stack, truth: Any, name: str
 ) -> None:
     number = stack.submit(*OVER_TWO)
     stack.wait(number, lambda job: job["checkpoints"])
-    stack.stop("worker-a", signal.SIGKILL)
-    stack.start("worker-a", program="worker", CNNCTL_HOST="a")
+    stack.stop(f"worker-{name}", signal.SIGKILL)
+    stack.start(f"worker-{name}", program="worker", CNNCTL_HOST=name)
     job = stack.finished(number)
     assert job["weights_digest"] == truth["weights_digest"]
     assert len(job["attempts"]) == 1

@@ -1,5 +1,8 @@
 """The parts of an attempt over two hosts in SQL, as scheduler and workers change them."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +19,15 @@ from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, Cause, JobState, Outcome
 from service.domain.terms import Terms
 from service.errors import Fenced
+from service.process import find_start
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store import attempts, jobs, leases, members
+from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import Clock
 from workers.host_agent import HostAgent
+from workers.process_tree import MARK
 
 HOSTS = ("a", "b")
 
@@ -66,10 +72,10 @@ def placed(store: Store, scheduler: Scheduler, add_host: Callable[..., None]) ->
     return attempt
 
 
-def claim_all(store: Store, attempt: Attempt) -> Attempt:
+def claim_all(store: Store, attempt: Attempt, *, runs_dir: str = "/runs") -> Attempt:
     """As the workers of both hosts do."""
     with store.transaction() as tx:
-        taken = attempts.claim(tx, attempt.id, worker="worker-a", host_name="a", runs_dir="/runs")
+        taken = attempts.claim(tx, attempt.id, worker="worker-a", host_name="a", runs_dir=runs_dir)
         for name in HOSTS:
             address = f"{name}:1"
             claim = partial(members.claim_member, tx, attempt.id, host_name=name, address=address)
@@ -192,17 +198,15 @@ def starter() -> Iterator[HeldStarter]:
 
 @pytest.fixture
 def agent(store: Store, starter: HeldStarter, tmp_path: Path) -> Iterator[HostAgent]:
-    """The worker of host b with its heartbeat."""
+    """The worker of host b, which has not begun."""
     times = {"CNNCTL_HEARTBEAT_SECONDS": "0.02", "CNNCTL_LEASE_SECONDS": "60"}
     named = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
-    agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
     before = set(threading.enumerate())
-    agent.take_over()
-    own = set(threading.enumerate()) - before
+    agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
     yield agent
     starter.go.set()
     agent.stop()
-    for thread in own:  # or one would be left with a connection when the store closes
+    for thread in set(threading.enumerate()) - before:  # or one would have a connection of a closed store
         thread.join(60)
 
 
@@ -215,6 +219,7 @@ def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
         members.claim_member(tx, placed.id, host_name="a", chief=True, worker="worker-a", address="a:1")
     assert attempt
     Path(attempt.run_dir).mkdir(parents=True)
+    agent.take_over()
     following = threading.Thread(target=agent.run_attempt, args=(placed.id,))
     following.start()
     assert starter.asked.wait(60)
@@ -223,6 +228,45 @@ def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
     starter.go.set()
     following.join(60)
     assert part_of(store, placed).ended_at == clock.now
+
+
+@pytest.fixture
+def left_trainer(store: Store, placed: Attempt, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """What an earlier worker of host b has started, for a chief that is there."""
+    folder = tmp_path / "runs" / str(placed.job_id) / "1" / "member-1"
+    folder.mkdir(parents=True)
+    claim_all(store, placed, runs_dir=str(tmp_path / "runs"))
+    words = [sys.executable, "-c", "import time; time.sleep(600)"]
+    trainer = subprocess.Popen(words, env={**os.environ, MARK: str(folder)}, start_new_session=True)
+    with store.transaction() as tx:
+        part = members.list_members(tx, placed.id)[1]
+        members.write(tx, part, trainer_pid=trainer.pid, trainer_started=find_start(trainer.pid))
+    yield trainer
+    trainer.kill()
+    trainer.wait()
+
+
+def test_a_worker_that_comes_back_follows_the_trainer_of_its_part_to_its_end(
+    store: Store, placed: Attempt, agent: HostAgent, left_trainer: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    agent.take_over()
+    wait_until(lambda: any(tmp_path.glob("runs/*/*/member-1/lease")))
+    assert left_trainer.poll() is None
+    assert part_of(store, placed).worker == agent.worker
+    left_trainer.kill()
+    wait_until(lambda: part_of(store, placed).ended_at is not None)
+    assert part_of(store, placed).reason == "the trainer had died when its worker came back"
+
+
+def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes_new_work(
+    store: Store, placed: Attempt, agent: HostAgent, left_trainer: "subprocess.Popen[bytes]"
+) -> None:
+    with store.transaction() as tx:
+        attempt = attempts.get_attempt(tx, placed.id)
+        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+    agent.take_over()
+    assert left_trainer.poll() is not None
+    assert part_of(store, placed).outcome is Outcome.LOST
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
