@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from service.domain.jobs import Attempt, Member
 from service.domain.states import AttemptState, Cause, Outcome, Wish
@@ -54,11 +53,7 @@ class Company:
             own = members.claim_member(
                 tx, self._attempt.id, host_name=name, chief=True, worker=worker, address=address
             )
-            if own is None:  # or it was this one, and the answer to its commit was lost
-                own = members.list_members(tx, self._attempt.id)[CHIEF]
-                members.write(tx, replace(own, worker=worker), address=address)
-                own = replace(own, worker=worker, address=address)
-        if own.ended_at:
+        if own is None:
             raise Fenced(f"Attempt {self._attempt.id} has ended")
         self._own = own
 

@@ -234,14 +234,17 @@ class HostAgent:
 
     def _beat_once(self) -> None:
         """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead."""
-        followed, parts = dict(self._supervisors), list(self._parts)
+        followed, parts = dict(self._supervisors), dict(self._parts)
         if followed or parts:
             with self._store.transaction(urgent=True) as tx:
                 renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
-                members.heartbeat(tx, parts, worker=self.worker)
+                own_parts = members.heartbeat(tx, list(parts), worker=self.worker)
             for attempt in renewed:
                 followed.pop(attempt.id).wish = attempt.wish
-        for supervisor in followed.values():
+            for attempt_id in own_parts:
+                del parts[attempt_id]
+        lost: Sequence[Supervisor | MemberSupervisor] = [*followed.values(), *parts.values()]
+        for supervisor in lost:
             supervisor.abandon()
         if self._ready.is_set() and not self._closing.is_set():
             with self._store.transaction(urgent=True) as tx:

@@ -133,6 +133,16 @@ class MemberSupervisor:
             with suppress(OSError):
                 (self._folder / files.LEASE_FILE).touch()
 
+    def abandon(self) -> None:
+        """Kill the trainer of a part that is no longer ours; GPUs that do not come free get no job."""
+        quarantine = prove_free(self._tree, self._gpus, self._used_before)
+        if quarantine:
+            insist(lambda: self._record_quarantine(quarantine))
+
+    def _record_quarantine(self, quarantine: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            hosts.quarantine_gpus(tx, quarantine)
+
     def _judge(self) -> Ending:
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)

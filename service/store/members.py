@@ -1,10 +1,10 @@
 """The parts of attempts over several hosts: created with the attempt, claimed, renewed, ended."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, literal, select, update
 
 from service.db.tables import attempt_members as members
 from service.db.tables import attempts
@@ -53,10 +53,14 @@ def list_left_members(tx: Transaction, *, host_name: str, worker: str) -> Sequen
 def claim_member(
     tx: Transaction, attempt_id: AttemptId, *, host_name: str, chief: bool, worker: str, address: str
 ) -> Member | None:
-    """Take a host's part of a live attempt for a worker; None when there is none, or it is taken."""
+    """Take a host's part of a live attempt for a worker; None when there is none, or it is taken.
+
+    A chief may take its own again: the answer to its first commit may have been lost.
+    """
     right_rank = members.c.rank == CHIEF if chief else members.c.rank != CHIEF
     mine = (members.c.attempt_id == attempt_id) & (members.c.host_name == host_name) & right_rank
-    unclaimed = mine & members.c.worker.is_(None) & members.c.ended_at.is_(None) & _OF_LIVE
+    own = (members.c.worker == worker) & literal(chief)
+    unclaimed = mine & (members.c.worker.is_(None) | own) & members.c.ended_at.is_(None) & _OF_LIVE
     values = {"worker": worker, "address": address, "heartbeat_at": tx.now}
     if tx.connection.execute(update(members).where(unclaimed).values(values)).rowcount != 1:
         return None
@@ -74,10 +78,11 @@ def adopt_member(tx: Transaction, member: Member, *, worker: str) -> Member:
     return replace(member, worker=worker, heartbeat_at=tx.now)
 
 
-def heartbeat(tx: Transaction, attempt_ids: Collection[AttemptId], *, worker: str) -> None:
-    """Renew the parts that a worker has of these attempts, until they have ended."""
+def heartbeat(tx: Transaction, attempt_ids: Collection[AttemptId], *, worker: str) -> Set[AttemptId]:
+    """Renew the parts that a worker has of these attempts; returns of which they are still its own."""
     mine = members.c.attempt_id.in_(attempt_ids) & (members.c.worker == worker) & members.c.ended_at.is_(None)
-    tx.connection.execute(update(members).where(mine).values(heartbeat_at=tx.now))
+    statement = update(members).where(mine, _OF_LIVE).values(heartbeat_at=tx.now)
+    return set(tx.connection.execute(statement.returning(members.c.attempt_id)).scalars())
 
 
 def write(tx: Transaction, member: Member, **values: object) -> None:

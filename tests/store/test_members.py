@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,7 +22,7 @@ from service.errors import Fenced
 from service.process import find_start
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store import attempts, jobs, leases, members
+from service.store import attempts, hosts, jobs, leases, members
 from service.store.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import Clock
@@ -104,6 +104,19 @@ def test_a_part_is_claimed_once_and_only_by_its_host(store: Store, placed: Attem
         assert part
         assert (part.rank, part.address, part.worker) == (1, "b:1", "w")
         assert claim(host_name="b", chief=False, worker="late") is None
+        assert claim(host_name="b", chief=False, worker="w") is None
+
+
+def test_a_chief_whose_commit_was_not_answered_takes_its_part_again_and_nobody_else_does(
+    store: Store, placed: Attempt
+) -> None:
+    with store.transaction() as tx:
+        claim = partial(members.claim_member, tx, placed.id, host_name="a", chief=True)
+        assert claim(worker="chief-1", address="a:1")
+        again = claim(worker="chief-1", address="a:2")
+        assert again
+        assert again.address == "a:2"
+        assert claim(worker="chief-2", address="a:3") is None
 
 
 def test_a_part_that_has_ended_is_written_no_more(store: Store, placed: Attempt) -> None:
@@ -267,6 +280,31 @@ def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes
     agent.take_over()
     assert left_trainer.poll() is not None
     assert part_of(store, placed).outcome is Outcome.LOST
+
+
+def test_a_host_that_was_cut_off_is_heard_again_when_the_trainer_of_its_lost_part_is_gone(
+    store: Store,
+    clock: Clock,
+    placed: Attempt,
+    agent: HostAgent,
+    left_trainer: "subprocess.Popen[bytes]",
+    tmp_path: Path,
+) -> None:
+    agent.take_over()
+    agent.register()
+    wait_until(lambda: any(tmp_path.glob("runs/*/*/member-1/lease")))
+    with store.transaction() as tx:
+        attempt = attempts.get_attempt(tx, placed.id)
+        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+    for _ in range(2):  # the first of these heartbeats may have begun before the attempt ended
+        clock.advance(1)
+        wait_until(lambda: last_heard(store, "b") == clock.now)
+    assert left_trainer.poll() is not None
+
+
+def last_heard(store: Store, name: str) -> datetime | None:
+    with store.reading() as tx:
+        return next(host.heartbeat_at for host in hosts.list_hosts(tx) if host.name == name)
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
