@@ -8,6 +8,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.checks import change_check, choice, is_sqlite, one_of
+
 revision = "0003"
 down_revision = "0002"
 
@@ -57,9 +59,9 @@ ADDED = [
 
 def upgrade() -> None:
     for table, column, before, after in WIDENED:
-        _change_check(table, f"ck_{table}_{column}", _one_of(column, before), _one_of(column, after))
-    _change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED, UNFINISHED_OR_PAUSED)
-    moment = "DATETIME" if _is_sqlite() else "TIMESTAMP WITH TIME ZONE"
+        change_check(table, f"ck_{table}_{column}", one_of(column, before), one_of(column, after))
+    change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED, UNFINISHED_OR_PAUSED)
+    moment = "DATETIME" if is_sqlite() else "TIMESTAMP WITH TIME ZONE"
     for table, definition in ADDED:
         op.execute(f"ALTER TABLE {table} ADD COLUMN {definition.format(moment=moment)}")
     _copy_time_limits()
@@ -74,10 +76,10 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} DROP COLUMN {definition.split()[0]}")
     op.execute("UPDATE jobs SET state = 'cancelled', ended_at = CURRENT_TIMESTAMP WHERE state = 'paused'")
     op.execute("UPDATE attempts SET wish = NULL WHERE wish <> 'cancel'")
-    op.execute(f"DELETE FROM job_events WHERE NOT ({_one_of('action', WIDENED[2][2])})")
-    _change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED_OR_PAUSED, UNFINISHED)
+    op.execute(f"DELETE FROM job_events WHERE NOT ({one_of('action', WIDENED[2][2])})")
+    change_check("jobs", "ck_jobs_ended_at_iff_finished", UNFINISHED_OR_PAUSED, UNFINISHED)
     for table, column, before, after in WIDENED:
-        _change_check(table, f"ck_{table}_{column}", _one_of(column, after), _one_of(column, before))
+        change_check(table, f"ck_{table}_{column}", one_of(column, after), one_of(column, before))
 
 
 def _copy_time_limits() -> None:
@@ -118,7 +120,7 @@ def _create_hooks() -> None:
         "hooks",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=255), nullable=False),
-        sa.Column("channel", _choice("channel", "mail", "webhook"), nullable=False),
+        sa.Column("channel", choice("channel", "mail", "webhook"), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("on_end", sa.Boolean(), nullable=False),
         sa.Column("on_failure", sa.Boolean(), nullable=False),
@@ -132,8 +134,8 @@ def _create_hooks() -> None:
         sa.Column("hook_id", sa.Integer(), nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=False),
         sa.Column("attempt_id", sa.Integer(), nullable=True),
-        sa.Column("occasion", _choice("occasion", "end", "failure", "preemption"), nullable=False),
-        sa.Column("job_state", _choice("job_state", *WIDENED[0][3]), nullable=False),
+        sa.Column("occasion", choice("occasion", "end", "failure", "preemption"), nullable=False),
+        sa.Column("job_state", choice("job_state", *WIDENED[0][3]), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -147,34 +149,3 @@ def _create_hooks() -> None:
     )
     op.create_index(op.f("ix_notifications_hook_id"), "notifications", ["hook_id"])
     op.create_index(op.f("ix_notifications_next_try_at"), "notifications", ["next_try_at"])
-
-
-def _choice(name: str, *values: str) -> sa.Enum:
-    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=32)
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
-
-
-def _is_sqlite() -> bool:
-    return op.get_bind().dialect.name == "sqlite"
-
-
-def _change_check(table: str, name: str, before: str, after: str) -> None:
-    if not _is_sqlite():
-        op.drop_constraint(name, table)
-        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({after})")
-        return
-    # As sqlite.org/lang_altertable.html, section 7, has it for constraints: no row is touched.
-    connection = op.get_bind()
-    find = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
-    found = connection.execute(find, {"table": table}).scalar_one()
-    assert f"CHECK ({before})" in found, f"{name} is not what revision {down_revision} made: {found}"
-    changed = found.replace(f"CHECK ({before})", f"CHECK ({after})")
-    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    connection.exec_driver_sql("PRAGMA writable_schema = ON")
-    write = sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :table")
-    connection.execute(write, {"sql": changed, "table": table})
-    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
-    connection.exec_driver_sql("PRAGMA writable_schema = OFF")

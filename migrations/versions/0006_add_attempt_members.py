@@ -6,6 +6,8 @@ Deployment: pre (run before the new code starts).
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.checks import choice
+
 revision = "0006"
 down_revision = "0005"
 
@@ -31,8 +33,8 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(length=64), nullable=True),
         sa.Column("trainer_pid", sa.Integer(), nullable=True),
         sa.Column("trainer_started", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", _choice("outcome", *OUTCOMES), nullable=True),
-        sa.Column("cause", _choice("cause", *CAUSES), nullable=True),
+        sa.Column("outcome", choice("outcome", *OUTCOMES), nullable=True),
+        sa.Column("cause", choice("cause", *CAUSES), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("sent_at", MOMENT, nullable=False),
         sa.Column("heartbeat_at", MOMENT, nullable=True),
@@ -50,7 +52,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("attempt_members")
     op.execute("ALTER TABLE jobs DROP COLUMN hosts")
-
-
-def _choice(name: str, *values: str) -> sa.Enum:
-    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=32)

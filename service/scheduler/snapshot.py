@@ -3,19 +3,19 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from service.domain.gpus import Gpu, Outsider, explain_unusable
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, JobState
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.history import Forecast
+from service.scheduler.preemption import HOUR
 from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
 from service.store import attempts, dependencies, events, hosts, jobs, leases, members, readings, users
 from service.store.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
-HOUR = timedelta(hours=1)
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -153,12 +153,12 @@ def _running(
     )
 
 
-def _limit(job: Job, live: Attempt | None, *, now: datetime) -> float | None:
+def _limit(job: Job, live: Attempt, *, now: datetime) -> float | None:
     """How long the job may run still at most.
 
     Its trainer sees to it, and counts training only, over all attempts: what the ones before had is not
     known here, so it may end sooner.
     """
-    if job.time_limit_seconds is None or live is None or live.started_at is None:
+    if job.time_limit_seconds is None or live.started_at is None:
         return job.time_limit_seconds
     return max(1.0, job.time_limit_seconds - (now - live.started_at).total_seconds())
