@@ -42,19 +42,19 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
 
 
 @command.command("drain")
-@click.argument("gpus", metavar="GPU...", nargs=-1, required=True)
+@click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
 @click.option("--reason", default="", help="Why, for whoever looks.")
 def drain(gpus: Sequence[str], reason: str) -> None:
-    """Give GPUs no new jobs; what runs there ends by itself. Only administrators may."""
+    """Give GPUs, or all of a host's, no new jobs; what runs there ends by itself. Only administrators may."""
     _, store = open_session()
     for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
         click.echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
 
 
 @command.command("undrain")
-@click.argument("gpus", metavar="GPU...", nargs=-1, required=True)
+@click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
 def undrain(gpus: Sequence[str]) -> None:
-    """Let drained GPUs have jobs again; only administrators may."""
+    """Let drained GPUs, or all of a host's, have jobs again; only administrators may."""
     _, store = open_session()
     for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
         click.echo(f"{gpu.place} is available again.")

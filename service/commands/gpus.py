@@ -1,6 +1,6 @@
 """GPUs as people see them: who holds them, what was read of them, which are out of use and why."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,8 @@ def list_gpu_views(store: Store, settings: Settings) -> Sequence[View]:
 def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor) -> Sequence[Gpu]:
     """Give GPUs no new jobs; those that run there end by themselves. All of them, or none.
 
+    A host's name stands for all of its GPUs that are not quarantined.
+
     Raises:
         NotAllowed: `actor` is no administrator.
         GpuNotFound: a name fits no GPU, or several.
@@ -49,11 +51,11 @@ def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor)
         if not hosts.drain_gpu(tx, gpu.uuid, reason=_sign(reason, actor=actor)):
             raise _conflict(gpu, "be drained", "It gets no job until: cnnctl gpus release")
 
-    return _change(store, names, drain, actor=actor)
+    return _change(store, names, drain, actor=actor, of_hosts=(GpuState.AVAILABLE, GpuState.DRAINED))
 
 
 def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequence[Gpu]:
-    """Let drained GPUs have jobs again.
+    """Let drained GPUs have jobs again; a host's name stands for all of its drained ones.
 
     Raises:
         NotAllowed, GpuNotFound: as `drain_gpus`.
@@ -64,7 +66,7 @@ def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequenc
         if not hosts.undrain_gpu(tx, gpu.uuid):
             raise _conflict(gpu, "be undrained", "Only drained ones can. See: cnnctl gpus")
 
-    return _change(store, names, undrain, actor=actor)
+    return _change(store, names, undrain, actor=actor, of_hosts=(GpuState.DRAINED,))
 
 
 def quarantine_gpu(store: Store, name: str, *, reason: str, actor: Actor) -> Gpu:
@@ -101,14 +103,30 @@ def release_gpu(store: Store, name: str, *, actor: Actor) -> Gpu:
 
 
 def _change(
-    store: Store, names: Sequence[str], act: Callable[[Transaction, Gpu], None], *, actor: Actor
+    store: Store,
+    names: Sequence[str],
+    act: Callable[[Transaction, Gpu], None],
+    *,
+    actor: Actor,
+    of_hosts: Collection[GpuState] = (),
 ) -> Sequence[Gpu]:
     with store.transaction() as tx:
         check_administrator(tx, actor, act="take GPUs out of use or give them back")
         known = hosts.list_gpus(tx)
-        chosen = [_find(known, name) for name in dict.fromkeys(names)]
+        chosen = [gpu for name in dict.fromkeys(names) for gpu in _find_all(known, name, of_hosts)]
         for gpu in chosen:
             act(tx, gpu)
+    return chosen
+
+
+def _find_all(known: Sequence[Gpu], name: str, of_hosts: Collection[GpuState]) -> Sequence[Gpu]:
+    """The GPU of this name, or a host's GPUs in one of these states."""
+    own = [gpu for gpu in known if gpu.host_name == name]
+    if not own or not of_hosts:
+        return [_find(known, name)]
+    chosen = [gpu for gpu in own if gpu.state in of_hosts]
+    if not chosen:
+        raise GpuConflict(f"No GPU of {name} is {' or '.join(of_hosts)}. See: cnnctl gpus")
     return chosen
 
 

@@ -157,6 +157,20 @@ def test_only_administrators_take_gpus_out_of_use_or_give_them_back(
     assert states(store) == [(GpuState.AVAILABLE, "")]
 
 
+def test_a_host_is_drained_and_given_back_whole_but_for_what_is_quarantined(
+    store: Store, add_host: AddHost
+) -> None:
+    add_host()
+    add_host("gpu02", gpus=3)
+    quarantine_gpu(store, "gpu02:1", reason="a fan", actor=ROOT)
+    assert [gpu.number for gpu in drain_gpus(store, ["gpu02"], reason="a move", actor=ROOT)] == [0, 2]
+    others = [state for state, _ in states(store)]
+    assert others == [GpuState(name) for name in (*2 * ("available",), "drained", "quarantined", "drained")]
+    assert [gpu.number for gpu in undrain_gpus(store, ["gpu02"], actor=ROOT)] == [0, 2]
+    with pytest.raises(GpuConflict, match=r"No GPU of gpu02 is drained\."):
+        undrain_gpus(store, ["gpu02"], actor=ROOT)
+
+
 def test_several_gpus_are_drained_all_or_none(store: Store, add_host: AddHost) -> None:
     add_host(gpus=2)
     with pytest.raises(GpuNotFound):
