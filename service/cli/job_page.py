@@ -42,6 +42,7 @@ def _head(view: View) -> Table:
         "owner": view["owner"],
         "project": view["project"],
         "terms": ", ".join(_terms(view)),
+        "memory": view["memory_mib"] and f"only on GPUs with {view['memory_mib']:,} MiB or more",
         "submitted": view["submitted_at"],
         "ended": view["ended_at"],
         "run folder": view["run_dir"] and shorten_home(view["run_dir"]),

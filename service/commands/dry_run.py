@@ -46,7 +46,7 @@ def rehearse(
     check_dataset(spec, settings)
     needs = predict_needs(spec)
     with store.reading() as tx:
-        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        memory_mib = check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
         health = read_health(tx, settings)
         devices = list_right_gpus(tx, terms, gpus=spec.resources.gpus)
         forecasts = Forecasts(clock=monotonic)
@@ -58,7 +58,7 @@ def rehearse(
                 tx,
                 settings,
                 spec,
-                memory_mib=needs.least_mib,
+                memory_mib=memory_mib,
                 owner=owner,
                 terms=terms,
                 after=after,

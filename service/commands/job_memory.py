@@ -83,16 +83,20 @@ def predict_job_memory(spec: Spec, size: DatasetSize, *, gpus: int, share: int) 
     return JobMemory(step=step, images=size.resident_bytes, context=CONTEXT_BYTES)
 
 
-def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms: Terms) -> None:
+def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms: Terms) -> int:
     """Refuse a job that surely needs more memory than any set of GPUs has that it may run on.
+
+    Returns how many MiB a GPU must have for the job to be put there: what surely is enough where some have
+    it, else what is needed for sure.
 
     Raises:
         SpecError: with the largest batch size that surely fits, and with how many GPUs this one would.
     """
     gpus = spec.resources.gpus
     limit = find_limit(list_right_gpus(tx, terms, gpus=gpus), gpus=gpus, hosts=terms.hosts)
-    if limit is None or needs.fit(limit) != "not":
-        return
+    fit = needs.fit(limit) if limit else "perhaps"
+    if limit is None or fit != "not":
+        return math.ceil(needs.expected.total_mib) if fit == "surely" else needs.least_mib
     more = _find_more_gpus(tx, spec, terms, most=users.get_user(tx, owner).max_gpus)
     raise SpecError(
         f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need at least "

@@ -40,14 +40,14 @@ def submit(
     check_dataset(spec, settings)
     needs = predict_needs(spec)
     with store.transaction() as tx:
-        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        memory_mib = check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
         job_id = jobs.create_job(
             tx,
             spec,
             owner=owner.name,
             reason=WAITS_FOR_SCHEDULER,
             terms=terms,
-            memory_mib=needs.least_mib,
+            memory_mib=memory_mib,
         )
         dependencies.add_dependencies(tx, job_id, after)
         events.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
@@ -66,11 +66,11 @@ def check_submission(
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
-) -> None:
-    """Check all that can be known of a job before it is queued.
+) -> int:
+    """Check all that can be known of a job before it is queued; returns the memory that its GPUs must have.
 
     Raises:
         SpecError, NotAllowed: see `check_admission` and `check_memory`.
     """
     check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
-    check_memory(tx, spec, needs, owner=owner.name, terms=terms)
+    return check_memory(tx, spec, needs, owner=owner.name, terms=terms)

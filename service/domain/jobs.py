@@ -16,8 +16,8 @@ class Job:
     """One spec that somebody asked for; `spec` is its canonical JSON, `terms` say how to run it.
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
-    `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what it surely needs
-    of each of its GPUs, None where nobody predicted it.
+    `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what each of its
+    GPUs must have, None where nobody predicted it.
     """
 
     id: JobId

@@ -99,7 +99,7 @@ def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
     if small:
         why.append(
             f"{small} {'have' if small > 1 else 'has'} too little memory for it: "
-            f"it needs at least {job.memory_mib:,} MiB on each"
+            f"it may need {job.memory_mib:,} MiB on each"
         )
     return why
 

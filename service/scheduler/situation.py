@@ -15,8 +15,8 @@ class QueuedJob:
     `queued_at` is since when: its submission, or the end of its last attempt. `expected_seconds` is how long
     it is thought to run still and `price_seconds` what finishing it costs, see `history.Forecast`; both are
     the same where one knows how long. `limit_seconds` is how long it may run still. `unmet` are the jobs that
-    have to succeed before it and have not, with their states. `memory_mib` is what it surely needs of each
-    GPU.
+    have to succeed before it and have not, with their states. `memory_mib` is what each of its GPUs
+    must have.
     """
 
     id: JobId

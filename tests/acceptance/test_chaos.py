@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.run import run_chaos
 
-FAULTS = 8
+FAULTS = 5
 
 
 @pytest.mark.parametrize(("servers", "seed"), [(False, 5), (True, 6)])

@@ -86,7 +86,7 @@ def test_it_is_paused_and_resumed_as_one(stack: Stack, truth: Any) -> None:
     assert job["attempts"][1]["start_step"] >= step
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_killed_trainer_of_either_host_ends_all_and_the_job_continues_exactly(
     stack: Stack, truth: Any, rank: int
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_worker_killed_with_its_trainer_costs_an_attempt_and_no_step(stack: St
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
 
 
-@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("name", [pytest.param(HOSTS[0], marks=pytest.mark.long), HOSTS[1]])
 def test_a_worker_of_either_host_that_comes_back_in_time_takes_its_trainer_over(
     stack: Stack, truth: Any, name: str
 ) -> None:

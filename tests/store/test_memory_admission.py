@@ -1,5 +1,6 @@
 """A job that no GPU could hold is refused with what would fit; one that could is not."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -228,3 +229,18 @@ def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     submit(store, settings, "mlp", {**fields, "model.hidden_units": 4096}, owner=ADA)
     size = measure_dataset(resolve_spec("mlp", fields).data)
     assert (size.channels, size.resident_bytes) == (1, 2 * gray_NHW.nbytes)
+
+
+def test_a_job_that_may_fit_a_small_gpu_is_kept_for_one_on_which_it_surely_does(
+    store: Store, ask: Callable[..., JobId], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("gpu01", 4096)
+    expected = need_mib(220)
+    assert expected > 4096
+    alone = ask(220)
+    add_real_host("gpu02", 24_000)
+    beside = ask(220)
+    with store.reading() as tx:
+        needed = [jobs.get_job(tx, number).memory_mib or 0 for number in (alone, beside)]
+    assert needed[0] < 4096
+    assert needed[1] == math.ceil(expected)

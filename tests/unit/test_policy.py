@@ -99,7 +99,7 @@ def test_a_job_that_needs_more_memory_than_is_there_says_so() -> None:
     made = plan(snapshot([queued(1, memory_mib=90_000)], hosts[:1]), NOW)
     assert reason(made, 1) == (
         "waits for 1 GPU on one host: a, the largest that is up, has 0 that can be used; "
-        "2 have too little memory for it: it needs at least 90,000 MiB on each"
+        "2 have too little memory for it: it may need 90,000 MiB on each"
     )
 
 
