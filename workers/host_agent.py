@@ -238,7 +238,7 @@ class HostAgent:
         if followed or parts:
             with self._store.transaction(urgent=True) as tx:
                 renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
-                own_parts = members.heartbeat(tx, list(parts), worker=self.worker)
+                own_parts = members.heartbeat(tx, list(parts), worker=self.worker) if parts else ()
             for attempt in renewed:
                 followed.pop(attempt.id).wish = attempt.wish
             for attempt_id in own_parts:

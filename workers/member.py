@@ -33,6 +33,7 @@ from workers.process_tree import ProcessTree
 from workers.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
 from workers.warm import Starter
 
+NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
 SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
 
 log = structlog.get_logger()
@@ -94,6 +95,9 @@ class MemberSupervisor:
     def adopt(self) -> None:
         """The same with the trainer that an earlier worker of this host started, if it still runs."""
         self._enter_folder()
+        if self._part.trainer_pid is None and not self._folder.is_dir():
+            self._end(NOT_STARTED, {})
+            return
         self._tree = replace(self._tree, pid=self._part.trainer_pid, started=self._part.trainer_started)
         self.renew_lease()
         self._gpus = self._read_orders().gpus
@@ -163,7 +167,7 @@ class MemberSupervisor:
         except OSError as error:
             reason = f"no trainer could be started: {error}"
             return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
-        return None if started else Ending(outcome=Outcome.INTERRUPTED, reason="not started")
+        return None if started else NOT_STARTED
 
     def _start(self, starter: Starter, orders: Orders) -> bool:
         """Start the trainer when all hosts have come together; False when the attempt ended before."""

@@ -42,7 +42,7 @@ def _head(view: View) -> Table:
         "owner": view["owner"],
         "project": view["project"],
         "terms": ", ".join(_terms(view)),
-        "memory": view["memory_mib"] and f"only on GPUs with {view['memory_mib']:,} MiB or more",
+        "memory": ", ".join(_memory(view)),
         "submitted": view["submitted_at"],
         "ended": view["ended_at"],
         "run folder": view["run_dir"] and shorten_home(view["run_dir"]),
@@ -53,6 +53,13 @@ def _head(view: View) -> Table:
         if value:
             table.add_row(name, Text(str(value), overflow="fold"))
     return table
+
+
+def _memory(view: View) -> Iterator[str]:
+    """What it takes of each GPU, as predicted; nothing of jobs from before that."""
+    if view["memory_mib"]:
+        yield f"about {view['ample_memory_mib']:,} MiB of each GPU"
+        yield f"at least {view['memory_mib']:,}"
 
 
 def _terms(view: View) -> Iterator[str]:

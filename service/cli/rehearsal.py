@@ -48,7 +48,7 @@ def _batch(view: View) -> str:
 
 def _devices(view: View) -> Table | str:
     if not view["hosts"]:
-        return "no host has as many such GPUs"
+        return "no host has as many such GPUs that are not out of use"
     table = _grid("left", "left", "left")
     for host in view["hosts"]:
         table.add_row(*map(Text, (host["host"], _room(host), ", ".join(host["models"]))))

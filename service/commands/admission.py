@@ -8,7 +8,7 @@ from service.commands.right_gpus import list_right_gpus
 from service.commands.rights import is_administrator
 from service.domain.gpus import is_model
 from service.domain.jobs import JobId
-from service.domain.people import Actor
+from service.domain.people import Actor, User
 from service.domain.states import RETRYABLE, Priority
 from service.domain.terms import Terms
 from service.errors import NotAllowed, SpecError
@@ -151,16 +151,15 @@ def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
             f"resources.gpus: {user.name} may hold {user.max_gpus} GPUs at once. Received: {wanted}. "
             + (f"Nearest: --gpus {user.max_gpus}" if user.max_gpus else "Ask an administrator: cnnctl users")
         )
-    check_waiting(tx, owner.name)
+    check_waiting(tx, user)
 
 
-def check_waiting(tx: Transaction, name: str) -> None:
+def check_waiting(tx: Transaction, user: User) -> None:
     """Refuse a job more in the queue than a person may have there.
 
     Raises:
         SpecError: that many wait already.
     """
-    user = users.get_user(tx, name)
     if user.max_queued is not None:
         users.lock_user(tx, user.name)
         waiting = jobs.count_waiting_jobs(tx, user.name)
@@ -172,6 +171,8 @@ def check_waiting(tx: Transaction, name: str) -> None:
 
 
 def _check_after(tx: Transaction, after: Collection[JobId]) -> None:
+    if not after:
+        return
     states = jobs.list_states(tx, [number for number in after if 0 < number <= jobs.LARGEST_ID])
     for number in after:
         if number not in states:

@@ -1,9 +1,9 @@
 """How large the images of a spec are, without opening one: what the memory of a job is predicted from."""
 
 import ast
-import math
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +20,11 @@ COLOURS = 3
 ASSUMED_CLASSES = 100
 LEAST_CLASSES = 2
 IMAGE_AXES = 4  # images, height, width, channels; gray ones come without the last
+# What a file raises that is truncated, overwritten, encrypted or of another kind.
+DAMAGED = (
+    *(OSError, EOFError, RuntimeError, BadZipFile, zlib.error, struct.error),
+    *(KeyError, ValueError, TypeError, SyntaxError, IndexError),
+)
 MAGIC_BYTES = 8  # of an .npy file, with its version: then the length of the header, then the header
 
 
@@ -64,10 +69,10 @@ def _measure_npz(place: Place) -> DatasetSize:
     try:
         with ZipFile(place.path) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]
-    except (OSError, BadZipFile, KeyError, ValueError, SyntaxError):
+    except DAMAGED:
         return _assume(channels=COLOURS, resident_bytes=0, least_bytes=0, least_channels=1)
     channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
-    resident = sum(math.prod(shape) for shape in shapes)
+    resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares
     return _assume(channels=channels, resident_bytes=resident, least_bytes=resident)
 
 
@@ -86,7 +91,7 @@ def read_npy_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
     """Read the shape of an array without the array, and without NumPy, which takes 0.1 s to import.
 
     Raises:
-        OSError, BadZipFile, KeyError, ValueError, SyntaxError: there is no such array, or it is damaged.
+        one of DAMAGED: there is no such array, or it is damaged.
     """
     with archive.open(name) as file:
         start = file.read(MAGIC_BYTES)

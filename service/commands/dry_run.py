@@ -7,14 +7,16 @@ from time import monotonic
 from typing import Any
 
 from service.commands.dataset_check import check_dataset
+from service.commands.dataset_size import measure_dataset
 from service.commands.health import read_health
-from service.commands.job_memory import MIB, Needs, predict_needs
+from service.commands.job_memory import MIB, Fit, Needs, predict_needs
 from service.commands.right_gpus import find_limit, list_right_gpus, room_mib
 from service.commands.submit import check_submission
 from service.commands.turn import HELD, Turn, find_turn
 from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
 from service.domain.people import Actor
+from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
 from service.domain.terms import NO_TERMS, Terms
@@ -44,52 +46,45 @@ def rehearse(
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
-    needs = predict_needs(spec)
+    needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
-        memory_mib = check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
         health = read_health(tx, settings)
-        devices = list_right_gpus(tx, terms, gpus=spec.resources.gpus)
         forecasts = Forecasts(clock=monotonic)
         forecasts.learn(tx)
-        turn = (
-            HELD
-            if hold
-            else find_turn(
-                tx,
-                settings,
-                spec,
-                memory_mib=memory_mib,
-                owner=owner,
-                terms=terms,
-                after=after,
-                health=health,
-                forecasts=forecasts,
-            )
-        )
+        place = {"owner": owner, "terms": terms, "after": after, "health": health, "forecasts": forecasts}
+        turn = HELD if hold else find_turn(tx, settings, spec, needs, **place)  # type: ignore[arg-type]
+        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=terms.hosts)
         return {
             "dry_run": True,
-            "network": spec.model.architecture,
-            "dataset": spec.data.dataset,
-            "image_size": spec.data.image_size,
-            "batch_size": spec.training.batch_size,
-            "gpus": spec.resources.gpus,
-            "epochs": spec.training.epochs,
-            "hosts": _list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // terms.hosts),
-            **_view_memory(needs, devices, gpus=spec.resources.gpus, hosts=terms.hosts),
-            **_view_time(
-                forecasts.find_pace(spec.model_dump(mode="json"), hosts=terms.hosts),
-                epochs=spec.training.epochs,
-            ),
+            **_view_spec(spec),
+            **_view_devices(tx, spec, needs, terms, heard=health.hosts),
+            **_view_time(pace, epochs=spec.training.epochs),
             **_view_turn(turn),
         }
 
 
-def _view_memory(needs: Needs, devices: Sequence[Gpu], *, gpus: int, hosts: int) -> View:
-    limit = find_limit(devices, gpus=gpus, hosts=hosts)
+def _view_spec(spec: Spec) -> View:
+    return {
+        "network": spec.model.architecture,
+        "dataset": spec.data.dataset,
+        "image_size": spec.data.image_size,
+        "batch_size": spec.training.batch_size,
+        "gpus": spec.resources.gpus,
+        "epochs": spec.training.epochs,
+    }
+
+
+def _view_devices(tx: Transaction, spec: Spec, needs: Needs, terms: Terms, *, heard: Collection[str]) -> View:
+    """What is needed of each GPU, what the roomiest have, and the hosts that have them."""
+    gpus = spec.resources.gpus
+    devices = list_right_gpus(tx, terms, gpus=gpus)
+    limit = find_limit(devices, gpus=gpus, hosts=terms.hosts)
     parts = needs.expected.parts
     if all(gpu.simulated for gpu in devices):
         parts = {**parts, "context": 0}
     return {
+        "hosts": _list_hosts(tx, devices, heard, needs, gpus=gpus // terms.hosts),
         "memory_mib": {name: round(count / MIB, 1) for name, count in parts.items()},
         "total_memory_mib": round(sum(parts.values()) / MIB, 1),
         "device_memory_mib": limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
@@ -114,7 +109,14 @@ def _list_hosts(
 ) -> Sequence[View]:
     """The hosts with enough GPUs, whether these have the memory, and which of them are free now."""
     held, outsiders = leases.list_holders(tx), readings.list_outsiders(tx)
-    taken = {gpu.uuid for gpu in devices if explain_unusable(gpu, outsiders.get(gpu.uuid, ()))} | set(held)
+    free = [
+        gpu
+        for gpu in devices
+        if gpu.host_name in heard
+        and gpu.uuid not in held
+        and not explain_unusable(gpu, outsiders.get(gpu.uuid, ()))
+        and needs.fit(gpu) is not Fit.NOT
+    ]
     views = []
     for name in sorted({gpu.host_name for gpu in devices}):
         own = [gpu for gpu in devices if gpu.host_name == name and gpu.state is GpuState.AVAILABLE]
@@ -123,11 +125,11 @@ def _list_hosts(
             views.append(
                 {
                     "host": name,
-                    "fits": needs.fit(limit),
+                    "fits": needs.fit(limit).value,
                     "up": name in heard,
                     "models": sorted({gpu.model for gpu in own}),
                     "gpus": len(own),
-                    "free": [gpu.uuid for gpu in own if name in heard and gpu.uuid not in taken],
+                    "free": [gpu.uuid for gpu in free if gpu.host_name == name],
                 }
             )
     return views

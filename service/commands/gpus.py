@@ -113,7 +113,7 @@ def _change(
     with store.transaction() as tx:
         check_administrator(tx, actor, act="take GPUs out of use or give them back")
         known = hosts.list_gpus(tx)
-        chosen = [gpu for name in dict.fromkeys(names) for gpu in _find_all(known, name, of_hosts)]
+        chosen = list({gpu.uuid: gpu for name in names for gpu in _find_all(known, name, of_hosts)}.values())
         for gpu in chosen:
             act(tx, gpu)
     return chosen

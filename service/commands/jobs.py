@@ -6,7 +6,7 @@ from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Priority, Wish
 from service.errors import JobConflict
-from service.store import attempts, events, jobs, outbox, wishes
+from service.store import attempts, events, jobs, outbox, users, wishes
 from service.store.transaction import Store, Transaction
 
 RETRY_REASON = "waits for the scheduler, to be tried again"
@@ -104,7 +104,7 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
     with store.transaction() as tx:
         job = _get_job(tx, job_id, actor)
         if job.state in RETRYABLE:
-            check_waiting(tx, job.owner)
+            check_waiting(tx, users.get_user(tx, job.owner))
         if job.state not in RETRYABLE or not jobs.set_state_if(
             tx, job_id, job.state, JobState.QUEUED, reason=RETRY_REASON
         ):

@@ -57,6 +57,7 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             "log_tail": _log_tail(tx, job, tries),
             "gpus": job.gpus,
             "memory_mib": job.memory_mib,
+            "ample_memory_mib": job.ample_memory_mib,
             "priority": job.terms.priority.value,
             "project": job.terms.project,
             "after": list(dependencies.list_after(tx, job_id)),

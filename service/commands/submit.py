@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from service.commands.admission import check_admission
 from service.commands.dataset_check import check_dataset
+from service.commands.dataset_size import measure_dataset
 from service.commands.job_memory import Needs, check_memory, predict_needs
 from service.domain.jobs import JobId
 from service.domain.people import Actor
@@ -38,16 +39,17 @@ def submit(
     """
     spec = resolve_spec(architecture, assignments)
     check_dataset(spec, settings)
-    needs = predict_needs(spec)
+    needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
-        memory_mib = check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
         job_id = jobs.create_job(
             tx,
             spec,
             owner=owner.name,
             reason=WAITS_FOR_SCHEDULER,
             terms=terms,
-            memory_mib=memory_mib,
+            memory_mib=needs.least_mib,
+            ample_memory_mib=needs.ample_mib,
         )
         dependencies.add_dependencies(tx, job_id, after)
         events.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
@@ -66,11 +68,11 @@ def check_submission(
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
-) -> int:
-    """Check all that can be known of a job before it is queued; returns the memory that its GPUs must have.
+) -> None:
+    """Check all that can be known of a job before it is queued.
 
     Raises:
         SpecError, NotAllowed: see `check_admission` and `check_memory`.
     """
     check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
-    return check_memory(tx, spec, needs, owner=owner.name, terms=terms)
+    check_memory(tx, spec, needs, owner=owner.name, terms=terms)

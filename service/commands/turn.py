@@ -6,12 +6,14 @@ from datetime import datetime
 from time import monotonic
 
 from service.commands.health import Health
+from service.commands.job_memory import Needs
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.spec import Spec
 from service.domain.states import JobState
 from service.domain.terms import Terms
 from service.scheduler import policy
+from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.policy_settings import PolicySettings
 from service.scheduler.situation import QueuedJob
@@ -42,8 +44,8 @@ def find_turn(
     tx: Transaction,
     settings: Settings,
     spec: Spec,
+    needs: Needs,
     *,
-    memory_mib: int,
     owner: Actor,
     terms: Terms,
     after: Collection[JobId],
@@ -57,7 +59,8 @@ def find_turn(
     used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
     queued = jobs.list_jobs_in(tx, JobState.QUEUED)
     snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
-    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=memory_mib)
+    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=needs.least_mib)
+    imagined = AmpleMemory(snapshot.hosts).ask(imagined, ample_mib=needs.ample_mib)
     plan = policy.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
     for placement in plan.placements:
         if placement.job_id == IMAGINED:

@@ -78,7 +78,9 @@ jobs = Table(
     Column("architecture", String(255), nullable=False),
     Column("dataset", String(1024), nullable=False),
     Column("gpus", Integer, nullable=False),
-    Column("memory_mib", Integer),  # needed on each of them; unknown for jobs from before it was predicted
+    # Needed on each of them, for sure and at most; unknown for jobs from before it was predicted.
+    Column("memory_mib", Integer),
+    Column("ample_memory_mib", Integer),
     Column("time_limit_seconds", Float(53)),
     Column("priority", choice(states.Priority, "priority"), nullable=False),
     Column("project", String(255), nullable=False),

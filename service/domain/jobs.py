@@ -17,7 +17,7 @@ class Job:
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
     `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what each of its
-    GPUs must have, None where nobody predicted it.
+    GPUs must have for sure, `ample_memory_mib` what is surely enough, None where nobody predicted it.
     """
 
     id: JobId
@@ -28,6 +28,7 @@ class Job:
     dataset: str
     gpus: int
     memory_mib: int | None
+    ample_memory_mib: int | None
     time_limit_seconds: float | None
     terms: Terms
     reason: str

@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 from service.domain.jobs import Job, Waiting
 from service.scheduler.ordering import Ranks
-from service.scheduler.placing import Room
+from service.scheduler.placing import Room, count_suited
 from service.scheduler.preemption import yields_in_seconds
 from service.scheduler.reservation import STOP_SECONDS, expected_end_seconds
 from service.scheduler.situation import QueuedJob
@@ -36,7 +36,7 @@ def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks)
     Nothing is known of jobs that will be submitted, so the guess is rather too early for long jobs.
     """
     gpus = sum(room.usable for room in rooms)
-    freed: dict[int, list[tuple[float, int]]] = {}
+    freed: dict[tuple[object, ...], list[tuple[float, int]]] = {}
     waits: list[float | None] = []
     gpus_before, work_before = 0, 0.0
     for place, blocked in enumerate(line):
@@ -45,9 +45,11 @@ def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks)
         if seconds is None and gpus:
             seconds = work_before / gpus
             if place < LOOKED_AT:
-                if blocked.rank not in freed:
-                    freed[blocked.rank] = _list_freed(rooms, blocked.rank, ranks)
-                seconds = max(seconds, _when(freed[blocked.rank], gpus_before))
+                job = blocked.job
+                likes = (blocked.rank, job.gpu_model, job.host, job.memory_mib)
+                if likes not in freed:
+                    freed[likes] = _list_freed(rooms, job, blocked.rank, ranks)
+                seconds = max(seconds, _when(freed[likes], gpus_before))
         waits.append(seconds if seconds is not None and isfinite(seconds) else None)
         work_before += blocked.job.gpus * _hold_seconds(blocked.job, ranks)
     return waits
@@ -71,13 +73,14 @@ def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
     return min(guess, first) if first else guess
 
 
-def _list_freed(rooms: Sequence[Room], rank: int, ranks: Ranks) -> list[tuple[float, int]]:
-    """When how many GPUs will be there for a job of this rank, the soonest first."""
-    freed = [(STOP_SECONDS, len(room.leaving)) for room in rooms]
-    for room in rooms:
+def _list_freed(rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks) -> list[tuple[float, int]]:
+    """When how many GPUs that suit such a job will be there for its rank, the soonest first."""
+    there = [room for room in rooms if job.host in (None, room.host.name)]
+    freed = [(STOP_SECONDS, count_suited(room.leaving, job)) for room in there]
+    for room in there:
         for holder in room.holders:
             seconds = min(yields_in_seconds(holder, rank, ranks), expected_end_seconds(holder))
-            freed.append((seconds, len(holder.frees)))
+            freed.append((seconds, count_suited(holder.frees, job)))
     return sorted(freed)
 
 

@@ -84,7 +84,7 @@ def count_suited(gpus: Sequence[HostGpu], job: QueuedJob) -> int:
 
 def make_rooms(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[Room]:
     """The hosts as they are, in the order of their names; an exclusive job holds all of its host."""
-    rooms = {host.name: _empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
+    rooms = {host.name: empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
     for job in snapshot.running:
         if job.stopping:
             for room in _rooms_of(job, rooms):
@@ -102,8 +102,9 @@ def _rooms_of(job: RunningJob, rooms: Mapping[str, Room]) -> Sequence[Room]:
     return [rooms[name] for name in (job.host_name, *job.other_hosts) if name in rooms]
 
 
-def _empty_room(host: Host) -> Room:
-    free = [gpu for gpu in host.gpus if gpu.usable]
+def empty_room(host: Host) -> Room:
+    """A host without jobs. Its smallest GPUs come first: the large ones are kept for who needs them."""
+    free = sorted((gpu for gpu in host.gpus if gpu.usable), key=lambda gpu: gpu.memory_mib)
     return Room(host, free, len(free))
 
 

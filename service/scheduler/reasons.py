@@ -1,6 +1,7 @@
 """Says in words why a job waits; the words change only when the situation does."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.domain.gpus import count_gpus
@@ -86,16 +87,17 @@ def _explain_unusable(host: Host, job: QueuedJob) -> str:
 def _explain_unusable_of_all(hosts: Sequence[Host], job: QueuedJob) -> str:
     """The same of all hosts that would be large enough with these GPUs, each with its name."""
     each = job.gpus // job.hosts
-    large = [host for host in hosts if sum(gpu.mig or is_right(gpu, job) for gpu in host.gpus) >= each]
+    any_size = replace(job, memory_mib=0)
+    large = [host for host in hosts if sum(gpu.mig or is_right(gpu, any_size) for gpu in host.gpus) >= each]
     return _tell([f"on {host.name}: {words}" for host in large for words in _list_unusable(host, job)])
 
 
 def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
     why = [gpu.why for gpu in host.gpus if gpu.why and is_right(gpu, job)]
-    instances = sum(gpu.usable and gpu.mig for gpu in host.gpus) if job.gpus > 1 else 0
+    instances = [gpu for gpu in host.gpus if gpu.usable and gpu.mig and job.gpus > 1]
     if instances:
-        why.append(f"its {instances} MIG instances take jobs on one GPU only")
-    small = sum(gpu.usable and not has_memory(gpu, job) for gpu in host.gpus)
+        why.append(f"its {len(instances)} MIG instances take jobs on one GPU only")
+    small = sum(gpu.usable and gpu not in instances and not has_memory(gpu, job) for gpu in host.gpus)
     if small:
         why.append(
             f"{small} {'have' if small > 1 else 'has'} too little memory for it: "
@@ -105,7 +107,7 @@ def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
 
 
 def _tell(why: Sequence[str]) -> str:
-    more = [f"and {len(why) - MOST_TOLD} more are out of use"] if len(why) > MOST_TOLD else []
+    more = [f"and {len(why) - MOST_TOLD} more"] if len(why) > MOST_TOLD else []
     return "".join(f"; {words}" for words in [*why[:MOST_TOLD], *more])
 
 

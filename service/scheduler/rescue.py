@@ -21,9 +21,7 @@ def rescue_lost(tx: Transaction, settings: Settings, hearing: Hearing) -> None:
     claimed = attempts.list_claimed_attempts(tx)
     parts = [part for part in _list_parts(tx) if not part.ended_at] if claimed else []
     heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
-    heartbeats |= {
-        _name(part): part.heartbeat_at for part in parts if part.heartbeat_at and not part.ended_at
-    }
+    heartbeats |= {_name(part): part.heartbeat_at for part in parts if part.heartbeat_at}
     silent = hearing.find_silent(heartbeats)
     # Hosts beside the chief's hold GPUs still: they stop when it is silent, and say when that is done.
     held = {part.attempt_id for part in parts if _name(part) in heartbeats.keys() - silent}

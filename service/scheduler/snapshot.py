@@ -8,6 +8,7 @@ from datetime import datetime
 from service.domain.gpus import Gpu, Outsider, explain_unusable
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, JobState
+from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.history import Forecast
 from service.scheduler.preemption import HOUR
@@ -50,8 +51,16 @@ def take_snapshot(
         held = pasts[job.id].gpu_seconds
         return forecasts.find(job, latest.get(job.id), held_gpu_seconds=held, now=tx.now)
 
+    there = _hosts(tx, heard)
+    ample = AmpleMemory(there)
     return Snapshot(
-        queued=[_queued(job, pasts[job.id], expect(job), unmet.get(job.id, {})) for job in queued],
+        queued=[
+            ample.ask(
+                _queued(job, pasts[job.id], expect(job), unmet.get(job.id, {})),
+                ample_mib=job.ample_memory_mib,
+            )
+            for job in queued
+        ],
         running=[
             replace(
                 _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ())),
@@ -60,7 +69,7 @@ def take_snapshot(
             )
             for job in jobs.list_jobs_in(tx, JobState.RUNNING)
         ],
-        hosts=_hosts(tx, heard),
+        hosts=there,
         owners=_owners(tx, used),
     )
 

@@ -12,8 +12,15 @@ from service.store.transaction import Transaction
 
 _HOST_COLUMNS = columns_of(hosts, Host)
 _GPU_COLUMNS = columns_of(gpus, Gpu)
-_COUNT = func.count(gpus.c.uuid)
-_WHOLE = func.sum(case((gpus.c.mig, 0), else_=1))
+_LIST_GPUS = select(*_GPU_COLUMNS).where(gpus.c.present).order_by(gpus.c.host_name, gpus.c.number)
+_LARGEST, _LARGEST_OF_WHOLE = (
+    select(gpus.c.host_name, count)
+    .where(gpus.c.present)
+    .group_by(gpus.c.host_name)
+    .order_by(count.desc(), gpus.c.host_name)
+    .limit(1)
+    for count in (func.count(gpus.c.uuid), func.sum(case((gpus.c.mig, 0), else_=1)))
+)
 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
@@ -66,8 +73,7 @@ def list_hosts(tx: Transaction) -> Sequence[Host]:
 
 def list_gpus(tx: Transaction) -> Sequence[Gpu]:
     """GPUs that their host's worker saw when it registered, by host and number."""
-    statement = select(*_GPU_COLUMNS).where(gpus.c.present).order_by(gpus.c.host_name, gpus.c.number)
-    return [to_value(Gpu, row) for row in tx.connection.execute(statement).mappings()]
+    return [to_value(Gpu, row) for row in tx.connection.execute(_LIST_GPUS).mappings()]
 
 
 def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
@@ -110,7 +116,5 @@ def largest_host(tx: Transaction, *, job_gpus: int = 1) -> tuple[str, int] | Non
 
     MIG instances count for a job on one GPU only.
     """
-    count = _COUNT if job_gpus == 1 else _WHOLE
-    by_size = select(gpus.c.host_name, count).where(gpus.c.present).group_by(gpus.c.host_name)
-    row = tx.connection.execute(by_size.order_by(count.desc(), gpus.c.host_name).limit(1)).first()
+    row = tx.connection.execute(_LARGEST if job_gpus == 1 else _LARGEST_OF_WHOLE).first()
     return (row[0], row[1]) if row else None

@@ -42,6 +42,7 @@ def create_job(
     reason: str,
     terms: Terms = NO_TERMS,
     memory_mib: int | None = None,
+    ample_memory_mib: int | None = None,
 ) -> JobId:
     """Store a queued job and return its number."""
     minutes = spec.resources.time_limit_minutes
@@ -56,6 +57,7 @@ def create_job(
         "dataset": spec.data.dataset,
         "gpus": spec.resources.gpus,
         "memory_mib": memory_mib,
+        "ample_memory_mib": ample_memory_mib,
         "reason": reason,
         "lost_attempts": 0,
         "submitted_at": tx.now,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from service.db.tables import jobs, users
 from service.domain.people import User
@@ -11,11 +11,12 @@ from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
 _COLUMNS = columns_of(users, User)
+_GET = select(*_COLUMNS).where(users.c.name == bindparam("wanted"))
 
 
 def get_user(tx: Transaction, name: str) -> User:
     """What a person may do."""
-    row = tx.connection.execute(select(*_COLUMNS).where(users.c.name == name)).mappings().first()
+    row = tx.connection.execute(_GET, {"wanted": name}).mappings().first()
     return to_value(User, row) if row else User(name=name)
 
 

@@ -176,7 +176,8 @@ def test_several_gpus_are_drained_all_or_none(store: Store, add_host: AddHost) -
     with pytest.raises(GpuNotFound):
         drain_gpus(store, [FIRST, "no such GPU"], reason="", actor=ROOT)
     assert [state for state, _ in states(store)] == [GpuState.AVAILABLE] * 2
-    assert len(drain_gpus(store, [FIRST, f"{HOST}:0", f"{HOST}:1"], reason="", actor=ROOT)) == 3
+    assert len(drain_gpus(store, [FIRST, f"{HOST}:0", f"{HOST}:1"], reason="", actor=ROOT)) == 2
+    assert len(undrain_gpus(store, [HOST, f"{HOST}:0"], actor=ROOT)) == 2
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,18 @@ def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes
     assert part_of(store, placed).outcome is Outcome.LOST
 
 
+def test_a_part_whose_trainer_was_never_started_counts_as_no_loss_when_its_worker_comes_back(
+    store: Store, placed: Attempt, agent: HostAgent, tmp_path: Path
+) -> None:
+    claim_all(store, placed, runs_dir=str(tmp_path / "runs"))
+    agent.take_over()
+    wait_until(lambda: part_of(store, placed).ended_at is not None)
+    assert (part_of(store, placed).outcome, part_of(store, placed).reason) == (
+        Outcome.INTERRUPTED,
+        "not started",
+    )
+
+
 def test_a_host_that_was_cut_off_is_heard_again_when_the_trainer_of_its_lost_part_is_gone(
     store: Store,
     clock: Clock,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -22,12 +23,14 @@ from service.domain.terms import Terms
 from service.errors import SpecError
 from service.scheduler.forecasts import Forecasts
 from service.scheduler.policy import plan
+from service.scheduler.situation import Snapshot
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store import hosts, jobs, users
 from service.store.transaction import Store
 from tests.conftest import ADA
 
+MIB = 1024 * 1024
 CARD, LARGE = "NVIDIA T1000", "NVIDIA H200"
 
 
@@ -70,7 +73,7 @@ def need_mib(batch_size: int, *, gpus: int = 1) -> float:
         "alexnet",
         {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"},
     )
-    return predict_needs(spec).expected.total_mib
+    return predict_needs(spec, measure_dataset(spec.data)).expected.total / MIB
 
 
 def largest_offered(refusal: pytest.ExceptionInfo[SpecError]) -> int:
@@ -164,6 +167,13 @@ def test_simulated_gpus_and_those_of_unknown_memory_limit_nothing(
     ask(1024, host_name="gpu03")
 
 
+def look(store: Store, *heard: str) -> Snapshot:
+    with store.reading() as tx:
+        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+        forecasts = Forecasts(clock=monotonic)
+        return take_snapshot(tx, queued, heard=set(heard), used={}, forecasts=forecasts)
+
+
 def test_what_a_job_needs_is_kept_for_those_who_place_it(
     store: Store, ask: Callable[..., JobId], add_host: Callable[..., None], add_real_host: Callable[..., None]
 ) -> None:
@@ -171,19 +181,27 @@ def test_what_a_job_needs_is_kept_for_those_who_place_it(
     add_real_host("gpu02", 24_000)
     add_host("gpu03")
     large = ask(1024)
-    with store.reading() as tx:
-        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-        heard = {"gpu01", "gpu02", "gpu03"}
-        seen = take_snapshot(tx, queued, heard=heard, used={}, forecasts=Forecasts(clock=monotonic))
-    assert 4096 < seen.queued[0].memory_mib < 24_000
-    assert {host.name: host.gpus[0].memory_mib for host in seen.hosts} == {
-        "gpu01": 4096,
-        "gpu02": 24_000,
-        "gpu03": 0,
-    }
+    seen = look(store, "gpu01", "gpu02", "gpu03")
+    assert seen.queued[0].memory_mib == math.ceil(need_mib(1024))
+    memories = {host.name: host.gpus[0].memory_mib for host in seen.hosts}
+    assert memories == {"gpu01": 4096, "gpu02": 24_000, "gpu03": 0}
     only_real = replace(seen, hosts=seen.hosts[:2])
     (placement,) = plan(only_real, seen.queued[0].queued_at).placements
     assert (placement.job_id, placement.host_name) == (large, "gpu02")
+
+
+def test_a_job_is_kept_to_gpus_on_which_it_surely_fits_while_a_host_that_is_up_has_them(
+    store: Store, ask: Callable[..., JobId], add_real_host: Callable[..., None]
+) -> None:
+    add_real_host("gpu01", 4096)
+    add_real_host("gpu02", 24_000)
+    assert need_mib(220) > 4096
+    ask(220)
+    assert look(store, "gpu01", "gpu02").queued[0].memory_mib == math.ceil(need_mib(220))
+    assert 0 < look(store, "gpu01").queued[0].memory_mib < 4096
+    with store.transaction() as tx:
+        hosts.quarantine_gpu(tx, "gpu02-0", reason="a fan")
+    assert 0 < look(store, "gpu01", "gpu02").queued[0].memory_mib < 4096
 
 
 def test_over_hosts_the_memory_of_each_of_them_counts(
@@ -217,7 +235,7 @@ def test_mig_instances_count_for_jobs_on_one_gpu_only(
 def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     store: Store, settings: Settings, add_real_host: Callable[..., None], tmp_path: Path
 ) -> None:
-    gray_NHW = np.zeros((8, 256, 256), np.uint8)
+    gray_NHW = np.zeros((8, 256, 300), np.uint8)
     labels_N = np.arange(8) % 4
     path = tmp_path / "gray.npz"
     unused = np.zeros(64 * 2**20, np.uint8)
@@ -228,19 +246,13 @@ def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     add_real_host("gpu01", 8000)
     submit(store, settings, "mlp", {**fields, "model.hidden_units": 4096}, owner=ADA)
     size = measure_dataset(resolve_spec("mlp", fields).data)
-    assert (size.channels, size.resident_bytes) == (1, 2 * gray_NHW.nbytes)
+    assert (size.channels, size.resident_bytes) == (1, 2 * 8 * 256**2)
 
 
-def test_a_job_that_may_fit_a_small_gpu_is_kept_for_one_on_which_it_surely_does(
-    store: Store, ask: Callable[..., JobId], add_real_host: Callable[..., None]
-) -> None:
-    add_real_host("gpu01", 4096)
-    expected = need_mib(220)
-    assert expected > 4096
-    alone = ask(220)
-    add_real_host("gpu02", 24_000)
-    beside = ask(220)
-    with store.reading() as tx:
-        needed = [jobs.get_job(tx, number).memory_mib or 0 for number in (alone, beside)]
-    assert needed[0] < 4096
-    assert needed[1] == math.ceil(expected)
+@pytest.mark.parametrize("header", [b"\x93NUMPY\x01\x00\x05", b"\x93NUMPY\x01\x00\x02\x00[]", b""])
+def test_of_a_damaged_file_nothing_is_certain(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.npz"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("x_train.npy", header)
+    spec = resolve_spec("mlp", {"data.dataset": f"npz:{path}"})
+    assert measure_dataset(spec.data).resident_bytes == 0

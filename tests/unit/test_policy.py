@@ -103,6 +103,21 @@ def test_a_job_that_needs_more_memory_than_is_there_says_so() -> None:
     )
 
 
+def test_of_one_host_a_job_gets_the_smallest_gpus_that_are_large_enough() -> None:
+    sizes = (80_000, 24_000, 24_000)
+    mixed = Host(name="a", gpus=tuple(HostGpu(uuid=f"a-{n}", memory_mib=mib) for n, mib in enumerate(sizes)))
+    made = plan(snapshot([queued(1, memory_mib=2_000), queued(2, memory_mib=50_000)], [mixed]), NOW)
+    assert placed(made) == {1: ("a-1",), 2: ("a-0",)}
+
+
+def test_a_start_is_guessed_from_gpus_that_are_large_enough() -> None:
+    hosts = [host("a", 1, memory_mib=16_000), host("b", 1, memory_mib=80_000)]
+    soon = running(8, "a", [0], held_seconds=1, expected_seconds=60.0)
+    late = running(9, "b", [0], held_seconds=1, expected_seconds=700.0)
+    made = plan(snapshot([queued(1, memory_mib=30_000)], hosts, running=[soon, late]), NOW)
+    assert made.waiting[0].estimated_start_at == NOW + timedelta(seconds=700)
+
+
 def test_gpus_used_from_outside_the_queue_get_no_job() -> None:
     made = plan(snapshot(queue(1, 1), [host("a", 2, unusable=1)]), NOW)
     assert placed(made) == {1: ("a-0",)}

@@ -133,3 +133,12 @@ def test_of_two_jobs_that_would_make_room_on_a_host_each_the_one_that_makes_it_o
     last = running(9, "a", [2, 3], held_seconds=1, priority=Priority.LOW)
     made = plan(snapshot([urgent], [host("a", 4), host("b", 2)], running=[wide, last]), NOW)
     assert [one.job_id for one in made.preemptions] == [wide.id]
+
+
+def test_a_host_with_too_little_memory_for_its_share_is_named() -> None:
+    hosts = [host("a", 1, memory_mib=80_000), host("b", 1, memory_mib=40_000)]
+    made = plan(snapshot([queued(1, 2, hosts=2, memory_mib=50_000)], hosts), NOW)
+    assert made.waiting[0].reason == (
+        "waits for 2 hosts with 1 GPU each: only a of those that are up; "
+        "on b: 1 has too little memory for it: it may need 50,000 MiB on each"
+    )
