@@ -211,8 +211,10 @@ def _find_needed(
 
 def _missing(room: Room, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
     """How many GPUs the job lacks in a room when all that leave, and those that are `told` to, have left."""
-    freed = sum(count_suited(holder.frees, job) for holder in room.holders if holder.job.id in told)
-    return room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job) - freed
+    missing = room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job)
+    if told:
+        missing -= sum(count_suited(holder.frees, job) for holder in room.holders if holder.job.id in told)
+    return missing
 
 
 def _cost(victims: Sequence[Holder]) -> tuple[int, int, int]:
