@@ -22,9 +22,10 @@ from workers.company import NotMet
 from workers.devices import find_gpus
 from workers.ending import Ending
 from workers.gpu_watch import GpuWatch
-from workers.member import MemberSupervisor, adopt_parts, claim_part
+from workers.member import MemberSupervisor
 from workers.orders import UnwritableFolder
 from workers.outsiders import Trainer
+from workers.part_claims import adopt_parts, claim_part
 from workers.supervisor import Supervisor, claim, kill_left_over
 from workers.train.ending_cause import is_disk_full
 from workers.warm import Starter

@@ -13,7 +13,7 @@ import structlog
 
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
-from service.domain.jobs import Attempt, AttemptId, Member
+from service.domain.jobs import Attempt, Member
 from service.domain.states import AttemptState, Cause, Outcome, Wish
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.store import attempts, hosts, members
 from service.store.members import CHIEF
 from service.store.transaction import Store
-from workers.addresses import HeldPort, find_own_address
+from workers.addresses import HeldPort
 from workers.ending import Ending, judge
 from workers.gpu_memory import Used, prove_free, read_used_mib
 from workers.ingest import read_last_word
@@ -267,41 +267,3 @@ class MemberSupervisor:
             hosts.quarantine_gpus(tx, quarantine)
             with suppress(Fenced):
                 members.end_member(tx, self._part, ending.outcome, cause=ending.cause, reason=ending.reason)
-
-
-def claim_part(
-    store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str, threads_per_gpu: int
-) -> MemberSupervisor | None:
-    """Claim this host's part of an attempt for this worker; None when there is nothing to do for it."""
-    port = HeldPort()
-    address = f"{find_own_address(settings)}:{port.number}"
-    name = settings.host_name
-    try:
-        with store.transaction() as tx:
-            part = members.claim_member(
-                tx, attempt_id, host_name=name, chief=False, worker=worker, address=address
-            )
-            attempt = attempts.get_attempt(tx, attempt_id) if part else None
-    except DatabaseUnavailable:
-        port.release()
-        raise
-    if part is None or attempt is None:
-        port.release()
-        return None
-    return MemberSupervisor(store, settings, attempt, part, port=port, threads_per_gpu=threads_per_gpu)
-
-
-def adopt_parts(
-    store: Store, settings: Settings, *, worker: str, threads_per_gpu: int
-) -> Mapping[AttemptId, MemberSupervisor]:
-    """Take over the parts that an earlier worker of this host did not end, those of ended attempts, too."""
-    with store.transaction() as tx:
-        left = members.list_left_members(tx, host_name=settings.host_name, worker=worker)
-        adopted = [members.adopt_member(tx, part, worker=worker) for part in left]
-        attempt_of = {part.attempt_id: attempts.get_attempt(tx, part.attempt_id) for part in adopted}
-    return {
-        part.attempt_id: MemberSupervisor(
-            store, settings, attempt_of[part.attempt_id], part, threads_per_gpu=threads_per_gpu
-        )
-        for part in adopted
-    }
