@@ -52,8 +52,19 @@ def rehearse(
         health = read_health(tx, settings)
         forecasts = Forecasts(clock=monotonic)
         forecasts.learn(tx)
-        place = {"owner": owner, "terms": terms, "after": after, "health": health, "forecasts": forecasts}
-        turn = HELD if hold else find_turn(tx, settings, spec, needs, **place)  # type: ignore[arg-type]
+        turn = HELD
+        if not hold:
+            turn = find_turn(
+                tx,
+                settings,
+                spec,
+                needs,
+                owner=owner,
+                terms=terms,
+                after=after,
+                health=health,
+                forecasts=forecasts,
+            )
         pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=terms.hosts)
         return {
             "dry_run": True,

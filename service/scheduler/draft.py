@@ -42,7 +42,7 @@ class Draft:
         self._closed: set[Shape] = set()
         self._declined: set[tuple[Shape, int, float, float | None]] = set()
         self._taken_whole = {job.host_name for job in snapshot.running if job.exclusive}
-        self._limited = {name for name, owner in snapshot.owners.items() if owner.quota_gpus is not None}
+        self._quotas = {name: owner.quota_gpus for name, owner in snapshot.owners.items()}
         self._held: dict[str, int] = {}
         for job in snapshot.running:
             self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
@@ -58,7 +58,7 @@ class Draft:
         if len(rooms) < job.hosts:
             self.refused.append(reasons.explain_unfit(job, self._snapshot.hosts))
             return
-        if job.owner in self._limited and (over := self._over_quota(job)) is not None:
+        if (over := self._over_quota(job)) is not None:
             self.refused.append(over)
             return
         key = (shape, rank, job.attained_gpu_seconds, job.limit_seconds)
@@ -84,7 +84,7 @@ class Draft:
         }
 
     def _over_quota(self, job: QueuedJob) -> Waiting | None:
-        quota, held = self._snapshot.owners[job.owner].quota_gpus, self._held.get(job.owner, 0)
+        quota, held = self._quotas.get(job.owner), self._held.get(job.owner, 0)
         if quota is None or held + job.gpus <= quota:
             return None
         return reasons.explain_quota(job, held_gpus=held, quota_gpus=quota)
