@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from models import catalog
-from models.verdicts import PREFIX, QUANTITIES, RULES
+from models.catalog import lookup
+from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
@@ -84,7 +84,7 @@ def _spec() -> str:
 def _options() -> str:
     rows = [
         f"| `model.{option.name}` | {network.name} | {option.default} | {option.summary} |"
-        for network in catalog.ARCHITECTURES.values()
+        for network in lookup.ARCHITECTURES.values()
         for option in network.options
     ]
     head = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.augmentation_choice import Augmentation
+from models.catalog.augmentation_config import Augmentation
 
 VIEW_STREAM, COLOUR_STREAM = 1, 2
 BRIGHTEST = 255.0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import keras
 
-from models.blueprint import find_features
-from models.network_choice import NetworkChoice, check_network
-from models.recipe import Recipe
+from models.catalog.network_builder import find_features
+from models.catalog.network_config import NetworkChoice, check_network
+from models.keras_builder import Recipe
 
 
 def build_model(

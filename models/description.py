@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import keras
 
-from models.costing import LayerCost
-from models.training_memory import predict_memory
+from models.catalog.costs import LayerCost
+from models.catalog.training_memory import predict_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class _View:
 def describe_model(model: keras.Model, *, batch_size: int) -> ModelDescription:
     """Describe a network of convolutions, poolings, dense layers and layers that work element by element.
 
-    The memory is that of one step, see `models.training_memory`; the images of the dataset and what a GPU
-    takes for itself come on top.
+    The memory is that of one step, see `models.catalog.training_memory`; the images of the dataset and
+    what a GPU takes for itself come on top.
     """
     views: dict[int, _View | None] = {id(model.inputs[0]): _View(receptive_field=1, stride=1)}
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
@@ -74,7 +74,7 @@ def describe_model(model: keras.Model, *, batch_size: int) -> ModelDescription:
 
 
 def list_costs(model: keras.Model) -> Sequence[LayerCost]:
-    """The layers of a built network as `models.costing` counts them without building."""
+    """The layers of a built network as `models.catalog.costs` counts them without building."""
     return [
         LayerCost(
             name=layer.name,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from models.catalog.verdicts import PREFIX
 from models.losses import LossChoice, make_loss
-from models.verdicts import PREFIX
 
 SMALL_WEIGHT = 1e-3
 NEAR_BOUND = 0.05  # of the way between the bounds
@@ -33,7 +33,7 @@ class Diagnostics:
     def measure(self, x_BHWC: tf.Tensor, y_B: tf.Tensor) -> Mapping[str, float]:
         """Measure on pixels from 0 to 255 and labels: `layer/LAYER/QUANTITY` in the order of the layers.
 
-        The quantities are those of `models.verdicts.QUANTITIES`.
+        The quantities are those of `models.catalog.verdicts.QUANTITIES`.
         """
         values = self._measure(x_BHWC, y_B).numpy()
         return {name: float(value) for name, value in zip(self._names, values, strict=True)}

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.catalog import INITIALIZERS, Choice, unknown_name
+from models.catalog.lookup import INITIALIZERS, Choice, unknown_name
 
 # An SVD of AlexNet's 9,216 x 4,096 would take minutes, a QR decomposition takes seconds.
 LARGEST_SVD = 512
@@ -91,7 +91,7 @@ def _by_qr(gaussian_IO: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def make_initializer(choice: Choice, *, seed: int) -> keras.initializers.Initializer:
     """Make the initializer of one layer; its seed must be that layer's own, else layers begin alike.
 
-    `paper` is not one initializer but a table of them: see `models.blueprint.PaperInitialization`.
+    `paper` is a table of initializers, not one: see `models.catalog.network_builder.PaperInitialization`.
 
     Raises:
         CatalogError: the name is unknown.

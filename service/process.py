@@ -1,5 +1,6 @@
 """Looks at processes of this host; a process is known by its number and the moment of its start."""
 
+import pwd
 from pathlib import Path
 
 # Of what `read_stat` gives; times are in clock ticks, what is resident in pages.
@@ -25,3 +26,11 @@ def read_stat(pid: int) -> list[str]:
         return []
     fields = text.rpartition(")")[2].split()
     return [] if fields[0] in "ZX" else fields
+
+
+def name_of_user(uid: int) -> str:
+    """The name of a user of this machine, or `uid1000` where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        return f"uid{uid}"

@@ -18,7 +18,8 @@ from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, JobState
-from service.store import attempts, hosts, jobs, leases
+from service.store.fleet import hosts, leases
+from service.store.jobs import attempts, jobs
 from service.store.transaction import Store, Transaction
 from tests.receiver import Receiver
 from tests.servers import PostgresServer, RedisServer

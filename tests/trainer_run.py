@@ -9,9 +9,9 @@ from typing import Any
 
 from service.domain import run_folder as files
 from service.domain.spec_request import resolve_spec
-from workers.train.checkpoint_files import Snapshot, read_checkpoint
-from workers.train.launch import Launch
-from workers.warm import Starter
+from workers.attempts.starter import Starter
+from workers.train.checkpoints.files import Snapshot, read_checkpoint
+from workers.train.process.launch import Launch
 
 NEVER = 1e9
 

@@ -7,9 +7,9 @@ from service.log import configure_log
 from service.parent import stop_when_parent_ends
 from service.settings import load_settings
 from service.store.transaction import open_store
+from workers.attempts.starter import Starter
 from workers.celery_app import make_worker
 from workers.host_agent import HostAgent, lock_host
-from workers.warm import Starter
 
 
 def main(*, stop_with_stdin: bool) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 
-from service.dispatch import RUN_ATTEMPT, celery_settings, queue_name
+from service.dispatch.dispatcher import RUN_ATTEMPT, celery_settings, queue_name
 from service.domain.jobs import AttemptId
 from service.settings import Settings
 from workers.host_agent import HostAgent

@@ -16,19 +16,20 @@ from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
-from service.store import attempts, hosts, members, readings
+from service.store.fleet import hosts, readings
+from service.store.jobs import attempts, members
 from service.store.transaction import Store, Transaction
-from workers.company import NotMet
-from workers.devices import find_gpus
-from workers.ending import Ending
-from workers.gpu_watch import GpuWatch
-from workers.member import MemberSupervisor
-from workers.orders import UnwritableFolder
-from workers.outsiders import Trainer
-from workers.part_claims import adopt_parts, claim_part
-from workers.supervisor import Supervisor, claim, kill_left_over
-from workers.train.ending_cause import is_disk_full
-from workers.warm import Starter
+from workers.attempts.ending import Ending
+from workers.attempts.member_claims import adopt_parts, claim_part
+from workers.attempts.member_supervisor import MemberSupervisor
+from workers.attempts.rendezvous import NotMet
+from workers.attempts.starter import Starter
+from workers.attempts.supervisor import Supervisor, claim, kill_left_over
+from workers.attempts.trainer_setup import UnwritableFolder
+from workers.gpus.inventory import find_gpus
+from workers.gpus.outsiders import Trainer
+from workers.gpus.watch import GpuWatch
+from workers.train.process.failure_cause import is_disk_full
 
 FIRST_READING_SECONDS = 5.0
 

@@ -13,9 +13,9 @@ For images below 96 pixels, or as asked for, conv1 is 5x5 with stride 1 and padd
 28,569,994.
 """
 
-from models.blueprint import Blueprint, PaperInitialization, Tensor
-from models.catalog import Choice
-from models.spatial_steps import is_small_form
+from models.catalog.lookup import Choice
+from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.spatial_steps import is_small_form
 
 # Section 5: N(0, 0.01), and biases of 1 where ReLUs should begin with positive inputs.
 PAPER = PaperInitialization(

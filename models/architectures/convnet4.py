@@ -9,8 +9,8 @@ and 3x3 pools two apart, LRN after the first two pools. Unlike there, all pools 
 Parameters at 32x32x3 and 10 classes: 2,432 + 25,632 + 51,264 + 10,250 = 89,578.
 """
 
-from models.blueprint import Blueprint, PaperInitialization, Tensor
-from models.catalog import Choice
+from models.catalog.lookup import Choice
+from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
 
 # As in that program: a narrow normal for the first layer, which sees pixels up to 255.
 PAPER = PaperInitialization(

@@ -8,8 +8,8 @@ maps before it, and softmax instead of radial basis functions. All paddings are 
 Parameters at 32x32x3 and 10 classes: 456 + 2,416 + 48,120 + 10,164 + 850 = 62,006.
 """
 
-from models.blueprint import Blueprint, PaperInitialization, Tensor
-from models.catalog import Choice
+from models.catalog.lookup import Choice
+from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
 
 # Appendix A: evenly from -2.4 / fan in to 2.4 / fan in.
 PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4))

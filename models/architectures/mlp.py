@@ -6,7 +6,7 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, chapter 6.
 Parameters at 32x32x3, 10 classes and the default two layers of 128 units: 411,146.
 """
 
-from models.blueprint import Blueprint, Tensor
+from models.catalog.network_builder import Blueprint, Tensor
 
 
 def mlp(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:

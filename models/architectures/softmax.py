@@ -6,7 +6,7 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 Parameters at 32x32x3 and 10 classes: 30,730.
 """
 
-from models.blueprint import Blueprint, Tensor
+from models.catalog.network_builder import Blueprint, Tensor
 
 
 def softmax(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:

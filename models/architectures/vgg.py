@@ -9,9 +9,9 @@ Parameters at 32x32x3 and 10 classes with the default stages: 879,914. VGG-16 (s
 2x64,2x128,3x256,3x512,3x512, dense_units 4096) at 224x224x3 and 1,000 classes: 138,357,544.
 """
 
-from models.blueprint import Blueprint, PaperInitialization, Tensor
-from models.catalog import Choice
-from models.spatial_steps import parse_stages
+from models.catalog.lookup import Choice
+from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.spatial_steps import parse_stages
 
 # Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
 # a deviation of 0.1 would make activations grow fivefold a layer, so the deviation is taken to be meant.

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from models.catalog import DATASETS
+from models.catalog.lookup import DATASETS
 from models.datasets.arrays import ImageArrays
-from models.datasets.checksum import verify_checksum
+from models.datasets.files.checksum import verify_checksum
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 

@@ -6,7 +6,7 @@ Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 from pathlib import Path
 
 from models.datasets.arrays import ImageArrays
-from models.datasets.download import load_or_download
+from models.datasets.files.download import load_or_download
 
 CLASS_NAMES = (
     "airplane",

@@ -6,7 +6,7 @@ Source: Xiao, Rasul and Vollgraf, Fashion-MNIST, 2017.
 from pathlib import Path
 
 from models.datasets.arrays import ImageArrays
-from models.datasets.download import load_or_download
+from models.datasets.files.download import load_or_download
 
 CLASS_NAMES = (
     "T-shirt/top",

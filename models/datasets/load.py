@@ -4,11 +4,11 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-from models.catalog import find_dataset
-from models.dataset_place import find_place
+from models.catalog.dataset_path import find_place
+from models.catalog.lookup import find_dataset
 from models.datasets.arrays import ImageArrays
-from models.datasets.folder import ImageFiles, index_folder
-from models.datasets.npz import read_any_npz
+from models.datasets.files.folder import ImageFiles, index_folder
+from models.datasets.files.npz import read_any_npz
 
 
 def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFiles:

@@ -6,7 +6,7 @@ Source: LeCun et al., Gradient-based learning applied to document recognition, P
 from pathlib import Path
 
 from models.datasets.arrays import ImageArrays
-from models.datasets.download import load_or_download
+from models.datasets.files.download import load_or_download
 
 
 def load(directory: Path | None) -> ImageArrays:

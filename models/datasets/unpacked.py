@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.dataset_place import find_place
+from models.catalog.dataset_path import find_place
 from models.datasets.arrays import ImageArrays
-from models.datasets.folder import ImageFiles
+from models.datasets.files.folder import ImageFiles
 from models.datasets.load import load_dataset
 
 LEAVE_FREE = 4  # times the images: checkpoints need the disk more

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from service.cli.moments import Minutes
+from service.cli.param_types import Minutes
 from service.domain.spec_request import parse_assignment
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from service.domain.scheduling_options import Terms
 from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Wish
-from service.domain.terms import Terms
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+LONGEST_NAME = 100  # of a person or a project
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models import catalog
-from models.augmentation_choice import check_augmentation, parse_augmentation
-from models.dataset_place import find_place
-from models.network_choice import NetworkChoice, check_network
+from models.catalog import lookup
+from models.catalog.augmentation_config import check_augmentation, parse_augmentation
+from models.catalog.dataset_path import find_place
+from models.catalog.network_config import NetworkChoice, check_network
 
 SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
@@ -183,7 +183,7 @@ class Spec(Section):
 
     def _check_catalog(self) -> None:
         if find_place(self.data.dataset) is None:
-            catalog.find_dataset(self.data.dataset)
+            lookup.find_dataset(self.data.dataset)
         check_network(self.model.to_choice(), image_size=self.data.image_size)
 
     def _check_views(self) -> None:
@@ -201,7 +201,7 @@ class Spec(Section):
         if find_place(self.data.dataset) is not None:
             return  # how many images there are is known where they lie
         fraction = self.data.validation_fraction
-        total = catalog.find_dataset(self.data.dataset).train_images
+        total = lookup.find_dataset(self.data.dataset).train_images
         images = total - (max(1, round(fraction * total)) if fraction else 0)
         if batch > images:
             raise ValueError(

@@ -7,10 +7,10 @@ from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
-from models import catalog
-from models.catalog import CatalogError
-from models.dataset_place import make_absolute
-from models.network_choice import network_defaults, resolve_pool
+from models.catalog import lookup
+from models.catalog.dataset_path import make_absolute
+from models.catalog.lookup import CatalogError
+from models.catalog.network_config import network_defaults, resolve_pool
 from service.domain.spec import Spec
 from service.errors import SpecError
 
@@ -28,7 +28,7 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
             that cannot be trained. Nothing is guessed: the message names the nearest valid choice.
     """
     try:
-        network = catalog.find_architecture(architecture)
+        network = lookup.find_architecture(architecture)
     except CatalogError as error:
         raise SpecError(str(error)) from None
     tree: dict[str, object] = {"model.architecture": architecture}
@@ -40,14 +40,14 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
     return _validate(_nest(tree, _option_defaults(network)))
 
 
-def _default_model(tree: dict[str, object], network: catalog.Architecture) -> None:
+def _default_model(tree: dict[str, object], network: lookup.Architecture) -> None:
     dropout = tree.get("model.dropout")
     for name, value in network_defaults(network, dropout=None if dropout is None else str(dropout)).items():
         tree.setdefault(f"model.{name}", value)
     tree["model.pool"] = resolve_pool(str(tree["model.pool"]), network)
 
 
-def _default_data(tree: dict[str, object], network: catalog.Architecture) -> None:
+def _default_data(tree: dict[str, object], network: lookup.Architecture) -> None:
     dataset = tree["data.dataset"] = make_absolute(str(tree.get("data.dataset", network.default_dataset)))
     tree.setdefault("data.image_size", network.image_size)
     if _are_photographs(dataset):
@@ -60,7 +60,7 @@ def _default_data(tree: dict[str, object], network: catalog.Architecture) -> Non
 def _are_photographs(dataset: str) -> bool:
     if dataset.startswith("folder:"):
         return True
-    return dataset in catalog.DATASETS and catalog.DATASETS[dataset].photographs
+    return dataset in lookup.DATASETS and lookup.DATASETS[dataset].photographs
 
 
 def _default_optimizer(tree: dict[str, object]) -> None:
@@ -99,7 +99,7 @@ def _is_section(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _resolve_path(path: str, network: catalog.Architecture) -> str:
+def _resolve_path(path: str, network: lookup.Architecture) -> str:
     options = [option.name for option in network.options]
     section, _, name = path.removeprefix("model.options.").rpartition(".")
     if name in options and (section == "model" or path.startswith("model.options.")):
@@ -113,7 +113,7 @@ def _resolve_path(path: str, network: catalog.Architecture) -> str:
     raise SpecError(f"There is no spec field {path!r}.{hint} All fields: cnnctl list fields")
 
 
-def _option_defaults(network: catalog.Architecture) -> dict[str, object]:
+def _option_defaults(network: lookup.Architecture) -> dict[str, object]:
     return {f"model.options.{option.name}": option.default for option in network.options}
 
 

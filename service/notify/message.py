@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.verdicts import PREFIX
+from models.catalog.verdicts import PREFIX
 from service.domain.hooks import Notification
-from service.store import attempts, jobs, logs, metrics
+from service.store.jobs import attempts, jobs, logs, metrics
 from service.store.transaction import Transaction
 
 LOG_LINES = 20

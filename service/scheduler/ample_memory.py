@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.scheduler.placing import empty_room, part_of
-from service.scheduler.situation import Host, QueuedJob
+from service.scheduler.policy.placement import empty_room, part_of
+from service.scheduler.policy.situation import Host, QueuedJob
 
 
 class AmpleMemory:

@@ -9,21 +9,23 @@ from functools import partial
 
 import structlog
 
-from service.dispatch import Dispatcher
+from service.dispatch.dispatcher import Dispatcher
+from service.dispatch.file_watch import FileWatch
 from service.domain.states import Action, JobState
 from service.errors import DatabaseUnavailable
-from service.file_watch import FileWatch
-from service.scheduler import policy, rescue
-from service.scheduler.decisions import Placement
-from service.scheduler.estimates import differs
-from service.scheduler.forecasts import Forecasts
-from service.scheduler.hearing import Hearing
-from service.scheduler.policy_settings import PolicySettings
+from service.liveness import Hearing
+from service.scheduler import rescue
+from service.scheduler.decayed_usage import Used
+from service.scheduler.policy import planner
+from service.scheduler.policy.decisions import Placement
+from service.scheduler.policy.settings import PolicySettings
+from service.scheduler.policy.start_estimates import differs
+from service.scheduler.runtime_forecasts import Forecasts
 from service.scheduler.snapshot import take_snapshot
-from service.scheduler.used import Used
 from service.settings import Settings
-from service.store import attempts, events, hosts, jobs, leases, members, schedulers, wishes
-from service.store.event_watch import EventWatch
+from service.store.fleet import hosts, leases, schedulers
+from service.store.jobs import attempts, audit, jobs, members, stop_requests
+from service.store.jobs.audit_watch import EventWatch
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -101,7 +103,7 @@ class Scheduler:
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"
             schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
-            self._seen_event = events.newest_event_id(tx)
+            self._seen_event = audit.newest_event_id(tx)
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -128,13 +130,13 @@ class Scheduler:
             return False
         used = self._used.by_owner(tx)
         snapshot = take_snapshot(tx, queued, heard=heard, used=used, forecasts=self._forecasts)
-        plan = policy.plan(snapshot, tx.now, settings=self._policy)
+        plan = planner.plan(snapshot, tx.now, settings=self._policy)
         for placement in plan.placements:
             self._start(tx, placement)
         of_id = {job.id: job for job in queued}
         for stop in plan.preemptions:
             reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
-            wishes.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
+            stop_requests.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
         changed = [new for new in plan.waiting if differs(of_id[new.job_id], new, now=tx.now)]
         jobs.set_waits(tx, changed)
         return True
@@ -148,7 +150,7 @@ class Scheduler:
         if placement.other_hosts:
             members.create_members(tx, attempt.id, names)
         detail = f"{', '.join(placement.gpu_uuids)} on {' and '.join(names)}"
-        events.add_event(
+        audit.add_event(
             tx, placement.job_id, Action.DISPATCHED, actor=ACTOR, attempt_id=attempt.id, detail=detail
         )
         for name in names:

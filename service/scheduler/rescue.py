@@ -4,13 +4,13 @@ from collections.abc import Hashable, Sequence, Set
 from datetime import datetime
 from functools import partial
 
-from service.dispatch import Dispatcher
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import AttemptId, Member
 from service.domain.states import Cause, Outcome
-from service.scheduler.hearing import Hearing
+from service.liveness import Hearing
 from service.settings import Settings
-from service.store import attempts, members
-from service.store.endings import end_attempt
+from service.store.jobs import attempts, members
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Transaction
 
 ACTOR = "scheduler"

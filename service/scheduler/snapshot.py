@@ -9,12 +9,14 @@ from service.domain.gpus import Gpu, Outsider, explain_unusable
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, JobState
 from service.scheduler.ample_memory import AmpleMemory
-from service.scheduler.forecasts import Forecasts
-from service.scheduler.history import Forecast
-from service.scheduler.preemption import HOUR
-from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
-from service.store import attempts, dependencies, events, hosts, jobs, leases, members, readings, users
-from service.store.leases import count_gpu_seconds
+from service.scheduler.policy.preemption import HOUR
+from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
+from service.scheduler.runtime_forecasts import Forecasts
+from service.scheduler.runtime_history import Forecast
+from service.store.fleet import hosts, leases, readings
+from service.store.fleet.leases import count_gpu_seconds
+from service.store.jobs import attempts, audit, dependencies, jobs, members
+from service.store.people import users
 from service.store.transaction import Transaction
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
@@ -45,7 +47,7 @@ def take_snapshot(
     latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
     unmet = dependencies.list_unmet(tx)
     parts = members.list_live_members(tx)
-    preempted = events.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
+    preempted = audit.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
 
     def expect(job: Job) -> Forecast | None:
         held = pasts[job.id].gpu_seconds

@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from service.db import migrate
 from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine
+from service.db.write_queue import Turns
 from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
-from service.store.turns import Turns
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5

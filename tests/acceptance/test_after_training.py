@@ -66,7 +66,7 @@ def test_evaluate_gives_the_scores_of_the_best_epoch(stack: Stack, job: int) -> 
 
 
 LOAD_KERAS = """
-import sys, numpy, keras, models.recipe
+import sys, numpy, keras, models.keras_builder
 print(keras.saving.load_model(sys.argv[1])(numpy.load(sys.argv[2])).numpy().tolist())
 """
 LOAD_SAVEDMODEL = """

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from service.commands.jobs import cancel
+from service.commands.jobs.control import cancel
 from service.domain.jobs import JobId
 from service.domain.run_folder import EVENTS_FILE
 from service.domain.states import JobState

@@ -12,7 +12,7 @@ import pytest
 from tests.servers import RedisServer
 from tests.stack import Stack, is_alive
 from workers.process_tree import find_run_dirs
-from workers.train.checkpoint_files import read_checkpoint
+from workers.train.checkpoints.files import read_checkpoint
 
 JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "25")  # long enough to be disturbed
 OVER_TWO = (*JOB, "--hosts", "2")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.commands.submit import submit
+from service.commands.jobs.submit import submit
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
 from service.domain.people import Actor

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from models.augmentation import draw_views
-from models.augmentation_choice import parse_augmentation
-from models.network_choice import NetworkChoice
+from models.catalog.augmentation_config import parse_augmentation
+from models.catalog.network_config import NetworkChoice
 from models.views import cut_views
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.training_loop import TrainingLoop
-from workers.train.batches import Variation
+from workers.train.data.batches import Variation
 
 IMAGES, BATCH, STEPS = 12_800, 128, 40
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from service.domain.jobs import Attempt
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
-from service.store import attempts, hosts, jobs
+from service.store.fleet import hosts
+from service.store.jobs import attempts, jobs
 from service.store.transaction import Store, open_store
 from tests.servers import PostgresServer
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models.datasets.decode import read_square
-from models.datasets.decoder import Decoder
+from models.datasets.files.decode import read_square
+from models.datasets.files.decoder import Decoder
 from tests.benchmarks.figures import Figure, median_seconds
-from workers.train.batches import FileFeed, Variation
-from workers.train.images import FileSplit
+from workers.train.data.batches import FileFeed, Variation
+from workers.train.data.images import FileSplit
 
 PHOTOS, SIDE, BATCH = 256, 256, 32
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from models.network_choice import NetworkChoice
+from models.catalog.network_config import NetworkChoice
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.training_loop import TrainingLoop
 

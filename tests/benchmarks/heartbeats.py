@@ -9,13 +9,13 @@ from pathlib import Path
 from service.domain.jobs import Attempt
 from service.domain.metrics import METRICS
 from service.domain.run_folder import EVENTS_FILE
-from service.store import attempts
+from service.store.jobs import attempts
 from service.store.transaction import Store
 from tests.benchmarks.databases import WORKER, add_attempt, add_host, open_stores
 from tests.benchmarks.figures import Figure
-from workers.ingest import Ingester
-from workers.supervisor import FOLLOW_SECONDS
-from workers.train.reporter import Reporter
+from workers.attempts.ingest import Ingester
+from workers.attempts.supervisor import FOLLOW_SECONDS
+from workers.train.process.reporter import Reporter
 
 ATTEMPTS, BEATS, EVENTS_AT_ONCE = 100, 10, 5
 

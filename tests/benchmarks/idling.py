@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.store import hosts
+from service.store.fleet import hosts
 from service.store.transaction import open_store
 from tests.benchmarks.figures import Figure
 from tests.servers import wait_until

@@ -11,12 +11,12 @@ from service.db.tables import metrics as table
 from service.domain.jobs import AttemptId
 from service.domain.metrics import METRICS, Point
 from service.domain.run_folder import EVENTS_FILE
-from service.store import metrics
+from service.store.jobs import metrics
 from service.store.transaction import Store, Transaction
 from tests.benchmarks.databases import add_attempt, add_host, open_stores
 from tests.benchmarks.figures import Figure, median_seconds
-from workers.ingest import Ingester
-from workers.train.reporter import Reporter
+from workers.attempts.ingest import Ingester
+from workers.train.process.reporter import Reporter
 
 EVENTS = 15_000
 GOALS = {"postgresql": "at least 50 000", "sqlite": "at least 30 000"}

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from models.build import build_model, logits_model
-from models.network_choice import NetworkChoice
+from models.catalog.network_config import NetworkChoice
 
 choice = NetworkChoice(**json.loads(sys.argv[1]))
 batch_size, epochs = int(sys.argv[3]), int(sys.argv[4])

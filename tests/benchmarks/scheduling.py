@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from service.domain.jobs import JobId
-from service.scheduler.policy import plan
-from service.scheduler.situation import QueuedJob, RunningJob, Snapshot
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.situation import QueuedJob, RunningJob, Snapshot
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.simulation.engine import Costs, make_hosts
 from tests.benchmarks.simulation.table import IDEAL, OURS, simulate_all

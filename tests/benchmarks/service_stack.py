@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from service.commands.submit import submit
+from service.commands.jobs.submit import submit
 from service.domain import run_folder as files
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
 from service.settings import load_settings
-from service.store import attempts, jobs
+from service.store.jobs import attempts, jobs
 from service.store.transaction import open_store
 from tests.stack import Stack
 

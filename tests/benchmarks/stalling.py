@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.network_choice import NetworkChoice
+from models.catalog.network_config import NetworkChoice
 from service.domain.spec_request import resolve_spec
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.training_loop import TrainingLoop
-from workers.train.checkpointing import CheckpointWriter
-from workers.train.reporter import Reporter
-from workers.train.run_state import RunState
-from workers.train.saving import Saver
+from workers.train.checkpoints.run_state import RunState
+from workers.train.checkpoints.saver import Saver
+from workers.train.checkpoints.writer import CheckpointWriter
+from workers.train.process.reporter import Reporter
 
 ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 12  # the disk takes longer for a checkpoint than a few steps take
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.cli.status import SHOWN_JOBS, draw_page
-from service.commands.submit import submit
+from service.cli.jobs.status import SHOWN_JOBS, draw_page
+from service.commands.jobs.submit import submit
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.settings import load_settings

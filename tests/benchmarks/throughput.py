@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from models.network_choice import NetworkChoice
+from models.catalog.network_config import NetworkChoice
 from service.domain import run_folder as files
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.service_stack import ServiceStack, read_events, running_service
-from workers.train.launch import load_launch
-from workers.warm import ENVIRONMENT
+from workers.attempts.starter import ENVIRONMENT
+from workers.train.process.launch import load_launch
 
 HERE = Path(__file__).parent
 NEVER = 1e9

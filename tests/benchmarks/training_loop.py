@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from models.build import build_model, logits_model
+from models.catalog.network_config import NetworkChoice
 from models.losses import LossChoice, make_loss
-from models.network_choice import NetworkChoice
-from workers.train.batches import DeviceFeed, Variation
+from workers.train.data.batches import DeviceFeed, Variation
+from workers.train.data.images import DeviceSplit, Rows
 from workers.train.diagnosing import Diagnosis
 from workers.train.fused_sgd import FusedSGD
-from workers.train.images import DeviceSplit, Rows
 from workers.train.loop import Loop
 
 

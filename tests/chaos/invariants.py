@@ -8,8 +8,8 @@ from pathlib import Path
 
 from service.domain.jobs import JobId
 from service.domain.states import Action
-from service.store import events
-from service.store.leases import list_holders
+from service.store.fleet.leases import list_holders
+from service.store.jobs import audit
 from tests.chaos.faults import trainers_of
 from tests.chaos.live_stack import LiveStack, Recipe, Series
 
@@ -74,7 +74,7 @@ def _job(live: LiveStack, number: JobId, recipe: Recipe, truth: Truth) -> Sequen
 
 def _audit(live: LiveStack, number: JobId) -> Sequence[str]:
     """A state that is final is followed by nothing but a person's retry."""
-    actions = [event.action for event in live.ask(lambda tx: events.list_events(tx, number))]
+    actions = [event.action for event in live.ask(lambda tx: audit.list_events(tx, number))]
     return [
         f"job {number}: {before.value} was followed by {after.value}"
         for before, after in itertools.pairwise(actions)

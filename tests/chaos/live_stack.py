@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from service.commands.health import check_health
-from service.commands.jobs import cancel, pause, resume, retry
-from service.commands.status import get_job_view
-from service.commands.submit import submit
-from service.dispatch import Dispatcher
+from service.commands.fleet.health import check_health
+from service.commands.jobs.control import cancel, pause, resume, retry
+from service.commands.jobs.status import get_job_view
+from service.commands.jobs.submit import submit
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
 from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
 from service.settings import load_settings
-from service.store import attempts, jobs, metrics, wishes
+from service.store.jobs import attempts, jobs, metrics, stop_requests
 from service.store.transaction import Transaction, open_store
 from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
@@ -143,7 +143,9 @@ class LiveStack:
 
         def ask() -> bool:
             with self.store.transaction() as tx:
-                return wishes.ask_to_preempt(tx, number, reason="preempted by chaos", actor="scheduler")
+                return stop_requests.ask_to_preempt(
+                    tx, number, reason="preempted by chaos", actor="scheduler"
+                )
 
         self.insist(ask)
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from service.commands.jobs import cancel
-from service.commands.submit import submit
-from service.commands.users import change_user
+from service.commands.jobs.control import cancel
+from service.commands.jobs.submit import submit
+from service.commands.people.users import change_user
 from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
 from service.domain.states import FINISHED, JobState
 from service.settings import load_settings
-from service.store import jobs, leases
-from service.store.leases import Holding
+from service.store.fleet import leases
+from service.store.fleet.leases import Holding
+from service.store.jobs import jobs
 from service.store.transaction import Store, open_store
 from tests.stack import Stack
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers.warm import Starter
+from workers.attempts.starter import Starter
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import pytest
 
 from service.domain.run_folder import member_name
 from tests.trainer_run import Run
-from workers.train.checkpoint_files import Snapshot
-from workers.warm import Starter
+from workers.attempts.starter import Starter
+from workers.train.checkpoints.files import Snapshot
 
 HOSTS = GPUS_EACH = 2
 FIELDS: dict[str, object] = {"data.dataset": "digits", "training.epochs": 3}

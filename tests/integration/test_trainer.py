@@ -14,12 +14,8 @@ import pytest
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
 from tests.trainer_run import Run
-from workers.train.checkpoint_files import (
-    read_checkpoint,
-    read_manifest,
-    write_manifest,
-)
-from workers.warm import Starter
+from workers.attempts.starter import Starter
+from workers.train.checkpoints.files import read_checkpoint, read_manifest, write_manifest
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.catalog import find_architecture
-from models.network_choice import NetworkChoice, network_defaults
+from models.catalog.lookup import find_architecture
+from models.catalog.network_config import NetworkChoice, network_defaults
 
 FIELDS = {field.name for field in dataclasses.fields(NetworkChoice)}
 

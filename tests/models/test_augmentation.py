@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 
 from models.augmentation import draw_colour_shifts, draw_views, principal_colours
-from models.augmentation_choice import Augmentation, check_augmentation, parse_augmentation
-from models.catalog import CatalogError
+from models.catalog.augmentation_config import Augmentation, check_augmentation, parse_augmentation
+from models.catalog.lookup import CatalogError
 from models.views import centre_view, cut_views, ten_views
 
 CROP_AND_MIRROR = Augmentation(crop_padding=4, mirror=True)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.trained.boxes import clean_boxes, overlap, suppress_overlaps
+from models.inference.boxes import clean_boxes, overlap, suppress_overlaps
 
 EDGE = st.integers(0, 12).map(float)
 BOXES = st.lists(st.tuples(EDGE, EDGE, EDGE, EDGE), min_size=1, max_size=25)

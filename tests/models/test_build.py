@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.build import logits_model
-from models.catalog import ARCHITECTURES, CatalogError
+from models.catalog.lookup import ARCHITECTURES, CatalogError
+from models.catalog.network_config import NetworkChoice, check_network
 from models.description import describe_model
-from models.network_choice import NetworkChoice, check_network
 
 Build = Callable[..., Any]
 SPATIAL = "spatial:0.2"
@@ -118,7 +118,7 @@ POOLS = ["max:2/2", "max:3/2", "average:3/3", "max:4/2"]
 def test_a_size_is_refused_exactly_where_the_network_cannot_be_built(
     build: Build, architecture: str, pool: str
 ) -> None:
-    """Holds `models.spatial_steps` against the networks: the smallest size that is taken builds."""
+    """Holds `models.catalog.spatial_steps` against the networks: the smallest size that is taken builds."""
     network = ARCHITECTURES[architecture]
     choice = NetworkChoice(architecture=architecture, pool=pool, init="zeros", dropout_place="dense")
 
@@ -136,7 +136,7 @@ def test_a_size_is_refused_exactly_where_the_network_cannot_be_built(
         return
     with pytest.raises(CatalogError, match=f"{network.name} needs images of at least {smallest} pixels"):
         check_network(choice, image_size=smallest - 1)
-    steps = "models.network_choice.check_image_size"
+    steps = "models.catalog.network_config.check_image_size"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(steps, lambda *_, **__: None)
         with pytest.raises(ValueError, match=r"negative|[Nn]egative|zero"):

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from models.catalog import (
+from models.catalog.lookup import (
     ARCHITECTURES,
     DROPOUTS,
     INITIALIZERS,
@@ -17,7 +17,7 @@ from models.catalog import (
     find_dataset,
     parse_choice,
 )
-from models.network_choice import NetworkChoice, check_network, network_defaults, resolve_pool
+from models.catalog.network_config import NetworkChoice, check_network, network_defaults, resolve_pool
 
 MLP: dict[str, Any] = {"architecture": "mlp", "pool": "none"}
 VGG: dict[str, Any] = {"architecture": "vgg"}

@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from models.catalog import DATASETS
+from models.catalog.lookup import DATASETS
 from models.datasets.arrays import ImageArrays
-from models.datasets.checksum import idx_md5, verify_checksum
+from models.datasets.files.checksum import idx_md5, verify_checksum
 from models.errors import DatasetError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.catalog import DATASETS, CatalogError
+from models.catalog.lookup import DATASETS, CatalogError
 from models.datasets.arrays import ImageArrays
 from models.datasets.load import load_arrays
 from models.errors import DatasetError

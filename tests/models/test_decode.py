@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.datasets.decode import read_image, read_square, resize_and_crop
-from models.datasets.decoder import Decoder, recall_survey
+from models.datasets.files.decode import read_image, read_square, resize_and_crop
+from models.datasets.files.decoder import Decoder, recall_survey
 from models.errors import DatasetError
 
 RAMP = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)

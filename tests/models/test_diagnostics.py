@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from models.build import logits_model
+from models.catalog.verdicts import QUANTITIES, RULES, judge
 from models.datasets.load import load_arrays
 from models.diagnostics import Diagnostics, list_not_finite
-from models.verdicts import QUANTITIES, RULES, judge
 
 Build = Callable[..., Any]
 DIGITS = load_arrays("digits", directory=None)

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.catalog import INITIALIZERS, CatalogError, Choice, parse_choice
+from models.catalog.lookup import INITIALIZERS, CatalogError, Choice, parse_choice
 from models.initializers import Orthogonal, make_initializer
 
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from models.augmentation import draw_views
-from models.augmentation_choice import Augmentation
 from models.build import build_model, logits_model
-from models.catalog import ACTIVATIONS, ARCHITECTURES, HEADS, INITIALIZERS, NORMS, CatalogError
+from models.catalog.augmentation_config import Augmentation
+from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, HEADS, INITIALIZERS, NORMS, CatalogError
+from models.catalog.network_config import PLACES, NetworkChoice, check_network
 from models.losses import LossChoice, make_loss
-from models.network_choice import PLACES, NetworkChoice, check_network
 from models.views import cut_views
 
 RANDOM = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.errors import CannotSlide
-from models.trained.sliding import make_sliding
+from models.inference.sliding import make_sliding
 
 Build = Callable[..., Any]
 RANDOM = np.random.default_rng(0)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from models.build import build_model, logits_model
-from models.catalog import ACTIVATIONS, ARCHITECTURES, find_architecture
-from models.costing import count_layers
+from models.catalog.costs import count_layers
+from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, find_architecture
+from models.catalog.network_config import NetworkChoice, network_defaults
+from models.catalog.training_memory import count_slots, largest_batch, predict_memory
 from models.description import describe_model, list_costs
-from models.network_choice import NetworkChoice, network_defaults
-from models.training_memory import count_slots, largest_batch, predict_memory
 from service.domain.spec import OptimizerSpec
 from workers.train.optimizers import make_optimizer
 

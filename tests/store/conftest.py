@@ -23,8 +23,8 @@ from service.domain.run_folder import (
 )
 from service.domain.states import CheckpointKind, JobState, Outcome
 from service.settings import Settings, load_settings
-from service.store import checkpoints, jobs
-from service.store.endings import end_attempt
+from service.store.jobs import checkpoints, jobs
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST
 

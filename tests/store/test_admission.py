@@ -8,19 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from service.commands.jobs import cancel, hold, pause, resume, retry, set_priority
-from service.commands.submit import submit
-from service.dispatch import Dispatcher
+from service.commands.jobs.control import cancel, hold, pause, resume, retry, set_priority
+from service.commands.jobs.submit import submit
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Job, JobId
 from service.domain.people import Actor, User
+from service.domain.scheduling_options import Terms
 from service.domain.states import Action, JobState, Outcome, Priority
-from service.domain.terms import Terms
 from service.errors import JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings
-from service.store import attempts, events, hosts, jobs, users
-from service.store.endings import end_attempt
+from service.store.fleet import hosts
+from service.store.jobs import attempts, audit, jobs
+from service.store.jobs.endings import end_attempt
+from service.store.people import users
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 
@@ -69,7 +71,7 @@ def read(store: Store, job_id: JobId) -> Job:
 
 def actions(store: Store, job_id: JobId) -> list[tuple[str, Action]]:
     with store.reading() as tx:
-        return [(event.actor, event.action) for event in events.list_events(tx, job_id)]
+        return [(event.actor, event.action) for event in audit.list_events(tx, job_id)]
 
 
 def test_what_was_asked_of_the_scheduler_is_read_back(
@@ -195,7 +197,7 @@ def test_high_priority_needs_the_right_to_it(store: Store, ask: Ask, grant: Call
     assert read(store, normal).terms.priority is Priority.HIGH
     ask(priority=Priority.HIGH, owner=ROOT)
     with store.reading() as tx:
-        assert events.list_events(tx, normal)[-1].detail == "normal → high"
+        assert audit.list_events(tx, normal)[-1].detail == "normal → high"
 
 
 def test_only_the_owner_or_an_administrator_may_change_a_job(store: Store, ask: Ask) -> None:

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import update
 
-from service.cli import doctor as cli
-from service.commands import doctor
-from service.commands.doctor_folders import check_checkpoints, check_run_folders
-from service.commands.doctor_jobs import check_clocks, check_leases, check_trainers
-from service.commands.findings import Finding
+from service.cli.ops import doctor as cli
+from service.commands.ops import doctor
+from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders
+from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
+from service.commands.ops.findings import Finding
 from service.db.engine import make_engine
 from service.db.tables import hosts as host_rows
 from service.domain.jobs import Attempt
@@ -29,8 +29,9 @@ from service.domain.run_folder import (
 from service.domain.states import Outcome
 from service.process import find_start
 from service.settings import Settings, load_settings
-from service.store import attempts, checkpoints, hosts
-from service.store.endings import end_attempt
+from service.store.fleet import hosts
+from service.store.jobs import attempts, checkpoints
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 

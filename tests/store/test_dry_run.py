@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 
-from service.cli.rehearsal import rehearsal_table
+from service.cli.display.dry_run_table import rehearsal_table
 from service.cli.session import make_console
-from service.commands.dry_run import rehearse
-from service.commands.submit import submit
-from service.dispatch import Dispatcher
+from service.commands.jobs.dry_run import rehearse
+from service.commands.jobs.submit import submit
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.domain.jobs import JobId, Progress
+from service.domain.scheduling_options import Terms
 from service.domain.states import Outcome, Priority
-from service.domain.terms import Terms
 from service.errors import NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings
-from service.store import attempts, hosts, jobs, readings, schedulers
-from service.store.endings import end_attempt
+from service.store.fleet import hosts, readings, schedulers
+from service.store.jobs import attempts, jobs
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
-from service.commands.hosts import list_host_views
-from service.dispatch import Dispatcher
+from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
+from service.commands.fleet.hosts import list_host_views
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
@@ -17,7 +17,8 @@ from service.domain.states import GpuState, JobState
 from service.errors import CnnctlError, GpuConflict, GpuNotFound, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings
-from service.store import hosts, jobs, readings
+from service.store.fleet import hosts, readings
+from service.store.jobs import jobs
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 

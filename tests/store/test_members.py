@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from service.dispatch import Dispatcher
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId, Member
+from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, Cause, JobState, Outcome
-from service.domain.terms import Terms
 from service.errors import Fenced
 from service.process import find_start
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store import attempts, hosts, jobs, leases, members
-from service.store.endings import end_attempt
+from service.store.fleet import hosts, leases
+from service.store.jobs import attempts, jobs, members
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import Clock
 from workers.host_agent import HostAgent

@@ -11,22 +11,24 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from service.commands.dataset_size import measure_dataset
-from service.commands.job_memory import predict_needs
-from service.commands.submit import submit
+from service.commands.jobs.dataset_size import measure_dataset
+from service.commands.jobs.job_memory import predict_needs
+from service.commands.jobs.submit import submit
 from service.domain.gpus import Gpu
 from service.domain.jobs import JobId
 from service.domain.people import User
+from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
-from service.domain.terms import Terms
 from service.errors import SpecError
-from service.scheduler.forecasts import Forecasts
-from service.scheduler.policy import plan
-from service.scheduler.situation import Snapshot
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.situation import Snapshot
+from service.scheduler.runtime_forecasts import Forecasts
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
-from service.store import hosts, jobs, users
+from service.store.fleet import hosts
+from service.store.jobs import jobs
+from service.store.people import users
 from service.store.transaction import Store
 from tests.conftest import ADA
 

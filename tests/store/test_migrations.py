@@ -24,9 +24,10 @@ from service.db.partial_indexes import add_partial_indexes
 from service.db.tables import metadata
 from service.domain import states
 from service.domain.gpus import Gpu, Reading
-from service.domain.terms import NO_TERMS
+from service.domain.scheduling_options import NO_TERMS
 from service.errors import DatabaseUnavailable, SettingError, WrongRevision
-from service.store import events, hosts, jobs, readings
+from service.store.fleet import hosts, readings
+from service.store.jobs import audit, jobs
 from service.store.transaction import Store, open_store
 
 CHOICES: list[tuple[str, str, type[Enum]]] = [
@@ -92,7 +93,7 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
         assert (job.owner, job.terms, job.preemptions) == ("ada", NO_TERMS, 0)
         assert (job.time_limit_seconds, unlimited.time_limit_seconds) == (5400, None)
         assert jobs.set_state_if(tx, job.id, states.JobState.QUEUED, states.JobState.PAUSED, reason="")
-        events.add_event(tx, job.id, states.Action.PAUSED, actor="ada")
+        audit.add_event(tx, job.id, states.Action.PAUSED, actor="ada")
     migrate.downgrade(engine, "0002")
     with engine.connect() as connection:
         found = connection.execute(text("SELECT state FROM jobs ORDER BY id")).scalars().all()

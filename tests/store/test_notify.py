@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.hooks import View, add_hook, list_hook_views, remove_hook
-from service.commands.jobs import cancel
+from service.commands.jobs.control import cancel
+from service.commands.people.hooks import View, add_hook, list_hook_views, remove_hook
 from service.domain.hooks import HookId
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
 from service.domain.people import Actor
 from service.domain.states import Cause, Channel, JobState, Occasion, Outcome
 from service.errors import HookNotFound, NotAllowed, SpecError
-from service.notify.postman import LEASE, Postman
+from service.notify.sender import LEASE, Postman
 from service.settings import Settings
-from service.store import jobs, logs, metrics, outbox, wishes
-from service.store.endings import end_attempt
+from service.store.jobs import jobs, logs, metrics, stop_requests
+from service.store.jobs.endings import end_attempt
+from service.store.people import outbox
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 from tests.receiver import Receiver
@@ -111,7 +112,7 @@ def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
     end(store, claimed(), Outcome.INTERRUPTED)
     preempted = claimed(gpu=f"{HOST}-1")
     with store.transaction() as tx:
-        wishes.ask_to_preempt(tx, preempted.job_id, reason="preempted for job 9", actor="scheduler")
+        stop_requests.ask_to_preempt(tx, preempted.job_id, reason="preempted for job 9", actor="scheduler")
     end(store, preempted, Outcome.INTERRUPTED)
     cancel(store, add_job(owner="grace"), actor=Actor(name="grace"))
     assert postman.deliver_due() == 2

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, JobId
 from service.domain.states import Action, CheckpointKind, JobState
-from service.store import checkpoints, events, jobs
+from service.store.jobs import audit, checkpoints, jobs
 from service.store.transaction import Store
 
 
@@ -23,7 +23,7 @@ def filled(store: Store, claimed: Callable[..., Attempt], add_job: Callable[...,
             step=1, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="d" * 64, path="/runs/1/1/c"
         )
         checkpoints.add_checkpoint(tx, attempt.id, checkpoint)
-        events.add_event(tx, ended, Action.SUBMITTED, actor="ada")
+        audit.add_event(tx, ended, Action.SUBMITTED, actor="ada")
         jobs.set_state_if(tx, ended, JobState.QUEUED, JobState.CANCELLED, reason="")
     return store
 

@@ -10,8 +10,8 @@ from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
 from service.domain.states import Cause, Outcome
 from service.errors import DatabaseUnavailable
-from service.store import attempts, metrics
-from service.store.endings import end_attempt
+from service.store.jobs import attempts, metrics
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store, Transaction
 
 Claim = Callable[..., Attempt]

@@ -27,11 +27,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, event
 
-from service.commands.jobs import cancel, pause, resume, retry
-from service.commands.submit import submit
+from service.commands.jobs.control import cancel, pause, resume, retry
+from service.commands.jobs.submit import submit
 from service.db import tables
 from service.db.engine import make_engine
-from service.dispatch import Dispatcher
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.people import Actor
@@ -50,8 +50,9 @@ from service.domain.states import (
 from service.errors import Fenced, JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store import attempts, hosts, wishes
-from service.store.endings import end_attempt
+from service.store.fleet import hosts
+from service.store.jobs import attempts, stop_requests
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store, Transaction
 from tests.conftest import ADA, Clock
 from tests.store.picture import (
@@ -64,8 +65,8 @@ from tests.store.picture import (
     check_moves_of_jobs,
     take_picture,
 )
-from workers.ingest import Ingester
-from workers.supervisor import claim
+from workers.attempts.ingest import Ingester
+from workers.attempts.supervisor import claim
 
 Ending = tuple[Outcome, Cause | None]
 
@@ -265,7 +266,7 @@ class Laboratory(RuleBasedStateMachine):
     def preempt(self, job_id: JobId) -> None:
         live = [row for row in self.before.attempts_of(job_id) if row["state"] is not AttemptState.ENDED]
         with self.store.transaction() as tx:
-            asked = wishes.ask_to_preempt(tx, job_id, reason="preempted for job 1", actor="scheduler")
+            asked = stop_requests.ask_to_preempt(tx, job_id, reason="preempted for job 1", actor="scheduler")
         assert asked == any(row["wish"] in (None, Wish.PREEMPT) for row in live)
 
     @while_some("retryable_jobs")

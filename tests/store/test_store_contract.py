@@ -10,7 +10,7 @@ from datetime import timedelta, timezone
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from service.commands.health import read_health
+from service.commands.fleet.health import read_health
 from service.db.engine import make_engine
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, AttemptId, JobId, Waiting
@@ -27,8 +27,9 @@ from service.domain.states import (
 )
 from service.errors import Fenced, JobNotFound
 from service.settings import load_settings
-from service.store import attempts, checkpoints, events, hosts, jobs, leases, logs, metrics, schedulers
-from service.store.endings import end_attempt
+from service.store.fleet import hosts, leases, schedulers
+from service.store.jobs import attempts, audit, checkpoints, jobs, logs, metrics
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store, Transaction
 from tests.conftest import HOST, Clock, place
 
@@ -171,7 +172,7 @@ def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
         assert not end_attempt(tx, attempt, outcome, reason="twice", actor="worker", retry_limit=3)
         assert jobs.get_job(tx, attempt.job_id).state is state
         assert leases.list_holders(tx) == {}
-        assert [e.action for e in events.list_events(tx, attempt.job_id)] == [action]
+        assert [e.action for e in audit.list_events(tx, attempt.job_id)] == [action]
 
 
 def lose(tx: Transaction, attempt: Attempt, *, retry_limit: int) -> None:
@@ -366,11 +367,11 @@ def test_two_writers_lose_no_update(store: Store, add_job: AddJob) -> None:
 def test_the_audit_grows_and_keeps_its_order(store: Store, add_job: AddJob) -> None:
     number = add_job()
     with store.transaction() as tx:
-        assert events.newest_event_id(tx) == 0
+        assert audit.newest_event_id(tx) == 0
         for action in (Action.SUBMITTED, Action.CANCELLED):
-            events.add_event(tx, number, action, actor="ada", attempt_id=None)
-        assert events.newest_event_id(tx) > 0
-        assert [e.action for e in events.list_events(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
+            audit.add_event(tx, number, action, actor="ada", attempt_id=None)
+        assert audit.newest_event_id(tx) > 0
+        assert [e.action for e in audit.list_events(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
 
 
 def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) -> None:

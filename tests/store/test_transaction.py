@@ -14,7 +14,7 @@ from service.domain.jobs import JobId, Waiting
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
 from service.errors import DatabaseUnavailable
-from service.store import jobs
+from service.store.jobs import jobs
 from service.store.transaction import Store, open_store
 from tests.conftest import Clock
 from tests.servers import wait_until

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from service.commands.jobs import pause
-from service.commands.usage import View, list_usage_views
+from service.commands.jobs.control import pause
+from service.commands.people.usage import View, list_usage_views
 from service.domain.jobs import Attempt, JobId, Progress
 from service.domain.states import Cause, Outcome
-from service.store import attempts, leases
-from service.store.endings import end_attempt
+from service.store.fleet import leases
+from service.store.jobs import attempts
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.identity import current_actor
-from service.commands.users import change_user, list_user_views
+from service.commands.people.identity import current_actor
+from service.commands.people.users import change_user, list_user_views
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
 from service.domain.people import Actor, User

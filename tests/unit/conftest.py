@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.train.reporter import Reporter
+from workers.train.process.reporter import Reporter
 
 
 @pytest.fixture

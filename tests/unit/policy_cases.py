@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from service.domain.jobs import JobId
-from service.scheduler.situation import Host, HostGpu, QueuedJob, RunningJob, Snapshot
+from service.scheduler.policy.situation import Host, HostGpu, QueuedJob, RunningJob, Snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

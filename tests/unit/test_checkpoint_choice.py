@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_checkpoint_files import flip_a_bit, snapshot
-from workers.train.checkpoint_files import read_checkpoint, write_checkpoint
-from workers.train.checkpointing import CheckpointWriter, explain_difference, find_checkpoint
-from workers.train.reporter import Reporter
+from workers.train.checkpoints.files import read_checkpoint, write_checkpoint
+from workers.train.checkpoints.writer import CheckpointWriter, explain_difference, find_checkpoint
+from workers.train.process.reporter import Reporter
 
 
 def write(folder: Path, *steps: int) -> list[str]:

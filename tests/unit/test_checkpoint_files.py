@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.domain.run_folder import MANIFEST_FILE, TENSORS_FILE
-from workers.train.checkpoint_files import (
+from workers.train.checkpoints.files import (
     DamagedCheckpoint,
     Position,
     Snapshot,

@@ -12,7 +12,7 @@ import pytest
 
 from service.cli.main import COMMANDS
 from service.domain.jobs import Job
-from service.store import jobs
+from service.store.jobs import jobs
 from service.store.transaction import open_store
 
 NOBODY = 65534

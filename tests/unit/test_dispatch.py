@@ -12,9 +12,9 @@ from celery import Celery
 from kombu.simple import SimpleQueue
 from redis import Redis
 
-from service.dispatch import RUN_ATTEMPT, Dispatcher, celery_settings, queue_name
+from service.dispatch.dispatcher import RUN_ATTEMPT, Dispatcher, celery_settings, queue_name
+from service.dispatch.file_transport import SCHEME
 from service.domain.jobs import Attempt, AttemptId
-from service.message_files import SCHEME
 from service.settings import load_settings
 from tests.conftest import make_attempt
 from tests.servers import RedisServer

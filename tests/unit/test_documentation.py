@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from docs.generate import FOLDER, pages
-from service.cli.list import command as list_command
 from service.cli.main import COMMANDS
-from service.commands.findings import Finding
-from service.commands.status import get_job_view, get_result_view, list_job_views
+from service.cli.networks.list import command as list_command
+from service.commands.jobs.status import get_job_view, get_result_view, list_job_views
+from service.commands.ops.findings import Finding
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
@@ -31,9 +31,9 @@ from service.domain.states import (
     JobState,
     Outcome,
 )
-from service.store import checkpoints, events, metrics
+from service.store.jobs import audit, checkpoints, metrics
 from service.store.transaction import Store
-from workers.train.reporter import Reporter
+from workers.train.process.reporter import Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,11 +85,11 @@ def test_every_kind_of_event_is_documented_with_its_fields(
     reporter.progress(**{field.name: 0 for field in dataclasses.fields(Progress)})
     reporter.checkpoint(step=1, epoch=2, best=False, size=9, digest="d", path=tmp_path)
     reporter.ended("succeeded", "", weights_digest="d", model="m", cause="error")
-    events = [json.loads(line) for line in written.read_text().splitlines()]
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
     text = (FOLDER / "events.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE))
     assert set(re.findall(r'_write\(\s*"(\w+)"', inspect.getsource(Reporter))) == set(rows)
-    assert {event["kind"]: sorted(event.keys() - {"kind", "at"}) for event in events} == {
+    assert {event["kind"]: sorted(event.keys() - {"kind", "at"}) for event in lines} == {
         kind: sorted(re.findall(r"`(\w+)`", fields)) for kind, fields in rows.items()
     }
 
@@ -114,7 +114,7 @@ def test_the_json_of_status_has_the_keys_that_are_documented(
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, attempt.id, checkpoint)
         metrics.add_points(tx, attempt.id, [Point("val_accuracy", 1, 0.5)])
-        events.add_event(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
+        audit.add_event(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
     documented = (FOLDER / "json.md").read_text()
     views = [get_job_view(store, attempt.job_id), get_result_view(store, attempt.job_id)]
     for view in (*views, *list_job_views(store)):

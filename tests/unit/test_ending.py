@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain.states import Cause, Outcome, Wish
-from workers.ending import judge
+from workers.attempts.ending import judge
 
 LAST_WORD = {"kind": "ended", "outcome": "interrupted", "reason": "received SIGTERM; stopped after step 7"}
 

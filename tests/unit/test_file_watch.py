@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from service.file_watch import FileWatch
+from service.dispatch.file_watch import FileWatch
 
 
 def test_what_is_written_wakes_up_at_once_and_silence_lasts_as_long_as_asked(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from service.cli.gpu_table import gpu_table
+from service.cli.display.gpu_table import gpu_table
 from service.cli.main import main
-from service.commands.gpus import View
+from service.commands.fleet.gpus import View
 from service.domain.gpus import Outsider, Reading
-from service.store import hosts, readings
+from service.store.fleet import hosts, readings
 from service.store.transaction import Store, open_store
-from workers.devices import simulate_gpus
+from workers.gpus.inventory import simulate_gpus
 
 ROOT = Path(__file__).resolve().parents[2]
 Cnnctl = Callable[..., Result]

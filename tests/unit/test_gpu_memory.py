@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from service.domain.gpus import Gpu
-from workers.gpu_memory import Used, find_kept_memory, read_used_mib
+from workers.gpus.memory import Used, find_kept_memory, read_used_mib
 
 GPU = Gpu(uuid="GPU-1", host_name="gpu01", number=0, model="A100", memory_mib=40960, simulated=False)
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from service.domain.gpus import Gpu
-from workers.devices import simulate_gpus
-from workers.file_holders import find_file_holders
-from workers.gpu_watch import GpuWatch
-from workers.outsiders import Trainer, find_strangers
-from workers.simulated_readings import SimulatedReadings
+from workers.gpus.file_holders import find_file_holders
+from workers.gpus.inventory import simulate_gpus
+from workers.gpus.outsiders import Trainer, find_strangers
+from workers.gpus.simulated_readings import SimulatedReadings
+from workers.gpus.watch import GpuWatch
 
 GPUS = simulate_gpus("gpu01", 2)
 HOLD = "import sys; held = open(sys.argv[1]); print('ready', flush=True); input()"

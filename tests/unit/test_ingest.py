@@ -10,10 +10,10 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
 from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import DatabaseUnavailable, Fenced
-from service.store import attempts, checkpoints, logs, metrics
-from service.store.endings import end_attempt
+from service.store.jobs import attempts, checkpoints, logs, metrics
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
-from workers.ingest import Ingester, read_tail
+from workers.attempts.ingest import Ingester, read_tail
 
 Claim = Callable[..., Attempt]
 
@@ -197,7 +197,7 @@ def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(
     def gone(*_: object) -> None:
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr("workers.ingest.prune_checkpoints", gone)
+    monkeypatch.setattr("workers.attempts.ingest.prune_checkpoints", gone)
     ingester = Ingester(store, attempt, actor="worker")
     with pytest.raises(DatabaseUnavailable):
         ingester.take_in()

@@ -6,7 +6,7 @@ import click
 import pytest
 import time_machine
 
-from service.cli.moments import Duration, Minutes, Moment
+from service.cli.param_types import Duration, Minutes, Moment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

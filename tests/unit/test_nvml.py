@@ -13,10 +13,10 @@ import pytest
 
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.settings import load_settings
-from workers.devices import find_gpus
-from workers.gpu_memory import read_used_mib
-from workers.gpu_readings import GpuReadings
-from workers.outsiders import Trainer
+from workers.gpus.inventory import find_gpus
+from workers.gpus.memory import read_used_mib
+from workers.gpus.outsiders import Trainer
+from workers.gpus.readings import GpuReadings
 
 MIB = 1024 * 1024
 NOWHERE = 2**22 + 1  # above the largest number that Linux gives a process

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 import pytest
 from rich.console import Console
 
-from service.cli.job_page import job_page
-from service.cli.job_table import job_table
-from service.cli.result import show_result
+from service.cli.display.job_page import job_page
+from service.cli.display.job_table import job_table
+from service.cli.display.result import show_result
 from service.cli.session import make_console
-from service.commands.status import get_job_view, list_job_views
+from service.commands.jobs.status import get_job_view, list_job_views
 from service.domain.jobs import Attempt
 from service.domain.metrics import Point
 from service.domain.states import Outcome
-from service.store import attempts, members, metrics
-from service.store.endings import end_attempt
+from service.store.jobs import attempts, members, metrics
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 
 ODD = "cannot open [/data/x] of [red]node[/]"  # rich would read tags in it

@@ -6,10 +6,10 @@ import pytest
 
 from service.domain.jobs import JobId
 from service.domain.states import JobState, Priority
-from service.scheduler.decisions import Plan
-from service.scheduler.policy import plan
-from service.scheduler.policy_settings import PolicySettings
-from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob
+from service.scheduler.policy.decisions import Plan
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.settings import PolicySettings
+from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob
 from tests.unit.policy_cases import NOW, ago, host, queue, queued, running, snapshot
 
 LATE = 10_000.0  # attained GPU-seconds far beyond the first band

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from service.domain.jobs import JobId
-from service.scheduler.decisions import Plan
-from service.scheduler.policy import plan
-from service.scheduler.policy_settings import PolicySettings
-from service.scheduler.situation import Owner, Snapshot
+from service.scheduler.policy.decisions import Plan
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.settings import PolicySettings
+from service.scheduler.policy.situation import Owner, Snapshot
 from tests.benchmarks.simulation.engine import Simulation
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
 from tests.unit.policy_cases import NOW

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from service.domain.jobs import JobId
 from service.domain.states import Priority
-from service.scheduler.decisions import Placement
-from service.scheduler.policy import plan
-from service.scheduler.policy_settings import PolicySettings
-from service.scheduler.situation import Host
+from service.scheduler.policy.decisions import Placement
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.settings import PolicySettings
+from service.scheduler.policy.situation import Host
 from tests.unit.policy_cases import NOW, host, queued, running, snapshot
 
 WITHOUT_PREEMPTION = PolicySettings(preemption=False)

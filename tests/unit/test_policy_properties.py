@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from service.domain.jobs import JobId
 from service.domain.states import URGENCY, Priority
-from service.scheduler.decisions import Plan
-from service.scheduler.policy import plan
-from service.scheduler.situation import Host, Owner, QueuedJob, RunningJob, Snapshot
+from service.scheduler.policy.decisions import Plan
+from service.scheduler.policy.planner import plan
+from service.scheduler.policy.situation import Host, Owner, QueuedJob, RunningJob, Snapshot
 from tests.benchmarks.simulation.engine import Costs, Simulation
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
 from tests.unit.policy_cases import NOW, ago, host, queued, running

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.train.reporter import Reporter
+from workers.train.process.reporter import Reporter
 
 Open = Callable[[Path], Reporter]
 
@@ -79,7 +79,7 @@ def test_what_a_full_disk_does_not_take_is_written_when_there_is_room(
 def test_a_disk_that_stays_full_is_an_error_at_the_end(
     open_reporter: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.train.reporter.LAST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr("workers.train.process.reporter.LAST_WORD_SECONDS", 0.1)
     reporter = open_reporter(Path("/dev/full"))
     reporter.points(1, {"loss": 0.5})
     with pytest.raises(OSError, match="disk is full"):

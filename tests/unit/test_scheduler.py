@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from service.dispatch import Dispatcher
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome
-from service.scheduler.hearing import Hearing
+from service.liveness import Hearing
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store import attempts, hosts, jobs, leases
-from service.store.endings import end_attempt
+from service.store.fleet import hosts, leases
+from service.store.jobs import attempts, jobs
+from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 

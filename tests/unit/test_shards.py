@@ -3,8 +3,8 @@
 import pytest
 
 from service.domain.spec_request import resolve_spec
-from workers.train.launch import Launch
-from workers.train.shards import count_shards
+from workers.train.distributed.shards import count_shards
+from workers.train.process.launch import Launch
 
 
 def launch_on(gpus: int, *, threads: int, simulated: bool = True) -> Launch:

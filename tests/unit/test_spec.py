@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models import catalog
+from models.catalog import lookup
 from service.domain.spec import read_spec
 from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
 from service.errors import SpecError
@@ -112,7 +112,7 @@ def test_an_assignment_without_path_or_value_is_refused(text: str) -> None:
 
 
 @given(
-    architecture=st.sampled_from(sorted(catalog.ARCHITECTURES)),
+    architecture=st.sampled_from(sorted(lookup.ARCHITECTURES)),
     fields=st.fixed_dictionaries(
         {},
         optional={

@@ -15,7 +15,7 @@ import pytest
 DEAF = """
 import os, sys, time
 from pathlib import Path
-from workers.train.stopping import StopRequest
+from workers.train.process.stopping import StopRequest
 os.setsid()
 stop = StopRequest()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=2.0)
@@ -84,7 +84,7 @@ def test_one_that_does_not_stop_when_its_worker_is_gone_kills_itself_within_the_
 HELD_UP = """
 import ctypes, os, sys
 from pathlib import Path
-from workers.train.stopping import StopRequest
+from workers.train.process.stopping import StopRequest
 os.setsid()
 stop = StopRequest()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=2.0)
@@ -98,7 +98,7 @@ with stop.watched_from_outside():
 HELD_UP_LATER = """
 import ctypes, os, sys, time
 from pathlib import Path
-from workers.train.stopping import StopRequest
+from workers.train.process.stopping import StopRequest
 os.setsid()
 stop = StopRequest()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=3.0)
@@ -113,7 +113,7 @@ HELD_UP_WHILE_IT_READS = """
 import ctypes, os, sys, threading
 from pathlib import PosixPath
 from types import SimpleNamespace
-from workers.train.stopping import StopRequest
+from workers.train.process.stopping import StopRequest
 os.setsid()
 times, done = iter(sys.argv[1].split()), threading.Event()
 class Played(PosixPath):
@@ -136,7 +136,7 @@ print("goes on", stop.reason, flush=True)
 WITH_A_BROKEN_WATCHER = """
 import os
 from pathlib import Path
-from workers.train.stopping import StopRequest
+from workers.train.process.stopping import StopRequest
 stop = StopRequest()
 stop.watch_lease(Path("\\0"), lease_seconds=2.0)
 try:
@@ -150,7 +150,7 @@ finally:
 # Told to stop just before, when it only took note; its worker does not tell it twice.
 TOLD_BEFORE = """
 import os, signal
-from workers.train.stopping import Stopped, StopRequest
+from workers.train.process.stopping import Stopped, StopRequest
 stop = StopRequest()
 stop.listen()
 os.kill(os.getpid(), signal.SIGTERM)

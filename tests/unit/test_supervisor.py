@@ -10,7 +10,7 @@ from service.domain import run_folder as files
 from service.domain.jobs import Attempt
 from service.settings import load_settings
 from service.store.transaction import Store
-from workers.supervisor import Supervisor
+from workers.attempts.supervisor import Supervisor
 
 
 class NoTrainer(Exception):

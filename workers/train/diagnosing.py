@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.diagnostics import Diagnostics
-from workers.train.images import DeviceSplit, Split
+from workers.train.data.images import DeviceSplit, Split
 from workers.train.loop import Loop
 
 # So many images are measured at an epoch's end: a small share of the epoch, and enough to judge units by.

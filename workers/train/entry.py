@@ -9,10 +9,10 @@ from pathlib import Path
 
 from service.domain import run_folder as files
 from workers.process_tree import MARK
-from workers.train.ending_cause import NO_ROOM, explain
-from workers.train.launch import load_launch
-from workers.train.reporter import Reporter
-from workers.train.stopping import Stopped, StopRequest
+from workers.train.process.failure_cause import NO_ROOM, explain
+from workers.train.process.launch import load_launch
+from workers.train.process.reporter import Reporter
+from workers.train.process.stopping import Stopped, StopRequest
 
 
 def run_trainer(run_dir: str) -> None:

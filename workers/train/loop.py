@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from models.losses import Loss, LossChoice, is_among_top, make_loss
 from models.views import centre_view, cut_views, ten_views
-from workers.train.batches import Batches
-from workers.train.images import Rows, Split
+from workers.train.data.batches import Batches
+from workers.train.data.images import Rows, Split
 
 # What a step reports, in this order: data loss, penalty, share of images classified right.
 LOSS, PENALTY, ACCURACY = range(3)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from models.build import build_model
 from models.losses import Loss, LossChoice, balanced_class_weights, make_loss
 from service.domain.spec import LossSpec, Spec
-from workers.train.checkpointing import copy_variables
-from workers.train.images import RunImages
+from workers.train.checkpoints.writer import copy_variables
+from workers.train.data.images import RunImages
 
 
 def fix_arithmetic(spec: Spec) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import keras
 
-from models.trained.saved_network import About
+from models.inference.saved_network import About
 from service.domain.spec import Spec
-from workers.train.checkpoint_files import DamagedCheckpoint, Snapshot, read_checkpoint, read_manifest
-from workers.train.images import RunImages
+from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot, read_checkpoint, read_manifest
+from workers.train.data.images import RunImages
 
 
 def describe_images(spec: Spec, images: RunImages) -> About:

@@ -11,34 +11,34 @@ import numpy.typing as npt
 from models.build import logits_model
 from models.diagnostics import list_not_finite
 from models.errors import DatasetError
+from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
-from models.trained.saved_network import BEST_FILE, FINAL_FILE
 from service.domain import run_folder as files
 from service.domain.spec import Spec
 from service.domain.states import Cause
-from workers.train.agreement import Agreement, DifferentStarts
-from workers.train.batches import Feed
-from workers.train.checkpoint_files import Snapshot
-from workers.train.checkpointing import (
+from workers.train.checkpoints.files import Snapshot
+from workers.train.checkpoints.run_state import RunState, describe_environment
+from workers.train.checkpoints.saver import Saver
+from workers.train.checkpoints.writer import (
     CheckpointWriter,
     assign_variables,
     explain_difference,
     find_checkpoint,
 )
-from workers.train.devices import pin_devices
+from workers.train.data.batches import Feed
+from workers.train.data.epoch_feed import make_feed
+from workers.train.data.images import load_images
 from workers.train.diagnosing import Diagnosis
-from workers.train.epoch_feed import make_feed
-from workers.train.images import load_images
-from workers.train.launch import Launch
+from workers.train.distributed.agreement import Agreement, DifferentStarts
+from workers.train.distributed.devices import pin_devices
+from workers.train.distributed.shards import count_shards
 from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
 from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
 from workers.train.optimizers import make_optimizer
-from workers.train.reporter import Reporter
+from workers.train.process.launch import Launch
+from workers.train.process.reporter import Reporter
+from workers.train.process.stopping import Stopped, StopRequest
 from workers.train.results import describe_images, find_best_checkpoint, save_network
-from workers.train.run_state import RunState, describe_environment
-from workers.train.saving import Saver
-from workers.train.shards import count_shards
-from workers.train.stopping import Stopped, StopRequest
 
 POINTS_PER_EPOCH = 20
 PROGRESS_SECONDS = 0.5

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import count
 
 from service.domain.jobs import JobId
-from service.scheduler.decisions import Plan
-from service.scheduler.history import Forecast, History
-from service.scheduler.situation import Host, HostGpu, Owner, QueuedJob, Snapshot
+from service.scheduler.policy.decisions import Plan
+from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, Snapshot
+from service.scheduler.runtime_history import Forecast, History
 from tests.benchmarks.simulation.simulated_job import SimulatedJob
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
 

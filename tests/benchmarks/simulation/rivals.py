@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
-from service.scheduler.decisions import Placement, Plan, Preemption
-from service.scheduler.situation import QueuedJob, RunningJob, Snapshot
+from service.scheduler.policy.decisions import Placement, Plan, Preemption
+from service.scheduler.policy.situation import QueuedJob, RunningJob, Snapshot
 
 Free = dict[str, list[str]]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.scheduler.decisions import Placement
-from service.scheduler.history import Forecast
-from service.scheduler.situation import QueuedJob, RunningJob
+from service.scheduler.policy.decisions import Placement
+from service.scheduler.policy.situation import QueuedJob, RunningJob
+from service.scheduler.runtime_history import Forecast
 from tests.benchmarks.simulation.trace import TraceJob
 
 HOUR = timedelta(hours=1)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from service.scheduler.policy import plan
+from service.scheduler.policy.planner import plan
 from tests.benchmarks.simulation import rivals
 from tests.benchmarks.simulation.engine import Costs, Policy, Simulation
 from tests.benchmarks.simulation.simulated_job import SimulatedJob

@@ -1,0 +1,47 @@
+"""Names datasets by place, as in `folder:PATH` and `npz:PATH`. Imports neither NumPy nor Keras."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.catalog.lookup import CatalogError
+
+KINDS = {
+    "folder": "image files, one folder per class; or a split.csv with columns file, label, split",
+    "npz": "an .npz file with x_train, y_train, x_test, y_test and, at best, class_names",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A dataset that lies at a path; `kind` says how."""
+
+    kind: str
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+
+def find_place(dataset: str) -> Place | None:
+    """Read `kind:PATH`; None for a plain name.
+
+    Raises:
+        CatalogError: an unknown kind, or a path that is not absolute: workers have other folders.
+    """
+    kind, colon, path = dataset.partition(":")
+    if not colon:
+        return None
+    if kind not in KINDS:
+        raise CatalogError(
+            f"A dataset by place is {' or '.join(f'{k}:PATH' for k in KINDS)}. Received: {dataset!r}"
+        )
+    if not Path(path).is_absolute():
+        raise CatalogError(f"The path of a dataset must be absolute. Received: {dataset!r}")
+    return Place(kind=kind, path=Path(path))
+
+
+def make_absolute(dataset: str) -> str:
+    """Give a dataset's path the form in which every process finds it."""
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in KINDS and path else dataset

@@ -1,0 +1,201 @@
+"""Reads a dataset from an .npz file, and refuses one that does not hold what it must.
+
+Shapes: N images, H W space, C channels.
+"""
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.catalog.lookup import Dataset
+from models.datasets.arrays import ImageArrays
+from models.errors import DatasetError
+
+Array = npt.NDArray[Any]
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+# What a truncated, overwritten or pickled file makes NumPy and the zip reader raise.
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
+def read_npz(path: Path, *, dataset: Dataset, class_names: tuple[str, ...]) -> ImageArrays:
+    """Read x_train, y_train, x_test, y_test and, if there, class_names in place of those given.
+
+    Raises:
+        DatasetError: the file is damaged, or an array is missing or not what the catalog says.
+    """
+    try:
+        return check_arrays(_read_arrays(path), dataset=dataset, class_names=class_names)
+    except DatasetError as error:
+        raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
+
+
+def read_any_npz(path: Path) -> ImageArrays:
+    """Read an .npz file that the catalog knows nothing of; images that are not square are cropped.
+
+    Raises:
+        DatasetError: the file is damaged, holds what cannot be trained on, or a class lacks images.
+    """
+    try:
+        arrays = _read_arrays(path)
+        read = check_arrays(arrays, dataset=_guess(path, arrays), class_names=_guess_names(arrays))
+        _check_classes(read)
+    except DatasetError as error:
+        raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
+    return replace(read, x_train=_square(read.x_train), x_test=_square(read.x_test))
+
+
+def check_arrays(
+    arrays: Mapping[str, Array], *, dataset: Dataset, class_names: tuple[str, ...]
+) -> ImageArrays:
+    """Bring arrays into the one form that training takes; gray images may come without a channel axis.
+
+    Raises:
+        DatasetError: an array is not what the catalog says.
+    """
+    if "class_names" in arrays:
+        class_names = _check_class_names(arrays["class_names"], dataset=dataset)
+    images = {part: _check_images(arrays, f"x_{part}", dataset=dataset) for part in ("train", "test")}
+    labels = {
+        part: _check_labels(arrays, f"y_{part}", num_images=len(images[part]), dataset=dataset)
+        for part in ("train", "test")
+    }
+    return ImageArrays(
+        x_train=images["train"],
+        y_train=labels["train"],
+        x_test=images["test"],
+        y_test=labels["test"],
+        class_names=class_names,
+    )
+
+
+def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
+    """What the file itself says it holds; `check_arrays` holds it to that."""
+    x_NHWC = arrays["x_train"]
+    if np.issubdtype(x_NHWC.dtype, np.floating) and np.isnan(x_NHWC).any():
+        raise DatasetError(f"x_train holds {np.isnan(x_NHWC).sum():,} values that are not a number")
+    shape = x_NHWC.shape[1:] if x_NHWC.ndim == 4 else (*x_NHWC.shape[1:], 1)
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise DatasetError(
+            "x_train must be of shape (N, H, W), or (N, H, W, C) with 1 or 3 channels: convert others, "
+            f"as with Pillow's convert('RGB'). Received: {_describe(x_NHWC)}"
+        )
+    return Dataset(
+        name=path.stem,
+        summary="",
+        source="",
+        licence="",
+        function="",
+        num_classes=len(_guess_names(arrays)),
+        image_shape=shape,
+        train_images=len(x_NHWC),
+        test_images=len(arrays["x_test"]),
+        offline=True,
+    )
+
+
+def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    labels = np.concatenate([arrays[key].reshape(-1) for key in ("y_train", "y_test")])
+    if labels.dtype.kind not in "iu":
+        raise DatasetError(f"y_train and y_test must be integers. Received: {_describe(arrays['y_train'])}")
+    if "class_names" not in arrays:
+        return tuple(map(str, range(int(labels.max(initial=0)) + 1)))
+    names = tuple(map(str, arrays["class_names"]))
+    for key in ("y_train", "y_test"):
+        most = np.iinfo(arrays[key].dtype).max + 1
+        if len(names) > most:
+            raise DatasetError(
+                f"{key} is {arrays[key].dtype}, which cannot tell {len(names)} classes apart but {most}: "
+                "labels have wrapped around. Save them as int32"
+            )
+    return names
+
+
+def _check_classes(read: ImageArrays) -> None:
+    names = read.class_names
+    if len(names) < 2:
+        raise DatasetError(f"at least two classes are needed to tell apart. Received: {', '.join(names)}")
+    for key, labels in (("y_train", read.y_train), ("y_test", read.y_test)):
+        empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+        if len(empty):
+            raise DatasetError(
+                f"{key} has no image of {len(empty)} of {len(names)} classes, the first: {names[empty[0]]}"
+            )
+
+
+def _square(x_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    height, width = x_NHWC.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return x_NHWC[:, top : top + side, left : left + side]
+
+
+def _read_arrays(path: Path) -> dict[str, Array]:
+    try:
+        # Opened here, since np.load leaves a damaged archive open.
+        with path.open("rb") as file:
+            return _read_archive(np.load(file, allow_pickle=False))
+    except DatasetError:
+        raise
+    except UNREADABLE as error:
+        raise DatasetError(
+            f"it cannot be read; expected a whole .npz archive without pickled objects. Received: {error}"
+        ) from error
+
+
+def _read_archive(archive: object) -> dict[str, Array]:
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DatasetError("it holds a single array; expected an .npz archive of named arrays")
+    missing = [key for key in KEYS if key not in archive.files]
+    if missing:
+        raise DatasetError(
+            f"{', '.join(missing)} missing; expected {', '.join(KEYS)}. "
+            f"Received: {', '.join(archive.files) or 'nothing'}"
+        )
+    return {key: archive[key] for key in (*KEYS, "class_names") if key in archive.files}
+
+
+def _check_images(arrays: Mapping[str, Array], key: str, *, dataset: Dataset) -> npt.NDArray[np.uint8]:
+    x_NHWC = arrays[key]
+    if x_NHWC.ndim == 3 and dataset.image_shape[-1] == 1:
+        x_NHWC = x_NHWC[..., np.newaxis]
+    if x_NHWC.dtype != np.uint8 or x_NHWC.shape[1:] != dataset.image_shape or not len(x_NHWC):
+        shape = ", ".join(map(str, dataset.image_shape))
+        raise DatasetError(
+            f"{key} must be uint8 of shape (N, {shape}), N at least 1. Received: {_describe(arrays[key])}"
+        )
+    return x_NHWC
+
+
+def _check_labels(
+    arrays: Mapping[str, Array], key: str, *, num_images: int, dataset: Dataset
+) -> npt.NDArray[np.int32]:
+    y_N = arrays[key]
+    if y_N.ndim == 2 and y_N.shape[1] == 1:  # as Keras stores CIFAR-10
+        y_N = y_N[:, 0]
+    if y_N.dtype.kind not in "iu" or y_N.shape != (num_images,):
+        raise DatasetError(
+            f"{key} must be {num_images} integers, one label per image. Received: {_describe(arrays[key])}"
+        )
+    if y_N.min() < 0 or y_N.max() >= dataset.num_classes:
+        raise DatasetError(
+            f"{key} must be from 0 to {dataset.num_classes - 1}. Received: {y_N.min()} to {y_N.max()}"
+        )
+    return y_N.astype(np.int32)
+
+
+def _check_class_names(names: Array, *, dataset: Dataset) -> tuple[str, ...]:
+    if names.dtype.kind != "U" or names.shape != (dataset.num_classes,):
+        raise DatasetError(f"class_names must be {dataset.num_classes} strings. Received: {_describe(names)}")
+    return tuple(str(name) for name in names)
+
+
+def _describe(array: Array) -> str:
+    return f"{array.dtype} of shape {array.shape}"

@@ -1,0 +1,89 @@
+"""Finds objects in images larger than a network was trained on, and draws them.
+
+Shapes: H W image, C channels, N places, K classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from models.datasets.files.decode import Pixels, read_image
+from models.errors import DatasetError
+from models.inference.boxes import Box, clean_boxes
+from models.inference.saved_network import SavedNetwork
+from models.inference.sliding import SlidingNetwork, make_sliding
+
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
+MOST_BOXES = 100
+LARGEST_SIDE = 4096
+
+
+def detect_objects(
+    network: SavedNetwork,
+    image: Path,
+    *,
+    output: Path,
+    threshold: float,
+    iou: float,
+    scales: Sequence[float],
+) -> dict[str, object]:
+    """Slide a network over an image at several scales; boxes cleaned class by class, drawn into a PNG.
+
+    Args:
+        threshold: least probability of a box.
+        iou: most that two boxes of a class may overlap.
+        scales: shorter side of the image in sides of the network; 1 looks for what fills the image.
+
+    Raises:
+        DatasetError: the image cannot be read, or a scale makes it smaller than the network or too large.
+        CannotSlide: the network has no feature maps.
+    """
+    pixels = read_image(image, channels=network.about.channels)
+    sliding = make_sliding(network.model)
+    boxes, scores = zip(*(_look(sliding, pixels, scale) for scale in scales), strict=True)
+    found = clean_boxes(
+        np.concatenate(boxes),
+        np.concatenate(scores),
+        class_names=network.about.class_names,
+        threshold=threshold,
+        iou=iou,
+    )[:MOST_BOXES]
+    _draw(pixels, found, output)
+    return {"image": str(image), "drawn": str(output), "boxes": [asdict(box) for box in found]}
+
+
+def _look(
+    sliding: SlidingNetwork, pixels: Pixels, sides: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    """Return the boxes (N, 4) and probabilities (N, K) of all places at one scale."""
+    height, width = pixels.shape[:2]
+    scale = sides * sliding.side / min(height, width)
+    size = (round(height * scale), round(width * scale))
+    if min(size) < sliding.side or max(size) > LARGEST_SIDE:
+        raise DatasetError(
+            f"--scales: the image must become at least {sliding.side} pixels at its shorter side and at most "
+            f"{LARGEST_SIDE} at its longer one. Received: {sides:g}, which makes it {size[1]}x{size[0]}"
+        )
+    scaled = keras.ops.image.resize(pixels.astype(np.float32), size, antialias=True)
+    p_hwK = np.asarray(sliding.model(scaled[None], training=False))[0]
+    return sliding.boxes(*p_hwK.shape[:2], scale=scale), p_hwK.reshape(-1, p_hwK.shape[-1])
+
+
+def _draw(pixels: Pixels, boxes: Sequence[Box], output: Path) -> None:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(12, min(image.size) // 25))
+    names = sorted({box.class_name for box in boxes})
+    for box in reversed(boxes):  # the surest on top
+        colour = COLOURS[names.index(box.class_name) % len(COLOURS)]
+        draw.rectangle((box.left, box.top, box.right, box.bottom), outline=colour, width=2)
+        label = f"{box.class_name} {box.score:.2f}"
+        place = (box.left + 3, box.top + 2)
+        draw.rectangle(draw.textbbox(place, label, font=font), fill=colour)
+        draw.text(place, label, fill="white", font=font)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    image.save(output, format="PNG")

@@ -1,0 +1,107 @@
+"""Draws what a submission would come to."""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.session import count_seconds, make_console, print_json, say
+from service.commands.jobs.dry_run import View
+from service.domain.gpus import count_gpus
+
+SMALLEST_SHOWN_MIB = 0.05
+
+
+def show_rehearsal(view: View, *, as_json: bool) -> None:
+    """Print what a submission would come to."""
+    if as_json:
+        print_json(view)
+    else:
+        make_console().print(rehearsal_table(view))
+        say("Nothing was queued.")
+
+
+def rehearsal_table(view: View) -> Table:
+    """What would be trained, where, in how much memory and time, and when."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "network": f"{view['network']} on {view['dataset']}, images of {view['image_size']} pixels",
+        "batch": _batch(view),
+        "devices": _devices(view),
+        "memory": _memory(view),
+        "time": _time(view),
+        "start": _start(view),
+    }
+    for name, cell in rows.items():
+        table.add_row(name, cell if isinstance(cell, Table) else Text(cell))
+    return table
+
+
+def _batch(view: View) -> str:
+    share = view["batch_size"] // view["gpus"]
+    each = f", {share:,} on each of {view['gpus']} GPUs" if view["gpus"] > 1 else " on 1 GPU"
+    return f"{view['batch_size']:,} images a step{each}; epochs: {view['epochs']:,}"
+
+
+def _devices(view: View) -> Table | str:
+    if not view["hosts"]:
+        return "no host has as many such GPUs that are not out of use"
+    table = _grid("left", "left", "left")
+    for host in view["hosts"]:
+        table.add_row(*map(Text, (host["host"], _room(host), ", ".join(host["models"]))))
+    return table
+
+
+def _room(host: View) -> str:
+    if host["fits"] == "not":
+        return "too little memory"
+    if not host["up"]:
+        return "not running"
+    tight = ", perhaps too little memory" if host["fits"] == "perhaps" else ""
+    return f"{len(host['free'])} of {count_gpus(host['gpus'])} free{tight}"
+
+
+def _memory(view: View) -> Table:
+    limit = view["device_memory_mib"]
+    of = f"of {limit:,} on each GPU" if limit else "on each GPU; nothing limits it here"
+    table = _grid("right", "left")
+    table.add_row(Text(f"{view['total_memory_mib']:,.1f}"), Text(f"MiB {of}", style="bold"))
+    for name, mib in sorted(view["memory_mib"].items(), key=lambda part: -part[1]):
+        if mib >= SMALLEST_SHOWN_MIB:
+            table.add_row(Text(f"{mib:,.1f}"), Text(name))
+    return table
+
+
+def _time(view: View) -> str:
+    if view["epoch_seconds"] is None:
+        return "no job like it has completed an epoch yet"
+    count = view["like_jobs"]
+    return (
+        f"about {count_seconds(view['epoch_seconds'])} an epoch, "
+        f"about {count_seconds(view['training_seconds'])} for all epochs, as "
+        f"{'a job' if count == 1 else f'{count} jobs'} with the same spec took"
+    )
+
+
+def _start(view: View) -> str:
+    return "; ".join(_start_words(view))
+
+
+def _start_words(view: View) -> Iterator[str]:
+    if view["estimated_start_at"]:
+        moment = datetime.fromisoformat(view["estimated_start_at"])
+        seconds = max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+        yield f"in about {count_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
+    if view["place"] and " in line" not in view["reason"]:
+        yield f"place {view['place']} in the queue"
+    yield view["reason"]
+
+
+def _grid(*justify: str) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for side in justify:
+        table.add_column(justify=side, overflow="fold")  # type: ignore[arg-type]
+    return table

@@ -1,0 +1,123 @@
+"""Follows a job to its end: a live bar on a terminal, a line an epoch elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from service.cli.session import say
+from service.domain.gpus import count_gpus
+from service.domain.jobs import JobId
+from service.domain.states import FINISHED, JobState
+from service.store.jobs import attempts, jobs, metrics
+from service.store.transaction import Store
+
+POLL_SECONDS = 0.2
+WAITING = (JobState.QUEUED, JobState.PAUSED)
+
+Look = Mapping[str, Any]
+
+
+def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lambda: None) -> JobState:
+    """Show how a job comes along until it has ended; `check` is called at every look."""
+    show = _Bar() if sys.stderr.isatty() else _Lines()
+    with show:
+        while True:
+            look = _look(store, job_id)
+            show.update(look)
+            if look["state"] in FINISHED:
+                return JobState(look["state"])
+            check()
+            time.sleep(POLL_SECONDS)
+
+
+def _look(store: Store, job_id: JobId) -> Look:
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        attempt = attempts.find_live_attempt(tx, job_id)
+        epochs = {
+            name: dict(points)
+            for name, points in metrics.list_series(
+                tx, job_id, names=("loss", "accuracy", "val_loss", "val_accuracy")
+            ).items()
+        }
+    return {
+        "state": job.state,
+        "reason": job.reason,
+        "gpus": job.gpus,
+        "host": attempt.host_name if attempt else "",
+        "stage": attempt.reason if attempt else "",
+        "progress": attempt.progress if attempt else None,
+        "epochs": epochs,
+    }
+
+
+class _Bar:
+    """One bar for the whole job, with the numbers people look at."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task: TaskID = self._progress.add_task("queued", total=None, numbers="")
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, look: Look) -> None:
+        progress = look["progress"]
+        if progress is None:
+            waiting = look["reason"] if look["state"] in WAITING else look["stage"] or "starting"
+            description = escape(waiting) if look["state"] not in FINISHED else ""
+            self._progress.update(self._task, description=description)
+            return
+        validated = look["epochs"].get("val_accuracy", {})
+        last = f"  val acc {list(validated.values())[-1]:.4f}" if validated else ""
+        self._progress.update(
+            self._task,
+            description=f"epoch {progress.epoch}/{progress.epochs}",
+            total=progress.epochs * progress.steps_per_epoch,
+            completed=progress.step,
+            numbers=f"step {progress.step}  {progress.images_per_second:,.0f} images/s  "
+            f"loss {progress.loss:.4f}  acc {progress.accuracy:.4f}{last}",
+        )
+
+
+class _Lines:
+    """Plain lines for logs and pipes: each state once, each epoch once."""
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._steps: set[int] = set()
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, look: Look) -> None:
+        line = f"{look['state'].value}: {look['reason']}" if look["reason"] else look["state"].value
+        if look["state"] is JobState.RUNNING:
+            line = f"running on {count_gpus(look['gpus'])} of {look['host']}"
+        if line != self._said and look["state"] not in FINISHED:
+            say(line)
+            self._said = line
+        for number, step in enumerate(sorted(look["epochs"].get("loss", {})), start=1):
+            if step not in self._steps:
+                self._steps.add(step)
+                values = {n: look["epochs"][n].get(step) for n in look["epochs"]}
+                numbers = "  ".join(f"{n} {v:.4f}" for n, v in values.items() if v is not None)
+                say(f"epoch {number}  step {step}  {numbers}")

@@ -1,0 +1,52 @@
+"""Shows how a job ended and exits with its status."""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from service.cli.session import print_json, say, shorten_home
+from service.commands.jobs.status import get_job_view, get_result_view
+from service.domain.jobs import JobId
+from service.domain.states import JobState
+from service.store.transaction import Store
+
+SHOWN = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "accuracy", "loss", "images_per_second")
+
+
+def show_result(store: Store, job_id: JobId, *, as_json: bool) -> None:
+    """Print a job's result; the process ends with 1 when the job did not succeed."""
+    view = get_job_view(store, job_id)
+    if as_json:
+        print_json(get_result_view(store, job_id))
+    else:
+        _print_result(view)
+    if view["state"] != JobState.SUCCEEDED.value:
+        explain_failure(view)
+        sys.exit(1)
+
+
+def explain_failure(view: Any) -> None:
+    """What the person at 2 a.m. needs: what happened, and what to type next."""
+    job = view["job"]
+    say(f"Job {job} {view['state']}: {view['reason']}")
+    say(f"Log: cnnctl logs {job}    Everything: cnnctl status {job}    Again: cnnctl retry {job}")
+
+
+def _print_result(view: Any) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    title = (f"Job {view['job']} {view['state']}", "bold")
+    console.print(Text.assemble(title, f" after {view['epochs']} epochs"))
+    if view["reason"] and view["state"] == JobState.SUCCEEDED.value:
+        console.print(f"  {view['reason']}")
+    for name in SHOWN:
+        if view["metrics"].get(name) is not None:
+            value = view["metrics"][name]
+            console.print(
+                f"  {name:18} {value:,.0f}" if name == "images_per_second" else f"  {name:18} {value:.4f}"
+            )
+    if view["model"]:
+        console.print(f"  {'model':18} {shorten_home(view['model'])}")
+        console.print(f"  {'weights':18} {view['weights_digest'][:16]}…")
+    console.print(f"Curves: cnnctl metrics {view['job']}    Details: cnnctl status {view['job']}")

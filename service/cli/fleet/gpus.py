@@ -1,0 +1,90 @@
+"""cnnctl gpus: all GPUs, taking some out of use, and giving them back."""
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+from rich.live import Live
+
+from service.cli.display.gpu_table import gpu_table
+from service.cli.session import make_console, open_session, print_json
+from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
+from service.commands.people.identity import current_actor
+from service.settings import Settings
+from service.store.transaction import Store
+
+WATCH_SECONDS = 2.0
+
+
+@click.group("gpus", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", is_flag=True, help="Draw the table again every two seconds, until Ctrl-C.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
+    """Show all GPUs and who holds them, or take some out of use.
+
+    A GPU is named by its UUID, by how that begins, or by HOST:NUMBER.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if watch and as_json:
+        raise click.UsageError("--watch draws a table: it does not go with --json")
+    settings, store = open_session()
+    if as_json:
+        print_json(list_gpu_views(store, settings))
+    elif watch:
+        _watch(store, settings)
+    else:
+        console = make_console()
+        console.print(gpu_table(list_gpu_views(store, settings), width=console.width))
+
+
+@command.command("drain")
+@click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
+@click.option("--reason", default="", help="Why, for whoever looks.")
+def drain(gpus: Sequence[str], reason: str) -> None:
+    """Give GPUs, or all of a host's, no new jobs; what runs there ends by itself. Only administrators may."""
+    _, store = open_session()
+    for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
+        click.echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
+
+
+@command.command("undrain")
+@click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
+def undrain(gpus: Sequence[str]) -> None:
+    """Let drained GPUs, or all of a host's, have jobs again; only administrators may."""
+    _, store = open_session()
+    for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
+        click.echo(f"{gpu.place} is available again.")
+
+
+@command.command("quarantine")
+@click.argument("gpu")
+@click.option("--reason", required=True, help="What is wrong with it.")
+def quarantine(gpu: str, reason: str) -> None:
+    """Take a GPU out of use because something is wrong with it; only administrators may."""
+    _, store = open_session()
+    found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
+    click.echo(f"{found.place} is quarantined. Once it is mended: cnnctl gpus release {found.place}")
+
+
+@command.command("release")
+@click.argument("gpu")
+def release(gpu: str) -> None:
+    """Give a quarantined GPU back once it is mended; only administrators may."""
+    _, store = open_session()
+    found = release_gpu(store, gpu, actor=current_actor(store))
+    click.echo(f"{found.place} is available again.")
+
+
+def _watch(store: Store, settings: Settings) -> None:
+    """Draw until Ctrl-C, in place on a terminal, one table after the other elsewhere."""
+    console = make_console()
+    if not sys.stdout.isatty():
+        raise click.UsageError("--watch needs a terminal. For programs there is --json")
+    with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(gpu_table(list_gpu_views(store, settings), width=console.width), refresh=True)
+            time.sleep(WATCH_SECONDS)

@@ -1,0 +1,21 @@
+"""cnnctl history: what happened to a job, and who did it."""
+
+import click
+
+from service.cli.display.job_page import history_table
+from service.cli.session import make_console, open_session, print_json
+from service.commands.jobs.status import list_event_views
+from service.domain.jobs import JobId
+
+
+@click.command("history")
+@click.argument("job", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(job: int, as_json: bool) -> None:
+    """Show what happened to a job, and who did it."""
+    _, store = open_session()
+    views = list_event_views(store, JobId(job))
+    if as_json:
+        print_json(views)
+    else:
+        make_console().print(history_table(views))

@@ -1,0 +1,36 @@
+"""cnnctl metrics: curves for people, numbers for programs."""
+
+import csv
+import sys
+
+import click
+
+from service.cli.display.curves import draw_curves
+from service.cli.session import open_session, print_json
+from service.commands.jobs.metrics import Series, get_series
+from service.domain.jobs import JobId
+
+
+@click.command("metrics")
+@click.argument("job", type=int)
+@click.option("--csv", "as_csv", is_flag=True, help="Print lines of name,step,value.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(job: int, as_csv: bool, as_json: bool) -> None:
+    """Plot a job's curves, or print its numbers."""
+    _, store = open_session()
+    series = get_series(store, JobId(job))
+    if as_json:
+        print_json({"series": series})
+    elif as_csv:
+        _print_csv(series)
+    elif series:
+        click.echo(draw_curves(series, title=f"job {job}"))
+    else:
+        click.echo(f"Job {job} has no metrics yet. Why: cnnctl status {job}", err=True)
+
+
+def _print_csv(series: Series) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["name", "step", "value"])
+    for name, points in series.items():
+        writer.writerows([name, step, value] for step, value in points)

@@ -1,0 +1,27 @@
+"""cnnctl pause: let jobs rest until they are resumed."""
+
+import click
+
+from service.cli.each_job import for_each_job
+from service.cli.session import open_session
+from service.commands.jobs.control import pause
+from service.commands.people.identity import current_actor
+from service.domain.jobs import JobId
+from service.domain.states import JobState
+
+
+@click.command("pause")
+@click.argument("jobs", type=int, nargs=-1, required=True)
+def command(jobs: tuple[int, ...]) -> None:
+    """Let jobs rest until they are resumed.
+
+    A running one writes a checkpoint first and frees its GPUs; it loses nothing.
+    """
+    _, store = open_session()
+    actor = current_actor(store)
+
+    def act(job: JobId) -> None:
+        stopping = pause(store, job, actor=actor) is JobState.RUNNING
+        click.echo(f"Job {job} is {'stopping, then paused' if stopping else 'paused'}.")
+
+    for_each_job(jobs, act)

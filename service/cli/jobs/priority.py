@@ -1,0 +1,28 @@
+"""cnnctl priority: change how urgent jobs are."""
+
+import click
+
+from service.cli.each_job import for_each_job
+from service.cli.session import open_session
+from service.commands.jobs.control import set_priority
+from service.commands.people.identity import current_actor
+from service.domain.jobs import JobId
+from service.domain.states import Priority
+
+
+@click.command("priority")
+@click.argument("jobs", type=int, nargs=-1, required=True)
+@click.argument("priority", type=click.Choice([priority.value for priority in Priority]))
+def command(jobs: tuple[int, ...], priority: str) -> None:
+    """Change how urgent jobs are.
+
+    High needs the right to it, which an administrator grants: `cnnctl users set NAME --high`.
+    """
+    _, store = open_session()
+    actor = current_actor(store)
+
+    def act(job: JobId) -> None:
+        set_priority(store, job, Priority(priority), actor=actor)
+        click.echo(f"Job {job} has priority {priority}.")
+
+    for_each_job(jobs, act)

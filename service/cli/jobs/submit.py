@@ -1,0 +1,85 @@
+"""cnnctl submit: queue a job."""
+
+from typing import Any
+
+import click
+
+from service.cli.display.progress import follow_job
+from service.cli.display.result import show_result
+from service.cli.scheduling_options import term_options
+from service.cli.session import open_session, print_json, say
+from service.cli.spec_options import collect_fields, spec_options
+from service.commands.fleet.health import check_health
+from service.commands.jobs.submit import submit
+from service.commands.people.identity import current_actor
+from service.domain.gpus import count_gpus
+from service.domain.jobs import JobId
+from service.domain.scheduling_options import Terms
+from service.store.jobs import jobs
+from service.store.transaction import Store
+
+
+@click.command("submit")
+@spec_options
+@term_options
+@click.option(
+    "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and place in the queue."
+)
+@click.option("--hold", is_flag=True, help="Queue it paused; cnnctl resume lets it start.")
+@click.option(
+    "--follow", is_flag=True, help="Stay and show how it comes along; Ctrl-C leaves the job running."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    architecture: str,
+    assignments: tuple[str, ...],
+    terms: Terms,
+    after: list[JobId],
+    dry_run: bool,
+    hold: bool,
+    follow: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Queue a job and print its number."""
+    if dry_run and follow:
+        raise click.UsageError("--dry-run queues nothing, so there is nothing to --follow.")
+    settings, store = open_session()
+    fields = collect_fields(values, assignments)
+    asked: dict[str, Any] = {"owner": current_actor(store), "terms": terms, "after": after, "hold": hold}
+    if dry_run:
+        # Only here: the scheduler's policy takes 30 ms to import, and most submissions do not ask it.
+        from service.cli.display.dry_run_table import show_rehearsal
+        from service.commands.jobs.dry_run import rehearse
+
+        show_rehearsal(rehearse(store, settings, architecture, fields, **asked), as_json=as_json)
+        return
+    job_id = submit(store, settings, architecture, fields, **asked)
+    announce(store, job_id, fields)
+    for notice in check_health(store, settings).notices:
+        say(notice)
+    if follow:
+        follow_until_detached(store, job_id)
+        show_result(store, job_id, as_json=as_json)
+    elif as_json:
+        print_json({"job": job_id, "state": "paused" if hold else "queued"})
+    else:
+        click.echo(job_id)
+
+
+def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
+    """Say what was queued, and which dataset was taken when none was named."""
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+    say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
+    if "data.dataset" not in fields:
+        say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")
+
+
+def follow_until_detached(store: Store, job_id: JobId) -> None:
+    """Follow a job; Ctrl-C only stops looking."""
+    try:
+        follow_job(store, job_id)
+    except KeyboardInterrupt:
+        say(f"Job {job_id} goes on without you. Look: cnnctl status {job_id}    Stop: cnnctl cancel {job_id}")
+        raise SystemExit(130) from None

@@ -1,0 +1,95 @@
+"""cnnctl describe: what a network costs."""
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from service.cli.session import make_console, print_json, say
+from service.commands.networks.library import ask_library
+from service.domain.spec_request import parse_assignment, resolve_spec
+from service.errors import SpecError
+
+MIB = 1024 * 1024
+
+
+@click.command("describe")
+@click.argument("architecture")
+@click.option(
+    "--input", "input_shape", metavar="HxWxC", help="Image shape; the default is the network's own."
+)
+@click.option("--classes", default=10, show_default=True, help="Number of classes.")
+@click.option("--batch-size", default=32, show_default=True, help="Images per step, for the memory.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="model.NAME=VALUE",
+    help="As in model.head=gap.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    architecture: str,
+    input_shape: str | None,
+    classes: int,
+    batch_size: int,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show a network layer by layer."""
+    words = [_choice(architecture, input_shape, assignments)]
+    words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
+    words += ["--input", input_shape] if input_shape else []
+    say("Building the network (TensorFlow takes some seconds to import) …")
+    description = ask_library("describe", words)
+    if as_json:
+        print_json(description)
+    else:
+        _print(description, batch_size)
+
+
+def _choice(architecture: str, input_shape: str | None, assignments: tuple[str, ...]) -> str:
+    """Resolve the network as a submission would."""
+    given = {path if "." in path else f"model.{path}": v for path, v in map(parse_assignment, assignments)}
+    for path in given:
+        if not path.startswith("model."):
+            raise SpecError(f"describe takes fields of the network, as in model.head=gap. Received: {path!r}")
+    sides = [int(side) for side in (input_shape or "").split("x") if side.isdecimal()]
+    size = {"data.image_size": min(sides[:2])} if len(sides) == 3 and min(sides) > 0 else {}
+    return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
+
+
+def _print(description: Any, batch_size: int) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    heads = (
+        "LAYER",
+        "KIND",
+        "OUTPUT",
+        "ACTIVATIONS",
+        "PARAMETERS",
+        "MULTIPLY-ADDS",
+        "FIELD",
+        "STRIDE",
+        "AS DENSE",
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("LAYER", "KIND") else "right", no_wrap=True)
+    for layer in description["layers"]:
+        table.add_row(
+            layer["name"],
+            layer["kind"],
+            "×".join(map(str, layer["output_shape"])),
+            *(_number(layer[name]) for name in ("activations", "parameters", "macs")),
+            *(_number(layer[name]) for name in ("receptive_field", "stride", "dense_parameters")),
+        )
+    console = make_console()
+    console.print(table)
+    console.print(
+        f"\n{description['total_parameters']:,} parameters, "
+        f"{description['total_macs']:,} multiply-adds an image, "
+        f"{description['training_bytes'] / MIB:,.1f} MiB to train at batch size {batch_size}"
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,55 @@
+"""cnnctl detect: where in a larger image a trained network sees what."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from service.cli.session import make_console, open_session, print_json, say
+from service.commands.networks.trained import find_trained
+from service.domain.jobs import JobId
+
+EDGES = ("top", "left", "bottom", "right")
+FRACTION = click.FloatRange(0, 1)
+
+
+@click.command("detect")
+@click.argument("job", type=int)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="PNG to draw; default: IMAGE-boxes.png here.")
+@click.option("--threshold", default=0.9, show_default=True, type=FRACTION, help="Least probability.")
+@click.option("--iou", default=0.3, show_default=True, type=FRACTION, help="Most overlap within a class.")
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    type=float,
+    help="Shorter side of the image in sides of the network; may be repeated.  [default: 1, 1.5, 2]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    job: int,
+    image: Path,
+    output: Path | None,
+    threshold: float,
+    iou: float,
+    scales: tuple[float, ...],
+    as_json: bool,
+) -> None:
+    """Find objects in a larger image, with a job's network."""
+    _, store = open_session()
+    trained = find_trained(store, JobId(job))
+    drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
+    say(f"Sliding {trained.file} of job {job} over {image} …")
+    words = [str(image), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
+    found = trained.ask("detect", [*words, "--scales", *map(str, scales or (1.0, 1.5, 2.0))])
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("CLASS", "SCORE", *(edge.upper() for edge in EDGES)):
+        table.add_column(head, justify="left" if head == "CLASS" else "right")
+    for box in found["boxes"]:
+        table.add_row(box["class_name"], f"{box['score']:.3f}", *(f"{box[edge]:.0f}" for edge in EDGES))
+    make_console().print(table)
+    say(f"{len(found['boxes'])} boxes, drawn into {drawn}")

@@ -1,0 +1,43 @@
+"""cnnctl evaluate: how good a trained network is on test images."""
+
+import click
+from rich.table import Table
+
+from models.catalog.dataset_path import make_absolute
+from service.cli.session import make_console, open_session, print_json, say
+from service.commands.networks.trained import find_trained
+from service.domain.jobs import JobId
+
+SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
+
+
+@click.command("evaluate")
+@click.argument("job", type=int)
+@click.option("--dataset", help="Name, folder:PATH or npz:PATH; the default is the job's own.")
+@click.option("--ten-crop", is_flag=True, help="Average over corners, centre and their mirror images.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> None:
+    """Score a job's network on test images."""
+    settings, store = open_session()
+    trained = find_trained(store, JobId(job))
+    wanted = make_absolute(dataset or trained.dataset)
+    say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")
+    words = ["--dataset", wanted, "--datasets-dir", str(settings.datasets_dir)]
+    found = trained.ask("evaluate", [*words, *(["--ten-crop"] if ten_crop else [])])
+    if as_json:
+        print_json(found)
+        return
+    if found["note"]:
+        say(found["note"])
+    table = Table.grid(padding=(0, 2))
+    for name in SCORES:
+        if found[name] is not None:
+            table.add_row(name, f"{found[name]:,.4f}" if name != "images" else f"{found[name]:,}")
+    classes = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("CLASS", "IMAGES", "ACCURACY"):
+        classes.add_column(head, justify="left" if head == "CLASS" else "right")
+    for row in found["classes"]:
+        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.4f}"
+        classes.add_row(row["class"], f"{row['images']:,}", accuracy)
+    console = make_console()
+    console.print(table, "", classes)

@@ -1,0 +1,25 @@
+"""cnnctl export: a trained network for other programs."""
+
+from pathlib import Path
+
+import click
+
+from service.cli.session import open_session, say
+from service.commands.networks.trained import find_trained
+from service.domain.jobs import JobId
+
+SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
+
+
+@click.command("export")
+@click.argument("job", type=int)
+@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="keras", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="File, or folder of a savedmodel.")
+def command(job: int, kind: str, output: Path | None) -> None:
+    """Write a job's network for other programs."""
+    _, store = open_session()
+    trained = find_trained(store, JobId(job))
+    path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
+    say(f"Writing {trained.file} of job {job} as {kind} …")
+    trained.ask("export", ["--format", kind, "--output", str(path)])
+    click.echo(str(path))

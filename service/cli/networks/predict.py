@@ -1,0 +1,34 @@
+"""cnnctl predict: what a trained network sees in images."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from service.cli.session import make_console, open_session, print_json, say
+from service.commands.networks.trained import find_trained
+from service.domain.jobs import JobId
+
+
+@click.command("predict")
+@click.argument("job", type=int)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Classes to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    """Tell the classes of images, with a job's network."""
+    _, store = open_session()
+    trained = find_trained(store, JobId(job))
+    say(f"Loading {trained.file} of job {job} …")
+    found = trained.ask("predict", [*map(str, images), "--top", str(top)])
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("IMAGE", "CLASS", "PROBABILITY", ""):
+        table.add_column(head, justify="right" if head == "PROBABILITY" else "left")
+    for row in found:
+        for place, likely in enumerate(row["classes"]):
+            p = likely["probability"]
+            table.add_row("" if place else row["image"], likely["class"], f"{p:.4f}", "█" * round(20 * p))
+    make_console().print(table)

@@ -1,0 +1,50 @@
+"""cnnctl doctor: what is wrong and how to mend it."""
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from service.cli.session import print_json
+from service.commands.ops.doctor import examine, examine_process
+from service.commands.ops.findings import Finding
+
+MOST_ALIKE = 10
+
+
+@click.command("doctor")
+@click.option(
+    "--process",
+    type=click.Choice(["scheduler", "worker"]),
+    help="Only say whether this one was heard lately, as a health check does.",
+)
+@click.option("--deep", is_flag=True, help="Also read checkpoints whole, at the disk's pace.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(process: str | None, deep: bool, as_json: bool) -> None:
+    """Find out what is wrong and how to mend it.
+
+    Looks at versions, folders, database, broker, processes, devices, and at what jobs need on this host.
+    Exits with 1 when something is wrong.
+    """
+    findings = []
+    for finding in examine(deep=deep) if process is None else [examine_process(process)]:
+        findings.append(finding)
+        if not as_json:
+            _show(finding, earlier=sum(other.subject == finding.subject for other in findings[:-1]))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    sys.exit(1 if any(finding.mend for finding in findings) else 0)
+
+
+def _show(finding: Finding, *, earlier: int) -> None:
+    """Print a finding, but of many that are alike only the first ones."""
+    if finding.mend and earlier >= MOST_ALIKE:
+        if earlier == MOST_ALIKE:
+            click.echo(f"      {finding.subject:21} … and more: cnnctl doctor --json shows all")
+        return
+    mark = click.style("mend", fg="yellow") if finding.mend else click.style(" ok ", fg="green")
+    click.echo(f"{mark}  {finding.subject:21} {finding.found}")
+    if finding.itself:
+        click.echo(f"{'':27} by itself: {finding.itself}")
+    if finding.mend:
+        click.echo(f"{'':27} → {finding.mend}")

@@ -1,0 +1,35 @@
+"""cnnctl scheduler: one of the two long-running processes."""
+
+import signal
+import threading
+
+import click
+
+from service.dispatch.dispatcher import Dispatcher
+from service.log import configure_log
+from service.notify.sender import Postman
+from service.parent import stop_when_parent_ends
+from service.scheduler.loop import Scheduler
+from service.settings import load_settings
+from service.store.transaction import open_store
+
+
+@click.command("scheduler")
+@click.option("--stop-with-stdin", is_flag=True, hidden=True)
+def command(stop_with_stdin: bool) -> None:
+    """Run the scheduler.
+
+    It also delivers what `cnnctl notify` asks for. A second one is harmless: one of them decides at a time.
+    SIGTERM stops it; jobs that run go on.
+    """
+    settings = load_settings()
+    configure_log(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if stop_with_stdin:
+        stop_when_parent_ends()
+    store = open_store(settings.database_url)
+    store.wait_until_ready()
+    with Postman(store, settings):
+        Scheduler(store, settings, Dispatcher(settings)).run(stop)

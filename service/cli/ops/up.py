@@ -1,0 +1,56 @@
+"""cnnctl up: the whole service in one command."""
+
+import signal
+import time
+
+import click
+
+from service.cli.session import open_session, say, shorten_home
+from service.commands.ops.embedded_stack import EmbeddedStack, explain_dead, running_stack
+from service.errors import CnnctlError, SettingError
+from service.settings import Settings
+from service.store.fleet import hosts
+from service.store.transaction import Store
+
+
+@click.command("up")
+def command() -> None:
+    """Run the embedded stack until Ctrl-C.
+
+    SQLite, message files, a scheduler and a worker, all in the data folder. Stopping it lets running jobs
+    checkpoint; they continue at the next start.
+    """
+    settings, store = open_session()
+    if settings.database or settings.broker:
+        raise SettingError(
+            "CNNCTL_DATABASE_URL or CNNCTL_BROKER_URL is set: that is a stack with servers. "
+            "Start its processes with: cnnctl scheduler, cnnctl worker. For an embedded stack unset both"
+        )
+    signal.signal(signal.SIGTERM, _interrupt)
+    say("Starting scheduler and worker; the worker imports TensorFlow first, about 10 s …")
+    with running_stack(store, settings) as stack:
+        _announce(store, settings)
+        _wait(stack)
+    say("Stopped. Jobs that were running continue at the next start.")
+
+
+def _announce(store: Store, settings: Settings) -> None:
+    with store.reading() as tx:
+        gpus = hosts.list_gpus(tx)
+    say(f"cnnctl is up with {len(gpus)} × {gpus[0].model} on {settings.host_name}.")
+    say(f"Data and logs: {shorten_home(str(settings.home_dir))}    Stop: Ctrl-C")
+    say("In another terminal: cnnctl submit lenet5    cnnctl status")
+
+
+def _wait(stack: EmbeddedStack) -> None:
+    try:
+        while not (dead := stack.find_dead()):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        say("Stopping: running jobs write a checkpoint …")
+        return
+    raise CnnctlError(explain_dead(stack, dead))
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,58 @@
+"""cnnctl usage: GPU-hours, and which of them came to nothing."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+from rich.table import Table
+
+from service.cli.param_types import Moment
+from service.cli.session import make_console, open_session, print_json, say
+from service.commands.people.usage import View, list_usage_views
+
+WORDS = ("owner", "project", "outcome")
+NUMBERS = ("attempts", "gpu_hours", "failed_hours", "redone_hours", "idle_hours", "wasted_hours")
+
+
+@click.command("usage")
+@click.option("--user", help="Of this person only.")
+@click.option("--since", type=Moment(ahead=False), help="From then on: 2026-11-01, or 7d ago.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(user: str | None, since: datetime | None, as_csv: bool, as_json: bool) -> None:
+    """Count GPU-hours by person, project and outcome.
+
+    Wasted is all of failed attempts, steps that were done again after a loss, and idle time: before the first
+    step, and while a trainer stops.
+    """
+    _, store = open_session()
+    views = list_usage_views(store, owner=user, since=since)
+    if as_json:
+        print_json(views)
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, [*WORDS, *NUMBERS])
+        writer.writeheader()
+        writer.writerows(views)
+    elif views:
+        make_console().print(_table(views))
+    else:
+        say("No GPU was used in that time.")
+
+
+def _table(views: Sequence[View]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in WORDS:
+        table.add_column(name.upper(), no_wrap=True)
+    for name in NUMBERS:
+        table.add_column(name.replace("_", " ").upper(), justify="right")
+    for view in views:
+        table.add_row(*(view[name] for name in WORDS), *_numbers(view))
+    total = {name: sum(view[name] for view in views) for name in NUMBERS}
+    table.add_row("all", "", "", *_numbers(total), style="bold")
+    return table
+
+
+def _numbers(view: View) -> list[str]:
+    return [str(view["attempts"]), *(f"{view[name]:.2f}" for name in NUMBERS[1:])]

@@ -1,0 +1,77 @@
+"""cnnctl users: what people may have and do, and changing it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.table import Table
+
+from service.cli.session import make_console, open_session, print_json, say
+from service.commands.people.identity import current_actor
+from service.commands.people.users import View, change_user, list_user_views
+
+NO_QUOTA = "none"
+
+
+class Quota(click.ParamType):  # type: ignore[type-arg]
+    """A whole number, or `none`."""
+
+    name = "quota"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        text = str(value)
+        if text == NO_QUOTA:
+            return text
+        if not text.isdecimal():
+            self.fail(f"{text!r} is neither a whole number nor none", param, ctx)
+        return int(text)
+
+
+@click.group("users", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show what people may have and do, or change it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    _, store = open_session()
+    views = list_user_views(store)
+    if as_json:
+        print_json(views)
+    elif views:
+        make_console().print(_table(views))
+    else:
+        say("Nobody has submitted a job yet.")
+
+
+@command.command("set")
+@click.argument("name")
+@click.option("--weight", type=float, help="Their part of the GPUs, relative to others; 1 unless said.")
+@click.option("--max-gpus", type=Quota(), help="GPUs they may hold at once, or none for no quota.")
+@click.option("--max-queued", type=Quota(), help="Jobs they may have waiting, or none for no quota.")
+@click.option("--high/--no-high", "may_use_high", default=None, help="The right to priority high.")
+@click.option("--admin/--no-admin", "administrator", default=None, help="May change everybody's jobs.")
+def set_user(name: str, **given: Any) -> None:
+    """Change what a person may have and do; only administrators may.
+
+    What is not named stays as it is.
+    """
+    _, store = open_session()
+    changes = {key: value for key, value in given.items() if value is not None}
+    changes = {key: None if value == NO_QUOTA else value for key, value in changes.items()}
+    change_user(store, name, changes, actor=current_actor(store))
+    make_console().print(_table([view for view in list_user_views(store) if view["name"] == name]))
+
+
+def _table(views: Sequence[View]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("NAME", no_wrap=True)
+    for name in ("WEIGHT", "MAX GPUS", "MAX WAITING"):
+        table.add_column(name, justify="right")
+    table.add_column("MAY")
+    for view in views:
+        quotas = ["" if view[key] is None else str(view[key]) for key in ("max_gpus", "max_queued")]
+        rights = {"administrator": "change everybody's jobs", "may_use_high": "use priority high"}
+        may = ", ".join(words for key, words in rights.items() if view[key])
+        table.add_row(view["name"], f"{view['weight']:g}", *quotas, may)
+    return table

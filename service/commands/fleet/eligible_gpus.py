@@ -1,0 +1,39 @@
+"""The GPUs that a job may run on, free or not, and which of them limits its memory."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from service.domain.gpus import Gpu, is_model
+from service.domain.scheduling_options import Terms
+from service.store.fleet import hosts
+from service.store.transaction import Transaction
+
+
+def list_right_gpus(tx: Transaction, terms: Terms, *, gpus: int) -> Sequence[Gpu]:
+    """Those that a job on so many may run on: MIG instances take jobs on one GPU only."""
+    return [
+        gpu
+        for gpu in hosts.list_gpus(tx)
+        if terms.host_name in (None, gpu.host_name)
+        and is_model(gpu.model, terms.gpu_model or "")
+        and not (gpu.mig and gpus > 1)
+    ]
+
+
+def find_limit(devices: Sequence[Gpu], *, gpus: int, hosts: int = 1) -> Gpu | None:
+    """The smallest of so many GPUs, an even share on each of so many hosts, where these are the roomiest."""
+    by_host = defaultdict(list)
+    for gpu in devices:
+        by_host[gpu.host_name].append(gpu)
+    each = gpus // hosts
+    smallest = [
+        sorted(own, key=room_mib, reverse=True)[each - 1] for own in by_host.values() if len(own) >= each
+    ]
+    smallest.sort(key=room_mib, reverse=True)
+    return smallest[hosts - 1] if len(smallest) >= hosts else None
+
+
+def room_mib(gpu: Gpu) -> float:
+    """A GPU's memory: endless for simulated ones, which share the host's, and for those that do not say."""
+    return math.inf if gpu.simulated or not gpu.memory_mib else gpu.memory_mib

@@ -1,0 +1,179 @@
+"""GPUs as people see them: who holds them, what was read of them, which are out of use and why."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from service.commands.fleet.health import is_heard
+from service.commands.people.permissions import check_administrator
+from service.domain.gpus import Gpu, Reading, find_named
+from service.domain.people import Actor
+from service.domain.states import GpuState
+from service.errors import GpuConflict, GpuNotFound, SpecError
+from service.settings import Settings
+from service.store.fleet import hosts, leases, readings
+from service.store.fleet.leases import Holding
+from service.store.transaction import Store, Transaction
+
+View = Mapping[str, Any]
+LONGEST_REASON = 500
+
+
+def list_gpu_views(store: Store, settings: Settings) -> Sequence[View]:
+    """Every GPU that its host's worker has seen, with who holds it; old readings are left out."""
+    with store.reading() as tx:
+        holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
+        heard = {host.name for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)}
+        read = readings.list_readings(tx)
+        return [
+            {
+                **_describe(gpu, holdings.get(gpu.uuid)),
+                "heard": gpu.host_name in heard,
+                **_describe_reading(tx, read.get(gpu.uuid), settings),
+            }
+            for gpu in hosts.list_gpus(tx)
+        ]
+
+
+def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor) -> Sequence[Gpu]:
+    """Give GPUs no new jobs; those that run there end by themselves. All of them, or none.
+
+    A host's name stands for all of its GPUs that are not quarantined.
+
+    Raises:
+        NotAllowed: `actor` is no administrator.
+        GpuNotFound: a name fits no GPU, or several.
+        GpuConflict: a GPU is quarantined.
+    """
+
+    def drain(tx: Transaction, gpu: Gpu) -> None:
+        if not hosts.drain_gpu(tx, gpu.uuid, reason=_sign(reason, actor=actor)):
+            raise _conflict(gpu, "be drained", "It gets no job until: cnnctl gpus release")
+
+    return _change(store, names, drain, actor=actor, of_hosts=(GpuState.AVAILABLE, GpuState.DRAINED))
+
+
+def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequence[Gpu]:
+    """Let drained GPUs have jobs again; a host's name stands for all of its drained ones.
+
+    Raises:
+        NotAllowed, GpuNotFound: as `drain_gpus`.
+        GpuConflict: a GPU is not drained.
+    """
+
+    def undrain(tx: Transaction, gpu: Gpu) -> None:
+        if not hosts.undrain_gpu(tx, gpu.uuid):
+            raise _conflict(gpu, "be undrained", "Only drained ones can. See: cnnctl gpus")
+
+    return _change(store, names, undrain, actor=actor, of_hosts=(GpuState.DRAINED,))
+
+
+def quarantine_gpu(store: Store, name: str, *, reason: str, actor: Actor) -> Gpu:
+    """Take a GPU out of use because something is wrong with it.
+
+    Raises:
+        NotAllowed, GpuNotFound: as `drain_gpus`.
+        SpecError: no reason is given.
+    """
+    if not reason.strip():
+        raise SpecError("--reason must say what is wrong with the GPU: whoever releases it has to know")
+    words = _sign(reason, actor=actor)
+
+    def quarantine(tx: Transaction, gpu: Gpu) -> None:
+        hosts.quarantine_gpu(tx, gpu.uuid, reason=words)
+
+    return _change(store, [name], quarantine, actor=actor)[0]
+
+
+def release_gpu(store: Store, name: str, *, actor: Actor) -> Gpu:
+    """Give a quarantined GPU back to the scheduler.
+
+    Raises:
+        NotAllowed, GpuNotFound: as `drain_gpus`.
+        GpuConflict: it is not quarantined; the message names those that are.
+    """
+
+    def release(tx: Transaction, gpu: Gpu) -> None:
+        if not hosts.release_gpu(tx, gpu.uuid):
+            out = [one.place for one in hosts.list_gpus(tx) if one.state is GpuState.QUARANTINED]
+            raise _conflict(gpu, "be released", f"Quarantined: {', '.join(out) or 'none'}. See: cnnctl gpus")
+
+    return _change(store, [name], release, actor=actor)[0]
+
+
+def _change(
+    store: Store,
+    names: Sequence[str],
+    act: Callable[[Transaction, Gpu], None],
+    *,
+    actor: Actor,
+    of_hosts: Collection[GpuState] = (),
+) -> Sequence[Gpu]:
+    with store.transaction() as tx:
+        check_administrator(tx, actor, act="take GPUs out of use or give them back")
+        known = hosts.list_gpus(tx)
+        chosen = list({gpu.uuid: gpu for name in names for gpu in _find_all(known, name, of_hosts)}.values())
+        for gpu in chosen:
+            act(tx, gpu)
+    return chosen
+
+
+def _find_all(known: Sequence[Gpu], name: str, of_hosts: Collection[GpuState]) -> Sequence[Gpu]:
+    """The GPU of this name, or a host's GPUs in one of these states."""
+    own = [gpu for gpu in known if gpu.host_name == name]
+    if not own or not of_hosts:
+        return [_find(known, name)]
+    chosen = [gpu for gpu in own if gpu.state in of_hosts]
+    if not chosen:
+        raise GpuConflict(f"No GPU of {name} is {' or '.join(of_hosts)}. See: cnnctl gpus")
+    return chosen
+
+
+def _find(known: Sequence[Gpu], name: str) -> Gpu:
+    found = find_named(known, name)
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} GPUs have UUIDs that begin with" if found else "There is no GPU"
+    choices = ", ".join(f"{gpu.place} ({gpu.uuid})" for gpu in found or known) or "none yet"
+    raise GpuNotFound(f"{what} {name}. Known: {choices}. A UUID's beginning will do, or HOST:NUMBER")
+
+
+def _sign(reason: str, *, actor: Actor) -> str:
+    """Who did it is part of the reason: GPUs have no audit of their own, jobs have."""
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise SpecError(f"--reason takes at most {LONGEST_REASON} printable characters")
+    return f"{reason.strip()} (by {actor.name})" if reason.strip() else f"by {actor.name}"
+
+
+def _conflict(gpu: Gpu, act: str, hint: str) -> GpuConflict:
+    return GpuConflict(f"{gpu.place} ({gpu.uuid}) cannot {act}: it is {gpu.state.value}. {hint}")
+
+
+def _describe(gpu: Gpu, holding: Holding | None) -> View:
+    return {
+        "uuid": gpu.uuid,
+        "host": gpu.host_name,
+        "number": gpu.number,
+        "model": gpu.model,
+        "memory_mib": gpu.memory_mib,
+        "simulated": gpu.simulated,
+        "mig": gpu.mig,
+        "driver": gpu.driver,
+        "state": gpu.state.value,
+        "reason": gpu.reason,
+        "job": holding.job_id if holding else None,
+        "owner": holding.owner if holding else None,
+        "since": _moment(holding.acquired_at) if holding else None,
+    }
+
+
+def _describe_reading(tx: Transaction, read: tuple[datetime, Reading] | None, settings: Settings) -> View:
+    read_at, reading = read or (None, Reading())
+    if not is_heard(tx, read_at, settings):
+        reading = Reading(outsiders=reading.outsiders)  # they keep jobs away until the next reading
+    return {**asdict(reading), "outsiders": [*map(asdict, reading.outsiders)], "read_at": _moment(read_at)}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,59 @@
+"""Tells whether the service is there to do the work, from what its processes write into SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.settings import Settings
+from service.store.fleet import hosts, schedulers
+from service.store.transaction import Store, Transaction
+
+SCHEDULER_SILENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What was heard lately; `notices` says in words what keeps jobs waiting."""
+
+    scheduler: bool
+    hosts: tuple[str, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def up(self) -> bool:
+        return self.scheduler and bool(self.hosts)
+
+
+def check_health(store: Store, settings: Settings) -> Health:
+    """Ask SQL who was heard; no process and no broker is asked."""
+    with store.reading() as tx:
+        return read_health(tx, settings)
+
+
+def read_health(tx: Transaction, settings: Settings) -> Health:
+    """As `check_health`, inside a transaction."""
+    latest = schedulers.find_latest(tx)
+    alive = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
+    heard = [host for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)]
+    notices = []
+    if not alive:
+        last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
+        notices.append(
+            f"No scheduler is running{last}: jobs wait. Start it with cnnctl up, or cnnctl scheduler"
+        )
+    elif latest is not None and latest.broker_error:
+        notices.append(
+            f"The broker cannot be reached: jobs wait until it can. It said: {latest.broker_error}"
+        )
+    if not heard:
+        notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
+    return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))
+
+
+def is_heard(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:
+    """Whether a worker was heard within the lease."""
+    return heartbeat_at is not None and _age(tx, heartbeat_at) <= settings.lease_seconds
+
+
+def _age(tx: Transaction, moment: datetime) -> float:
+    """Seconds since a moment; one in the future is from before the clock was set back."""
+    return abs((tx.now - moment).total_seconds())

@@ -1,0 +1,187 @@
+"""Refuses a submission that could never run or that its owner may not make, in words."""
+
+import difflib
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from service.commands.fleet.eligible_gpus import list_right_gpus
+from service.commands.people.permissions import is_administrator
+from service.domain.gpus import is_model
+from service.domain.jobs import JobId
+from service.domain.people import LONGEST_NAME, Actor, User
+from service.domain.scheduling_options import Terms
+from service.domain.states import RETRYABLE, Priority
+from service.errors import NotAllowed, SpecError
+from service.store.fleet import hosts
+from service.store.jobs import jobs
+from service.store.people import users
+from service.store.transaction import Transaction
+
+
+def check_admission(
+    tx: Transaction, *, gpus: int, owner: Actor, terms: Terms, after: Collection[JobId]
+) -> None:
+    """Check GPUs, places, the owner's quota and rights, and the jobs to wait for.
+
+    Raises:
+        SpecError: no host could ever run it, the quota is too small, or a job to wait for will never succeed.
+        NotAllowed: high priority without the right to it.
+    """
+    if terms.priority is Priority.HIGH:
+        check_high_priority(tx, owner)
+    _check_project(terms.project)
+    _check_places(tx, terms)
+    if terms.hosts > 1:
+        _check_hosts(tx, gpus, terms)
+    else:
+        _check_gpus(tx, gpus, terms)
+    _check_quota(tx, gpus, owner)
+    _check_after(tx, after)
+
+
+def _check_project(name: str) -> None:
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise SpecError(f"--project takes at most {LONGEST_NAME} printable characters. Received: {name!r}")
+
+
+def check_high_priority(tx: Transaction, actor: Actor) -> None:
+    """Refuse high priority to who has no right to it.
+
+    Raises:
+        NotAllowed: `actor` is no administrator either.
+    """
+    if not (users.get_user(tx, actor.name).may_use_high or is_administrator(tx, actor)):
+        raise NotAllowed(
+            f"{actor.name} has no right to priority high. Allowed: low, normal. "
+            f"An administrator grants it with: cnnctl users set {actor.name} --high"
+        )
+
+
+def _check_places(tx: Transaction, terms: Terms) -> None:
+    if terms.host_name is not None:
+        names = [host.name for host in hosts.list_hosts(tx)]
+        if terms.host_name not in names:
+            raise SpecError(f"--host: there is no host {terms.host_name}. {_nearest(terms.host_name, names)}")
+    if terms.gpu_model is not None:
+        models = sorted({gpu.model for gpu in hosts.list_gpus(tx)})
+        if not any(is_model(model, terms.gpu_model) for model in models):
+            nearest = _nearest(terms.gpu_model, models)
+            raise SpecError(f"--gpu-model: no GPU is a {terms.gpu_model}. {nearest}")
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    if not known:
+        return "No worker has registered yet"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return (f"Did you mean {nearest[0]}? " if nearest else "") + f"Known: {', '.join(known)}"
+
+
+def _check_gpus(tx: Transaction, wanted: int, terms: Terms) -> None:
+    largest = _largest_host(tx, wanted, terms)
+    if largest is None or wanted <= largest[1]:
+        return
+    name, count = largest
+    model = f" {terms.gpu_model}" if terms.gpu_model else ""
+    what = f"{name} has not" if terms.host_name else "no host has"
+    has = f"It has {count}" if terms.host_name else f"The largest, {name}, has {count}"
+    if wanted > 1 and _has_mig(tx, terms):
+        has += "; MIG instances take jobs on one GPU only"
+        count = max(count, 1)
+    nearest = f" Nearest: --gpus {count}" if count else ""
+    if count and terms.host_name is None and (several := _find_hosts_for(tx, wanted, terms)):
+        nearest += f", or --gpus {wanted} --hosts {several}"
+    raise SpecError(f"resources.gpus: {what} {wanted}{model} GPUs. {has}.{nearest}")
+
+
+def _check_hosts(tx: Transaction, gpus: int, terms: Terms) -> None:
+    """Refuse what several hosts together could never give."""
+    if terms.host_name is not None or terms.exclusive:
+        other = "--host" if terms.host_name is not None else "--exclusive"
+        raise SpecError(f"--hosts {terms.hosts} cannot be combined with {other}. Leave out one of them")
+    if gpus % terms.hosts:
+        nearest = max(1, round(gpus / terms.hosts)) * terms.hosts
+        raise SpecError(
+            f"--hosts {terms.hosts} takes a number of GPUs that can be shared out evenly. "
+            f"Received: --gpus {gpus}. Nearest: --gpus {nearest}"
+        )
+    each = gpus // terms.hosts
+    counts = sorted(_count_gpus(tx, gpus, terms).values(), reverse=True)
+    large = sum(count >= each for count in counts)
+    if not counts or large >= terms.hosts:
+        return
+    model = f" {terms.gpu_model}" if terms.gpu_model else ""
+    most = counts[terms.hosts - 1] if len(counts) >= terms.hosts else 0
+    shared = f"--gpus {most * terms.hosts} --hosts {terms.hosts}" if most else f"--gpus {counts[0]}"
+    raise SpecError(
+        f"--hosts {terms.hosts}: each would have to give {each}{model} GPUs, and {large} of {len(counts)} "
+        f"hosts have as many. Nearest: {shared}"
+    )
+
+
+def _find_hosts_for(tx: Transaction, wanted: int, terms: Terms) -> int | None:
+    """Over how few hosts so many GPUs could be had; None where they could not."""
+    counts = _count_gpus(tx, wanted, terms).values()
+    ways = (n for n in range(2, len(counts) + 1) if wanted % n == 0)
+    return next((n for n in ways if sum(count >= wanted // n for count in counts) >= n), None)
+
+
+def _count_gpus(tx: Transaction, wanted: int, terms: Terms) -> Mapping[str, int]:
+    """How many GPUs that are right for a job on so many each host has."""
+    names = [terms.host_name] if terms.host_name else [host.name for host in hosts.list_hosts(tx)]
+    found = Counter(gpu.host_name for gpu in list_right_gpus(tx, terms, gpus=wanted))
+    return {name: found[name] for name in names}
+
+
+def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int] | None:
+    """The host that could give a job most GPUs, and how many; None before any worker has registered."""
+    if terms.host_name is None and terms.gpu_model is None:
+        return hosts.largest_host(tx, job_gpus=wanted)
+    return max(_count_gpus(tx, wanted, terms).items(), key=lambda item: item[1], default=None)
+
+
+def _has_mig(tx: Transaction, terms: Terms) -> bool:
+    """Whether MIG instances are among the GPUs that the job's terms allow."""
+    return any(gpu.mig for gpu in list_right_gpus(tx, terms, gpus=1))
+
+
+def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
+    user = users.get_user(tx, owner.name)
+    if user.max_gpus is not None and wanted > user.max_gpus:
+        raise SpecError(
+            f"resources.gpus: {user.name} may hold {user.max_gpus} GPUs at once. Received: {wanted}. "
+            + (f"Nearest: --gpus {user.max_gpus}" if user.max_gpus else "Ask an administrator: cnnctl users")
+        )
+    check_waiting(tx, user)
+
+
+def check_waiting(tx: Transaction, user: User) -> None:
+    """Refuse a job more in the queue than a person may have there.
+
+    Raises:
+        SpecError: that many wait already.
+    """
+    if user.max_queued is not None:
+        users.lock_user(tx, user.name)
+        waiting = jobs.count_waiting_jobs(tx, user.name)
+        if waiting >= user.max_queued:
+            raise SpecError(
+                f"{user.name} may have {user.max_queued} jobs waiting, and has {waiting}. "
+                "Submit again when some have started, or cancel some: cnnctl status"
+            )
+
+
+def _check_after(tx: Transaction, after: Collection[JobId]) -> None:
+    if not after:
+        return
+    states = jobs.list_states(tx, [number for number in after if 0 < number <= jobs.LARGEST_ID])
+    for number in after:
+        if number not in states:
+            raise SpecError(
+                f"--after: there is no job {number}. A job can wait for jobs that were submitted before it, "
+                "never for itself or a later one. See: cnnctl status"
+            )
+        if states[number] in RETRYABLE:
+            raise SpecError(
+                f"--after: job {number} is {states[number].value} and will not succeed by itself. "
+                f"First: cnnctl retry {number}"
+            )

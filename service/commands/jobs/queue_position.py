@@ -1,0 +1,107 @@
+"""Finds when a job would have its turn, without queueing it: the policy is asked as the scheduler would."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+
+from service.commands.fleet.health import Health
+from service.commands.jobs.job_memory import Needs
+from service.domain.jobs import JobId
+from service.domain.people import Actor
+from service.domain.scheduling_options import Terms
+from service.domain.spec import Spec
+from service.domain.states import JobState
+from service.scheduler.ample_memory import AmpleMemory
+from service.scheduler.decayed_usage import Used
+from service.scheduler.policy import planner
+from service.scheduler.policy.settings import PolicySettings
+from service.scheduler.policy.situation import QueuedJob
+from service.scheduler.runtime_forecasts import Forecasts
+from service.scheduler.snapshot import take_snapshot
+from service.settings import Settings
+from service.store.jobs import jobs
+from service.store.transaction import Transaction
+
+# The number of the job that is not there: the last one, as ties go to the lower number.
+IMAGINED = JobId(jobs.LARGEST_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """When a job would start: at once, at about a moment, or nobody knows; `place` counts waiting jobs."""
+
+    starts_now: bool
+    reason: str
+    place: int | None = None
+    estimated_start_at: datetime | None = None
+
+
+HELD = Turn(starts_now=False, reason="on hold until somebody resumes it")
+
+
+def find_turn(
+    tx: Transaction,
+    settings: Settings,
+    spec: Spec,
+    needs: Needs,
+    *,
+    owner: Actor,
+    terms: Terms,
+    after: Collection[JobId],
+    health: Health,
+    forecasts: Forecasts,
+) -> Turn:
+    """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
+    if health.notices:
+        return Turn(starts_now=False, reason=health.notices[0])
+    rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
+    used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
+    queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
+    imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=needs.least_mib)
+    imagined = AmpleMemory(snapshot.hosts).ask(imagined, ample_mib=needs.ample_mib)
+    plan = planner.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
+    for placement in plan.placements:
+        if placement.job_id == IMAGINED:
+            return Turn(
+                starts_now=True,
+                reason=f"starts at once on {', '.join((placement.host_name, *placement.other_hosts))}",
+            )
+    for place, waiting in enumerate(plan.waiting, start=1):
+        if waiting.job_id == IMAGINED:
+            moment = waiting.estimated_start_at
+            stops = any(stop.for_job_id == IMAGINED for stop in plan.preemptions)
+            return Turn(
+                starts_now=False,
+                reason="starts as soon as jobs behind it have been stopped" if stops else waiting.reason,
+                place=place if moment is not None else None,
+                estimated_start_at=moment,
+            )
+    raise AssertionError("a plan says of every queued job that it starts or why it waits")
+
+
+def _imagine(
+    tx: Transaction, spec: Spec, *, owner: Actor, terms: Terms, after: Collection[JobId], memory_mib: int
+) -> QueuedJob:
+    minutes = spec.resources.time_limit_minutes
+    return QueuedJob(
+        id=IMAGINED,
+        owner=owner.name,
+        gpus=spec.resources.gpus,
+        submitted_at=tx.now,
+        queued_at=tx.now,
+        priority=terms.priority,
+        limit_seconds=None if minutes is None else 60 * minutes,
+        unmet={
+            number: state
+            for number, state in jobs.list_states(tx, after).items()
+            if state is not JobState.SUCCEEDED
+        },
+        not_before=terms.not_before,
+        exclusive=terms.exclusive,
+        gpu_model=terms.gpu_model,
+        host=terms.host_name,
+        hosts=terms.hosts,
+        memory_mib=memory_mib,
+    )

@@ -1,0 +1,178 @@
+"""What there is to know of jobs, as the JSON shapes of docs/json.md; tables are drawn from the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from models.catalog.verdicts import judge
+from service.domain.jobs import Attempt, AttemptId, Job, JobId
+from service.domain.states import JobState
+from service.store.fleet import leases
+from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs, logs, members, metrics
+from service.store.transaction import Store, Transaction
+
+LOG_LINES = 12  # of a failed job's log
+
+View = Mapping[str, Any]
+
+
+def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
+    """Jobs, newest first, each with how far its newest attempt has come."""
+    with store.reading() as tx:
+        found = jobs.list_jobs(tx, limit=limit)
+        oldest = found[-1].id if found else JobId(0)
+        latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
+        parts = members.list_live_members(tx)
+    hosts_of = {attempt_id: [part.host_name for part in of_one] for attempt_id, of_one in parts.items()}
+    return [_summarize(job, latest.get(job.id), hosts_of) for job in found]
+
+
+def get_result_view(store: Store, job_id: JobId) -> View:
+    """What `cnnctl run --json` prints.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        return _result(tx, job, attempts.list_attempts(tx, job_id))
+
+
+def get_job_view(store: Store, job_id: JobId) -> View:
+    """Everything about one job: the result, spec, reason, attempts and audit.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        tries = attempts.list_attempts(tx, job_id)
+        return {
+            **_result(tx, job, tries),
+            "owner": job.owner,
+            "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
+            "reason": job.reason,
+            "estimated_start_at": _moment(job.estimated_start_at),
+            "log_tail": _log_tail(tx, job, tries),
+            "gpus": job.gpus,
+            "memory_mib": job.memory_mib,
+            "ample_memory_mib": job.ample_memory_mib,
+            "priority": job.terms.priority.value,
+            "project": job.terms.project,
+            "after": list(dependencies.list_after(tx, job_id)),
+            "not_before": _moment(job.terms.not_before),
+            "exclusive": job.terms.exclusive,
+            "gpu_model": job.terms.gpu_model,
+            "host_asked_for": job.terms.host_name,
+            "hosts": job.terms.hosts,
+            "preemptions": job.preemptions,
+            "submitted_at": _moment(job.submitted_at),
+            "ended_at": _moment(job.ended_at),
+            "spec": json.loads(job.spec),
+            "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
+            "events": _list_events(tx, job_id),
+        }
+
+
+def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
+    """A job's audit, oldest line first.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    with store.reading() as tx:
+        return _list_events(tx, jobs.get_job(tx, job_id).id)
+
+
+def _list_events(tx: Transaction, job_id: JobId) -> Sequence[View]:
+    return [
+        {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
+        for e in audit.list_events(tx, job_id)
+    ]
+
+
+def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
+    last = tries[-1] if tries else None
+    values = dict(metrics.last_values(tx, job.id))
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "outcome": last.outcome.value if last and last.outcome else None,
+        "epochs": last.epochs_completed if last else 0,
+        "metrics": values,
+        "verdicts": [asdict(verdict) for verdict in judge(values)],
+        "weights_digest": last.weights_digest if last else None,
+        "run_dir": last.run_dir if last else None,
+        "checkpoints": [
+            {
+                "step": c.step,
+                "epoch": c.epoch,
+                "kind": c.kind.value,
+                "bytes": c.bytes,
+                "digest": c.digest,
+                "path": c.path,
+            }
+            for c in checkpoints.list_checkpoints(tx, job.id)
+        ],
+        "model": last.model_path if last else None,
+    }
+
+
+def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[str]:
+    """The last lines of the log of a job that failed: what people want to read first."""
+    if job.state is not JobState.FAILED or not tries:
+        return []
+    return logs.get_log_tail(tx, tries[-1].id).splitlines()[-LOG_LINES:]
+
+
+def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
+    gpus = leases.list_leased_gpus(tx, attempt.id)
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "cause": attempt.cause.value if attempt.cause else None,
+        "reason": attempt.reason,
+        "host": attempt.host_name,
+        "hosts": list(dict.fromkeys([attempt.host_name, *(gpu.host_name for gpu in gpus)])),
+        "devices": [gpu.uuid for gpu in gpus],
+        "trainer_pid": attempt.trainer_pid,
+        "run_dir": attempt.run_dir,
+        "start_step": attempt.start_step,
+        "created_at": _moment(attempt.created_at),
+        "started_at": _moment(attempt.started_at),
+        "ended_at": _moment(attempt.ended_at),
+    }
+
+
+def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> View:
+    progress = attempt.progress if attempt else None
+    running = job.state is JobState.RUNNING
+    on_hosts = hosts_of.get(attempt.id, [attempt.host_name]) if attempt and running else []
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "owner": job.owner,
+        "priority": job.terms.priority.value,
+        "project": job.terms.project,
+        "architecture": job.architecture,
+        "dataset": job.dataset,
+        "gpus": job.gpus,
+        "host": on_hosts[0] if on_hosts else None,
+        "on_hosts": on_hosts,
+        "epochs": attempt.epochs_completed if attempt else 0,
+        "epochs_wanted": json.loads(job.spec)["training"]["epochs"],
+        "loss": progress.loss if progress else None,
+        "accuracy": progress.accuracy if progress else None,
+        "images_per_second": progress.images_per_second if progress and running else None,
+        "submitted_at": _moment(job.submitted_at),
+        "ended_at": _moment(job.ended_at),
+        "reason": job.reason,
+        "estimated_start_at": _moment(job.estimated_start_at),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

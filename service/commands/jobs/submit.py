@@ -1,0 +1,78 @@
+"""Takes a job in: all checks first, then one row; nothing is stored of a submission that is refused."""
+
+from collections.abc import Collection, Mapping
+
+from service.commands.jobs.admission import check_admission
+from service.commands.jobs.dataset_check import check_dataset
+from service.commands.jobs.dataset_size import measure_dataset
+from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
+from service.domain.jobs import JobId
+from service.domain.people import Actor
+from service.domain.scheduling_options import NO_TERMS, Terms
+from service.domain.spec import Spec
+from service.domain.spec_request import resolve_spec
+from service.domain.states import Action, JobState
+from service.settings import Settings
+from service.store.jobs import audit, dependencies, jobs
+from service.store.transaction import Store, Transaction
+
+WAITS_FOR_SCHEDULER = "waits for the scheduler"
+
+
+def submit(
+    store: Store,
+    settings: Settings,
+    architecture: str,
+    assignments: Mapping[str, object],
+    *,
+    owner: Actor,
+    terms: Terms = NO_TERMS,
+    after: Collection[JobId] = (),
+    hold: bool = False,
+) -> JobId:
+    """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
+
+    Raises:
+        SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
+            `check_submission`); nothing was stored.
+        NotAllowed: its owner has no right to its priority.
+    """
+    spec = resolve_spec(architecture, assignments)
+    check_dataset(spec, settings)
+    needs = predict_needs(spec, measure_dataset(spec.data))
+    with store.transaction() as tx:
+        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        job_id = jobs.create_job(
+            tx,
+            spec,
+            owner=owner.name,
+            reason=WAITS_FOR_SCHEDULER,
+            terms=terms,
+            memory_mib=needs.least_mib,
+            ample_memory_mib=needs.ample_mib,
+        )
+        dependencies.add_dependencies(tx, job_id, after)
+        audit.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
+        if hold:
+            why = f"on hold since its submission; cnnctl resume {job_id}"
+            jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
+            audit.add_event(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
+    return job_id
+
+
+def check_submission(
+    tx: Transaction,
+    spec: Spec,
+    needs: Needs,
+    *,
+    owner: Actor,
+    terms: Terms,
+    after: Collection[JobId],
+) -> None:
+    """Check all that can be known of a job before it is queued.
+
+    Raises:
+        SpecError, NotAllowed: see `check_admission` and `check_memory`.
+    """
+    check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
+    check_memory(tx, spec, needs, owner=owner.name, terms=terms)

@@ -1,0 +1,55 @@
+"""Finds the network that a job has trained, and uses it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.commands.networks.library import ask_library
+from service.domain.jobs import JobId
+from service.domain.states import JobState
+from service.errors import JobConflict
+from service.store.jobs import attempts, jobs
+from service.store.transaction import Store
+
+BEST_FILE = "best.keras"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The files of a job's network; `best` has the weights of the epoch with the best validation."""
+
+    folder: Path
+    file: str
+    dataset: str
+
+    def ask(self, act: str, words: Sequence[str]) -> Any:
+        """Let the library do something with the network."""
+        return ask_library("inference.acts", [act, str(self.folder), "--file", self.file, *words])
+
+
+def find_trained(store: Store, job_id: JobId) -> Trained:
+    """Find the network of the best epoch, or else the final one.
+
+    Raises:
+        JobNotFound: there is no such job.
+        JobConflict: it has not succeeded, or its files are not on this machine.
+    """
+    with store.reading() as tx:
+        job = jobs.get_job(tx, job_id)
+        tries = attempts.list_attempts(tx, job_id)
+    if job.state is not JobState.SUCCEEDED or not tries or not tries[-1].model_path:
+        raise JobConflict(
+            f"Job {job_id} has no trained network: it is {job.state.value}. Only succeeded jobs have one. "
+            f"See: cnnctl status {job_id}"
+        )
+    final = Path(tries[-1].model_path)
+    best = final.with_name(BEST_FILE)
+    found = best if best.exists() else final
+    if not found.exists():
+        raise JobConflict(
+            f"The network of job {job_id} should be at {final}, which is not on this machine. It lies on "
+            f"{tries[-1].host_name}: go there, or mount its CNNCTL_RUNS_DIR"
+        )
+    return Trained(folder=final.parent, file=found.name, dataset=json.loads(job.spec)["data"]["dataset"])

@@ -1,0 +1,150 @@
+"""Looks at everything the service stands on; each finding says what is wrong and how to mend it."""
+
+import platform
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from service.commands.fleet.health import check_health
+from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders
+from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
+from service.commands.ops.findings import Finding, guarded
+from service.db.engine import sqlite_wal_is_safe
+from service.dispatch.dispatcher import Dispatcher
+from service.domain.states import GpuState
+from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
+from service.settings import Settings, load_settings
+from service.store.fleet import hosts
+from service.store.transaction import Store, open_store
+
+GIB = 1024**3
+LEAST_FREE_GIB = 2
+PACKAGES = ("cnnctl", "tensorflow", "tensorflow-cpu", "keras", "celery", "sqlalchemy", "psycopg", "redis")
+
+
+def examine(*, deep: bool = False) -> Iterator[Finding]:
+    """Yield one finding after the other; a check that breaks is a finding too.
+
+    What concerns single jobs is named only where something is wrong. `deep` reads whole checkpoints.
+    """
+    yield Finding(subject="python", found=f"{platform.python_version()} on {platform.platform()}")
+    yield from _check_packages()
+    try:
+        settings = load_settings()
+    except CnnctlError as error:
+        yield Finding(subject="settings", found=str(error), mend="correct the variable")
+        return
+    yield from _check_folders(settings)
+    yield from _check_database(settings, deep=deep)
+    yield from guarded("broker", lambda: [_check_broker(settings)])
+
+
+def examine_process(name: str) -> Finding:
+    """Whether the scheduler, or the worker of this host, was heard lately."""
+    settings = load_settings()
+    store = open_store(settings.database_url)
+    store.check_revision()
+    health = check_health(store, settings)
+    heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
+    return Finding(
+        subject=name, found="heard" if heard else "not heard", mend="" if heard else "look at its log"
+    )
+
+
+def _check_packages() -> Iterator[Finding]:
+    found = {name: _version(name) for name in PACKAGES}
+    text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
+    trains = found["keras"] and (found["tensorflow"] or found["tensorflow-cpu"])
+    mend = "" if trains else "to train on this host: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'"
+    yield Finding(subject="packages", found=text, mend=mend)
+
+
+def _check_folders(settings: Settings) -> Iterator[Finding]:
+    for subject, folder in (("data folder", settings.home_dir), ("run folders", settings.runs_dir)):
+        yield from guarded(subject, partial(_check_folder, subject, folder))
+
+
+def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    free = shutil.disk_usage(folder).free / GIB
+    mend = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
+    itself = "a checkpoint that does not fit is left out, and training goes on" if mend else ""
+    yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", mend=mend, itself=itself)
+
+
+def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
+    store: Store | None = None
+    try:
+        store = open_store(settings.database_url)
+        store.check_revision()
+        yield Finding(subject="database", found=f"{store.address}{_sqlite_words(settings)}")
+        yield from _check_processes(store, settings)
+        yield from _check_jobs(store, settings, deep=deep)
+    except WrongRevision as error:
+        itself = "`cnnctl up` upgrades its own database at its start; a server's waits for you"
+        yield Finding(subject="database", found=str(error), mend="cnnctl db upgrade", itself=itself)
+    except DatabaseUnavailable as error:
+        itself = "trainers go on and lose nothing; scheduler and workers try again until it is there"
+        mend = "start the server, or correct CNNCTL_DATABASE_URL"
+        yield Finding(subject="database", found=str(error), mend=mend, itself=itself)
+    except CnnctlError as error:
+        yield Finding(subject="database", found=str(error), mend="see the message")
+    finally:
+        if store:
+            store.close()
+
+
+def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
+    health = check_health(store, settings)
+    found, mend = "up" if health.up else "not up", " ".join(health.notices)
+    itself = "queued jobs wait, and lose nothing" if mend else ""
+    yield Finding(subject="stack", found=found, mend=mend, itself=itself)
+    with store.reading() as tx:
+        gpus = hosts.list_gpus(tx)
+    for gpu in gpus:
+        words = f"{gpu.uuid} on {gpu.host_name}: {gpu.model}, {gpu.state.value}"
+        if gpu.state is not GpuState.QUARANTINED:  # a drained one is as somebody wants it
+            words += f": {gpu.reason}" if gpu.reason else ""
+            yield Finding(subject="gpu", found=words, mend="", itself="")
+        else:
+            itself = "it gets no job until then"
+            yield Finding(subject="gpu", found=words, mend=gpu.reason, itself=itself)
+
+
+def _check_jobs(store: Store, settings: Settings, *, deep: bool) -> Iterator[Finding]:
+    yield from guarded("leases", lambda: check_leases(store, settings))
+    yield from guarded("trainers", lambda: check_trainers(store, settings))
+    yield from guarded("clocks", lambda: check_clocks(store, settings))
+    yield from guarded("checkpoints", lambda: check_checkpoints(store, settings, deep=deep))
+    yield from guarded("run folders", lambda: check_run_folders(store, settings))
+
+
+def _check_broker(settings: Settings) -> Finding:
+    dispatcher = Dispatcher(settings)
+    dispatcher.probe()
+    where = "Redis" if settings.broker else f"message files in {settings.broker_dir}"
+    mend = f"{dispatcher.error}. Is Redis running, and CNNCTL_BROKER_URL right?" if dispatcher.error else ""
+    itself = "jobs that are placed wait, and are sent again when it is back" if mend else ""
+    return Finding(subject="broker", found=where, mend=mend, itself=itself)
+
+
+def _sqlite_words(settings: Settings) -> str:
+    if settings.database:
+        return ""
+    mode = (
+        "WAL" if sqlite_wal_is_safe(sqlite3.sqlite_version_info) else "rollback journal, WAL has a bug there"
+    )
+    return f" (SQLite {sqlite3.sqlite_version}, {mode})"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,149 @@
+"""Compares rows with what lies on this host's disk: checkpoints and run folders."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from service.commands.ops.findings import Finding
+from service.commands.ops.run_folders import keep_orphans, list_run_folders
+from service.digest import file_digest, is_sealed
+from service.domain.checkpoints import Checkpoint
+from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.run_folder import MANIFEST_DIGEST, MANIFEST_FILE, TENSORS_FILE
+from service.domain.states import AttemptState, JobState
+from service.settings import Settings
+from service.store.jobs import attempts, checkpoints
+from service.store.transaction import Store
+
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
+RESUMABLE = (*UNFINISHED, JobState.FAILED, JobState.CANCELLED)
+SETTLE_SECONDS = 2.0  # between a worker's forgetting a checkpoint and its deleting it
+MOST_NAMED = 3
+
+Tries = Sequence[tuple[Attempt, Sequence[Checkpoint]]]
+
+
+def _settle() -> None:
+    time.sleep(SETTLE_SECONDS)
+
+
+def check_checkpoints(
+    store: Store,
+    settings: Settings,
+    *,
+    deep: bool,
+    settle: Callable[[], object] = _settle,
+) -> Iterator[Finding]:
+    """Checkpoints of jobs that could go on, which the disk has not as the row says; `deep` reads them whole.
+
+    While a trainer runs, a row may be behind the disk for a moment: what is wrong then is looked at again.
+    """
+    tries = _list_tries(store, settings)
+    damage = _find_damage(tries, deep=deep)
+    if any(attempt.state is not AttemptState.ENDED and attempt.id in damage for attempt, _ in tries):
+        settle()
+        tries = _list_tries(store, settings)
+        damage = _find_damage(tries, deep=deep)
+    for job_id, of_job in groupby(tries, key=lambda pair: pair[0].job_id):
+        yield from _tell_of_job(job_id, list(of_job), damage)
+
+
+def check_run_folders(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Run folders without a row, and rows of unfinished jobs without their run folder."""
+    folders = list_run_folders(settings.runs_dir)
+    with store.reading() as tx:
+        orphans = keep_orphans(tx, folders)
+        tries = attempts.list_attempts_of(tx, UNFINISHED)
+    if orphans:
+        paths = _shorten([str(folder.path) for folder in orphans])
+        yield Finding(
+            subject="folder without row",
+            found=f"run folders that no attempt in the database has: {paths}",
+            itself="nothing: they stay and take room",
+            mend="cnnctl gc --orphans --dry-run shows those that are old enough to go",
+        )
+    for attempt in tries:
+        here = attempt.host_name == settings.host_name and attempt.trainer_pid is not None
+        if here and not Path(attempt.run_dir).is_dir():
+            yield _tell_missing_folder(attempt)
+
+
+def _tell_missing_folder(attempt: Attempt) -> Finding:
+    ended = attempt.state is AttemptState.ENDED
+    return Finding(
+        subject="row without folder",
+        found=f"attempt {attempt.number} of job {attempt.job_id} has no run folder {attempt.run_dir}",
+        itself="the job goes on from a checkpoint of another attempt, or from step 0"
+        if ended
+        else "its trainer fails when it writes there",
+        mend="mount what CNNCTL_RUNS_DIR names, or bring the folder back from a backup",
+    )
+
+
+def _list_tries(store: Store, settings: Settings) -> Tries:
+    """Attempts with checkpoints, oldest first by job, whose folders this host has or should have."""
+    with store.reading() as tx:
+        tries = attempts.list_attempts_of(tx, RESUMABLE)
+        rows = checkpoints.list_checkpoints_of(tx, RESUMABLE)
+    here = [a for a in tries if a.host_name == settings.host_name or Path(a.run_dir).is_dir()]
+    return [(a, rows[a.id]) for a in sorted(here, key=lambda a: a.job_id) if a.id in rows]
+
+
+def _find_damage(tries: Tries, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
+    """What is wrong with checkpoints, by attempt and step."""
+    found: dict[AttemptId, dict[int, str]] = {}
+    for attempt, known in tries:
+        for checkpoint in known:
+            if wrong := _what_is_wrong(checkpoint, deep=deep):
+                found.setdefault(attempt.id, {})[checkpoint.step] = wrong
+    return found
+
+
+def _what_is_wrong(checkpoint: Checkpoint, *, deep: bool) -> str:
+    folder = Path(checkpoint.path)
+    tensors = folder / TENSORS_FILE
+    try:
+        size = tensors.stat().st_size
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        if not (isinstance(manifest, dict) and is_sealed(manifest)):
+            return f"{folder / MANIFEST_FILE} is not as it was written"
+        if size != checkpoint.bytes:
+            return f"{tensors} has {size} bytes and not {checkpoint.bytes}"
+        if manifest[MANIFEST_DIGEST] != checkpoint.digest:
+            return f"{folder / MANIFEST_FILE} is of another checkpoint"
+        if deep and file_digest(tensors) != checkpoint.digest:
+            return f"{tensors} has another digest than was stored"
+    except FileNotFoundError as error:
+        return f"{error.filename} is missing"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{folder} cannot be read: {error}"
+    return ""
+
+
+def _tell_of_job(
+    job_id: JobId, tries: Tries, damage: Mapping[AttemptId, Mapping[int, str]]
+) -> Iterator[Finding]:
+    words = [wrong for attempt, _ in tries for wrong in damage.get(attempt.id, {}).values()]
+    if not words:
+        return
+    good = [
+        (attempt.number, c.step)
+        for attempt, known in tries
+        for c in known
+        if c.step not in damage.get(attempt.id, {})
+    ]
+    _, step = max(good, default=(0, 0))
+    count = f"{len(words)} of {len(words) + len(good)} checkpoints"
+    yield Finding(
+        subject="unreadable checkpoint",
+        found=f"{count} of job {job_id} cannot be used: {_shorten(words)}",
+        itself=f"when the job is started again, it goes on from step {step}",
+        mend="bring the folder back from a backup if those steps matter, and look at the disk",
+    )
+
+
+def _shorten(words: Sequence[str]) -> str:
+    more = len(words) - MOST_NAMED
+    return "; ".join(words[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,147 @@
+"""Collects what no job can still need: checkpoints, what is half written, and folders without a row."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from service.commands.ops.run_folders import (
+    RunFolder,
+    keep_orphans,
+    list_checkpoint_folders,
+    list_run_folders,
+    list_unfinished_folders,
+    size_of,
+)
+from service.domain.checkpoints import Checkpoint
+from service.domain.jobs import Attempt, Job
+from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
+from service.settings import Settings
+from service.store.jobs import attempts, checkpoints, jobs
+from service.store.transaction import Store
+
+NEEDED_AGAIN = "it is needed again"
+
+
+class Kind(str, Enum):
+    """What is collected."""
+
+    CHECKPOINT = "checkpoint"
+    UNFINISHED = "unfinished"
+    ORPHAN = "orphan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What may go: `older_than_days` holds for jobs that can be retried and for folders without a row."""
+
+    older_than_days: int
+    orphans: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waste:
+    """A folder that may go and why; `source` is the job, or the run folder without a row."""
+
+    path: Path
+    kind: Kind
+    why: str
+    bytes: int
+    source: Job | RunFolder
+
+
+def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Waste]:
+    """Everything on this host's disk that may go; changes nothing."""
+    folders = list_run_folders(settings.runs_dir) if policy.orphans else []
+    with store.reading() as tx:
+        ended_before = tx.now - timedelta(days=policy.older_than_days)
+        by_number = {job.id: job for job in jobs.list_jobs(tx)}
+        tries = attempts.list_ended_attempts(tx)
+        rows = checkpoints.list_checkpoints_of(tx, FINISHED)
+        orphans = keep_orphans(tx, folders)
+    found = [
+        waste
+        for attempt in tries
+        for waste in _find_in_attempt(
+            attempt,
+            by_number[attempt.job_id],
+            rows.get(attempt.id, ()),
+            ended_before,
+            here=attempt.host_name == settings.host_name,
+        )
+    ]
+    return [*found, *_find_orphans(orphans, ended_before)]
+
+
+def remove(store: Store, waste: Waste, policy: Policy) -> str:
+    """Remove one folder, its row first; returns why it stays, which is empty when it is gone.
+
+    A crash between the two leaves a folder without a row, which the next collection finds.
+    """
+    parent = waste.path.parent
+    if waste.path.exists() and not os.access(parent, os.W_OK | os.X_OK):
+        return f"{parent} cannot be written by this user"
+    if not _release(store, waste, policy):
+        return NEEDED_AGAIN
+    try:
+        shutil.rmtree(waste.path)
+    except OSError as error:
+        return str(error) if waste.path.exists() else ""
+    return ""
+
+
+def _find_in_attempt(
+    attempt: Attempt, job: Job, rows: Sequence[Checkpoint], ended_before: datetime, *, here: bool
+) -> Iterator[Waste]:
+    """What may go of an attempt; of an attempt that ran here, also rows whose files somebody has deleted."""
+    run_dir = Path(attempt.run_dir)
+    best = {row.path for row in rows if row.kind is CheckpointKind.BEST}
+    for path in sorted({*list_checkpoint_folders(run_dir), *(Path(row.path) for row in rows if here)}):
+        why = _why_not_needed(job, best=str(path) in best, ended_before=ended_before)
+        if why:
+            yield Waste(path=path, kind=Kind.CHECKPOINT, why=why, bytes=size_of(path), source=job)
+    for path in list_unfinished_folders(run_dir):
+        why = f"attempt {attempt.number} of job {job.id} ended while it wrote this"
+        yield Waste(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
+
+
+def _find_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Iterator[Waste]:
+    for folder in folders:
+        if folder.touched_at() < touched_before.timestamp():
+            why = "no attempt in the database has this folder"
+            yield Waste(
+                path=folder.path, kind=Kind.ORPHAN, why=why, bytes=size_of(folder.path), source=folder
+            )
+
+
+def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
+    """Why no resume can want a checkpoint of a job any more; empty while one can."""
+    if job.state is JobState.SUCCEEDED and not best:
+        return f"job {job.id} has succeeded, and this is not its best"
+    if job.state in RETRYABLE and job.ended_at is not None and job.ended_at < ended_before:
+        return f"job {job.id} has been {job.state.value} since {job.ended_at:%Y-%m-%d}"
+    return ""
+
+
+def _release(store: Store, waste: Waste, policy: Policy) -> bool:
+    """Decide again, now that it counts; the row of a checkpoint goes with the same decision.
+
+    The job is locked: a retry comes either before, and keeps the checkpoint, or after, and knows of none.
+    """
+    if isinstance(waste.source, RunFolder):
+        with store.reading() as tx:
+            return bool(keep_orphans(tx, [waste.source]))
+    if waste.kind is Kind.UNFINISHED:
+        return True  # an attempt that has ended never goes on
+    with store.transaction() as tx:
+        job = jobs.lock_job(tx, waste.source.id)
+        rows = checkpoints.list_checkpoints(tx, job.id)
+        best = any(row.path == str(waste.path) and row.kind is CheckpointKind.BEST for row in rows)
+        ended_before = tx.now - timedelta(days=policy.older_than_days)
+        if not _why_not_needed(job, best=best, ended_before=ended_before):
+            return False
+        checkpoints.remove_checkpoint(tx, job.id, path=str(waste.path))
+        return True

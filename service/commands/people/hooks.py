@@ -1,0 +1,85 @@
+"""Whom to tell of a person's jobs: hooks are added, listed and removed."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from service.commands.people.permissions import is_administrator
+from service.domain.hooks import Hook, HookId, Notification
+from service.domain.people import Actor
+from service.domain.states import Channel, Occasion
+from service.errors import HookNotFound, NotAllowed, SpecError
+from service.store.jobs import jobs
+from service.store.people import hooks, outbox
+from service.store.transaction import Store
+
+View = Mapping[str, Any]
+_MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
+
+
+def add_hook(
+    store: Store, *, channel: Channel, address: str, occasions: Collection[Occasion], actor: Actor
+) -> HookId:
+    """Tell a person of their own jobs from now on.
+
+    Raises:
+        SpecError: the address is none.
+    """
+    _check_address(channel, address)
+    with store.transaction() as tx:
+        return hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
+
+
+def list_hook_views(store: Store, *, actor: Actor) -> Sequence[View]:
+    """A person's hooks, each with what became of its newest message."""
+    with store.reading() as tx:
+        return [_describe(hook, outbox.find_latest(tx, hook.id)) for hook in hooks.list_hooks(tx, actor.name)]
+
+
+def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
+    """Tell nobody by this hook any more.
+
+    Raises:
+        HookNotFound: there is no such hook.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        hook = hooks.find_hook(tx, hook_id) if 0 < hook_id <= jobs.LARGEST_ID else None
+        if hook is None:
+            raise HookNotFound(f"There is no hook {hook_id}. Yours: cnnctl notify list")
+        if hook.owner != actor.name and not is_administrator(tx, actor):
+            raise NotAllowed(
+                f"Hook {hook_id} is {hook.owner}'s: only {hook.owner} or an administrator may remove it"
+            )
+        hooks.remove_hook(tx, hook_id)
+
+
+def _check_address(channel: Channel, address: str) -> None:
+    if channel is Channel.MAIL:
+        if not _MAIL_ADDRESS.fullmatch(address):
+            raise SpecError(f"--mail takes one address, as in ada@example.org. Received: {address!r}")
+        return
+    if not _is_web_address(address):
+        raise SpecError(f"--webhook takes an http or https URL. Received: {address!r}")
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # as of a bracket that is not closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", address)
+
+
+def _describe(hook: Hook, latest: Notification | None) -> View:
+    on = [occasion.value for occasion in Occasion if getattr(hook, f"on_{occasion.value}")]
+    return {
+        "hook": hook.id,
+        "channel": hook.channel.value,
+        "address": hook.address,
+        "on": on,
+        "last_job": latest.job_id if latest else None,
+        "delivered": latest.delivered_at is not None if latest else None,
+        "error": latest.error if latest else "",
+    }

@@ -1,0 +1,21 @@
+"""GPU-hours by person, project and outcome, as the JSON shape of docs/json.md."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from service.domain.usage import add_up
+from service.store.people import usage
+from service.store.transaction import Store
+
+View = Mapping[str, Any]
+
+
+def list_usage_views(
+    store: Store, *, owner: str | None = None, since: datetime | None = None
+) -> Sequence[View]:
+    """What was used since a moment, or ever, by one person or by all."""
+    with store.reading() as tx:
+        found = add_up(usage.list_stays(tx, owner=owner, since=since), since=since, now=tx.now)
+    return [{**asdict(one), "wasted_hours": one.wasted_hours} for one in found]

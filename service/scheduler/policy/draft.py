@@ -1,0 +1,222 @@
+"""A plan in the making: settles one waiting job after the other, from first to last."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence, Set
+from math import isfinite
+
+from service.domain.jobs import JobId, Waiting
+from service.scheduler.policy import wait_reasons
+from service.scheduler.policy.decisions import Placement, Preemption
+from service.scheduler.policy.ordering import Ranks
+from service.scheduler.policy.placement import Room, count_suited, find_tightest_rooms, part_of, suits
+from service.scheduler.policy.preemption import (
+    Holder,
+    choose_victims,
+    in_order_to_go,
+    newcomer_yields_in_seconds,
+)
+from service.scheduler.policy.reservation import STOP_SECONDS, find_prospects, reserve
+from service.scheduler.policy.situation import QueuedJob, Snapshot
+from service.scheduler.policy.start_estimates import Blocked
+
+Shape = tuple[int, int, bool, str | None, str | None, int]
+
+
+class Draft:
+    """Collects placements and preemptions, the `line` of jobs that wait for GPUs, and those `refused` any.
+
+    What is left only shrinks and ranks only fall: a shape of job that found no place is `_closed` for all
+    later jobs like it, which keeps a long queue cheap. `_declined` are those who may not pass a reservation.
+    """
+
+    def __init__(self, snapshot: Snapshot, ranks: Ranks, rooms: Sequence[Room]) -> None:
+        self.placements: list[Placement] = []
+        self.preemptions: list[Preemption] = []
+        self.line: list[Blocked] = []
+        self.refused: list[Waiting] = []
+        self._snapshot = snapshot
+        self._ranks = ranks
+        self._rooms = rooms
+        self._memories_mib = sorted({gpu.memory_mib for host in snapshot.hosts for gpu in host.gpus})
+        self._fitting: dict[Shape, Sequence[Room]] = {}
+        self._closed: set[Shape] = set()
+        self._declined: set[tuple[Shape, int, float, float | None]] = set()
+        self._taken_whole = {job.host_name for job in snapshot.running if job.exclusive}
+        self._quotas = {name: owner.quota_gpus for name, owner in snapshot.owners.items()}
+        self._held: dict[str, int] = {}
+        for job in snapshot.running:
+            self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
+
+    def settle(self, job: QueuedJob, rank: int) -> None:
+        """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
+        size = bisect_left(self._memories_mib, job.memory_mib)
+        shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host, size)
+        rooms = self._fitting.get(shape)
+        if rooms is None:
+            part = part_of(job)
+            rooms = self._fitting[shape] = [room for room in self._rooms if room.could_hold(part)]
+        if len(rooms) < job.hosts:
+            self.refused.append(wait_reasons.explain_unfit(job, self._snapshot.hosts))
+            return
+        if (over := self._over_quota(job)) is not None:
+            self.refused.append(over)
+            return
+        key = (shape, rank, job.attained_gpu_seconds, job.limit_seconds)
+        if shape in self._closed or key in self._declined:
+            self.line.append(Blocked(job, rank))
+        elif not self._place(rooms, job, rank):
+            blocked = self._claim(rooms, job, rank)
+            self.line.append(blocked)
+            if blocked.seconds is None:
+                held_back = any(room.reserved_rank is not None for room in rooms)
+                self._declined.add(key) if held_back else self._closed.add(shape)
+
+    def count_free(self) -> Mapping[str, int]:
+        """How many GPUs of each host this plan leaves free, those kept for somebody included."""
+        taken = {uuid for placement in self.placements for uuid in placement.gpu_uuids}
+        taken |= {uuid for job in self._snapshot.running for uuid in job.gpu_uuids}
+        return {
+            room.host.name: sum(
+                gpu.usable and gpu.uuid not in taken and room.host.name not in self._taken_whole
+                for gpu in room.host.gpus
+            )
+            for room in self._rooms
+        }
+
+    def _over_quota(self, job: QueuedJob) -> Waiting | None:
+        quota, held = self._quotas.get(job.owner), self._held.get(job.owner, 0)
+        if quota is None or held + job.gpus <= quota:
+            return None
+        return wait_reasons.explain_quota(job, held_gpus=held, quota_gpus=quota)
+
+    def _may_use(self, room: Room, job: QueuedJob, rank: int) -> bool:
+        """Whether nothing is kept there, or the job will surely have yielded when that is complete."""
+        if room.reserved_rank is None:
+            return True
+        seconds = newcomer_yields_in_seconds(job, rank, room.reserved_rank, self._ranks)
+        return isfinite(seconds) and seconds <= room.in_seconds
+
+    def _place(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> bool:
+        part = part_of(job)
+        chosen = find_tightest_rooms(
+            rooms, part, count=job.hosts, may_use=lambda room: self._may_use(room, job, rank)
+        )
+        if not chosen:
+            return False
+        uuids = [uuid for room in chosen for uuid in room.take(part, [room.free, room.reserved])]
+        first, *others = (room.host.name for room in chosen)
+        placement = Placement(
+            job_id=job.id, host_name=first, gpu_uuids=tuple(uuids), other_hosts=tuple(others)
+        )
+        self.placements.append(placement)
+        self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
+        if job.exclusive:
+            self._taken_whole.add(first)
+        return True
+
+    def _claim(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Blocked:
+        """Take what is being freed, else stop others, else reserve for a gang."""
+        allowed = [room for room in rooms if self._may_use(room, job, rank)]
+        part = part_of(job)
+        if freeing := self._find_freeing(allowed, job, part, rank):
+            for room in freeing:
+                room.take(part, [room.free, room.leaving])
+            names = " and ".join(room.host.name for room in freeing)
+            return Blocked(job, rank, STOP_SECONDS, freeing_on=names)
+        if job.gpus == 1 and not job.exclusive:
+            return Blocked(job, rank)
+        prospects = find_prospects(rooms, part, rank, self._ranks, count=job.hosts)
+        if not prospects:
+            return Blocked(job, rank)
+        reserve(prospects, part, rank)
+        return Blocked(job, rank, max(prospect.expected_seconds for prospect in prospects))
+
+    def _find_freeing(
+        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[Room]:
+        """Where the job will start because others are stopping, if need be because of it."""
+        if job.hosts > 1:
+            return self._free_parts(rooms, job, part, rank)
+        room = self._find_leaving(rooms, job) or self._preempt(rooms, job, rank)
+        return () if room is None else (room,)
+
+    def _free_parts(
+        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[Room]:
+        """As many hosts as it needs where what is free, leaving or can be stopped is enough for a part."""
+        costs = []
+        for number, room in enumerate(rooms):
+            victims = self._find_victims(room, part, rank) if _missing(room, part) > 0 else ()
+            if victims or _missing(room, part) <= 0:
+                costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number, victims))
+        if len(costs) < job.hosts:
+            return ()
+        costs.sort(key=lambda cost: cost[:3])
+        likely = [rooms[number] for _, _, number, _ in costs]
+        told = _find_needed([cost[3] for cost in costs[: job.hosts]], likely, part, count=job.hosts)
+        chosen = [room for room in likely if _missing(room, part, told=told) <= 0][: job.hosts]
+        for room in chosen:
+            self._stop(room, [holder for holder in room.holders if holder.job.id in told], job)
+        return chosen
+
+    def _find_leaving(self, rooms: Sequence[Room], job: QueuedJob) -> Room | None:
+        """The host where what stopping jobs hold is enough: so a plan keeps to the one before."""
+        enough = [room for room in rooms if room.leaving and _missing(room, job) <= 0]
+        return min(enough, key=lambda room: len(room.leaving) + len(room.free), default=None)
+
+    def _preempt(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Room | None:
+        """Stop the last jobs of one host that make room, where the best of them is the last in rank."""
+        choices = [(room, victims) for room in rooms if (victims := self._find_victims(room, job, rank))]
+        if not choices:
+            return None
+        room, victims = min(choices, key=lambda choice: _cost(choice[1]))
+        self._stop(room, victims, job)
+        return room
+
+    def _stop(self, room: Room, victims: Sequence[Holder], job: QueuedJob) -> None:
+        for victim in victims:
+            self.preemptions.append(Preemption(job_id=victim.job.id, for_job_id=job.id))
+            for one in self._rooms if victim.job.other_hosts else (room,):
+                gone = [holder for holder in one.holders if holder.job.id == victim.job.id]
+                one.leaving += [gpu for holder in gone for gpu in holder.frees]
+                one.holders[:] = [holder for holder in one.holders if holder.job.id != victim.job.id]
+
+    def _find_victims(self, room: Room, job: QueuedJob, rank: int) -> Sequence[Holder]:
+        if not self._ranks.settings.preemption or not room.holders or room.holders[0].rank <= rank:
+            return ()
+        return choose_victims(
+            room.holders,
+            rank=rank,
+            gpus=_missing(room, job),
+            suits=lambda gpu: suits(gpu, job),
+            ranks=self._ranks,
+        )
+
+
+def _find_needed(
+    victims: Iterable[Sequence[Holder]], rooms: Sequence[Room], part: QueuedJob, *, count: int
+) -> Set[JobId]:
+    """Those victims without whom fewer than so many rooms would have enough; the first to go stay in it.
+
+    A job over several hosts makes room on all of them: others, who were found for one room, may be spared.
+    """
+    first_to_go = {holder.job.id: holder for of_one in victims for holder in of_one}.values()
+    told = {holder.job.id for holder in first_to_go}
+    for holder in sorted(first_to_go, key=in_order_to_go, reverse=True):
+        without = told - {holder.job.id}
+        if sum(_missing(room, part, told=without) <= 0 for room in rooms) >= count:
+            told = without
+    return told
+
+
+def _missing(room: Room, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
+    """How many GPUs the job lacks in a room when all that leave, and those that are `told` to, have left."""
+    missing = room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job)
+    if told:
+        missing -= sum(count_suited(holder.frees, job) for holder in room.holders if holder.job.id in told)
+    return missing
+
+
+def _cost(victims: Sequence[Holder]) -> tuple[int, int, int]:
+    freed = sum(len(victim.frees) for victim in victims)
+    return -min(victim.rank for victim in victims), freed, len(victims)

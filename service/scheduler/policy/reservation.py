@@ -1,0 +1,72 @@
+"""Keeps for a blocked gang the GPUs of the host, or the hosts, where it will fit first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from service.scheduler.policy.ordering import Ranks
+from service.scheduler.policy.placement import Room, count_suited
+from service.scheduler.policy.preemption import Holder, yields_in_seconds
+from service.scheduler.policy.situation import QueuedJob
+
+STOP_SECONDS = 2.0  # a job that was told to stop has checkpointed by then
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """When a host will have room: surely, and by what is expected of the jobs on it."""
+
+    room: Room
+    sure_seconds: float
+    expected_seconds: float
+
+
+def find_prospects(
+    rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
+) -> Sequence[Prospect]:
+    """The hosts without a reservation that will first have room for the job or its part; none if too few."""
+    open_rooms = [room for room in rooms if room.reserved_rank is None and room.could_hold(job)]
+    prospects = [_look_ahead(room, job, rank, ranks) for room in open_rooms]
+    if len(prospects) < count:
+        return ()
+    prospects.sort(key=lambda one: (one.sure_seconds, one.expected_seconds, one.room.host.name))
+    return prospects[:count]
+
+
+def _look_ahead(room: Room, job: QueuedJob, rank: int, ranks: Ranks) -> Prospect:
+    missing = room.need(job) - count_suited(room.free, job)
+    sure = [(STOP_SECONDS, count_suited(room.leaving, job))]
+    expected = list(sure)
+    for holder in room.holders:
+        count = count_suited(holder.frees, job)
+        seconds = yields_in_seconds(holder, rank, ranks)
+        sure.append((seconds, count))
+        expected.append((min(seconds, expected_end_seconds(holder)), count))
+    return Prospect(room, _when(sure, missing), _when(expected, missing))
+
+
+def expected_end_seconds(holder: Holder) -> float:
+    """When the job is thought to end by itself; never where nothing is known."""
+    return inf if holder.job.expected_seconds is None else holder.job.expected_seconds
+
+
+def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
+    """When so many GPUs have been freed, given the seconds and counts of what frees them."""
+    if missing <= 0:
+        return 0.0
+    for seconds, count in sorted(freed):
+        missing -= count
+        if missing <= 0:
+            return seconds
+    return inf
+
+
+def reserve(prospects: Sequence[Prospect], job: QueuedJob, rank: int) -> None:
+    """Keep the GPUs that are free there for the job or its parts, as many as each needs, until all are."""
+    for prospect in prospects:
+        room = prospect.room
+        before = list(room.free)
+        room.take(job, [room.free])
+        room.reserved = [gpu for gpu in before if gpu not in room.free]
+        room.reserved_rank = rank
+        room.in_seconds = max(one.sure_seconds for one in prospects)

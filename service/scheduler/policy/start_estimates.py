@@ -1,0 +1,97 @@
+"""Guesses when waiting jobs will start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf, isfinite
+
+from service.domain.jobs import Job, Waiting
+from service.scheduler.policy.ordering import Ranks
+from service.scheduler.policy.placement import Room, count_suited
+from service.scheduler.policy.preemption import yields_in_seconds
+from service.scheduler.policy.reservation import STOP_SECONDS, expected_end_seconds
+from service.scheduler.policy.situation import QueuedJob
+
+LOOKED_AT = 100  # so far back in the line the single GPUs are counted; behind that only the work
+LEAST_MOVE_SECONDS = 5.0  # a start that moves by less is not stored again
+LEAST_MOVE = 0.1  # nor one that moves by less of the time until then
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A job that has to wait for GPUs: in about so many seconds it has them, where a place was found.
+
+    `freeing_on` names the host where jobs are being stopped for it.
+    """
+
+    job: QueuedJob
+    rank: int
+    seconds: float | None = None
+    freeing_on: str = ""
+
+
+def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks) -> list[float | None]:
+    """About how many seconds each job of the line waits still: the work before it must find its GPUs first.
+
+    Nothing is known of jobs that will be submitted, so the guess is rather too early for long jobs.
+    """
+    gpus = sum(room.usable for room in rooms)
+    freed: dict[tuple[object, ...], list[tuple[float, int]]] = {}
+    waits: list[float | None] = []
+    gpus_before, work_before = 0, 0.0
+    for place, blocked in enumerate(line):
+        gpus_before += blocked.job.gpus
+        seconds = blocked.seconds
+        if seconds is None and gpus:
+            seconds = work_before / gpus
+            if place < LOOKED_AT:
+                job = blocked.job
+                likes = (blocked.rank, job.gpu_model, job.host, job.memory_mib)
+                if likes not in freed:
+                    freed[likes] = _list_freed(rooms, job, blocked.rank, ranks)
+                seconds = max(seconds, _when(freed[likes], gpus_before))
+        waits.append(seconds if seconds is not None and isfinite(seconds) else None)
+        work_before += blocked.job.gpus * _hold_seconds(blocked.job, ranks)
+    return waits
+
+
+def differs(job: Job, new: Waiting, *, now: datetime) -> bool:
+    """Whether what a job is told has changed, or its start has moved by more than people care about."""
+    before, after = job.estimated_start_at, new.estimated_start_at
+    if job.reason != new.reason or (before is None) != (after is None):
+        return True
+    if before is None or after is None:
+        return False
+    moved = abs((after - before).total_seconds())
+    return moved > max(LEAST_MOVE_SECONDS, LEAST_MOVE * (after - now).total_seconds())
+
+
+def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
+    """How long the job will keep its GPUs about: to its end, or through the first band."""
+    first = max(0.0, ranks.ends[0] - job.attained_gpu_seconds) / job.gpus if ranks.ends else inf
+    guess = job.expected_seconds if job.expected_seconds is not None else ranks.settings.turn_seconds
+    return min(guess, first) if first else guess
+
+
+def _list_freed(rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks) -> list[tuple[float, int]]:
+    """When how many GPUs that suit such a job will be there for its rank, the soonest first."""
+    there = [room for room in rooms if job.host in (None, room.host.name)]
+    freed = [(STOP_SECONDS, count_suited(room.leaving, job)) for room in there]
+    for room in there:
+        for holder in room.holders:
+            seconds = min(yields_in_seconds(holder, rank, ranks), expected_end_seconds(holder))
+            freed.append((seconds, count_suited(holder.frees, job)))
+    return sorted(freed)
+
+
+def _when(freed: Sequence[tuple[float, int]], gpus: int) -> float:
+    """When so many GPUs are there, or the last of all that is known."""
+    last = inf
+    for seconds, count in freed:
+        if not isfinite(seconds):
+            break
+        last = seconds
+        gpus -= count
+        if gpus <= 0:
+            break
+    return last

@@ -1,0 +1,155 @@
+"""Says how long jobs will run still: by their own pace once they train, before that by jobs like them."""
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from service.domain.jobs import Attempt, Job, JobId
+from service.domain.states import FINISHED
+from service.scheduler.runtime_history import Forecast, History
+from service.store.fleet import leases
+from service.store.fleet.leases import count_gpu_seconds
+from service.store.jobs import attempts, jobs
+from service.store.transaction import Transaction
+
+LEARN_SECONDS = 10.0
+LATE = timedelta(minutes=1)  # so much later than it says may an end be committed, or a clock step back
+REMEMBERED = timedelta(days=90)
+LIKE_JOBS = 5  # the newest so many tell the pace
+SURE_SECONDS = 5.0  # of training: a pace measured over less says little
+START_SECONDS = 1.0  # from the lease to the first step, about
+# Parts of a spec that leave the length of an epoch as it is.
+_SECTIONS = ("model", "data", "training", "optimizer", "loss")
+_NO_MATTER = {"seed", "epochs", "early_stopping", "lr"}
+
+Work = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long an epoch took so many jobs that do the same work."""
+
+    epoch_seconds: float
+    jobs: int
+
+
+class Forecasts:
+    """What is known from the jobs that have ended, read on now and then."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._learned_at = float("-inf")
+        self._seen: datetime | None = None
+        self._known: set[tuple[JobId, datetime | None]] = set()
+        self._history = History()
+        self._epoch_seconds: dict[Work, deque[float]] = defaultdict(lambda: deque(maxlen=LIKE_JOBS))
+        self._works: dict[JobId, tuple[Work, int]] = {}
+        self._left: dict[JobId, tuple[float, float]] = {}  # seconds left, after so many done
+
+    def learn(self, tx: Transaction) -> None:
+        """Note the jobs that have ended since the last time, whatever their outcome: their GPUs came free."""
+        if self._clock() - self._learned_at < LEARN_SECONDS:
+            return
+        self._learned_at = self._clock()
+        since = self._seen - LATE if self._seen else tx.now - REMEMBERED
+        held = _read_held_seconds(tx, since)
+        latest = {one.job_id: one for one in attempts.list_latest_of(tx, FINISHED, ended_since=since)}
+        for job in jobs.list_ended_jobs(tx, since=since):
+            if job.id in held and (job.id, job.ended_at) not in self._known:
+                self._known.add((job.id, job.ended_at))
+                self._note(job, latest[job.id], seconds=held[job.id], now=tx.now)
+            self._works.pop(job.id, None)
+            self._left.pop(job.id, None)
+        self._seen = tx.now
+
+    def find(
+        self, job: Job, latest: Attempt | None, *, held_gpu_seconds: float, now: datetime
+    ) -> Forecast | None:
+        """What to expect of a job with this newest attempt, None where nothing tells."""
+        done = held_gpu_seconds / job.gpus
+        left = self._ask_itself(job, latest, done_seconds=done, now=now)
+        if left is None:
+            left = self._ask_like_jobs(job, done_seconds=done)
+        if left is not None:
+            return Forecast(expected_seconds=left, price_seconds=left)
+        return self._history.find_forecast(owner=job.owner, gpus=job.gpus, number=job.id, done_seconds=done)
+
+    def find_pace(self, spec: Mapping[str, Any], *, hosts: int) -> Pace | None:
+        """How fast the newest jobs went that differ from this spec in seed, epochs or learning rate only."""
+        found = self._epoch_seconds.get(find_work(spec, hosts=hosts))
+        return Pace(epoch_seconds=median(found), jobs=len(found)) if found else None
+
+    def _note(self, job: Job, latest: Attempt, *, seconds: float, now: datetime) -> None:
+        self._history.add(owner=job.owner, gpus=job.gpus, number=job.id, seconds=seconds)
+        step_seconds = find_step_seconds(latest, now=now, sure_seconds=0.0)
+        if step_seconds and latest.progress and latest.epochs_completed:
+            epoch_seconds = step_seconds * latest.progress.steps_per_epoch
+            self._epoch_seconds[self._read_work(job)[0]].append(epoch_seconds)
+
+    def _ask_itself(
+        self, job: Job, latest: Attempt | None, *, done_seconds: float, now: datetime
+    ) -> float | None:
+        """By its own pace, or where its attempt has only begun by what that was before."""
+        left = find_seconds_left(latest, now=now) if latest else None
+        if left is not None:
+            self._left[job.id] = left, done_seconds
+        elif job.id in self._left:
+            before, then = self._left[job.id]
+            left = max(1.0, before - (done_seconds - then))
+        return left
+
+    def _ask_like_jobs(self, job: Job, *, done_seconds: float) -> float | None:
+        work, epochs = self._read_work(job)
+        if work not in self._epoch_seconds:
+            return None
+        left = START_SECONDS + epochs * median(self._epoch_seconds[work]) - done_seconds
+        return left if left > 0.0 else None  # it takes longer than they did: nobody knows how much
+
+    def _read_work(self, job: Job) -> tuple[Work, int]:
+        """What an epoch's length depends on, and how many there are; read once, as a spec never changes."""
+        if job.id not in self._works:
+            spec = json.loads(job.spec)
+            self._works[job.id] = (
+                find_work(spec, hosts=job.terms.hosts),
+                spec.get("training", {}).get("epochs", 1),
+            )
+        return self._works[job.id]
+
+
+def find_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
+    """What of a spec an epoch's length depends on: jobs of the same work take as long."""
+    parts = {
+        section: {name: value for name, value in spec.get(section, {}).items() if name not in _NO_MATTER}
+        for section in _SECTIONS
+    }
+    return json.dumps([spec.get("resources", {}).get("gpus"), hosts, parts], sort_keys=True)
+
+
+def find_seconds_left(attempt: Attempt, *, now: datetime) -> float | None:
+    """How long the rest takes at the pace of this attempt, None before it has trained for long enough."""
+    step_seconds = find_step_seconds(attempt, now=now, sure_seconds=SURE_SECONDS)
+    if step_seconds is None or attempt.progress is None:
+        return None
+    progress = attempt.progress
+    return max(1.0, (progress.epochs * progress.steps_per_epoch - progress.step) * step_seconds)
+
+
+def find_step_seconds(attempt: Attempt, *, now: datetime, sure_seconds: float) -> float | None:
+    """Seconds a step of this attempt, validation and checkpoints included; None where it trained for less."""
+    if attempt.progress is None or attempt.started_at is None or attempt.start_step is None:
+        return None
+    seconds = ((attempt.ended_at or now) - attempt.started_at).total_seconds()
+    steps = attempt.progress.step - attempt.start_step
+    return seconds / steps if steps > 0 and seconds >= sure_seconds else None
+
+
+def _read_held_seconds(tx: Transaction, since: datetime) -> Mapping[JobId, float]:
+    """For how long the jobs that have ended since then held their GPUs."""
+    held: dict[JobId, float] = defaultdict(float)
+    for one in leases.list_holdings(tx, states=tuple(FINISHED), ended_since=since):
+        held[one.job_id] += count_gpu_seconds(one, now=tx.now) / one.gpus
+    return held

@@ -1,0 +1,86 @@
+"""Ends an attempt in one decision: its leases, its job's state, the audit."""
+
+from service.domain.jobs import Attempt
+from service.domain.states import (
+    FINISHED,
+    JOB_STATE_AFTER,
+    MENDED_BY_RETRY,
+    Action,
+    Cause,
+    JobState,
+    Outcome,
+    Wish,
+)
+from service.store.fleet import leases
+from service.store.jobs import attempts, audit, checkpoints, jobs
+from service.store.people import outbox
+from service.store.transaction import Transaction
+
+PREEMPTED_WAITS = "waits to continue from its newest checkpoint"
+_ACTIONS = {
+    JobState.SUCCEEDED: Action.SUCCEEDED,
+    JobState.FAILED: Action.FAILED,
+    JobState.CANCELLED: Action.CANCELLED,
+    JobState.QUEUED: Action.REQUEUED,
+}
+
+
+def end_attempt(
+    tx: Transaction,
+    attempt: Attempt,
+    outcome: Outcome,
+    *,
+    cause: Cause | None = None,
+    reason: str,
+    actor: str,
+    retry_limit: int,
+) -> bool:
+    """End an attempt, give its GPUs back and move its job on; False when it had ended already.
+
+    A wish to cancel or to pause holds, whatever ended the attempt. What another try may mend queues the job
+    again, until `retry_limit` attempts in a row have ended so without a new checkpoint.
+    """
+    if not attempts.end_if_live(tx, attempt, outcome, cause=cause, reason=reason):
+        return False
+    leases.release(tx, attempt.id)
+    ended = attempts.get_attempt(tx, attempt.id)
+    state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit)
+    jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=why)
+    audit.add_event(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
+    if state in FINISHED or action is Action.PREEMPTED:
+        job = jobs.get_job(tx, attempt.job_id)
+        outbox.tell(tx, job, state, attempt_id=attempt.id, reason=why)
+    return True
+
+
+def _decide(
+    tx: Transaction, ended: Attempt, outcome: Outcome, *, retry_limit: int
+) -> tuple[JobState, Action, str]:
+    """What becomes of the job, what the audit calls it, and why."""
+    state, reason = JOB_STATE_AFTER[outcome], ended.reason
+    mended = ended.cause in MENDED_BY_RETRY
+    if not (state is JobState.QUEUED or mended):
+        return state, _ACTIONS[state], reason
+    if ended.wish is Wish.CANCEL:
+        return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
+    if mended and ended.wish is not Wish.PAUSE:
+        state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
+        return state, _ACTIONS[state], reason
+    if checkpoints.has_checkpoint(tx, ended.id):
+        jobs.set_lost_attempts(tx, ended.job_id, 0)
+    if ended.wish is Wish.PAUSE:
+        return JobState.PAUSED, Action.PAUSED, f"{ended.wish_reason}; cnnctl resume {ended.job_id}"
+    if ended.wish is Wish.PREEMPT:
+        jobs.count_preemption(tx, ended.job_id)
+        return state, Action.PREEMPTED, f"{ended.wish_reason}; {PREEMPTED_WAITS}"
+    return state, Action.REQUEUED, reason
+
+
+def _try_again(tx: Transaction, attempt: Attempt, reason: str, *, retry_limit: int) -> tuple[JobState, str]:
+    """Count an attempt that was lost; after one that left a checkpoint, and so came further, anew."""
+    before = jobs.get_job(tx, attempt.job_id).lost_attempts
+    lost = 1 if checkpoints.has_checkpoint(tx, attempt.id) else before + 1
+    jobs.set_lost_attempts(tx, attempt.job_id, lost)
+    if lost <= retry_limit:
+        return JobState.QUEUED, reason
+    return JobState.FAILED, f"{reason}; {lost} attempts in a row. Look at: cnnctl logs {attempt.job_id}"

@@ -1,0 +1,159 @@
+"""Jobs: create, read, and change their state by compare-and-set."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
+
+from service.db.tables import jobs
+from service.domain.jobs import Job, JobId, Waiting
+from service.domain.scheduling_options import NO_TERMS, Terms
+from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
+from service.errors import JobNotFound
+from service.store.rows import columns_of
+from service.store.transaction import Transaction
+
+if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs only
+    from service.domain.spec import Spec
+
+LARGEST_ID = 2**31 - 1  # of an INTEGER column
+_TERMS = [f.name for f in fields(Terms)]
+_COLUMNS = [*columns_of(jobs, Job, leave_out={"terms"}), *columns_of(jobs, Terms)]
+_INSERT = insert(jobs).returning(jobs.c.id)
+_SET_WAIT = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("number"), jobs.c.state == JobState.QUEUED)
+    .values(reason=bindparam("why"), estimated_start_at=bindparam("start"))
+)
+
+
+def _to_job(row: RowMapping) -> Job:
+    terms = Terms(**{name: row[name] for name in _TERMS})
+    return Job(**{name: value for name, value in row.items() if name not in _TERMS}, terms=terms)
+
+
+def create_job(
+    tx: Transaction,
+    spec: "Spec",
+    *,
+    owner: str,
+    reason: str,
+    terms: Terms = NO_TERMS,
+    memory_mib: int | None = None,
+    ample_memory_mib: int | None = None,
+) -> JobId:
+    """Store a queued job and return its number."""
+    minutes = spec.resources.time_limit_minutes
+    values = {
+        **asdict(terms),
+        "time_limit_seconds": None if minutes is None else 60 * minutes,
+        "preemptions": 0,
+        "owner": owner,
+        "state": JobState.QUEUED,
+        "spec": spec.to_json(),
+        "architecture": spec.model.architecture,
+        "dataset": spec.data.dataset,
+        "gpus": spec.resources.gpus,
+        "memory_mib": memory_mib,
+        "ample_memory_mib": ample_memory_mib,
+        "reason": reason,
+        "lost_attempts": 0,
+        "submitted_at": tx.now,
+    }
+    return JobId(tx.connection.execute(_INSERT, values).scalar_one())
+
+
+def find_job(tx: Transaction, job_id: JobId) -> Job | None:
+    """The job with this number, or None."""
+    if not 0 < job_id <= LARGEST_ID:
+        return None
+    row = tx.connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
+    return _to_job(row) if row else None
+
+
+def get_job(tx: Transaction, job_id: JobId) -> Job:
+    """The job with this number.
+
+    Raises:
+        JobNotFound: there is none; the message names the newest one.
+    """
+    job = find_job(tx, job_id)
+    if job is None:
+        newest = tx.connection.execute(select(func.max(jobs.c.id))).scalar()
+        there_is = f"The newest is {newest}" if newest else "None was submitted yet"
+        raise JobNotFound(f"There is no job {job_id}. {there_is}. See: cnnctl status")
+    return job
+
+
+def lock_job(tx: Transaction, job_id: JobId) -> Job:
+    """The job with this number, which nobody else changes before this transaction has ended."""
+    statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has one writer anyway
+    return _to_job(tx.connection.execute(statement).mappings().one())
+
+
+def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
+    """Jobs, newest first."""
+    statement = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
+    """The jobs in a state, in the order of submission."""
+    statement = select(*_COLUMNS).where(jobs.c.state == state).order_by(jobs.c.id)
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_ended_jobs(tx: Transaction, *, since: datetime) -> Sequence[Job]:
+    """The jobs that have ended since then, the first to end first."""
+    statement = select(*_COLUMNS).where(jobs.c.ended_at >= since).order_by(jobs.c.ended_at, jobs.c.id)
+    return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobState, *, reason: str) -> bool:
+    """Move a job from one state to another; False when it is not in `origin` any more."""
+    assert state in JOB_TRANSITIONS[origin], f"{origin} never becomes {state}"
+    ended_at = tx.now if state in FINISHED else None
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == origin)
+        .values(state=state, reason=reason, estimated_start_at=None, ended_at=ended_at)
+    )
+    return tx.connection.execute(statement).rowcount == 1
+
+
+def set_waits(tx: Transaction, waits: Collection[Waiting]) -> None:
+    """Say why queued jobs wait, and until about when."""
+    rows = [{"number": wait.job_id, "why": wait.reason, "start": wait.estimated_start_at} for wait in waits]
+    if rows:
+        tx.connection.execute(_SET_WAIT, rows)
+
+
+def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:
+    """Count the attempts that were lost since a person last asked for the job."""
+    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(lost_attempts=count))
+
+
+def count_waiting_jobs(tx: Transaction, owner: str) -> int:
+    """How many jobs of a person are queued or paused."""
+    waiting = jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
+    statement = select(func.count()).where(jobs.c.owner == owner, waiting)
+    return tx.connection.execute(statement).scalar_one()
+
+
+def list_states(tx: Transaction, job_ids: Collection[JobId]) -> Mapping[JobId, JobState]:
+    """The states of those of these jobs that there are."""
+    statement = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids))
+    return {JobId(number): state for number, state in tx.connection.execute(statement)}
+
+
+def set_priority_if_unfinished(tx: Transaction, job_id: JobId, priority: Priority) -> bool:
+    """Change how urgent a job is; False when it has ended."""
+    unfinished = (jobs.c.id == job_id) & jobs.c.state.not_in(FINISHED)
+    return tx.connection.execute(update(jobs).where(unfinished).values(priority=priority)).rowcount == 1
+
+
+def count_preemption(tx: Transaction, job_id: JobId) -> None:
+    """Remember that a job gave way to another once more."""
+    tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(preemptions=jobs.c.preemptions + 1))

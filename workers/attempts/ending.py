@@ -1,0 +1,50 @@
+"""How an attempt ended: the trainer's last word, or what its end without one means."""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from service.domain.states import Cause, Outcome, Wish
+from workers.train.process.failure_cause import NO_ROOM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Outcome, cause where something failed, and one line for the job's owner."""
+
+    outcome: Outcome
+    cause: Cause | None = None
+    reason: str
+
+
+def judge(
+    last_word: Mapping[str, Any] | None, process: BaseProcess | None, *, wish: Wish | None, closing: bool
+) -> Ending:
+    """Judge a trainer that has ended; `process` is None where an earlier worker started it."""
+    if last_word is not None and last_word["outcome"] != "interrupted":
+        cause = Cause(last_word["cause"]) if "cause" in last_word else None
+        return Ending(outcome=Outcome(last_word["outcome"]), cause=cause, reason=str(last_word["reason"]))
+    if wish is Wish.CANCEL:
+        return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
+    if last_word is not None or closing or wish is not None:
+        how = last_word["reason"] if last_word else "killed after the grace time"
+        reason = f"interrupted ({how}); waits to continue from its newest checkpoint"
+        return Ending(outcome=Outcome.INTERRUPTED, reason=reason)
+    if process is None:
+        reason = "the trainer had died when its worker came back"
+        return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+    if process.exitcode == NO_ROOM:
+        reason = "the disk is full: not even the last word could be written. Free space, then retry"
+        return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
+    reason = f"the trainer died without a last word ({_exit_words(process.exitcode)})"
+    return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
+
+
+def _exit_words(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "killed by signal 9; the kernel does that when the host's memory runs out"
+    if code is not None and code < 0:
+        return f"killed by signal {-code}"
+    return f"exit status {code}"

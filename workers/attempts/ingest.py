@@ -1,0 +1,152 @@
+"""Carries a trainer's event log into SQL, exactly once: the offset commits with the rows."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from service.domain import run_folder as files
+from service.domain.checkpoints import Checkpoint
+from service.domain.jobs import Attempt, Progress
+from service.domain.metrics import Point
+from service.domain.states import Action, CheckpointKind
+from service.store.jobs import attempts, audit, checkpoints, logs, metrics
+from service.store.transaction import Store, Transaction
+from workers.attempts.pruning import prune_checkpoints
+
+MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
+
+Event = dict[str, Any]
+
+
+class Ingester:
+    """Follows one attempt's event log and log file; `ended` is the trainer's last word, once it was read."""
+
+    def __init__(self, store: Store, attempt: Attempt, *, actor: str) -> None:
+        self._store = store
+        self._attempt = attempt
+        self._actor = actor
+        self._offset = attempt.events_offset
+        self._log_size = -1
+        self._folder = Path(attempt.run_dir)
+        self.ended: Event | None = None
+
+    def take_in(self) -> bool:
+        """Store what has come since the last call; False when there was nothing new.
+
+        Raises:
+            DatabaseUnavailable: nothing was stored, and the next call tries the same again.
+            Fenced: the attempt is no longer this worker's.
+        """
+        data = self._read_whole_lines()
+        if not data:
+            return False
+        with self._store.transaction() as tx:
+            attempts.write(tx, self._attempt)  # fences, and locks the row
+            # Where a commit's answer was lost, the rows are there and our offset is behind.
+            done = attempts.get_attempt(tx, self._attempt.id).events_offset - self._offset
+            attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
+            self._apply(tx, [_read(line) for line in data[done:].splitlines()])
+        self._offset += len(data)
+        if b'"kind": "ended"' in data:
+            self.find_last_word()
+        if b'"kind": "checkpoint"' in data:
+            prune_checkpoints(self._store, self._attempt)
+        return True
+
+    def find_last_word(self) -> None:
+        """Read the trainer's last word, also one that an earlier worker has stored."""
+        self.ended = read_last_word(self._folder) or self.ended
+
+    def store_log_tail(self) -> None:
+        """Keep the last 64 KiB of the attempt's log in SQL."""
+        path = self._folder / files.LOG_FILE
+        size = path.stat().st_size if path.exists() else -1
+        if size == self._log_size:
+            return
+        tail = read_tail(path)
+        with self._store.transaction() as tx:
+            attempts.write(tx, self._attempt)
+            logs.set_log_tail(tx, self._attempt.id, tail)
+        self._log_size = size
+
+    def _read_whole_lines(self) -> bytes:
+        path = self._folder / files.EVENTS_FILE
+        if not path.exists():
+            return b""
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read(MOST_BYTES)
+        return data[: data.rfind(b"\n") + 1]
+
+    def _apply(self, tx: Transaction, lines: Sequence[Event]) -> None:
+        points = [
+            Point(name, event["step"], value)
+            for event in lines
+            if event["kind"] == "points"
+            for name, value in event["values"].items()
+        ]
+        metrics.add_points(tx, self._attempt.id, points)
+        progress = [event for event in lines if event["kind"] == "progress"]
+        if progress:
+            values = {name: value for name, value in progress[-1].items() if name not in ("kind", "at")}
+            attempts.write_progress(tx, self._attempt, Progress(**values))
+        for event in lines:
+            self._apply_one(tx, event)
+
+    def _apply_one(self, tx: Transaction, event: Event) -> None:
+        attempt = self._attempt
+        if event["kind"] == "stage":
+            attempts.write(tx, attempt, reason=event["text"])
+        elif event["kind"] == "started":
+            attempts.write(tx, attempt, reason="")
+            attempts.set_running_if_starting(tx, attempt, start_step=event["step"])
+            detail = f"first step after step {event['step']}" + (
+                f"; {event['note']}" if event["note"] else ""
+            )
+            audit.add_event(
+                tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
+            )
+        elif event["kind"] == "checkpoint":
+            checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
+        elif event["kind"] == "epoch":
+            attempts.write(tx, attempt, epochs_completed=event["epoch"])
+        elif event["kind"] == "ended" and "model" in event:
+            attempts.write(tx, attempt, weights_digest=event["weights_digest"], model_path=event["model"])
+
+
+def _read(line: bytes) -> Event:
+    """An event; NUL, which PostgreSQL cannot store, becomes a visible mark."""
+    event: Event = json.loads(line.replace(rb"\u0000", rb"\u2400"))
+    return event
+
+
+def read_last_word(folder: Path) -> Event | None:
+    """The last event of a run folder's log, if that is how its trainer ended."""
+    whole_lines = read_tail(folder / files.EVENTS_FILE).rpartition("\n")[0]
+    last = whole_lines.rpartition("\n")[2]
+    return json.loads(last) if '"kind": "ended"' in last else None
+
+
+def read_tail(path: Path) -> str:
+    """The last 64 KiB of a log as text, from the start of a line; bytes that are no UTF-8 are marked."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - logs.TAIL_BYTES))
+        tail = file.read()
+    if size > logs.TAIL_BYTES:
+        tail = tail[tail.find(b"\n") + 1 :]
+    return tail.decode(errors="replace")
+
+
+def _to_checkpoint(event: Event) -> Checkpoint:
+    return Checkpoint(
+        step=event["step"],
+        epoch=event["epoch"],
+        kind=CheckpointKind.BEST if event["best"] else CheckpointKind.LAST,
+        bytes=event["bytes"],
+        digest=event["digest"],
+        path=event["path"],
+    )

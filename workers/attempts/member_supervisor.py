@@ -1,0 +1,270 @@
+"""Looks after one host's part of an attempt over several: all but the chief's."""
+
+import errno
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import structlog
+
+from service.domain import run_folder as files
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt, Member
+from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.errors import DatabaseUnavailable, Fenced
+from service.liveness import Hearing
+from service.process import find_start
+from service.settings import Settings
+from service.store.fleet import hosts
+from service.store.jobs import attempts, members
+from service.store.jobs.members import CHIEF
+from service.store.transaction import Store
+from workers.attempts.addresses import HeldPort
+from workers.attempts.ending import Ending, judge
+from workers.attempts.ingest import read_last_word
+from workers.attempts.outages import insist
+from workers.attempts.starter import Starter
+from workers.attempts.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
+from workers.attempts.trainer_setup import Orders, UnwritableFolder, make_run_folder, read_orders
+from workers.gpus.memory import Used, prove_free, read_used_mib
+from workers.gpus.outsiders import Trainer
+from workers.process_tree import ProcessTree
+
+NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
+SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
+
+log = structlog.get_logger()
+
+
+class MemberSupervisor:
+    """Follows one claimed part in the calling thread; other threads renew it and set `closing`."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        attempt: Attempt,
+        part: Member,
+        *,
+        threads_per_gpu: int,
+        port: HeldPort | None = None,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._attempt = attempt
+        self._part = part
+        self._port = port
+        self._threads_per_gpu = threads_per_gpu
+        self._folder = Path()
+        self._gpus: Sequence[Gpu] = ()
+        self._used_before: Used = {}
+        self._tree = ProcessTree(pid=None, started=None, run_dir="")
+        self._process: BaseProcess | None = None
+        lease = settings.lease_seconds
+        self._hearing = Hearing(SILENT_AFTER * lease, pause_seconds=lease / 2)
+        self._next_look = 0.0
+        self._asked_at: float | None = None
+        self._chief_ended: Outcome | None = None
+        self._gone = False
+        self.closing = threading.Event()
+
+    @property
+    def trainer(self) -> Trainer:
+        """Its process and its GPUs, for who looks at the GPUs."""
+        uuids = tuple(gpu.uuid for gpu in self._gpus)
+        return Trainer(pid=self._tree.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the attempt had ended when it was last looked at."""
+        return self._attempt.state is AttemptState.ENDED
+
+    def run(self, starter: Starter) -> None:
+        """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
+        orders = self._read_orders()
+        self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
+        not_started = self._try_start(starter, orders)
+        if not_started:
+            self._end(not_started, {})
+        else:
+            self._see_to_end()
+
+    def adopt(self) -> None:
+        """The same with the trainer that an earlier worker of this host started, if it still runs."""
+        self._enter_folder()
+        if self._part.trainer_pid is None and not self._folder.is_dir():
+            self._end(NOT_STARTED, {})
+            return
+        self._tree = replace(self._tree, pid=self._part.trainer_pid, started=self._part.trainer_started)
+        self.renew_lease()
+        self._gpus = self._read_orders().gpus
+        self._see_to_end()
+
+    def _read_orders(self) -> Orders:
+        return insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
+
+    def _enter_folder(self) -> None:
+        self._folder = Path(self._attempt.run_dir) / files.member_name(self._part.rank)
+        self._tree = replace(self._tree, run_dir=str(self._folder))
+
+    def _see_to_end(self) -> None:
+        ending = self._follow()
+        quarantine = prove_free(self._tree, self._gpus, self._used_before)
+        self._end(ending or self._judge(), quarantine)
+
+    def _follow(self) -> Ending | None:
+        """Watch the trainer until it is gone; how the part ends, where the trainer does not say."""
+        try:
+            while self._tree.is_alive():
+                self._look()
+                self._obey()
+                time.sleep(FOLLOW_SECONDS)
+        except Exception:
+            log.exception("part", action="follow_failed", attempt=self._attempt.id)
+            reason = "its worker could not follow it; see the worker's log"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        if self._gone and self._chief_ended is None:
+            reason = "the worker of the job's first host was not heard"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        return None
+
+    def renew_lease(self) -> None:
+        """Tell the trainer that its worker is alive."""
+        if self._tree.run_dir:
+            with suppress(OSError):
+                (self._folder / files.LEASE_FILE).touch()
+
+    def abandon(self) -> None:
+        """Kill the trainer of a part that is no longer ours; GPUs that do not come free get no job."""
+        quarantine = prove_free(self._tree, self._gpus, self._used_before)
+        if quarantine:
+            insist(lambda: self._record_quarantine(quarantine))
+
+    def _record_quarantine(self, quarantine: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            hosts.quarantine_gpus(tx, quarantine)
+
+    def _judge(self) -> Ending:
+        if self._process is not None:
+            self._process.join(timeout=EXIT_STATUS_SECONDS)
+        stopped = self.closing.is_set() or self._chief_ended is not None
+        last_word = read_last_word(self._folder)
+        return judge(last_word, self._process, wish=self._attempt.wish, closing=stopped)
+
+    def _try_start(self, starter: Starter, orders: Orders) -> Ending | None:
+        """Start the trainer; where that is not to be or cannot be, how the part ends."""
+        try:
+            started = self._start(starter, orders)
+        except UnwritableFolder as error:
+            reason = (
+                f"the run folder {self._folder} cannot be written: {error}. "
+                "CNNCTL_RUNS_DIR must be one folder that all hosts share, at the same path"
+            )
+            return Ending(outcome=Outcome.FAILED, cause=Cause.ERROR, reason=reason)
+        except OSError as error:
+            reason = f"no trainer could be started: {error}"
+            return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        return None if started else NOT_STARTED
+
+    def _start(self, starter: Starter, orders: Orders) -> bool:
+        """Start the trainer when all hosts have come together; False when the attempt ended before."""
+        parts = self._meet()
+        if not parts:
+            return False
+        self._enter_folder()
+        if not self._folder.parent.is_dir():
+            raise UnwritableFolder(errno.ENOENT, "the chief's folder is not there")
+        cluster = tuple(part.address or "" for part in parts)
+        make_run_folder(
+            self._folder,
+            orders,
+            self._settings,
+            threads_per_gpu=self._threads_per_gpu,
+            cluster=cluster,
+            rank=self._part.rank,
+        )
+        self.renew_lease()
+        self._release_port()
+        self._process = starter.start(self._folder)
+        pid = self._process.pid
+        assert pid is not None
+        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
+        insist(self._record_trainer)
+        return True
+
+    def _meet(self) -> list[Member]:
+        """The parts of all hosts, once each has its address; none when the attempt ends before."""
+        while True:
+            self._look()
+            if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.wish:
+                return []
+            parts = insist(self._list_parts)
+            if all(part.address for part in parts):
+                return parts
+            time.sleep(FOLLOW_SECONDS)
+
+    def _list_parts(self) -> list[Member]:
+        with self._store.reading() as tx:
+            self._attempt = attempts.get_attempt(tx, self._attempt.id)
+            return list(members.list_members(tx, self._attempt.id))
+
+    def _record_trainer(self) -> None:
+        values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
+        with self._store.transaction() as tx, suppress(Fenced):
+            members.write(tx, self._part, **values)
+
+    def _look(self) -> None:
+        """See what is wanted, and whether the chief and this worker still have their parts."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)
+        try:
+            with self._store.reading() as tx:
+                self._attempt = attempts.get_attempt(tx, self._attempt.id)
+                parts = members.list_members(tx, self._attempt.id)
+        except DatabaseUnavailable as error:
+            log.warning("part", action="database_unavailable", attempt=self._attempt.id, error=str(error))
+            return
+        chief, own = parts[CHIEF], parts[self._part.rank]
+        heard = self._attempt.heartbeat_at or self._attempt.sent_at
+        silent = self._hearing.find_silent({self._attempt.id: heard})
+        taken = own.ended_at is not None or own.worker != self._part.worker
+        self._chief_ended = chief.outcome
+        self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)
+
+    def _obey(self) -> None:
+        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
+        if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
+            self._tree.kill()
+            return
+        wish = self._attempt.wish
+        if not (wish or self.closing.is_set() or self._chief_ended):
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self._tree.terminate()
+        brief = wish is Wish.CANCEL or self._chief_ended is not None
+        grace = self._settings.grace_seconds
+        if time.monotonic() > self._asked_at + (min(grace, CANCEL_GRACE_SECONDS) if brief else grace):
+            log.warning("part", action="killed_after_grace", attempt=self._attempt.id)
+            self._tree.kill()
+
+    def _release_port(self) -> None:
+        if self._port:
+            self._port.release()
+
+    def _end(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+        insist(lambda: self._end_once(ending, quarantine))
+        self._release_port()
+        said = {"outcome": ending.outcome.value, "reason": ending.reason}
+        log.info("part", action="ended", attempt=self._attempt.id, rank=self._part.rank, **said)
+
+    def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            hosts.quarantine_gpus(tx, quarantine)
+            with suppress(Fenced):
+                members.end_member(tx, self._part, ending.outcome, cause=ending.cause, reason=ending.reason)

@@ -1,0 +1,32 @@
+"""Deletes checkpoints that a job needs no more, once SQL knows of those that it needs.
+
+A trainer whose worker is gone keeps them all, so that what SQL knows of is always there to resume from.
+"""
+
+import json
+import shutil
+
+from service.domain.jobs import Attempt
+from service.domain.states import CheckpointKind
+from service.store.jobs import attempts, checkpoints, jobs
+from service.store.transaction import Store
+
+
+def prune_checkpoints(store: Store, attempt: Attempt) -> None:
+    """Keep the best and the newest of a job's checkpoints, as its spec says.
+
+    Raises:
+        DatabaseUnavailable: nothing was deleted.
+        Fenced: the attempt is no longer this worker's; nothing was deleted.
+    """
+    with store.transaction() as tx:
+        attempts.write(tx, attempt)
+        keep = json.loads(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
+        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        superfluous = [
+            checkpoint for checkpoint in known[keep:] if checkpoint.kind is not CheckpointKind.BEST
+        ]
+        for checkpoint in superfluous:
+            checkpoints.remove_checkpoint(tx, attempt.job_id, path=checkpoint.path)
+    for checkpoint in superfluous:
+        shutil.rmtree(checkpoint.path, ignore_errors=True)

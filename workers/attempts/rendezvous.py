@@ -1,0 +1,165 @@
+"""The other hosts of an attempt, as its chief's worker sees them: meet, watch, and end together."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from service.domain.jobs import Attempt, Member
+from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.errors import DatabaseUnavailable, Fenced
+from service.liveness import Hearing
+from service.settings import Settings
+from service.store.jobs import attempts, members
+from service.store.jobs.members import CHIEF
+from service.store.transaction import Store
+from workers.attempts.addresses import HeldPort, find_own_address
+from workers.attempts.ending import Ending
+from workers.attempts.outages import insist
+
+LOOK_SECONDS = 0.1
+WATCH_SECONDS = 0.5
+# What a trainer says that has lost another one, rather than why.
+SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
+
+
+class NotMet(Exception):
+    """The hosts of an attempt did not come together, for the reason of `ending`."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason)
+        self.ending = ending
+
+
+class Company:
+    """Follows the parts of the other hosts for the supervisor of the chief's."""
+
+    def __init__(self, store: Store, settings: Settings, attempt: Attempt, parts: Sequence[Member]) -> None:
+        self._store = store
+        self._settings = settings
+        self._attempt = attempt
+        self._own = parts[CHIEF]
+        self._hearing = Hearing(settings.lease_seconds, pause_seconds=settings.lease_seconds / 2)
+        self._next_look = 0.0
+        self._port: HeldPort | None = None
+        self._silent: set[int] = set()
+        self.parts = parts
+
+    def take_part(self) -> None:
+        """Say where the chief's trainer will be."""
+        self._port = HeldPort()
+        address = f"{find_own_address(self._settings)}:{self._port.number}"
+        name, worker = self._own.host_name, f"chief-{self._attempt.token}"
+        with self._store.transaction() as tx:
+            own = members.claim_member(
+                tx, self._attempt.id, host_name=name, chief=True, worker=worker, address=address
+            )
+        if own is None:
+            raise Fenced(f"Attempt {self._attempt.id} has ended")
+        self._own = own
+
+    def meet(self, *, wish: Callable[[], Wish | None], closing: threading.Event) -> tuple[str, ...]:
+        """Wait until every host has said where its trainer will be; their addresses by rank.
+
+        Raises:
+            NotMet: a host does not come, or somebody wants the attempt to end.
+            Fenced: the attempt has ended.
+        """
+        while True:
+            parts = insist(self._look)
+            insist(self._check_live)
+            if wish() is Wish.CANCEL:
+                raise NotMet(Ending(outcome=Outcome.CANCELLED, reason="cancelled before it ran"))
+            if wish() or closing.is_set() or self.was_asked_to_stop():
+                raise NotMet(_interrupted("told to stop before its hosts had come together"))
+            if failure := self._find_failure():
+                raise NotMet(failure)
+            if all(part.address for part in parts):
+                break
+            time.sleep(LOOK_SECONDS)
+        self._release_port()
+        return tuple(part.address or "" for part in self.parts)
+
+    def find_failure(self) -> Ending | None:
+        """Why the attempt cannot go on: a host's part ended badly, or its worker is not heard any more."""
+        if time.monotonic() < self._next_look:
+            return None
+        self._next_look = time.monotonic() + WATCH_SECONDS
+        try:
+            self._look()
+        except DatabaseUnavailable:
+            return None
+        return self._find_failure()
+
+    def was_asked_to_stop(self) -> bool:
+        """Whether another host's trainer has stopped because it was told to."""
+        return any(part.outcome is Outcome.INTERRUPTED for part in self.parts[1:])
+
+    def end_together(self, ending: Ending) -> Ending:
+        """Say how the chief's part ended, wait until all processes of the others are gone, judge the whole.
+
+        A host that is not heard any more is not waited for: its trainer stops by itself when its lease ends.
+        """
+        insist(lambda: self._end_own(ending))
+        while any(not part.ended_at and part.worker for part in insist(self._look)[1:]):
+            if all(part.ended_at or self._is_silent(part) for part in self.parts[1:] if part.worker):
+                break
+            time.sleep(LOOK_SECONDS)
+        self._release_port()
+        return _judge(ending, self.parts[1:])
+
+    def _release_port(self) -> None:
+        if self._port:
+            self._port.release()
+
+    def _end_own(self, ending: Ending) -> None:
+        with self._store.transaction() as tx:
+            own = members.list_members(tx, self._attempt.id)[CHIEF]
+            if not own.ended_at:
+                members.end_member(tx, own, ending.outcome, cause=ending.cause, reason=ending.reason)
+
+    def _look(self) -> Sequence[Member]:
+        with self._store.reading() as tx:
+            self.parts = members.list_members(tx, self._attempt.id)
+        heartbeats = {part.rank: part.heartbeat_at or self._attempt.created_at for part in self.parts[1:]}
+        self._silent = self._hearing.find_silent(heartbeats)
+        return self.parts
+
+    def _is_silent(self, part: Member) -> bool:
+        return part.rank in self._silent
+
+    def _check_live(self) -> None:
+        with self._store.reading() as tx:
+            if attempts.get_attempt(tx, self._attempt.id).state is AttemptState.ENDED:
+                raise Fenced(f"Attempt {self._attempt.id} has ended")
+
+    def _find_failure(self) -> Ending | None:
+        for part in self.parts[1:]:
+            if part.outcome in (Outcome.FAILED, Outcome.LOST):
+                return _ending_of(part)
+            if self._is_silent(part) and not part.ended_at:
+                seconds = self._settings.lease_seconds
+                if part.worker is None:
+                    return _interrupted(
+                        f"the worker on {part.host_name} did not take its part in {seconds:g} s"
+                    )
+                reason = f"the worker on {part.host_name} has not been heard for {seconds:g} s"
+                return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+        return None
+
+
+def _interrupted(reason: str) -> Ending:
+    return Ending(outcome=Outcome.INTERRUPTED, reason=f"{reason}; waits to start again")
+
+
+def _ending_of(part: Member) -> Ending:
+    assert part.outcome is not None
+    return Ending(outcome=part.outcome, cause=part.cause, reason=f"on {part.host_name}: {part.reason}")
+
+
+def _judge(ending: Ending, others: Sequence[Member]) -> Ending:
+    """The chief's ending, but where that only follows from how another host's part ended."""
+    if ending.outcome not in (Outcome.FAILED, Outcome.LOST) or ending.cause not in SECONDARY:
+        return ending
+    bad = [part for part in others if part.outcome in (Outcome.FAILED, Outcome.LOST)]
+    first = [part for part in bad if part.cause not in SECONDARY or part.cause is Cause.KILLED]
+    return _ending_of(first[0]) if first else ending

@@ -1,0 +1,269 @@
+"""Looks after one attempt: claims it, starts its trainer, follows it, ends it."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import structlog
+
+from service.domain import run_folder as files
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt, AttemptId, Member
+from service.domain.states import Cause, Outcome, Wish
+from service.errors import DatabaseUnavailable, Fenced
+from service.process import find_start
+from service.settings import Settings
+from service.store.fleet import hosts, leases
+from service.store.jobs import attempts, members
+from service.store.jobs.endings import end_attempt
+from service.store.transaction import Store
+from workers.attempts.ending import Ending, judge
+from workers.attempts.ingest import Ingester
+from workers.attempts.outages import PAUSE_SECONDS, insist
+from workers.attempts.rendezvous import Company
+from workers.attempts.starter import Starter
+from workers.attempts.trainer_setup import Orders, make_launch, make_run_folder, read_orders
+from workers.gpus.memory import STILL_THERE, Used, prove_free, read_used_mib
+from workers.gpus.outsiders import Trainer
+from workers.process_tree import ProcessTree, find_run_dirs
+
+FOLLOW_SECONDS = 0.1
+LOG_SECONDS = 2.0
+EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
+CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """Follows one claimed attempt in the calling thread; other threads only set `wish` and `closing`."""
+
+    def __init__(self, store: Store, settings: Settings, attempt: Attempt, *, threads_per_gpu: int) -> None:
+        self._store = store
+        self._settings = settings
+        self._threads_per_gpu = threads_per_gpu
+        self._ingester = Ingester(store, attempt, actor=f"worker {attempt.host_name}")
+        self._tree = _tree_of(attempt)
+        self._process: BaseProcess | None = None
+        self._gpus: Sequence[Gpu] = ()
+        self._used_before: Used = {}
+        self._asked_at: float | None = None
+        self._company: Company | None = None
+        self._failure: Ending | None = None
+        self._next_log = 0.0
+        self.attempt = attempt
+        self.wish: Wish | None = attempt.wish
+        self.closing = threading.Event()
+
+    @property
+    def trainer(self) -> Trainer:
+        """Its process and its GPUs, for who looks at the GPUs."""
+        uuids = tuple(gpu.uuid for gpu in self._gpus)
+        return Trainer(pid=self._tree.pid, run_dir=self.attempt.run_dir, gpu_uuids=uuids)
+
+    def prepare(self) -> None:
+        """Make the run folder; where other hosts take part, wait until they have come together.
+
+        Raises:
+            UnwritableFolder: it cannot be written.
+            NotMet: a host does not come, or somebody wants the attempt to end.
+            Fenced: the attempt has ended meanwhile.
+        """
+        orders = self._read_orders()
+        folder = Path(self.attempt.run_dir)
+        self._find_company()
+        make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
+        self.renew_lease()
+        if self._company:
+            insist(self._company.take_part)
+            cluster = self._company.meet(wish=lambda: self.wish, closing=self.closing)
+            threads = self._threads_per_gpu
+            make_launch(orders, self._settings, threads_per_gpu=threads, cluster=cluster, rank=0).save(folder)
+        self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
+
+    def start(self, starter: Starter) -> None:
+        """Start the trainer.
+
+        Raises:
+            OSError: the host has no process or memory for it.
+        """
+        self._process = starter.start(Path(self.attempt.run_dir))
+        pid = self._process.pid
+        assert pid is not None
+        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
+
+    def adopt(self) -> None:
+        """Take over the trainer that an earlier worker of this host started, if it still runs."""
+        self._gpus = self._read_orders().gpus
+        self._find_company()
+        self._ingester.find_last_word()
+
+    def follow(self) -> None:
+        """Carry events into SQL until the trainer has ended, then end the attempt."""
+        try:
+            while self._tree.is_alive():
+                self._take_in()
+                self._watch_company()
+                self._obey()
+                time.sleep(FOLLOW_SECONDS)
+            self._finish()
+        except Fenced:
+            log.warning("attempt", action="fenced", attempt=self.attempt.id)
+            self.abandon()
+        except Exception:
+            log.exception("attempt", action="follow_failed", attempt=self.attempt.id)
+            reason = "its worker could not follow it; see the worker's log"
+            ending = Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
+            self._end(ending, quarantine=self._give_gpus_back())
+
+    def renew_lease(self) -> None:
+        """Tell the trainer that its worker is alive."""
+        with suppress(OSError):
+            (Path(self.attempt.run_dir) / files.LEASE_FILE).touch()
+
+    def abandon(self) -> None:
+        """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
+        quarantine = self._give_gpus_back()
+        if quarantine:
+            insist(lambda: self._record_quarantine(quarantine))
+
+    def end(self, ending: Ending) -> None:
+        """End an attempt that could not be started."""
+        self._end(ending, quarantine=self._give_gpus_back())
+
+    def _read_orders(self) -> Orders:
+        return insist(lambda: read_orders(self._store, self.attempt, host_name=self.attempt.host_name))
+
+    def _find_company(self) -> None:
+        parts = insist(self._list_parts)
+        if parts:
+            self._company = Company(self._store, self._settings, self.attempt, parts)
+
+    def _list_parts(self) -> Sequence[Member]:
+        with self._store.reading() as tx:
+            return members.list_members(tx, self.attempt.id)
+
+    def _take_in(self) -> None:
+        try:
+            self._record_trainer()
+            self._ingester.take_in()
+            if time.monotonic() >= self._next_log:
+                self._next_log = time.monotonic() + LOG_SECONDS
+                self._ingester.store_log_tail()
+        except DatabaseUnavailable as error:
+            log.warning("attempt", action="database_unavailable", attempt=self.attempt.id, error=str(error))
+            time.sleep(PAUSE_SECONDS)
+
+    def _record_trainer(self) -> None:
+        if self.attempt.trainer_pid == self._tree.pid:
+            return
+        values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
+        with self._store.transaction() as tx:
+            attempts.write(tx, self.attempt, **values)
+            self.attempt = attempts.get_attempt(tx, self.attempt.id)
+
+    def _watch_company(self) -> None:
+        """What happens to another host's part happens to all."""
+        if self._company and not self._failure:
+            self._failure = self._company.find_failure()
+            if self._failure:
+                self._tree.kill()
+
+    def _is_asked_by_company(self) -> bool:
+        return self._company is not None and self._company.was_asked_to_stop()
+
+    def _obey(self) -> None:
+        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
+        if not (self.wish or self.closing.is_set() or self._is_asked_by_company()):
+            return
+        grace = self._settings.grace_seconds
+        if self.wish is Wish.CANCEL:
+            grace = min(grace, CANCEL_GRACE_SECONDS)
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self._tree.terminate()
+        elif time.monotonic() > self._asked_at + grace:
+            log.warning("attempt", action="killed_after_grace", attempt=self.attempt.id)
+            self._tree.kill()
+
+    def _finish(self) -> None:
+        quarantine = self._give_gpus_back()
+        if self._process is not None:
+            self._process.join(timeout=EXIT_STATUS_SECONDS)
+        insist(self._settle)
+        closing = self.closing.is_set() or self._is_asked_by_company()
+        ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=closing)
+        if self._failure and ending.outcome in (Outcome.FAILED, Outcome.LOST):
+            ending = self._failure
+        self._end(ending, quarantine=quarantine)
+
+    def _give_gpus_back(self) -> Mapping[str, str]:
+        """Prove that the trainer and its memory are gone; the GPUs of which that is not so, and why."""
+        return prove_free(self._tree, self._gpus, self._used_before)
+
+    def _settle(self) -> None:
+        """Read the event log and the log to their ends."""
+        while self._ingester.take_in():
+            pass
+        self._ingester.store_log_tail()
+
+    def _end(self, ending: Ending, *, quarantine: Mapping[str, str]) -> None:
+        if self._company:
+            ending = self._company.end_together(ending)
+        insist(lambda: self._end_once(ending, quarantine))
+        said = {"outcome": ending.outcome.value, "reason": ending.reason}
+        log.info("attempt", action="ended", attempt=self.attempt.id, **said)
+
+    def _record_quarantine(self, reasons: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            hosts.quarantine_gpus(tx, reasons)
+
+    def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+        with self._store.transaction() as tx:
+            hosts.quarantine_gpus(tx, quarantine)
+            end_attempt(
+                tx,
+                self.attempt,
+                ending.outcome,
+                cause=ending.cause,
+                reason=ending.reason,
+                actor=f"worker {self.attempt.host_name}",
+                retry_limit=self._settings.retry_limit,
+            )
+
+
+def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str) -> Attempt | None:
+    """Claim an attempt for this worker; None when there is nothing to do for it."""
+    with store.transaction() as tx:
+        return attempts.claim(
+            tx, attempt_id, worker=worker, host_name=settings.host_name, runs_dir=str(settings.runs_dir)
+        )
+
+
+def kill_left_over(store: Store, host_name: str) -> None:
+    """Kill what still runs of this host's ended attempts, before their GPUs are given to others."""
+    busy = set().union(*find_run_dirs().values())
+    with store.reading() as tx:
+        ended = [
+            (attempt, leases.list_leased_gpus(tx, attempt.id, host_name=host_name))
+            for attempt in attempts.list_ended_attempts(tx)
+            if attempt.host_name == host_name and _still_runs(attempt, busy)
+        ]
+    for attempt, gpus in ended:
+        gone = _tree_of(attempt).kill()
+        log.warning("attempt", action="left_over_killed", attempt=attempt.id, gone=gone)
+        if not gone:
+            with store.transaction() as tx:
+                hosts.quarantine_gpus(tx, {gpu.uuid: STILL_THERE for gpu in gpus})
+
+
+def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
+    return str(Path(attempt.run_dir).resolve()) in busy or _tree_of(attempt).is_alive()
+
+
+def _tree_of(attempt: Attempt) -> ProcessTree:
+    return ProcessTree(pid=attempt.trainer_pid, started=attempt.trainer_started, run_dir=attempt.run_dir)

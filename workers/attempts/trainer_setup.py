@@ -1,0 +1,93 @@
+"""What a supervisor reads before its trainer starts, and the run folder it makes from that."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.domain import run_folder as files
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt
+from service.settings import Settings
+from service.store.fleet import leases
+from service.store.jobs import checkpoints, jobs
+from service.store.transaction import Store
+from workers.train.process.launch import Launch
+
+log = structlog.get_logger()
+
+
+class UnwritableFolder(OSError):
+    """A run folder cannot be made or written to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What to train, on which GPUs, and the checkpoint folders to continue from, newest first."""
+
+    spec: str
+    gpus: Sequence[Gpu]
+    resume_from: tuple[str, ...]
+
+
+def read_orders(store: Store, attempt: Attempt, *, host_name: str) -> Orders:
+    """Read from SQL what is for this host."""
+    with store.reading() as tx:
+        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        return Orders(
+            spec=jobs.get_job(tx, attempt.job_id).spec,
+            gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
+            resume_from=tuple(checkpoint.path for checkpoint in known),
+        )
+
+
+def make_run_folder(
+    folder: Path,
+    orders: Orders,
+    settings: Settings,
+    *,
+    threads_per_gpu: int,
+    cluster: tuple[str, ...] = (),
+    rank: int = 0,
+) -> None:
+    """Make the folder with the spec and the launch file in it.
+
+    Raises:
+        UnwritableFolder: it cannot be written.
+    """
+    try:
+        _move_aside(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / files.SPEC_FILE).write_text(orders.spec)
+        make_launch(orders, settings, threads_per_gpu=threads_per_gpu, cluster=cluster, rank=rank).save(
+            folder
+        )
+    except OSError as error:
+        raise UnwritableFolder(error.errno, error.strerror) from error
+
+
+def make_launch(
+    orders: Orders, settings: Settings, *, threads_per_gpu: int, cluster: tuple[str, ...], rank: int
+) -> Launch:
+    """What a trainer of this host has to know."""
+    return Launch(
+        gpu_uuids=tuple(gpu.uuid for gpu in orders.gpus),
+        simulated=all(gpu.simulated for gpu in orders.gpus),
+        threads=threads_per_gpu * len(orders.gpus),
+        datasets_dir=str(settings.datasets_dir),
+        resume_from=orders.resume_from,
+        lease_seconds=settings.lease_seconds,
+        cluster=cluster,
+        rank=rank,
+    )
+
+
+def _move_aside(folder: Path) -> None:
+    """Keep what lies in an attempt's folder out of it: a new database counts jobs from 1 again."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    aside = folder.with_name(files.found_name(folder.name, at_ns=time.time_ns()))
+    folder.rename(aside)
+    log.warning("attempt", action="old_run_folder_moved", folder=str(folder), to=str(aside))

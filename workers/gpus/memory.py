@@ -1,0 +1,82 @@
+"""Has a GPU's memory come back after a trainer? Where it has not, the next one would fail."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pynvml
+
+from service.domain.gpus import Gpu
+from service.process import read_stat
+from workers.gpus.nvml import MIB, list_handle_uses
+from workers.process_tree import ProcessTree
+
+STILL_THERE = "a process of its last trainer is still there"
+SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
+WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.1
+
+Used = Mapping[str, int]
+
+
+def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
+    """MiB in use of each GPU by UUID; simulated ones and those that do not answer are left out.
+
+    What running processes have that NVML names does not count. Asked when a trainer is proven gone, these are
+    outsiders, for which a GPU is not taken out of use: it gets no job while they are there.
+    """
+    real = [gpu.uuid for gpu in gpus if not gpu.simulated]
+    if not real:
+        return {}
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return {}
+    try:
+        read = {uuid: _used_mib(uuid, nvml) for uuid in real}
+        return {uuid: mib for uuid, mib in read.items() if mib is not None}
+    finally:
+        nvml.nvmlShutdown()
+
+
+def prove_free(tree: ProcessTree, gpus: Sequence[Gpu], before: Used) -> Mapping[str, str]:
+    """Kill a trainer and wait for its memory; the GPUs that do not come free of both, and why in words."""
+    if not tree.kill():
+        return {gpu.uuid: STILL_THERE for gpu in gpus}
+    return find_kept_memory(gpus, before)
+
+
+def find_kept_memory(
+    gpus: Sequence[Gpu],
+    before: Used,
+    *,
+    read: Callable[[Sequence[Gpu]], Used] = read_used_mib,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Mapping[str, str]:
+    """Wait until no GPU has more in use than before; those where that does not come, and why in words.
+
+    A GPU that `before` does not name, as that of an adopted trainer, is not judged.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        now = read(gpus)
+        kept = {uuid: now[uuid] - before[uuid] for uuid in now.keys() & before.keys()}
+        too_much = {uuid: mib for uuid, mib in kept.items() if mib > SLACK_MIB}
+        if not too_much or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    silent = dict.fromkeys(before.keys() - now.keys(), "it answers no more: look with nvidia-smi")
+    return silent | {
+        uuid: f"{mib:,} MiB of its memory did not come back after its last trainer: look with nvidia-smi for "
+        "who holds it, and reset the GPU if nobody does"
+        for uuid, mib in too_much.items()
+    }
+
+
+def _used_mib(uuid: str, nvml: Any) -> int | None:
+    try:
+        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        used = int(nvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
+    except nvml.NVMLError:
+        return None
+    return used - sum(use.memory_mib or 0 for use in list_handle_uses(handle, nvml) if read_stat(use.pid))

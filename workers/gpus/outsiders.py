@@ -1,0 +1,60 @@
+"""Tells processes that use GPUs from outside the queue from trainers of ours."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.domain.gpus import Outsider
+from service.process import GROUP, PARENT, SESSION, name_of_user, read_stat
+from workers.process_tree import find_run_dirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainer:
+    """A trainer that this worker follows, and the GPUs that it holds; `pid` is None before it has started."""
+
+    pid: int | None
+    run_dir: str
+    gpu_uuids: tuple[str, ...]
+
+
+def find_strangers(
+    pids: Iterable[int], trainers: Sequence[Trainer], *, worker_pid: int | None = None
+) -> Iterator[int]:
+    """Those of some processes that run and belong neither to this worker nor to a trainer of its attempts."""
+    worker = os.getpid() if worker_pid is None else worker_pid
+    leaders = {trainer.pid for trainer in trainers if trainer.pid is not None}
+    folders = {str(Path(trainer.run_dir).resolve()) for trainer in trainers}
+    for pid in pids:
+        related = _find_related(pid)
+        if related and not related & {worker, *leaders} and not folders & _run_dirs_of(pid):
+            yield pid
+
+
+def describe(pid: int, *, memory_mib: int | None = None) -> Outsider:
+    """A process with its user and the name of its program, but not its arguments: they may be private."""
+    user = command = None
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        words = Path(f"/proc/{pid}/status").read_text(errors="replace").partition("\nUid:")[2].split()
+        user = name_of_user(int(words[0]))
+    return Outsider(pid=pid, user=user, command=command, memory_mib=memory_mib)
+
+
+def _find_related(pid: int) -> set[int]:
+    """A process with its ancestors, its group's leader and its session's; nothing when it does not run."""
+    stat = read_stat(pid)
+    if not stat:
+        return set()
+    related = {pid, int(stat[GROUP]), int(stat[SESSION])}
+    while stat:
+        parent = int(stat[PARENT])
+        related.add(parent)
+        stat = read_stat(parent) if parent else []
+    return related
+
+
+def _run_dirs_of(pid: int) -> set[str]:
+    return set(find_run_dirs([pid]).get(pid, ()))

@@ -1,0 +1,101 @@
+"""Readings of real GPUs: what NVML measures, and who uses them from outside the queue."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pynvml
+
+from service.domain.gpus import Outsider, Reading
+from workers.gpus.file_holders import find_file_holders
+from workers.gpus.nvml import Device, Use, list_devices, list_uses, measure
+from workers.gpus.outsiders import Trainer, describe, find_strangers
+
+# Display servers and the driver's own daemons draw with a few MiB on many hosts and are in nobody's way.
+GRAPHICS_MIB = 64
+# With more in use than this, beyond what the driver keeps for itself, and nobody on NVML's list, somebody
+# is there whom NVML does not tell: so it is in containers. No CUDA program takes less.
+UNTOLD_MIB = 256
+
+
+class GpuReadings:
+    """Reads the GPUs of one host; NVML stays open from one reading to the next: opening it wakes GPUs up.
+
+    After an error it is opened anew.
+    """
+
+    def __init__(self, nvml: Any = pynvml) -> None:
+        self._nvml = nvml
+        self._opened = False
+        self._devices: Sequence[Device] = ()
+
+    def read(self, list_trainers: Callable[[], Sequence[Trainer]]) -> dict[str, Reading]:
+        """A reading of each GPU, by UUID; none where the driver does not answer."""
+        try:
+            if not self._opened:
+                self._nvml.nvmlInit()
+                self._opened = True
+                self._devices = list_devices(self._nvml)
+            readings = {device.uuid: self._read(device, list_trainers) for device in self._devices}
+        except self._nvml.NVMLError:
+            readings = {}
+        if all(reading.memory_used_mib is None for reading in readings.values()):
+            self._close()  # the driver was loaded anew, or GPUs were partitioned anew
+        return readings
+
+    def _close(self) -> None:
+        """NVML counts how often it was opened: without this it would never be opened anew."""
+        if self._opened:
+            self._opened, self._devices = False, ()
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+
+    def _read(self, device: Device, list_trainers: Callable[[], Sequence[Trainer]]) -> Reading:
+        held_before = _is_held(device, list_trainers())
+        measured = measure(device, self._nvml)
+        uses = list_uses(device, self._nvml)
+        trainers = list_trainers()  # after the uses: one that is among them is known by now
+        held = held_before or _is_held(device, trainers)
+        told = _find_told(uses, trainers, held=held)
+        untold = not uses and not held and (measured.taken_mib or 0) > UNTOLD_MIB
+        return Reading(
+            temperature_celsius=measured.temperature_celsius,
+            utilization_percent=measured.utilization_percent,
+            memory_used_mib=measured.memory_used_mib,
+            ecc_errors=measured.ecc_errors,
+            outsiders=_find_untold(device, measured.taken_mib, trainers) if untold else told,
+        )
+
+
+def _is_held(device: Device, trainers: Sequence[Trainer]) -> bool:
+    return any(device.uuid in trainer.gpu_uuids for trainer in trainers)
+
+
+def _find_told(uses: Sequence[Use], trainers: Sequence[Trainer], *, held: bool) -> tuple[Outsider, ...]:
+    """Outsiders on NVML's list.
+
+    In a container it may have numbers of processes that are not seen there. On a GPU that a trainer of ours
+    holds, such a number is taken for that trainer's.
+    """
+    found = []
+    for use in uses:
+        if use.graphics and (use.memory_mib or 0) < GRAPHICS_MIB:
+            continue
+        if not Path(f"/proc/{use.pid}").exists():
+            if not held:
+                found.append(Outsider(pid=use.pid, memory_mib=use.memory_mib))
+        elif any(find_strangers([use.pid], trainers)):
+            found.append(describe(use.pid, memory_mib=use.memory_mib))
+    return tuple(found)
+
+
+def _find_untold(device: Device, taken_mib: int | None, trainers: Sequence[Trainer]) -> tuple[Outsider, ...]:
+    """Who holds the device file open, where something is in use and NVML names nobody.
+
+    Only then: monitoring programs hold the files of all GPUs and use none.
+    """
+    path = f"/dev/nvidia{device.minor}"
+    holders = find_file_holders({path})[path] if device.minor is not None else []
+    seen = tuple(describe(pid) for pid in find_strangers(holders, trainers))
+    return seen or (Outsider(memory_mib=taken_mib),)

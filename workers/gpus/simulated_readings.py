@@ -1,0 +1,74 @@
+"""Readings of simulated GPUs: what their trainer's process takes, and who holds their device file."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from service.domain.gpus import Gpu, Reading
+from service.process import RESIDENT, SYSTEM_TIME, USER_TIME, read_stat
+from workers.gpus.file_holders import find_file_holders
+from workers.gpus.nvml import MIB
+from workers.gpus.outsiders import Trainer, describe, find_strangers
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class SimulatedReadings:
+    """Reads simulated GPUs of one host.
+
+    A GPU's memory in use is the resident memory of its trainer's process, and its utilization that process's
+    part of the CPU threads that it was given; a job on several has an even part on each. Without a trainer
+    both are 0. Temperature and ECC errors are not simulated. Whoever holds `devices_dir/UUID` open is an
+    outsider.
+    """
+
+    def __init__(self, gpus: Sequence[Gpu], devices_dir: Path, *, threads_per_gpu: int) -> None:
+        self._gpus = gpus
+        self._devices_dir = devices_dir
+        self._threads_per_gpu = threads_per_gpu
+        self._before: Mapping[int, tuple[float, float]] = {}
+
+    def read(self, list_trainers: Callable[[], Sequence[Trainer]]) -> Mapping[str, Reading]:
+        """A reading of each GPU, by UUID."""
+        files = {
+            str(path.resolve()): gpu.uuid
+            for gpu in self._gpus
+            if (path := self._devices_dir / gpu.uuid).exists()
+        }
+        # Nothing is searched until there is a device file: the search is what costs.
+        holders = {files[path]: pids for path, pids in find_file_holders(files).items()} if files else {}
+        trainers = list_trainers()  # after the holders: one that is among them is known by now
+        taken = self._measure(trainers)
+        return {
+            gpu.uuid: Reading(
+                memory_used_mib=taken.get(gpu.uuid, (0, 0))[0],
+                utilization_percent=taken.get(gpu.uuid, (0, 0))[1],
+                outsiders=tuple(describe(pid) for pid in find_strangers(holders.get(gpu.uuid, ()), trainers)),
+            )
+            for gpu in self._gpus
+        }
+
+    def _measure(self, trainers: Sequence[Trainer]) -> Mapping[str, tuple[int | None, int | None]]:
+        """MiB and percent by GPU; percent needs two looks at a process."""
+        seen, taken = {}, {}
+        for trainer in trainers:
+            stat = read_stat(trainer.pid) if trainer.pid is not None else []
+            if not stat or trainer.pid is None:
+                continue
+            cpu = (int(stat[USER_TIME]) + int(stat[SYSTEM_TIME])) / TICKS
+            seen[trainer.pid] = (time.monotonic(), cpu)
+            count = len(trainer.gpu_uuids)
+            mib = int(stat[RESIDENT]) * PAGE_BYTES // MIB // max(1, count)
+            percent = self._percent(trainer.pid, seen[trainer.pid], count=count)
+            taken.update(dict.fromkeys(trainer.gpu_uuids, (mib, percent)))
+        self._before = seen
+        return taken
+
+    def _percent(self, pid: int, now: tuple[float, float], *, count: int) -> int | None:
+        if pid not in self._before:
+            return None
+        seconds, cpu = (new - old for new, old in zip(now, self._before[pid], strict=True))
+        given = max(seconds, 1e-3) * self._threads_per_gpu * max(1, count)
+        return min(100, round(100 * cpu / given))

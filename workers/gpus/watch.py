@@ -1,0 +1,62 @@
+"""Reads this host's GPUs every few seconds, in a thread of its own: a driver that hangs delays nobody."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pynvml
+import structlog
+
+from service.domain.gpus import Gpu, Reading
+from workers.gpus.outsiders import Trainer
+from workers.gpus.readings import GpuReadings
+from workers.gpus.simulated_readings import SimulatedReadings
+
+READ_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class GpuWatch:
+    """Keeps the newest readings until somebody takes them."""
+
+    def __init__(
+        self,
+        gpus: Sequence[Gpu],
+        devices_dir: Path,
+        list_trainers: Callable[[], Sequence[Trainer]],
+        *,
+        threads_per_gpu: int,
+        nvml: Any = pynvml,
+    ) -> None:
+        simulated = SimulatedReadings(gpus, devices_dir, threads_per_gpu=threads_per_gpu)
+        self._read = simulated.read if all(gpu.simulated for gpu in gpus) else GpuReadings(nvml).read
+        self._known = {gpu.uuid for gpu in gpus}
+        self._list_trainers = list_trainers
+        self._newest: Mapping[str, Reading] = {}
+        self._lock = threading.Lock()
+        self.has_read = threading.Event()
+
+    def run(self, stopped: threading.Event, *, pause_seconds: float = READ_SECONDS) -> None:
+        """Read again and again until `stopped` is set."""
+        while True:
+            try:
+                self.read()
+            except Exception:
+                log.exception("gpus", action="read_failed")
+            if stopped.wait(pause_seconds):
+                return
+
+    def read(self) -> None:
+        """Read once, GPUs that were registered only: partitions may have changed since."""
+        readings = self._read(self._list_trainers)
+        with self._lock:
+            self._newest = {uuid: readings[uuid] for uuid in readings.keys() & self._known}
+        self.has_read.set()
+
+    def take(self) -> Mapping[str, Reading]:
+        """What was read since this was asked last; empty when nothing was, as while the driver hangs."""
+        with self._lock:
+            taken, self._newest = self._newest, {}
+        return taken

@@ -1,0 +1,117 @@
+"""What the compiled loop trains on: images and how to look at them, row by row.
+
+Shapes: N rows, H W stored image, C channels, B global batch.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from workers.train.data.images import FileSplit, Rows
+
+# Batches that are decoded ahead of the one that is trained on.
+BATCHES_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """How each image is varied in one epoch: views (N, 3) and colour shifts (N, C); None where it is not."""
+
+    views: npt.NDArray[np.int32] | None = None
+    shifts: npt.NDArray[np.float32] | None = None
+
+    def of(self, numbers_n: npt.NDArray[np.int32]) -> "Variation":
+        """The variation of some images, by their numbers."""
+        return Variation(
+            views=None if self.views is None else self.views[numbers_n],
+            shifts=None if self.shifts is None else self.shifts[numbers_n],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """Rows with their variation, the order (n,) in which to take them, and the batch to begin with."""
+
+    rows: Rows
+    views: tf.Tensor | None
+    shifts: tf.Tensor | None
+    order: tf.Tensor
+    first: int
+
+
+class Feed(Protocol):
+    """Hands out the batches of one epoch, in order, at most `most_steps` at a time."""
+
+    most_steps: int
+
+    def take(self, first: int, *, steps: int) -> Batches: ...
+
+    def close(self) -> None: ...
+
+
+class DeviceFeed:
+    """Feeds from images that lie on the devices: nothing has to be moved."""
+
+    most_steps = 1_000_000
+
+    def __init__(self, rows: Rows, order_N: npt.NDArray[np.int32], variation: Variation) -> None:
+        self._rows = rows
+        self._order_N = tf.constant(order_N)
+        self._views = None if variation.views is None else tf.constant(variation.views)
+        self._shifts = None if variation.shifts is None else tf.constant(variation.shifts)
+
+    def take(self, first: int, *, steps: int) -> Batches:
+        return Batches(
+            rows=self._rows, views=self._views, shifts=self._shifts, order=self._order_N, first=first
+        )
+
+    def close(self) -> None:
+        pass
+
+
+class FileFeed:
+    """Feeds from files, decoded ahead by threads; holds a few batches, however many files there are."""
+
+    most_steps = BATCHES_AHEAD
+
+    def __init__(
+        self,
+        split: FileSplit,
+        order_N: npt.NDArray[np.int32],
+        variation: Variation,
+        *,
+        batch_size: int,
+        first: int,
+    ) -> None:
+        self._split = split
+        self._order_N = order_N
+        self._variation = variation
+        self._batch_size = batch_size
+        self._images = split.decoder.decode_ahead(
+            [split.files[number] for number in order_N[first * batch_size :]],
+            ahead=BATCHES_AHEAD * batch_size,
+        )
+
+    def take(self, first: int, *, steps: int) -> Batches:
+        count = steps * self._batch_size
+        numbers_n = self._order_N[first * self._batch_size :][:count]
+        images_nHWC = np.stack([next(self._images) for _ in range(count)])
+        variation = self._variation.of(numbers_n)
+        return Batches(
+            rows=Rows(
+                images=tf.constant(images_nHWC),
+                labels=tf.constant(self._split.labels[numbers_n]),
+                count=count,
+            ),
+            views=None if variation.views is None else tf.constant(variation.views),
+            shifts=None if variation.shifts is None else tf.constant(variation.shifts),
+            order=tf.range(count),
+            first=0,
+        )
+
+    def close(self) -> None:
+        """Stop decoding ahead."""
+        self._images.close()

@@ -1,0 +1,219 @@
+"""The images of a run: on the devices where they fit, else in files that are decoded as they are needed.
+
+Shapes: N images of a split, H W stored image, C channels.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.catalog.augmentation_config import parse_augmentation
+from models.datasets.arrays import ImageArrays
+from models.datasets.files.decoder import Decoder, recall_survey
+from models.datasets.files.folder import ImageFiles, leave_out
+from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
+from models.datasets.split import hold_out
+from models.datasets.unpacked import load_unpacked
+from service.domain.spec import Spec
+
+Array = npt.NDArray[np.generic]
+MIB = 1024 * 1024
+# Of a folder's training images, so many, evenly spaced, give mean, deviation and colour axes.
+STATISTICS_IMAGES = 1000
+EVALUATION_BATCHES = 4
+COLOUR_CHANNELS = 3
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Images (N, H, W, C) uint8 and labels (N,) int32 that a compiled loop gathers from, a copy a replica."""
+
+    images: object
+    labels: object
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSplit:
+    """One split on the devices."""
+
+    rows: Rows
+
+    @property
+    def count(self) -> int:
+        return self.rows.count
+
+    def pieces(self, *, batch_size: int) -> Iterator[Rows]:
+        """All images once, for an evaluation."""
+        yield self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSplit:
+    """One split in files; `labels` (N,) int32."""
+
+    files: Sequence[Path]
+    labels: npt.NDArray[np.int32]
+    decoder: Decoder
+
+    @property
+    def count(self) -> int:
+        return len(self.files)
+
+    def pieces(self, *, batch_size: int) -> Iterator[Rows]:
+        """All images once, some batches at a time."""
+        size = EVALUATION_BATCHES * batch_size
+        images = self.decoder.decode_ahead(self.files, ahead=size)
+        for first in range(0, self.count, size):
+            labels_n = self.labels[first : first + size]
+            piece_nHWC = np.stack([next(images) for _ in labels_n])
+            yield Rows(images=tf.constant(piece_nHWC), labels=tf.constant(labels_n), count=len(labels_n))
+
+
+Split = DeviceSplit | FileSplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunImages:
+    """The three splits of a run, with what the network must know of them.
+
+    `train_labels` (N,) are those of the training images that are not held out. `note` says in words what
+    the owner should know of the files, such as those that cannot be read.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    train_labels: npt.NDArray[np.int32]
+    class_names: tuple[str, ...]
+    channels: int
+    statistics: PixelStatistics
+    note: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether a resumed run sees the images that it began with: how many, labels, statistics."""
+        counts = "+".join(str(split.count) for split in (self.train, self.validation, self.test))
+        means = ", ".join(f"{mean:.6f}" for mean in self.statistics.mean)
+        labels = zlib.crc32(self.train_labels.tobytes())
+        return f"{counts} of {self.num_classes} classes, labels {labels:08x}, mean {means}"
+
+
+def load_images(
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    datasets_dir: Path,
+    surveys_dir: Path,
+    threads: int,
+    say: Say,
+) -> RunImages:
+    """Load the spec's dataset and hold out its validation images.
+
+    Raises:
+        DatasetError: the dataset cannot be had or is damaged.
+    """
+    found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir)
+    if isinstance(found, ImageArrays):
+        return _place_arrays(found, spec, strategy, statistics=_measure(found.x_train, spec))
+    decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
+    return _load_files(found, spec, strategy, decoder=decoder, surveys_dir=surveys_dir, say=say)
+
+
+def _load_files(
+    files: ImageFiles,
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    decoder: Decoder,
+    surveys_dir: Path,
+    say: Say,
+) -> RunImages:
+    """Decode every file once: what cannot be read is left out and named before training starts."""
+    fits = files.count * spec.data.resize**2 * COLOUR_CHANNELS <= spec.data.in_memory_mib * MIB
+    paths = [*files.train, *files.test]
+    if fits:
+        survey = decoder.survey(paths, keep=True, say=say)
+    else:
+        survey = recall_survey(decoder, paths, folder=surveys_dir, say=say)
+    files, note = leave_out(files, survey.broken)
+    spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
+    sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
+    statistics = _measure(sample_NHWC, spec)
+    if survey.images is not None:
+        arrays = ImageArrays(
+            x_train=survey.images[: len(files.train)],
+            y_train=files.y_train,
+            x_test=survey.images[len(files.train) :],
+            y_test=files.y_test,
+            class_names=files.class_names,
+        )
+        return _place_arrays(arrays, spec, strategy, statistics=statistics, note=note)
+    train, validation = hold_out(files.y_train, fraction=spec.data.validation_fraction)
+
+    def split(paths: Sequence[Path], labels: npt.NDArray[np.int32]) -> FileSplit:
+        return FileSplit(files=paths, labels=labels, decoder=decoder)
+
+    return RunImages(
+        train=split([files.train[i] for i in train], files.y_train[train]),
+        validation=split([files.train[i] for i in validation], files.y_train[validation]),
+        test=split(files.test, files.y_test),
+        train_labels=files.y_train[train],
+        class_names=files.class_names,
+        channels=COLOUR_CHANNELS,
+        statistics=statistics,
+        note=note,
+    )
+
+
+def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
+    return pixel_statistics(x_NHWC, with_colours=parse_augmentation(spec.data.augment).colour_deviation > 0)
+
+
+def _place_arrays(
+    arrays: ImageArrays,
+    spec: Spec,
+    strategy: tf.distribute.Strategy,
+    *,
+    statistics: PixelStatistics,
+    note: str = "",
+) -> RunImages:
+    train, validation = hold_out(arrays.y_train, fraction=spec.data.validation_fraction)
+    return RunImages(
+        train=_place(arrays.x_train[train], arrays.y_train[train], strategy),
+        validation=_place(arrays.x_train[validation], arrays.y_train[validation], strategy),
+        test=_place(arrays.x_test, arrays.y_test, strategy),
+        train_labels=arrays.y_train[train],
+        class_names=arrays.class_names,
+        channels=arrays.x_train.shape[-1],
+        statistics=statistics,
+        note=note,
+    )
+
+
+def _place(images: Array, labels: Array, strategy: tf.distribute.Strategy) -> DeviceSplit:
+    def copy(context: tf.distribute.InputContext, array: Array) -> tf.Tensor:
+        if strategy.num_replicas_in_sync == 1:
+            return tf.constant(array)
+        devices = strategy.extended.worker_devices  # of this host; replicas are counted over all hosts
+        with tf.device(devices[context.replica_id_in_sync_group % len(devices)]):
+            return tf.constant(array)
+
+    distribute = strategy.experimental_distribute_values_from_function
+    rows = Rows(
+        images=distribute(lambda context: copy(context, images)),
+        labels=distribute(lambda context: copy(context, labels)),
+        count=len(labels),
+    )
+    return DeviceSplit(rows=rows)
