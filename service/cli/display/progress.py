@@ -2,24 +2,21 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from service.cli.session import say
+from service.commands.jobs.progress import JobProgress, get_progress
 from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
 from service.domain.states import FINISHED, JobState
-from service.store.jobs import attempts, jobs, metrics
 from service.store.transaction import Store
 
 POLL_SECONDS = 0.2
 WAITING = (JobState.QUEUED, JobState.PAUSED)
-
-Look = Mapping[str, Any]
 
 
 def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lambda: None) -> JobState:
@@ -27,33 +24,12 @@ def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lam
     show = _Bar() if sys.stderr.isatty() else _Lines()
     with show:
         while True:
-            look = _look(store, job_id)
-            show.update(look)
-            if look["state"] in FINISHED:
-                return JobState(look["state"])
+            job = get_progress(store, job_id)
+            show.update(job)
+            if job.state in FINISHED:
+                return job.state
             check()
             time.sleep(POLL_SECONDS)
-
-
-def _look(store: Store, job_id: JobId) -> Look:
-    with store.reading() as tx:
-        job = jobs.get_job(tx, job_id)
-        attempt = attempts.find_live_attempt(tx, job_id)
-        epochs = {
-            name: dict(points)
-            for name, points in metrics.list_series(
-                tx, job_id, names=("loss", "accuracy", "val_loss", "val_accuracy")
-            ).items()
-        }
-    return {
-        "state": job.state,
-        "reason": job.reason,
-        "gpus": job.gpus,
-        "host": attempt.host_name if attempt else "",
-        "stage": attempt.reason if attempt else "",
-        "progress": attempt.progress if attempt else None,
-        "epochs": epochs,
-    }
 
 
 class _Bar:
@@ -76,15 +52,15 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def update(self, look: Look) -> None:
-        progress = look["progress"]
+    def update(self, job: JobProgress) -> None:
+        progress = job.progress
         if progress is None:
-            waiting = look["reason"] if look["state"] in WAITING else look["stage"] or "starting"
-            description = escape(waiting) if look["state"] not in FINISHED else ""
+            waiting = job.reason if job.state in WAITING else job.stage or "starting"
+            description = escape(waiting) if job.state not in FINISHED else ""
             self._progress.update(self._task, description=description)
             return
-        validated = look["epochs"].get("val_accuracy", {})
-        last = f"  val acc {list(validated.values())[-1]:.4f}" if validated else ""
+        validated = [value for value in job.epochs.get("val_accuracy", {}).values() if value is not None]
+        last = f"  val acc {validated[-1]:.4f}" if validated else ""
         self._progress.update(
             self._task,
             description=f"epoch {progress.epoch}/{progress.epochs}",
@@ -108,16 +84,16 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self, look: Look) -> None:
-        line = f"{look['state'].value}: {look['reason']}" if look["reason"] else look["state"].value
-        if look["state"] is JobState.RUNNING:
-            line = f"running on {count_gpus(look['gpus'])} of {look['host']}"
-        if line != self._said and look["state"] not in FINISHED:
+    def update(self, job: JobProgress) -> None:
+        line = f"{job.state.value}: {job.reason}" if job.reason else job.state.value
+        if job.state is JobState.RUNNING:
+            line = f"running on {count_gpus(job.gpus)} of {job.host}"
+        if line != self._said and job.state not in FINISHED:
             say(line)
             self._said = line
-        for number, step in enumerate(sorted(look["epochs"].get("loss", {})), start=1):
+        for number, step in enumerate(sorted(job.epochs.get("loss", {})), start=1):
             if step not in self._steps:
                 self._steps.add(step)
-                values = {n: look["epochs"][n].get(step) for n in look["epochs"]}
+                values = {n: job.epochs[n].get(step) for n in job.epochs}
                 numbers = "  ".join(f"{n} {v:.4f}" for n, v in values.items() if v is not None)
                 say(f"epoch {number}  step {step}  {numbers}")

@@ -10,12 +10,12 @@ from service.cli.scheduling_options import term_options
 from service.cli.session import open_session, print_json, say
 from service.cli.spec_options import collect_fields, spec_options
 from service.commands.fleet.health import check_health
+from service.commands.jobs.progress import get_progress
 from service.commands.jobs.submit import submit
 from service.commands.people.identity import current_actor
 from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
 from service.domain.scheduling_options import Terms
-from service.store.jobs import jobs
 from service.store.transaction import Store
 
 
@@ -69,8 +69,7 @@ def command(
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
     """Say what was queued, and which dataset was taken when none was named."""
-    with store.reading() as tx:
-        job = jobs.get_job(tx, job_id)
+    job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
     if "data.dataset" not in fields:
         say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")

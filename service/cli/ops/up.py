@@ -6,10 +6,10 @@ import time
 import click
 
 from service.cli.session import open_session, say, shorten_home
+from service.commands.fleet.gpus import list_gpu_views
 from service.commands.ops.embedded_stack import EmbeddedStack, explain_dead, running_stack
 from service.errors import CnnctlError, SettingError
 from service.settings import Settings
-from service.store.fleet import hosts
 from service.store.transaction import Store
 
 
@@ -35,9 +35,8 @@ def command() -> None:
 
 
 def _announce(store: Store, settings: Settings) -> None:
-    with store.reading() as tx:
-        gpus = hosts.list_gpus(tx)
-    say(f"cnnctl is up with {len(gpus)} × {gpus[0].model} on {settings.host_name}.")
+    gpus = list_gpu_views(store, settings)
+    say(f"cnnctl is up with {len(gpus)} × {gpus[0]['model']} on {settings.host_name}.")
     say(f"Data and logs: {shorten_home(str(settings.home_dir))}    Stop: Ctrl-C")
     say("In another terminal: cnnctl submit lenet5    cnnctl status")
 
