@@ -44,7 +44,7 @@ chaos: $(INSTALLED)  ## N random faults against a live stack, first with files, 
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED)) --servers
 
 long: $(INSTALLED)  ## the longest tests, which make test leaves out
-	$(CLEAN) $(BIN)/python -m pytest -m long
+	$(CLEAN) $(BIN)/python -m pytest -m "long or property" --hypothesis-profile long
 
 crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulated GPUs: who had how much of them
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.crowd --jobs $(N) $(if $(SEED),--seed $(SEED))

@@ -1,16 +1,18 @@
 """Real servers for the tests, PostgreSQL and Redis, from PATH or from wheels; stores on every database."""
 
 import dataclasses
+import shutil
 import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from service.db.engine import make_engine
 from service.domain.gpus import Gpu
@@ -23,6 +25,7 @@ from service.store.jobs import attempts, jobs
 from service.store.transaction import Store, Transaction
 from tests.receiver import Receiver
 from tests.servers import PostgresServer, RedisServer
+from workers.train.process.reporter import Reporter
 
 HOST = "gpu01"
 ADA = Actor(name="ada")
@@ -53,21 +56,58 @@ def postgres_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="cnnctl-postgres-", ignore_cleanup_errors=True) as folder:
         server = PostgresServer(Path(folder))
         server.start()
+        with administrator(server.url) as connection:
+            connection.execute(text("ALTER SYSTEM SET fsync = off"))  # no test of these pulls the plug
+            connection.execute(text("SELECT pg_reload_conf()"))
         yield server.url
         server.stop()
+
+
+@contextmanager
+def administrator(server_url: str) -> Iterator[Connection]:
+    """A connection that may create and drop databases."""
+    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+@contextmanager
+def new_database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """The URL of a new database, which is a copy of another."""
+    name = f"test_{uuid.uuid4().hex}"
+    with administrator(server_url) as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        yield connection.engine.url.set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of a new, empty database."""
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield admin.url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with all tables, to be copied."""
+    with new_database(postgres_server) as url:
+        make_tables(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "cnnctl.db"
+    make_tables(f"sqlite:///{path}")
+    return path
+
+
+def make_tables(url: str) -> None:
+    with closing(Store(make_engine(url))) as store:
+        store.upgrade()
 
 
 @pytest.fixture
@@ -95,18 +135,28 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind with all tables: a copy, since migrating each anew took half of the time."""
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("sqlite_with_tables"), tmp_path / "cnnctl.db")
+        yield f"sqlite:///{tmp_path / 'cnnctl.db'}"
+    else:
+        server, template = map(request.getfixturevalue, ("postgres_server", "postgres_with_tables"))
+        with new_database(server, template=template) as url:
+            yield url
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def store(database_url: str, clock: Clock) -> Iterator[Store]:
-    """A store with all tables, on each kind of database, whose clock stands still."""
-    store = Store(make_engine(database_url), clock=clock)
-    store.upgrade()
-    yield store
-    store.close()
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
+    """A store on each kind of database, whose clock stands still."""
+    with closing(Store(make_engine(store_url), clock=clock)) as store:
+        yield store
 
 
 @pytest.fixture
@@ -185,3 +235,17 @@ def place(tx: Transaction, job_id: JobId, gpu: str) -> Attempt:
     attempt = attempts.create_attempt(tx, job_id, host_name=HOST)
     leases.acquire(tx, attempt.id, [gpu])
     return attempt
+
+
+@pytest.fixture
+def open_reporter() -> Iterator[Callable[[Path], Reporter]]:
+    """Open event logs, which a trainer's process would close at its end."""
+    opened: list[Reporter] = []
+
+    def open_one(path: Path) -> Reporter:
+        opened.append(Reporter(path))
+        return opened[-1]
+
+    yield open_one
+    for reporter in opened:
+        reporter.close()

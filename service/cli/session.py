@@ -23,7 +23,7 @@ def open_session() -> tuple[Settings, Store]:
         CnnctlError: a setting is wrong, the database is away, or it is at another revision.
     """
     settings = load_settings()
-    store = open_store(settings.database_url)
+    store = open_until_end(settings)
     try:
         store.check_revision()
     except NoTables:
@@ -31,6 +31,13 @@ def open_session() -> tuple[Settings, Store]:
             raise
         store.upgrade()
     return settings, store
+
+
+def open_until_end(settings: Settings) -> Store:
+    """Open the store, whatever is in it; it is closed when the command ends."""
+    store = open_store(settings.database_url)
+    click.get_current_context().call_on_close(store.close)
+    return store
 
 
 def print_json(document: object) -> None:

@@ -18,6 +18,7 @@ from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, HEADS, INITIALIZER
 from models.catalog.network_config import PLACES, NetworkChoice, check_network
 from models.losses import LossChoice, make_loss
 from models.views import cut_views
+from tests.properties import examples
 
 RANDOM = np.random.default_rng(0)
 OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -64,7 +65,10 @@ def choices(draw: Any) -> NetworkChoice:
     "ignore:__array__ implementation doesn't accept:DeprecationWarning:keras.src.backend.tensorflow.core"
 )
 @pytest.mark.timeout(600)
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@pytest.mark.property
+@settings(
+    deadline=None, max_examples=examples(250), suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 @given(choice=choices(), side=st.integers(6, 40), channels=st.sampled_from([1, 3]))
 def test_a_network_is_refused_or_trains_and_comes_back_from_disk(
     choice: NetworkChoice, side: int, channels: int

@@ -32,9 +32,9 @@ def add_event(store: Store, job_id: JobId) -> int:
 
 
 def test_every_event_of_any_process_is_seen_once_it_is_committed(
-    store: Store, database_url: str, watch: EventWatch, add_job: AddJob
+    store: Store, store_url: str, watch: EventWatch, add_job: AddJob
 ) -> None:
-    other = Store(make_engine(database_url))
+    other = Store(make_engine(store_url))
     number = add_job()
     assert watch.newest_event_id() == 0
     for writer in (store, other, store):

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -55,6 +55,7 @@ from service.store.jobs import attempts, stop_requests
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store, Transaction
 from tests.conftest import ADA, Clock
+from tests.properties import examples
 from tests.store.picture import (
     check_checkpoints,
     check_growth,
@@ -568,14 +569,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def store(database_url: str, clock: Clock) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     """As everywhere, but for the time that the disk takes: no test pulls the plug."""
-    engine = make_engine(database_url)
+    engine = make_engine(store_url)
     event.listen(engine, "connect", hurry)
-    store = Store(engine, clock=clock)
-    store.upgrade()
-    yield store
-    store.close()
+    with closing(Store(engine, clock=clock)) as store:
+        yield store
 
 
 def hurry(connection: Any, _record: object) -> None:
@@ -584,13 +583,14 @@ def hurry(connection: Any, _record: object) -> None:
     connection.commit()
 
 
+@pytest.mark.property
 @pytest.mark.timeout(900)  # a history that breaks a law is made as short as can be first
 def test_no_history_loses_a_job_or_runs_it_twice(store: Store, clock: Clock, settings: Settings) -> None:
     dispatcher = HoldingDispatcher(settings)
     run_state_machine_as_test(
         cast(type[Laboratory], lambda: Laboratory(store, clock, settings, dispatcher)),
         settings=hypothesis_settings(
-            max_examples=15,
+            max_examples=examples(60, few=15),
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

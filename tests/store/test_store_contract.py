@@ -336,11 +336,11 @@ def test_a_log_with_nul_is_stored_and_replaced(store: Store, claimed: Claim) -> 
         assert logs.get_log_tail(tx, attempt.id) == "c␀d"
 
 
-def test_one_scheduler_at_a_time_decides(store: Store, database_url: str) -> None:
-    other = Store(make_engine(database_url))
+def test_one_scheduler_at_a_time_decides(store: Store, store_url: str) -> None:
+    other = Store(make_engine(store_url))
     with store.transaction() as tx:
         assert schedulers.lock_tick(tx)
-        if database_url.startswith("postgresql"):  # on SQLite the other one waits for the write lock
+        if store_url.startswith("postgresql"):  # on SQLite the other one waits for the write lock
             with other.transaction() as second:
                 assert not schedulers.lock_tick(second)
     with other.transaction() as second:

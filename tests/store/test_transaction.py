@@ -66,11 +66,9 @@ def test_what_follows_a_commit_runs_in_order_and_sees_it(store: Store, add_job: 
     assert seen == [("first", "changed"), ("second", "changed")]
 
 
-def test_nobody_sees_a_decision_before_it_is_committed(
-    store: Store, database_url: str, add_job: AddJob
-) -> None:
+def test_nobody_sees_a_decision_before_it_is_committed(store: Store, store_url: str, add_job: AddJob) -> None:
     number = add_job()
-    other = Store(make_engine(database_url))
+    other = Store(make_engine(store_url))
     with store.transaction() as tx:
         jobs.set_state_if(tx, number, JobState.QUEUED, JobState.RUNNING, reason="")
         with other.reading() as second:
@@ -173,7 +171,7 @@ def test_a_writer_that_is_frozen_holds_others_up_for_seconds_only(
     store.close()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite's writers wait for readers
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite's writers wait for readers
 def test_all_that_is_read_is_of_one_moment(store: Store, add_job: Callable[..., JobId]) -> None:
     number = add_job()
     with store.reading() as tx:

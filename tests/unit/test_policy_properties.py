@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +16,13 @@ from service.scheduler.policy.planner import plan
 from service.scheduler.policy.situation import Host, Owner, QueuedJob, RunningJob, Snapshot
 from tests.benchmarks.simulation.engine import Costs, Simulation
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
+from tests.properties import examples
 from tests.unit.policy_cases import NOW, ago, host, queued, running
 
 OWNERS = ("ada", "bob", "eve")
 MODELS = ("A100", "H200")
-bounded = settings(max_examples=200, derandomize=True, deadline=None)
+bounded = settings(max_examples=examples(200), derandomize=True, deadline=None)
+pytestmark = pytest.mark.property
 
 
 @st.composite

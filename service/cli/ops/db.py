@@ -2,9 +2,10 @@
 
 import click
 
+from service.cli.session import open_until_end
 from service.db.migrate import HEAD_REVISION
 from service.settings import load_settings
-from service.store.transaction import START_SECONDS, open_store
+from service.store.transaction import START_SECONDS
 
 
 @click.group("db")
@@ -18,7 +19,7 @@ def upgrade() -> None:
 
     Waits half a minute for a database that is just starting.
     """
-    store = open_store(load_settings().database_url)
+    store = open_until_end(load_settings())
     store.upgrade(seconds=START_SECONDS)
     click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
 
@@ -26,6 +27,6 @@ def upgrade() -> None:
 @command.command("check")
 def check() -> None:
     """Say whether the tables are at the right revision."""
-    store = open_store(load_settings().database_url)
+    store = open_until_end(load_settings())
     store.check_revision()
     click.echo(f"{store.address} is at revision {HEAD_REVISION}.")

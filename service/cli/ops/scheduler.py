@@ -5,13 +5,13 @@ import threading
 
 import click
 
+from service.cli.session import open_until_end
 from service.dispatch.dispatcher import Dispatcher
 from service.log import configure_log
 from service.notify.sender import Postman
 from service.parent import stop_when_parent_ends
 from service.scheduler.loop import Scheduler
 from service.settings import load_settings
-from service.store.transaction import open_store
 
 
 @click.command("scheduler")
@@ -29,7 +29,7 @@ def command(stop_with_stdin: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if stop_with_stdin:
         stop_when_parent_ends()
-    store = open_store(settings.database_url)
+    store = open_until_end(settings)
     store.wait_until_ready()
     with Postman(store, settings):
         Scheduler(store, settings, Dispatcher(settings)).run(stop)

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,9 +47,9 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
 def examine_process(name: str) -> Finding:
     """Whether the scheduler, or the worker of this host, was heard lately."""
     settings = load_settings()
-    store = open_store(settings.database_url)
-    store.check_revision()
-    health = check_health(store, settings)
+    with closing(open_store(settings.database_url)) as store:
+        store.check_revision()
+        health = check_health(store, settings)
     heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
     return Finding(
         subject=name, found="heard" if heard else "not heard", mend="" if heard else "look at its log"

@@ -6,44 +6,32 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from rich.console import Console
 
 from service.cli.display.gpu_table import gpu_table
-from service.cli.main import main
 from service.commands.fleet.gpus import View
 from service.domain.gpus import Outsider, Reading
 from service.store.fleet import hosts, readings
 from service.store.transaction import Store, open_store
+from tests.stack import ROOT
 from workers.gpus.inventory import simulate_gpus
 
-ROOT = Path(__file__).resolve().parents[2]
 Cnnctl = Callable[..., Result]
 
 
-@pytest.fixture
-def home_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The database of a data folder of ours, in which a host with two simulated GPUs is heard."""
-    monkeypatch.setenv("CNNCTL_HOME", str(tmp_path))
-    store = open_store(f"sqlite:///{tmp_path / 'cnnctl.db'}")
-    store.upgrade()
-    with store.transaction() as tx:
-        hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=simulate_gpus("gpu01", 2))
-    return store
-
-
-@pytest.fixture
-def cnnctl(home_store: Store) -> Cnnctl:
-    def run(*words: str, code: int = 0) -> Result:
-        done = CliRunner().invoke(main, words)
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
+@pytest.fixture(autouse=True)
+def home_store(home: Path) -> Iterator[Store]:
+    """The database of the data folder, in which a host with two simulated GPUs is heard."""
+    with closing(open_store(f"sqlite:///{home / 'cnnctl.db'}")) as store:
+        with store.transaction() as tx:
+            hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=simulate_gpus("gpu01", 2))
+        yield store
 
 
 def test_gpus_are_taken_out_of_use_and_given_back(cnnctl: Cnnctl) -> None:
@@ -66,9 +54,9 @@ def test_json_has_whole_uuids_and_does_not_go_with_watching(cnnctl: Cnnctl) -> N
     assert "--watch needs a terminal" in cnnctl("gpus", "--watch", code=2).stderr
 
 
-def test_watching_draws_anew_until_ctrl_c(home_store: Store, tmp_path: Path) -> None:
+def test_watching_draws_anew_until_ctrl_c(home_store: Store, home: Path) -> None:
     master, slave = pty.openpty()
-    environment = {**os.environ, "CNNCTL_HOME": str(tmp_path), "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "CNNCTL_HOME": str(home), "TERM": "xterm", "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "service.cli.main", "gpus", "--watch"]
     with subprocess.Popen(words, env=environment, stdout=slave, stderr=slave) as process:
         os.close(slave)

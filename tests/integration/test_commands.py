@@ -1,0 +1,208 @@
+"""Commands of the control plane, run as a person types them: clear about mistakes, and nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from service.domain.jobs import Job
+from service.store.jobs import jobs
+from service.store.transaction import open_store
+from tests.stack import ROOT
+
+Cnnctl = Callable[..., Result]
+
+NOBODY = 65534
+PROGRAM = "from service.cli.main import main\nmain()"
+
+
+def run_apart(
+    home: Path, *words: str, stdout: int = subprocess.PIPE, program: str = PROGRAM, **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a process of its own, where its output or its user is not ours."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CNNCTL_")}
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        env={**inherited, "CNNCTL_HOME": str(home), "PYTHONPATH": str(ROOT), **settings},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def stored_jobs(home: Path) -> list[Job]:
+    """What is in the embedded database; nothing, too, where none was made yet."""
+    path = home / "cnnctl.db"
+    if not path.exists():
+        return []
+    with closing(open_store(f"sqlite:///{path}")) as store, store.reading() as tx:
+        return list(jobs.list_jobs(tx))
+
+
+@pytest.mark.parametrize("words", [["status", "--json"], ["list", "fields"], ["--help"]])
+def test_a_reader_that_has_seen_enough_is_no_error(home: Path, words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run_apart(home, *words, stdout=writer)
+    os.close(writer)
+    assert "Error" not in done.stderr
+
+
+def test_a_full_disk_is_an_error_in_words(home: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    done = run_apart(home, "list", "fields", "--json", stdout=full)
+    os.close(full)
+    assert done.returncode == 1
+    assert "Error: " in done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_a_health_check_before_the_tables_are_there_says_what_to_run(
+    cnnctl: Cnnctl, postgres_url: str
+) -> None:
+    done = cnnctl("doctor", "--process", "scheduler", code=1, CNNCTL_DATABASE_URL=postgres_url)
+    assert "cnnctl db upgrade" in done.stderr
+
+
+def test_a_check_before_the_tables_are_there_fails(cnnctl: Cnnctl, home: Path) -> None:
+    (home / "cnnctl.db").unlink()
+    assert "cnnctl db upgrade" in cnnctl("db", "check", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["submit", "lenet"],
+        ["submit", "lenet5", "--dataset", "cats"],
+        ["submit", "lenet5", "--init", "ortho"],
+        ["submit", "lenet5", "--dropout", "spatial:1.0"],
+        ["submit", "lenet5", "--l1", "-1"],
+        ["submit", "lenet5", "--l2", "nan"],
+        ["submit", "lenet5", "--lr", "inf"],
+        ["submit", "lenet5", "--gpus", "0"],
+        ["submit", "lenet5", "--gpus", "-1"],
+        ["submit", "lenet5", "--gpus", "3"],
+        ["submit", "lenet5", "--set", "model.nothing=1"],
+        ["submit", "lenet5", "--set", "training.epochs=many"],
+        ["submit", "lenet5", "--set", "data.image_size=8"],
+        ["submit", "lenet5", "--set", "nonsense"],
+        ["submit", "lenet5", "--epochs", "many"],
+        ["submit", "lenet5", "--time-limit", "30s"],
+        ["submit", "lenet5", "--time-limit", "soon"],
+        ["submit", "lenet5", "--not-before", "2026-13-01"],
+        ["submit", "lenet5", "--not-before", "99999999999999d"],
+        ["submit", "lenet5", "--priority", "urgent"],
+        ["submit", "lenet5", "--after", "1"],
+        ["submit", "lenet5", "--host", "gpu01"],
+        ["submit", "lenet5", "--gpu-model", "h200"],
+        ["submit"],
+    ],
+)
+def test_a_bad_submission_is_refused_with_exit_code_2_and_nothing_is_stored(
+    cnnctl: Cnnctl, home: Path, words: list[str]
+) -> None:
+    done = cnnctl(*words, code=2)
+    assert "Error: " in done.stderr
+    assert done.stdout == ""
+    assert stored_jobs(home) == []
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (None, "cannot be read"),
+        ({"y_train": np.full(4, 10, np.uint8)}, "10"),
+        ({"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, np.uint8)}, "x_train"),
+    ],
+    ids=["truncated", "labels outside the classes", "empty"],
+)
+def test_a_damaged_dataset_is_refused_before_anything_is_stored(
+    cnnctl: Cnnctl,
+    home: Path,
+    arrays: dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"] | None,
+    words: str,
+) -> None:
+    path = home / "datasets" / "mnist.npz"
+    path.parent.mkdir(parents=True)
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8)
+    good = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(path, **{**good, **(arrays or {})})  # type: ignore[arg-type]
+    if arrays is None:
+        path.write_bytes(path.read_bytes()[:200])
+    done = cnnctl("submit", "lenet5", "--dataset", "mnist", code=2)
+    assert str(path) in done.stderr
+    assert words in done.stderr
+    assert stored_jobs(home) == []
+
+
+def test_a_submission_without_a_stack_is_kept_and_says_that_it_waits(cnnctl: Cnnctl) -> None:
+    done = cnnctl("submit", "lenet5")
+    assert done.stdout == "1\n"
+    assert "lenet5 takes digits" in done.stderr
+    assert "No scheduler is running: jobs wait" in done.stderr
+    (job,) = json.loads(cnnctl("status", "--json").stdout)
+    assert (job["job"], job["state"], job["reason"]) == (1, "queued", "waits for the scheduler")
+    assert "waits for the scheduler" in cnnctl("status").stdout
+
+
+def test_a_job_that_has_ended_is_a_conflict(cnnctl: Cnnctl) -> None:
+    cnnctl("submit", "lenet5")
+    cnnctl("retry", "1", code=4)
+    cnnctl("cancel", "1")
+    assert "already cancelled" in cnnctl("cancel", "1", code=4).stderr
+    cnnctl("retry", "1")
+    view = json.loads(cnnctl("status", "1", "--json").stdout)
+    assert view["state"] == "queued"
+    assert [event["action"] for event in view["events"]] == ["submitted", "cancelled", "retried"]
+
+
+def test_a_job_can_be_held_changed_and_resumed(cnnctl: Cnnctl) -> None:
+    cnnctl("submit", "lenet5", "--hold", "--time-limit", "2h", "--not-before", "1d", "--project", "p")
+    assert cnnctl("resume", "1").stdout == "Job 1 is queued again.\n"
+    assert cnnctl("hold", "1").stdout == "Job 1 is paused.\n"
+    cnnctl("pause", "1", code=4)
+    assert cnnctl("priority", "1", "low").stdout == "Job 1 has priority low.\n"
+    view = json.loads(cnnctl("status", "1", "--json").stdout)
+    assert (view["state"], view["priority"], view["project"]) == ("paused", "low", "p")
+    assert view["spec"]["resources"]["time_limit_minutes"] == 120
+    assert "priority low, not before 20" in cnnctl("status", "1").stdout
+    assert cnnctl("cancel", "1").stdout == "Job 1 is cancelled.\n"
+
+
+def test_every_job_that_is_named_is_acted_on_whatever_happens_to_the_others(cnnctl: Cnnctl) -> None:
+    for _ in range(2):
+        cnnctl("submit", "lenet5")
+    done = cnnctl("cancel", "1", "99", "2", code=3)
+    assert done.stdout == "Job 1 is cancelled.\nJob 2 is cancelled.\n"
+    assert "99" in done.stderr
+    again = cnnctl("retry", "98", "1", "2", code=3)
+    assert again.stdout == "Job 1 is queued again.\nJob 2 is queued again.\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_another_persons_job_can_be_seen_and_not_changed(
+    cnnctl: Cnnctl, tmp_path: Path, postgres_url: str
+) -> None:
+    cnnctl("db", "upgrade", CNNCTL_DATABASE_URL=postgres_url)
+    cnnctl("submit", "lenet5", CNNCTL_DATABASE_URL=postgres_url)
+    # Root still, for files, but started by somebody else.
+    program = f"import os\nos.setreuid({NOBODY}, 0)\n{PROGRAM}"
+    for words in (["cancel", "1"], ["priority", "1", "low"], ["users", "set", "eve", "--admin"]):
+        refused = run_apart(tmp_path, *words, program=program, CNNCTL_DATABASE_URL=postgres_url, USER="root")
+        assert refused.returncode == 5, refused.stderr
+        assert "administrator" in refused.stderr
+    seen = cnnctl("history", "1", "--json", CNNCTL_DATABASE_URL=postgres_url)
+    assert [event["action"] for event in json.loads(seen.stdout)] == ["submitted"]
+
+
+def test_an_unknown_setting_is_named(cnnctl: Cnnctl) -> None:
+    assert "Unknown setting CNNCTL_GPU" in cnnctl("status", code=2, CNNCTL_GPU="2").stderr
