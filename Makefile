@@ -33,7 +33,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 unit: $(INSTALLED)
-	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
 	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks

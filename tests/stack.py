@@ -6,13 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from service.cli.main import main
+from service.commands.fleet.gpus import list_gpu_views
+from service.commands.jobs.status import get_job_view
+from service.domain.jobs import JobId
 from service.process import find_start, read_stat
+from service.settings import Settings, load_settings
+from service.store.transaction import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
+LOOK_SECONDS = 0.05
 PROGRAMS = {
     "scheduler": ["-m", "service.cli.main", "scheduler"],
     "worker": ["-m", "service.cli.main", "worker"],
@@ -74,6 +84,13 @@ class Stack:
         )
         return done
 
+    def cnnctl_here(self, *words: str, code: int = 0) -> Result:
+        """Run a command in this process, which is sooner where there are many."""
+        done = CliRunner().invoke(main, words, env=self.environment)
+        assert isinstance(done.exception, SystemExit | None), repr(done.exception)
+        assert done.exit_code == code, f"{words}: {done.output}"
+        return done
+
     def python(self, program: str, *words: str) -> str:
         """Run a program of a few lines in a process of its own; what it prints."""
         done = subprocess.run(
@@ -90,8 +107,22 @@ class Stack:
     def submit(self, *words: str) -> int:
         return int(self.cnnctl("submit", *words).stdout)
 
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings({n: v for n, v in self.environment.items() if n.startswith("CNNCTL_")})
+
+    @cached_property
+    def store(self) -> Store:
+        """The stack's database, for this process: a command for each look would take the trainers' cores."""
+        return open_store(self.settings.database_url)
+
     def job(self, number: int) -> Any:
-        return json.loads(self.cnnctl("status", str(number), "--json").stdout)
+        """What `cnnctl status NUMBER --json` prints."""
+        return json.loads(json.dumps(get_job_view(self.store, JobId(number)), default=str))
+
+    def gpus(self) -> Sequence[Mapping[str, Any]]:
+        """What `cnnctl gpus --json` prints."""
+        return list_gpu_views(self.store, self.settings)
 
     def wait(self, number: int, met: Callable[[Any], object], *, seconds: float = 90) -> Any:
         """Look at a job until `met`; the job as it was then."""
@@ -100,6 +131,7 @@ class Stack:
             assert time.monotonic() < deadline, (
                 f"waited {seconds} s\n{json.dumps(job, indent=1)}\n{self.logs()}"
             )
+            time.sleep(LOOK_SECONDS)
         return job
 
     def finished(self, number: int, state: str = "succeeded") -> Any:
@@ -116,6 +148,7 @@ class Stack:
     def close(self) -> None:
         for name in list(self.processes):
             self.stop(name)
+        self.store.close()
 
 
 def is_alive(pid: int) -> bool:

@@ -7,9 +7,9 @@ import pytest
 from tests.stack import Stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Scheduler and worker on SQLite and message files, shared by the tests of a file."""
+    """Scheduler and worker on SQLite and message files, for all files of the group `stack`."""
     stack = Stack(tmp_path_factory.mktemp("stack") / "home", CNNCTL_LEASE_SECONDS="12")
     stack.cnnctl("db", "upgrade")
     stack.start("scheduler")

@@ -1,9 +1,11 @@
 """What a trained network is good for: predictions, scores, other formats, detection; on real processes."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from models.datasets.load import load_arrays
 from tests.stack import Stack
 
+pytestmark = pytest.mark.xdist_group("stack")
 DIGITS = load_arrays("digits", directory=None)
 
 
@@ -81,6 +84,32 @@ print(session.run(None, {session.get_inputs()[0].name: numpy.load(sys.argv[2])})
 """
 
 
+def weights_in(path: Path) -> dict[str, bytes]:
+    """The bytes of every array in a .keras file."""
+    found = {}
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open("model.weights.h5") as file,
+        h5py.File(file) as weights,
+    ):
+        weights.visititems(
+            lambda name, item: found.update({name: item[()].tobytes()}) if hasattr(item, "dtype") else None
+        )
+    return found
+
+
+def test_an_exported_network_is_the_trained_one_and_overwrites_nothing(
+    stack: Stack, job: int, tmp_path: Path
+) -> None:
+    output = tmp_path / "exported.keras"
+    stack.cnnctl("export", str(job), "--format", "keras", "--output", str(output))
+    best = Path(stack.job(job)["model"]).with_name("best.keras")
+    assert weights_in(output) == weights_in(best) != {}
+    again = stack.cnnctl("export", str(job), "--format", "onnx", "--output", str(output), code=2)
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.long
 def test_every_format_gives_the_probabilities_of_the_network(stack: Stack, job: int, tmp_path: Path) -> None:
     pixels = tmp_path / "pixels.npy"
     np.save(pixels, np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.float32))
@@ -91,8 +120,6 @@ def test_every_format_gives_the_probabilities_of_the_network(stack: Stack, job: 
         found[kind] = np.array(json.loads(stack.python(program, str(output), str(pixels))))
     np.testing.assert_allclose(found["savedmodel"], found["keras"], atol=1e-5)
     np.testing.assert_allclose(found["onnx"], found["keras"], atol=1e-5)
-    again = stack.cnnctl("export", str(job), "--format", "onnx", "--output", str(output), code=2)
-    assert "is there already" in again.stderr
 
 
 def test_detect_finds_digits_in_a_larger_image_and_draws_them(

@@ -10,7 +10,8 @@ from tests.chaos.run import run_chaos
 FAULTS = 5
 
 
-@pytest.mark.parametrize(("servers", "seed"), [pytest.param(False, 5, marks=pytest.mark.long), (True, 6)])
+@pytest.mark.long
+@pytest.mark.parametrize(("servers", "seed"), [(False, 5), (True, 6)])
 def test_random_faults_change_nothing_of_what_comes_out(tmp_path: Path, *, servers: bool, seed: int) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201  (pytest shows it)

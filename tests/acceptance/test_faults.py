@@ -1,6 +1,7 @@
-"""One test a fault, each on SQLite with message files and on PostgreSQL with Redis, with real processes.
+"""One test a fault, with real processes: on SQLite with message files, or on PostgreSQL with Redis.
 
-A job that was disturbed must end with the weights and the series of one that was not.
+A job that was disturbed must end with the weights and the series of one that was not. `make test` does each
+fault to the stack for which it is harder, `make long` to the other one.
 """
 
 import json
@@ -18,9 +19,10 @@ from typing import Any
 
 import pytest
 
+from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel
 from service.domain.jobs import JobId
-from service.domain.run_folder import EVENTS_FILE
+from service.domain.run_folder import EVENTS_FILE, LEASE_FILE
 from service.domain.states import JobState
 from service.errors import JobConflict
 from tests.chaos import faults
@@ -35,9 +37,24 @@ RETRY_LIMIT = 3
 CHANCE = random.Random(0)
 
 View = Mapping[str, Any]
+GROUPS = {name: pytest.mark.xdist_group(f"faults on {name}") for name in ("files", "servers")}
 
 
-@pytest.fixture(scope="module", params=["files", "servers"])
+def first_on(first: str, then: str) -> pytest.MarkDecorator:
+    stacks = [
+        pytest.param(first, marks=GROUPS[first]),
+        pytest.param(then, marks=[GROUPS[then], pytest.mark.long]),
+    ]
+    return pytest.mark.parametrize("live", stacks, indirect=True, scope="module")
+
+
+on_servers_only = pytest.mark.parametrize(
+    "live", [pytest.param("servers", marks=GROUPS["servers"])], indirect=True, scope="module"
+)
+on_files, on_servers = first_on("files", then="servers"), first_on("servers", then="files")
+
+
+@pytest.fixture(scope="module")
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     home = tmp_path_factory.mktemp(request.param) / "home"
     runs = home / "runs"
@@ -137,17 +154,20 @@ def can_write(database: Path) -> bool:
         return True
 
 
+@on_files
 def test_a_killed_trainer(live: LiveStack, disturb: Callable[..., View]) -> None:
     view = disturb(lambda number: os.kill(trainer_pid(live, number), signal.SIGKILL))
     assert endings(view) == [("lost", "killed"), ("succeeded", None)]
     assert claimed_attempts(view)[1]["start_step"] > 0
 
 
+@on_servers
 def test_a_killed_parent_of_all_trainers(live: LiveStack, disturb: Callable[..., View]) -> None:
     view = disturb(lambda _number: faults.kill_warm_parent(live, CHANCE))
     assert endings(view) == [("succeeded", None)]
 
 
+@on_files
 def test_a_killed_worker_that_comes_back_in_time_adopts_its_trainer(
     live: LiveStack, disturb: Callable[..., View]
 ) -> None:
@@ -158,6 +178,7 @@ def test_a_killed_worker_that_comes_back_in_time_adopts_its_trainer(
     assert endings(disturb(fault)) == [("succeeded", None)]
 
 
+@on_servers
 def test_a_killed_worker_that_comes_back_late_finds_its_trainer_stopped(live: LiveStack) -> None:
     number = live.submit(ENDLESS)
     wait_for_checkpoint(live, number)
@@ -173,6 +194,7 @@ def test_a_killed_worker_that_comes_back_late_finds_its_trainer_stopped(live: Li
     assert second["start_step"] > 0
 
 
+@on_files
 def test_a_worker_that_was_frozen_for_longer_than_its_lease_changes_nothing_of_the_next_attempt(
     live: LiveStack, disturb: Callable[..., View]
 ) -> None:
@@ -184,6 +206,7 @@ def test_a_worker_that_was_frozen_for_longer_than_its_lease_changes_nothing_of_t
     assert endings(disturb(fault)) == [("lost", "lost_host"), ("succeeded", None)]
 
 
+@on_servers
 def test_a_killed_scheduler(live: LiveStack, disturb: Callable[..., View]) -> None:
     def fault(_number: JobId) -> None:
         live.stack.stop("scheduler", signal.SIGKILL)
@@ -194,11 +217,30 @@ def test_a_killed_scheduler(live: LiveStack, disturb: Callable[..., View]) -> No
     assert endings(disturb(fault)) == [("succeeded", None)]
 
 
+@on_servers
 def test_a_killed_broker(live: LiveStack, disturb: Callable[..., View]) -> None:
     view = disturb(lambda _number: faults.kill_broker(live, CHANCE))
     assert endings(view) == [("succeeded", None)]
 
 
+@on_servers_only
+def test_a_broker_that_is_away_at_the_dispatch_delays_a_job_and_loses_nothing(
+    live: LiveStack, truth: tuple[str, Series]
+) -> None:
+    assert live.redis is not None
+    live.redis.stop()
+    number = live.submit(RECIPE)
+    wait_until(lambda: bool(live.view(number)["attempts"]))
+    wait_until(lambda: "broker cannot be reached" in str(check_health(live.store, live.settings).notices))
+    assert "broker cannot be reached" in live.stack.cnnctl("status").stdout
+    assert live.view(number)["attempts"][0]["state"] == "dispatched"
+    live.redis.start()
+    assert live.wait(number) is JobState.SUCCEEDED
+    assert endings(live.view(number)) == [("succeeded", None)]
+    assert (live.view(number)["weights_digest"], live.series(number)) == truth
+
+
+@on_files
 def test_messages_that_are_lost_are_sent_again(live: LiveStack) -> None:
     live.stack.stop("worker", signal.SIGKILL)  # so that nobody reads them
     number = live.submit(RECIPES[2])
@@ -209,6 +251,7 @@ def test_messages_that_are_lost_are_sent_again(live: LiveStack) -> None:
     assert endings(live.view(number)) == [("succeeded", None)]
 
 
+@on_servers
 def test_messages_that_come_twice_and_late(live: LiveStack, disturb: Callable[..., View]) -> None:
     def fault(_number: JobId) -> None:
         (attempt,) = live.live_attempts()
@@ -218,21 +261,31 @@ def test_messages_that_come_twice_and_late(live: LiveStack, disturb: Callable[..
     assert endings(disturb(fault)) == [("succeeded", None)]
 
 
+@on_servers
 def test_a_database_that_is_away_for_longer_than_the_lease(
     live: LiveStack, disturb: Callable[..., View]
 ) -> None:
-    def fault(_number: JobId) -> None:
+    def fault(number: JobId) -> None:
+        run_dir = live.view(number)["attempts"][0]["run_dir"]
         if live.postgres is None:
-            with live.store.transaction():
-                time.sleep(2 * LEASE_SECONDS)  # SQLite's only writer
+            with live.store.transaction():  # SQLite's only writer
+                wait_for_two_leases(run_dir)
             return
         live.postgres.kill()
-        time.sleep(2 * LEASE_SECONDS)
+        wait_for_two_leases(run_dir)
         live.postgres.start()
 
     assert endings(disturb(fault)) == [("succeeded", None)]
 
 
+def wait_for_two_leases(run_dir: str) -> None:
+    """Wait until a worker has kept the lease of a trainer for that long, whoever does not hear of it."""
+    lease = Path(run_dir) / LEASE_FILE
+    end = lease.stat().st_mtime + 2 * LEASE_SECONDS
+    wait_until(lambda: lease.stat().st_mtime > end)
+
+
+@on_files
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_jumps(live: LiveStack, disturb: Callable[..., View], hours: int) -> None:
     def fault(_number: JobId) -> None:
@@ -243,6 +296,7 @@ def test_a_clock_that_jumps(live: LiveStack, disturb: Callable[..., View], hours
     assert endings(view) == [("succeeded", None)]
 
 
+@on_servers
 def test_a_host_that_reboots(live: LiveStack, disturb: Callable[..., View]) -> None:
     view = disturb(lambda _number: faults.reboot(live, CHANCE))
     (first, cause), last = endings(view)
@@ -250,6 +304,7 @@ def test_a_host_that_reboots(live: LiveStack, disturb: Callable[..., View]) -> N
     assert last == ("succeeded", None)
 
 
+@on_servers
 def test_two_schedulers(live: LiveStack, disturb: Callable[..., View]) -> None:
     live.stack.start("second scheduler", program="scheduler")
     views = [disturb(lambda _number: None) for _ in range(2)]
@@ -257,6 +312,7 @@ def test_two_schedulers(live: LiveStack, disturb: Callable[..., View]) -> None:
     assert [endings(view) for view in views] == [[("succeeded", None)]] * 2
 
 
+@on_files
 def test_a_trainer_that_takes_no_signal_is_gone_5_s_after_cancel_with_all_its_children(
     live: LiveStack,
 ) -> None:
@@ -280,6 +336,7 @@ def test_a_trainer_that_takes_no_signal_is_gone_5_s_after_cancel_with_all_its_ch
     assert daemon.wait(timeout=5) == -signal.SIGKILL
 
 
+@on_files
 @pytest.mark.parametrize("moment", ["at once", "while it starts", "while it trains"])
 def test_cancelling_frees_the_gpus_in_5_s(live: LiveStack, moment: str) -> None:
     number = live.submit(ENDLESS)
@@ -294,6 +351,7 @@ def test_cancelling_frees_the_gpus_in_5_s(live: LiveStack, moment: str) -> None:
     assert not faults.trainers_of(live.settings.runs_dir)
 
 
+@on_servers
 def test_a_job_that_kills_its_trainer_each_time_stops_after_the_limit_and_says_why(live: LiveStack) -> None:
     number = live.submit(ENDLESS)
     for attempt in range(1, RETRY_LIMIT + 2):
@@ -306,6 +364,7 @@ def test_a_job_that_kills_its_trainer_each_time_stops_after_the_limit_and_says_w
     assert view["cause"] == "killed"
 
 
+@on_files
 def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack) -> None:
     number = live.submit(Recipe("lenet5", {"optimizer.lr": 1e8}))
     assert live.wait(number) is JobState.FAILED
@@ -315,6 +374,7 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack) -> None:
     assert "DivergedError" in "\n".join(view["log_tail"])
 
 
+@on_files
 def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., View]) -> None:
     """The run folders' disk fills up while a job trains, and has room again before it ends."""
     disk = live.settings.runs_dir

@@ -1,39 +1,28 @@
 """A GPU that somebody uses without asking the queue, on a live stack with simulated ones."""
 
-import json
 import os
 import pwd
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.servers import wait_until
 from tests.stack import Stack
 
+pytestmark = pytest.mark.xdist_group("stack")
 SHORT = ("lenet5", "--dataset", "synthetic", "--epochs", "1")
 ME = pwd.getpwuid(os.getuid()).pw_name
 HOLD = "import sys; held = open(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "home", CNNCTL_GPUS="sim:2")
-    stack.cnnctl("db", "upgrade")
-    stack.start("scheduler")
-    stack.start("worker")
-    yield stack
-    stack.close()
-
-
-@pytest.fixture
 def outsider(stack: Stack) -> Iterator["subprocess.Popen[str]"]:
     """A process that holds the device file of the first GPU, and that the worker has nothing to do with."""
     path = stack.home / "devices" / "sim-testhost-0"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.touch()
     words = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -71,9 +60,5 @@ def test_a_trainer_is_no_outsider_and_what_it_takes_is_shown(stack: Stack) -> No
 
 def wait_for_gpu(stack: Stack, met: Callable[[Any], object]) -> Any:
     """Look at the first GPU until `met`; the GPU as it was then."""
-    deadline = time.monotonic() + 90
-    while True:
-        gpus = json.loads(stack.cnnctl("gpus", "--json").stdout)
-        if gpus and met(gpus[0]):
-            return gpus[0]
-        assert time.monotonic() < deadline, f"{gpus}\n{stack.logs()}"
+    wait_until(lambda: bool(stack.gpus()) and bool(met(stack.gpus()[0])), seconds=90)
+    return stack.gpus()[0]

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.servers import RedisServer
+from tests.servers import RedisServer, wait_until
 from tests.stack import Stack, is_alive
 from workers.process_tree import find_run_dirs
 from workers.train.checkpoints.files import read_checkpoint
 
-JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "25")  # long enough to be disturbed
+JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "12")  # long enough to be disturbed
 OVER_TWO = (*JOB, "--hosts", "2")
 HOSTS = ("a", "b")
+pytestmark = pytest.mark.xdist_group("several hosts")
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,7 @@ def start_two_hosts(home: Path, **settings: str) -> Stack:
     stack.start("scheduler")
     for name in HOSTS:
         stack.start(f"worker-{name}", program="worker", CNNCTL_HOST=name)
-    deadline = 300
-    while stack.cnnctl("gpus").stdout.count("sim-") < 4:
-        deadline -= 1
-        assert deadline, stack.logs()
+    wait_until(lambda: len(stack.gpus()) == 4, seconds=90)
     return stack
 
 
@@ -168,6 +166,7 @@ def test_a_worker_of_the_chief_that_stays_away_ends_both_trainers_before_the_gpu
     assert again["weights_digest"] == truth["weights_digest"]
 
 
+@pytest.mark.long
 def test_on_postgresql_and_redis_it_ends_with_the_same_weights_whatever_is_killed(
     server_stack: Stack, truth: Any
 ) -> None:
@@ -207,5 +206,4 @@ def trainers_of(stack: Stack, number: int) -> tuple[int, int]:
 
 
 def all_free(stack: Stack) -> bool:
-    views = json_of(stack.cnnctl("gpus", "--json").stdout)
-    return all(view["job"] is None and view["state"] == "available" for view in views)
+    return all(view["job"] is None and view["state"] == "available" for view in stack.gpus())

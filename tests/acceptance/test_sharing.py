@@ -2,26 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.commands.jobs.submit import submit
-from service.db.engine import make_engine
 from service.domain.jobs import JobId
 from service.domain.people import Actor
-from service.settings import load_settings
-from service.store.transaction import Store
 from tests.stack import Stack
 
 QUANTUM = timedelta(seconds=5)
+pytestmark = pytest.mark.xdist_group("sharing")
 LONG = {"training.epochs": 60}
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "home", CNNCTL_GPUS="sim:4", CNNCTL_QUANTUM_SECONDS=f"{QUANTUM.seconds}")
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(
+        tmp_path_factory.mktemp("sharing") / "home",
+        CNNCTL_GPUS="sim:4",
+        CNNCTL_QUANTUM_SECONDS=f"{QUANTUM.seconds}",
+    )
     stack.cnnctl("db", "upgrade")
     stack.start("scheduler")
     stack.start("worker")
@@ -29,20 +30,13 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack.close()
 
 
-@pytest.fixture
-def store(stack: Stack) -> Iterator[Store]:
-    store = Store(make_engine(f"sqlite:///{stack.home / 'cnnctl.db'}"))
-    yield store
-    store.close()
-
-
 def test_a_short_job_takes_a_gpu_of_somebody_who_has_all_and_nobody_loses_a_step(
-    stack: Stack, store: Store
+    stack: Stack,
 ) -> None:
-    long = [ask(store, "ada", LONG) for _ in range(12)]
+    long = [ask(stack, "ada", LONG) for _ in range(12)]
     for number in long[:4]:
         stack.wait(number, lambda job: job["attempts"] and age_of(job) > QUANTUM)
-    short = ask(store, "bob", {"training.epochs": 1})
+    short = ask(stack, "bob", {"training.epochs": 1})
     first = stack.finished(short)["attempts"][0]
     waited = moment(first["started_at"]) - moment(stack.job(short)["submitted_at"])
     assert waited < timedelta(seconds=10)  # 5 s where nothing else runs on the machine
@@ -55,10 +49,10 @@ def test_a_short_job_takes_a_gpu_of_somebody_who_has_all_and_nobody_loses_a_step
     assert f"preempted for job {short} of bob" in stack.cnnctl("history", str(gave_way)).stdout
 
 
-def test_a_gang_is_not_starved_by_a_stream_of_small_jobs(stack: Stack, store: Store) -> None:
-    small = [ask(store, "ada", LONG) for _ in range(8)]
+def test_a_gang_is_not_starved_by_a_stream_of_small_jobs(stack: Stack) -> None:
+    small = [ask(stack, "ada", LONG) for _ in range(8)]
     stack.wait(small[3], lambda job: job["attempts"])
-    gang = ask(store, "bob", {"training.epochs": 1, "resources.gpus": 4})
+    gang = ask(stack, "bob", {"training.epochs": 1, "resources.gpus": 4})
     started = moment(stack.finished(gang)["attempts"][0]["started_at"])
     # It had four GPUs at once before the last small job had one.
     late = [moment(one["created_at"]) for one in stack.job(small[-1])["attempts"]]
@@ -66,9 +60,9 @@ def test_a_gang_is_not_starved_by_a_stream_of_small_jobs(stack: Stack, store: St
     stack.cnnctl("cancel", *map(str, small), code=None)  # some have ended
 
 
-def ask(store: Store, owner: str, fields: Mapping[str, object]) -> JobId:
-    settings = load_settings()
-    return submit(store, settings, "lenet5", {"data.dataset": "digits", **fields}, owner=Actor(name=owner))
+def ask(stack: Stack, owner: str, fields: Mapping[str, object]) -> JobId:
+    fields = {"data.dataset": "digits", **fields}
+    return submit(stack.store, stack.settings, "lenet5", fields, owner=Actor(name=owner))
 
 
 def moment(text: str) -> datetime:

@@ -9,10 +9,11 @@ import pytest
 from tests.receiver import Receiver
 from tests.stack import Stack, is_alive
 
+pytestmark = pytest.mark.xdist_group("stack")
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
 LONG = ("lenet5", "--dataset", "synthetic", "--gpus", "2", "--epochs", "400")
 # Long enough to be disturbed in the middle, short enough to be run twice.
-MIDDLE = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "80", "--dropout", "spatial:0.2")
+MIDDLE = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "50", "--dropout", "spatial:0.2")
 
 
 def running_after_checkpoint(job: dict[str, object]) -> object:

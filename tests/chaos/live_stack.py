@@ -21,9 +21,8 @@ from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
 from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
-from service.settings import load_settings
 from service.store.jobs import attempts, jobs, metrics, stop_requests
-from service.store.transaction import Transaction, open_store
+from service.store.transaction import Transaction
 from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
 
@@ -82,9 +81,8 @@ class LiveStack:
             "CHAOS_CLOCK": str(self.clock),
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'chaos' / 'clock'}",
         }
-        known = {n: v for n, v in self.stack.environment.items() if n.startswith("CNNCTL_")}
-        self.settings = load_settings(known)
-        self.store = open_store(self.settings.database_url)
+        self.settings = self.stack.settings
+        self.store = self.stack.store
         self.store.upgrade(seconds=30)
         self.dispatcher = Dispatcher(self.settings)
         self.submitted: dict[JobId, Recipe] = {}
@@ -196,7 +194,6 @@ class LiveStack:
 
     def close(self) -> None:
         self.stack.close()
-        self.store.close()
         if self.redis is not None:
             self.redis.stop()
         if self.postgres is not None and self._postgres_dir is not None:

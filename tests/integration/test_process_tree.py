@@ -25,7 +25,8 @@ LEAVING = f"""
 import os, subprocess, sys, time
 os.environ["{MARK}"] = sys.argv[1]
 events = open(sys.argv[1] + "/events.jsonl", "a")
-if not os.fork():
+child = os.fork()
+if not child:
     os.setsid()
     if not os.fork():
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -33,6 +34,7 @@ if not os.fork():
             os.dup2(nowhere, stream)  # as a daemon does; it still holds the event log
         time.sleep(600)
     os._exit(0)
+os.waitpid(child, 0)  # when it says that it is ready, there are three of them, and stay
 nothing = subprocess.DEVNULL
 words = [sys.executable, "-c", "import time; time.sleep(600)"]
 subprocess.Popen(words, start_new_session=True, stdout=nothing, stderr=nothing, stdin=nothing)
@@ -98,7 +100,7 @@ def test_children_that_outlive_their_leader_are_found(start: Start) -> None:
 
 def test_children_that_leave_the_session_and_outlive_their_parent_are_found(start: Start) -> None:
     tree = start(LEAVING)
-    wait_until(lambda: len(tree.members()) == 3)
+    assert len(tree.members()) == 3
     kill_leader(tree)
     assert len(tree.members()) == 2
     unknown = ProcessTree(pid=None, started=None, run_dir=tree.run_dir)
@@ -133,7 +135,7 @@ def test_a_tree_is_found_through_a_linked_folder(start: Start, tmp_path: Path) -
     tree = start(LEAVING)
     (tmp_path / "link").symlink_to(tmp_path)
     linked = ProcessTree(pid=None, started=None, run_dir=str(tmp_path / "link"))
-    wait_until(lambda: len(tree.members()) == 3)
+    assert len(tree.members()) == 3
     assert linked.members() == tree.members()
 
 

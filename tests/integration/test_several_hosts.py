@@ -15,7 +15,7 @@ from workers.train.checkpoints.files import Snapshot
 
 HOSTS = GPUS_EACH = 2
 FIELDS: dict[str, object] = {"data.dataset": "digits", "training.epochs": 3}
-LONG = {**FIELDS, "training.epochs": 30, "model.dropout": "standard:0.3"}
+LONG = {**FIELDS, "training.epochs": 15, "model.dropout": "standard:0.3"}
 
 
 class Cluster:
@@ -65,12 +65,16 @@ def largest_difference(a: Snapshot, b: Snapshot) -> float:
     return max(float(np.abs(x.astype(np.float64) - y.astype(np.float64)).max()) for x, y in pairs)
 
 
+def long(value: object) -> Any:
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {},
-        {"model.norm": "batch", "model.l2": 1e-3, "optimizer.name": "adam", "optimizer.lr": 1e-3},
-        {"data.augment": "crop:4,mirror", "model.dropout": "spatial:0.2", "training.diagnostics": True},
+        long({"model.norm": "batch", "model.l2": 1e-3, "optimizer.name": "adam", "optimizer.lr": 1e-3}),
+        long({"data.augment": "crop:4,mirror", "model.dropout": "spatial:0.2", "training.diagnostics": True}),
     ],
 )
 def test_weights_over_two_hosts_are_those_of_one_host_with_as_many_devices(
@@ -87,7 +91,7 @@ def test_weights_over_two_hosts_are_those_of_one_host_with_as_many_devices(
     assert over.member.newest_first() == ()
 
 
-@pytest.mark.parametrize("told", [pytest.param("chief", marks=pytest.mark.long), "member"])
+@pytest.mark.parametrize("told", [long("chief"), "member"])
 def test_whichever_host_is_told_to_stop_both_do_after_the_same_step_and_resume_bit_for_bit(
     start_cluster: Callable[..., Cluster], told: str
 ) -> None:
@@ -120,6 +124,7 @@ def test_hosts_that_do_not_see_the_same_checkpoints_fail_and_say_what_they_must_
     assert "CNNCTL_RUNS_DIR in a folder that all of them share" in last_word["reason"]
 
 
+@pytest.mark.long
 def test_images_decoded_as_they_are_needed_train_as_on_one_host(
     tmp_path: Path, starter: Starter, start_cluster: Callable[..., Cluster], photographs: Path
 ) -> None:
