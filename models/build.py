@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import keras
 
+from models.catalog.costs import check_network
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import NetworkChoice, check_network
+from models.catalog.network_config import NetworkChoice
 from models.keras_builder import Recipe
 
 

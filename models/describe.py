@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from models.catalog.costs import check_network
 from models.catalog.lookup import CatalogError, find_architecture
-from models.catalog.network_config import NetworkChoice, check_network, network_defaults
+from models.catalog.network_config import NetworkChoice, network_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

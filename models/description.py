@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import keras
 
-from models.catalog.costs import LayerCost
+from models.catalog.cost_sheet import LayerCost
 from models.catalog.training_memory import predict_memory
 
 

@@ -15,7 +15,8 @@ For images below 96 pixels, or as asked for, conv1 is 5x5 with stride 1 and padd
 
 from models.catalog.lookup import Choice
 from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
-from models.catalog.spatial_steps import is_small_form
+
+SMALL_FORM_BELOW = 96  # pixels: below, the paper's own first layer leaves nothing to pool
 
 # Section 5: N(0, 0.01), and biases of 1 where ReLUs should begin with positive inputs.
 PAPER = PaperInitialization(
@@ -47,13 +48,17 @@ def alexnet(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
 
 
 def _conv1(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
-    sides = [side for side in x_BHWC.shape[1:3] if side is not None]
-    small = is_small_form(recipe.choice.options, image_size=min(sides))
+    small = _is_small_form(x_BHWC, recipe)
     x_BHWC = recipe.pad(x_BHWC, pixels=recipe.option("padding"), name="padding")
     size, stride, mode = (5, 1, "same") if small else (11, 4, "valid")
     return recipe.conv(
         x_BHWC, filters=_scale(96, recipe), size=size, stride=stride, padding=mode, name="conv1"
     )
+
+
+def _is_small_form(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> bool:
+    form, sides = recipe.choice.options["form"], [side for side in x_BHWC.shape[1:3] if side is not None]
+    return form == "cifar" or (form == "auto" and min(sides) < SMALL_FORM_BELOW)
 
 
 def _scale(count: int, recipe: Blueprint[Tensor]) -> int:

@@ -9,9 +9,10 @@ Parameters at 32x32x3 and 10 classes with the default stages: 879,914. VGG-16 (s
 2x64,2x128,3x256,3x512,3x512, dense_units 4096) at 224x224x3 and 1,000 classes: 138,357,544.
 """
 
-from models.catalog.lookup import Choice
+from dataclasses import dataclass
+
+from models.catalog.lookup import CatalogError, Choice
 from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
-from models.catalog.spatial_steps import parse_stages
 
 # Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
 # a deviation of 0.1 would make activations grow fivefold a layer, so the deviation is taken to be meant.
@@ -21,7 +22,7 @@ PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01))
 def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN before the logits."""
     kernel, units = recipe.option("kernel"), recipe.option("dense_units")
-    stages = parse_stages(str(recipe.choice.options["stages"]), kernel=kernel)
+    stages = _parse_stages(str(recipe.choice.options["stages"]), kernel=kernel)
     for number, stage in enumerate(stages, start=1):
         for position in range(1, stage.convolutions + 1):
             x_BHWC = recipe.conv(
@@ -34,3 +35,35 @@ def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
             )
         x_BHWC = recipe.pool(x_BHWC, name=f"pool{number}")
     return recipe.head(x_BHWC, units={"fc1": units, "fc2": units})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """So many convolutions of so many filters."""
+
+    convolutions: int
+    filters: int
+
+
+def _parse_stages(text: str, *, kernel: int) -> tuple[_Stage, ...]:
+    """Read `2x64,3x128`, counted in 3x3 convolutions; larger kernels take the place of several.
+
+    Raises:
+        CatalogError: not of that form, or a stage that cannot be put together from such kernels.
+    """
+    replaces = (kernel - 1) // 2
+    stages = []
+    for part in text.split(","):
+        count, _, filters = part.strip().partition("x")
+        if not (count.isdecimal() and filters.isdecimal() and int(count) and int(filters)):
+            raise CatalogError(
+                "model.stages of vgg must be CONVOLUTIONSxFILTERS, joined by commas, as in 2x64,2x128. "
+                f"Received: {text!r}"
+            )
+        if int(count) % replaces:
+            raise CatalogError(
+                f"model.kernel {kernel} of vgg puts one convolution in place of {replaces}: each stage must "
+                f"have a multiple of {replaces}. Received: model.stages {text!r}"
+            )
+        stages.append(_Stage(convolutions=int(count) // replaces, filters=int(filters)))
+    return tuple(stages)

@@ -1,4 +1,4 @@
-"""What somebody chose about a network, checked as a whole. Imports neither NumPy nor Keras."""
+"""What somebody chose about a network, checked piece by piece. Imports neither NumPy nor Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,6 @@ from models.catalog.lookup import (
     find_architecture,
     parse_choice,
 )
-from models.catalog.spatial_steps import check_image_size
 
 PLACES = ("dense", "pool", "all")
 PENALIZED = ("kernels", "all")
@@ -95,8 +94,8 @@ def parse_pool(text: str) -> Pool:
     return Pool(kind=kind, size=int(size), stride=int(stride))
 
 
-def check_network(choice: NetworkChoice, *, image_size: int) -> NetworkChoice:
-    """Check a network with all its pieces for images of a size (shorter side, pixels).
+def check_choice(choice: NetworkChoice) -> NetworkChoice:
+    """Check all that can be told without images: `models.catalog.costs.check_network` checks their size too.
 
     Returns:
         the choice, with every option of the architecture: those not given with their defaults.
@@ -118,8 +117,6 @@ def check_network(choice: NetworkChoice, *, image_size: int) -> NetworkChoice:
             raise CatalogError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")
     _check_maps(choice, network)
     options = _resolve_options(network, choice.options)
-    pool = choice.parsed_pool
-    check_image_size(network.name, options, image_size=image_size, pool=(pool.size, pool.stride))
     fields = {name: getattr(choice, name) for name in choice.__dataclass_fields__}
     return NetworkChoice(**{**fields, "options": options})
 

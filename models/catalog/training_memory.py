@@ -7,7 +7,7 @@ the images of the dataset and a GPU's context, is no part of a step: see `servic
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from models.catalog.costs import LayerCost
+from models.catalog.cost_sheet import LayerCost
 
 FLOAT32_BYTES = 4
 BFLOAT16_BYTES = 2

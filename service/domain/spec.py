@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.catalog import lookup
 from models.catalog.augmentation_config import check_augmentation, parse_augmentation
+from models.catalog.costs import check_network
 from models.catalog.dataset_path import find_place
-from models.catalog.network_config import NetworkChoice, check_network
+from models.catalog.network_config import NetworkChoice
 
 SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0

@@ -10,7 +10,6 @@ import pytest
 
 from models.build import logits_model
 from models.catalog.lookup import ARCHITECTURES, CatalogError
-from models.catalog.network_config import NetworkChoice, check_network
 from models.description import describe_model
 
 Build = Callable[..., Any]
@@ -108,39 +107,6 @@ def test_stacked_3x3_convolutions_see_as_much_with_fewer_weights(
     small, large = build_one(3), build_one(kernel)
     assert weights(small) / weights(large) == pytest.approx(share, abs=0.005)
     assert field(small) == field(large)
-
-
-POOLS = ["max:2/2", "max:3/2", "average:3/3", "max:4/2"]
-
-
-@pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize("architecture", ["lenet5", "convnet4", "alexnet", "vgg"])
-def test_a_size_is_refused_exactly_where_the_network_cannot_be_built(
-    build: Build, architecture: str, pool: str
-) -> None:
-    """Holds `models.catalog.spatial_steps` against the networks: the smallest size that is taken builds."""
-    network = ARCHITECTURES[architecture]
-    choice = NetworkChoice(architecture=architecture, pool=pool, init="zeros", dropout_place="dense")
-
-    def is_taken(side: int) -> bool:
-        try:
-            check_network(choice, image_size=side)
-        except CatalogError:
-            return False
-        return True
-
-    smallest = next(side for side in range(1, 200) if is_taken(side))
-    model = build(architecture, input_shape=(smallest, smallest, 1), pool=pool, init="zeros")
-    assert min(layer.output.shape[1] for layer in model.layers) >= 1
-    if smallest == 1:
-        return
-    with pytest.raises(CatalogError, match=f"{network.name} needs images of at least {smallest} pixels"):
-        check_network(choice, image_size=smallest - 1)
-    steps = "models.catalog.network_config.check_image_size"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, lambda *_, **__: None)
-        with pytest.raises(ValueError, match=r"negative|[Nn]egative|zero"):
-            build(architecture, input_shape=(smallest - 1, smallest - 1, 1), pool=pool, init="zeros")
 
 
 @pytest.mark.parametrize(

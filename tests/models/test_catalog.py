@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from models.catalog.costs import check_network
 from models.catalog.lookup import (
     ARCHITECTURES,
     DROPOUTS,
@@ -17,7 +18,7 @@ from models.catalog.lookup import (
     find_dataset,
     parse_choice,
 )
-from models.catalog.network_config import NetworkChoice, check_network, network_defaults, resolve_pool
+from models.catalog.network_config import NetworkChoice, network_defaults, resolve_pool
 
 MLP: dict[str, Any] = {"architecture": "mlp", "pool": "none"}
 VGG: dict[str, Any] = {"architecture": "vgg"}
@@ -114,6 +115,7 @@ def test_a_network_gets_its_default_options_beside_those_given() -> None:
         (MLP | {"options": {"hidden_unit": 3}}, "option of mlp 'hidden_unit'. Did you mean hidden_units?"),
         ({"options": {"hidden_units": 3}}, "option of lenet5 'hidden_units'. Known: none"),
         (MLP | {"options": {"hidden_units": 0}}, "at least 1. Received: 0"),
+        (MLP | {"options": {"hidden_layers": 10**9}}, "mlp must have at most 1,000 layers: ask for fewer"),
         ({"pool": "max:2"}, "must be KIND:SIZE/STRIDE"),
         ({"pool": "max:2/3"}, "would leave pixels out"),
         ({"pool": "median:2/2"}, "Unknown pool 'median'"),

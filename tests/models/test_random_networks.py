@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from models.augmentation import draw_views
 from models.build import build_model, logits_model
 from models.catalog.augmentation_config import Augmentation
+from models.catalog.costs import check_network
 from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, HEADS, INITIALIZERS, NORMS, CatalogError
-from models.catalog.network_config import PLACES, NetworkChoice, check_network
+from models.catalog.network_config import PLACES, NetworkChoice
 from models.losses import LossChoice, make_loss
 from models.views import cut_views
 from tests.properties import examples

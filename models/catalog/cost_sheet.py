@@ -1,0 +1,153 @@
+"""Writes down what each layer of a network costs in place of building it. Imports neither NumPy nor Keras.
+
+The one place that knows how a layer changes an image's size. A test holds every layer against the one that
+Keras builds.
+
+Shapes: B batch, H W space, C channels, N features.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from models.catalog.entries import CatalogError
+from models.catalog.network_builder import Blueprint
+
+MOST_LAYERS = 1_000  # more than anybody trains: a slip in an option must not keep whoever counts busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One layer, for one image: Keras class, numbers that go in, shape that comes out, weights."""
+
+    name: str
+    kind: str
+    inputs: int
+    output_shape: tuple[int, ...]
+    trained: int = 0
+    untrained: int = 0
+
+    @property
+    def outputs(self) -> int:
+        return math.prod(self.output_shape)
+
+
+class WindowDoesNotFit(Exception):
+    """Nothing is left of the image at `layer`, which needs images of at least `least_side` pixels a side."""
+
+    def __init__(self, layer: str, *, least_side: int) -> None:
+        super().__init__(layer)
+        self.layer = layer
+        self.least_side = least_side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Stands for a tensor: `sides` is its shape without the batch.
+
+    Something is left here of images of at least `least_side` pixels a side. Two neighbours are `stride`
+    pixels of the image apart.
+    """
+
+    sides: tuple[int, ...]
+    least_side: int = 1
+    stride: int = 1
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return (None, *self.sides)
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.sides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostSheet(Blueprint[Counted]):
+    """Writes down every layer that it is asked for."""
+
+    layers: list[LayerCost] = field(default_factory=list)
+
+    def add_conv(
+        self, x_BHWC: Counted, *, filters: int, size: int, name: str, stride: int, padding: str, groups: int
+    ) -> Counted:
+        y_BHWC = _slide(x_BHWC, layer=name, size=size, stride=stride, padding=padding, channels=filters)
+        kernel = size * size * (x_BHWC.sides[-1] // groups) * filters
+        kind = "TowerConv2D" if groups > 1 else "Conv2D"
+        return self._note(x_BHWC, kind, y_BHWC, name=name, trained=kernel + self._biases(name, filters))
+
+    def add_dense(self, x_BN: Counted, *, units: int, name: str) -> Counted:
+        trained = x_BN.numbers * units + self._biases(name, units)
+        return self._note(x_BN, "Dense", Counted(sides=(units,)), name=name, trained=trained)
+
+    def add_batch_norm(self, x: Counted, *, name: str) -> Counted:
+        both = 2 * x.sides[-1]  # scale and shift are trained, moving mean and variance are not
+        return self._note(x, "BatchNormalization", x, name=name, trained=both, untrained=both)
+
+    def add_activation(self, x: Counted, *, name: str) -> Counted:
+        return self._note(x, "Activation", x, name=name)
+
+    def add_lrn(self, x_BHWC: Counted, *, name: str, groups: int) -> Counted:
+        return self._note(x_BHWC, "LocalResponseNormalization", x_BHWC, name=name)
+
+    def add_padding(self, x_BHWC: Counted, *, pixels: int, name: str) -> Counted:
+        return self._note(x_BHWC, "ZeroPadding2D", _pad(x_BHWC, pixels=pixels), name=name)
+
+    def add_pool(self, x_BHWC: Counted, *, name: str, padding: str) -> Counted:
+        pool, channels = self.choice.parsed_pool, x_BHWC.sides[-1]
+        y_BHWC = _slide(
+            x_BHWC, layer=name, size=pool.size, stride=pool.stride, padding=padding, channels=channels
+        )
+        kind = "MaxPooling2D" if pool.kind == "max" else "AveragePooling2D"
+        return self._note(x_BHWC, kind, y_BHWC, name=name)
+
+    def add_dropout(self, x: Counted, *, name: str) -> Counted:
+        kind = "SpatialDropout2D" if self.choice.parsed_dropout.name == "spatial" else "Dropout"
+        return self._note(x, kind, x, name=name)
+
+    def add_flatten(self, x_BHWC: Counted, *, name: str) -> Counted:
+        return self._note(x_BHWC, "Flatten", Counted(sides=(x_BHWC.numbers,)), name=name)
+
+    def add_average(self, x_BHWC: Counted, *, name: str) -> Counted:
+        return self._note(x_BHWC, "GlobalAveragePooling2D", Counted(sides=x_BHWC.sides[-1:]), name=name)
+
+    def _biases(self, name: str, count: int) -> int:
+        return count if self.uses_bias(name) else 0
+
+    def _note(
+        self, x: Counted, kind: str, y: Counted, *, name: str, trained: int = 0, untrained: int = 0
+    ) -> Counted:
+        if len(self.layers) == MOST_LAYERS:
+            raise CatalogError(
+                f"{self.choice.architecture} must have at most {MOST_LAYERS:,} layers: ask for fewer. "
+                f"Received: {dict(self.choice.options)}"
+            )
+        cost = LayerCost(
+            name=name,
+            kind=kind,
+            inputs=x.numbers,
+            output_shape=y.sides,
+            trained=trained,
+            untrained=untrained,
+        )
+        self.layers.append(cost)
+        return y
+
+
+def _slide(x_BHWC: Counted, *, layer: str, size: int, stride: int, padding: str, channels: int) -> Counted:
+    """Return what a window leaves.
+
+    Raises:
+        WindowDoesNotFit: it leaves nothing.
+    """
+    span = 1 if padding == "same" else size  # padded so that only the stride shrinks it
+    height, width = ((side - span) // stride + 1 for side in x_BHWC.sides[:2])
+    least_side = x_BHWC.least_side + (span - 1) * x_BHWC.stride
+    if min(height, width) < 1:
+        raise WindowDoesNotFit(layer, least_side=least_side)
+    return Counted(sides=(height, width, channels), least_side=least_side, stride=x_BHWC.stride * stride)
+
+
+def _pad(x_BHWC: Counted, *, pixels: int) -> Counted:
+    height, width, channels = x_BHWC.sides
+    sides = (height + 2 * pixels, width + 2 * pixels, channels)
+    return replace(x_BHWC, sides=sides, least_side=x_BHWC.least_side - 2 * pixels * x_BHWC.stride)
