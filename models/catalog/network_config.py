@@ -60,10 +60,10 @@ class NetworkChoice:
 
 def network_defaults(network: Architecture, *, dropout: str | None = None) -> dict[str, str]:
     """Return a network's own values for the fields that all networks have, given the dropout if chosen."""
-    defaults = dict(network.defaults)
+    defaults = {"dropout_place": "dense", **network.defaults}
     kind = (dropout or defaults.get("dropout", "none")).partition(":")[0]
-    defaults["dropout_place"] = "pool" if kind == "spatial" else "dense"
-    return defaults
+    # Whole channels can be dropped in one place only, whatever the network declares.
+    return {**defaults, "dropout_place": "pool"} if kind == "spatial" else defaults
 
 
 def resolve_pool(text: str, network: Architecture) -> str:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,3 +162,21 @@ def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(netw
 def test_a_pool_without_sizes_gets_those_of_the_network() -> None:
     assert resolve_pool("average", find_architecture("alexnet")) == "average:3/2"
     assert resolve_pool("max:4/4", find_architecture("alexnet")) == "max:4/4"
+
+
+@pytest.mark.parametrize(
+    ("declared", "dropout", "place"),
+    [
+        ({"dropout_place": "all"}, None, "all"),
+        ({"dropout_place": "all"}, "standard:0.2", "all"),
+        ({"dropout_place": "all"}, "spatial:0.2", "pool"),  # the only place where there are channels to drop
+        ({"dropout": "spatial:0.2"}, None, "pool"),
+        ({"dropout": "spatial:0.2"}, "standard:0.5", "dense"),
+        ({}, None, "dense"),
+    ],
+)
+def test_dropout_stands_where_the_network_declares_it_unless_channels_are_dropped(
+    declared: dict[str, str], dropout: str | None, place: str
+) -> None:
+    network = replace(find_architecture("lenet5"), defaults={"pool": "max:2/2", **declared})
+    assert network_defaults(network, dropout=dropout)["dropout_place"] == place
