@@ -41,7 +41,8 @@ class Diagnostics:
     def _measure_tensors(self, x_BHWC: tf.Tensor, y_B: tf.Tensor) -> tf.Tensor:
         kernels = [_one_copy(layer.kernel) for layer in self._layers]
         with tf.GradientTape() as tape:
-            *activations, logits_BK = self._probe(x_BHWC, training=False)
+            # Keras gives a list of one output as that output: a network may have no hidden layer.
+            *activations, logits_BK = keras.tree.flatten(self._probe(x_BHWC, training=False))
             loss = tf.reduce_mean(self._loss(y_B, logits_BK))
         gradients = tape.gradient(loss, kernels)
         found: dict[str, tf.Tensor] = {}

@@ -53,6 +53,12 @@ def test_every_layer_gets_the_quantities_that_are_documented(build: Build) -> No
     assert {name.rsplit("/")[-1] for name in sigmoid} == set(QUANTITIES) - {"dead"}
 
 
+def test_a_network_without_hidden_layers_is_measured(build: Build) -> None:
+    values = measure(make(build, "softmax"))
+    assert {name.split("/")[1] for name in values} == {"logits"}
+    assert values["layer/logits/gradient_norm"] > 0
+
+
 def test_the_numbers_are_what_their_names_say(build: Build) -> None:
     network = make(build, "mlp", options={"hidden_layers": 1, "hidden_units": 16})
     x_BHWC, y_B = batch()
