@@ -29,7 +29,8 @@ class SlidingNetwork:
         """Return where in the image each place looks, (h * w, 4), if the image was scaled by `scale`."""
         tops, lefts = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
         corners = np.stack([tops.ravel(), lefts.ravel()], axis=1) * self.stride
-        return np.concatenate([corners, corners + self.side], axis=1) / scale
+        boxes: npt.NDArray[np.float64] = np.concatenate([corners, corners + self.side], axis=1) / scale
+        return boxes
 
 
 def make_sliding(model: keras.Model) -> SlidingNetwork:

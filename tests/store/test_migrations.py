@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, bindparam, text
 
 import migrations.versions
 from service.db import migrate
 from service.db.engine import make_engine, sqlite_wal_is_safe
 from service.db.partial_indexes import add_partial_indexes
-from service.db.tables import metadata
+from service.db.tables import UtcDateTime, metadata
 from service.domain import states
 from service.domain.gpus import Gpu, Reading
 from service.domain.scheduling_options import NO_TERMS
@@ -48,14 +48,15 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
 ]
 
 
-OLD_JOB = (
+NOW = bindparam("now", type_=UtcDateTime)
+OLD_JOB = text(
     "INSERT INTO jobs (owner, state, spec, architecture, dataset, gpus, reason, lost_attempts, submitted_at) "
     "VALUES ('ada', 'queued', :spec, 'lenet5', 'digits', 1, '', 0, :now)"
-)
-OLD_EVENT = (
+).bindparams(NOW)
+OLD_EVENT = text(
     "INSERT INTO job_events (job_id, at, actor, action, detail) "
     "SELECT id, :now, 'ada', 'submitted', '' FROM jobs"
-)
+).bindparams(NOW)
 
 add_partial_indexes()
 
@@ -84,8 +85,8 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
         now = datetime.now(timezone.utc)
         for minutes in ("90.0", "null"):
             spec = f'{{"resources":{{"gpus":1,"time_limit_minutes":{minutes}}}}}'
-            connection.execute(text(OLD_JOB), {"now": now, "spec": spec})
-        connection.execute(text(OLD_EVENT), {"now": now})
+            connection.execute(OLD_JOB, {"now": now, "spec": spec})
+        connection.execute(OLD_EVENT, {"now": now})
     migrate.upgrade(engine)
     store = Store(engine)
     with store.transaction() as tx:

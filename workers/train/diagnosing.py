@@ -37,7 +37,7 @@ class Diagnosis:
             copies = self._strategy.experimental_local_results(train.rows.images)
             self._x_BHWC = loop.look(copies[0], tf.constant(numbers))
         else:
-            files = [train.files[number] for number in numbers]
+            files = [train.files[number] for number in numbers.tolist()]
             decoded = np.stack([train.decoder.decode(path) for path in files])
             self._x_BHWC = loop.look(tf.constant(decoded), tf.range(count))
 
