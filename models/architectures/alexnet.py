@@ -23,6 +23,8 @@ PAPER = PaperInitialization(
     kernel=Choice(name="normal", argument=0.01),
     biases=dict.fromkeys(("conv2", "conv4", "conv5", "fc6", "fc7"), 1.0),
 )
+# Of a network with default options, for 227x227x3 images and 10 classes.
+PARAMETERS = 56_909_194
 
 
 def alexnet(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:

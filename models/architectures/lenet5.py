@@ -13,6 +13,8 @@ from models.catalog.network_builder import Blueprint, PaperInitialization, Tenso
 
 # Appendix A: evenly from -2.4 / fan in to 2.4 / fan in.
 PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4))
+# Of a network with default options, for 32x32x3 images and 10 classes.
+PARAMETERS = 62_006
 
 
 def lenet5(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:

@@ -8,6 +8,9 @@ Parameters at 32x32x3, 10 classes and the default two layers of 128 units: 411,1
 
 from models.catalog.network_builder import Blueprint, Tensor
 
+# Of a network with default options, for 32x32x3 images and 10 classes.
+PARAMETERS = 411_146
+
 
 def mlp(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN of the last hidden layer."""

@@ -8,6 +8,9 @@ Parameters at 32x32x3 and 10 classes: 30,730.
 
 from models.catalog.network_builder import Blueprint, Tensor
 
+# Of a network with default options, for 32x32x3 images and 10 classes.
+PARAMETERS = 30_730
+
 
 def softmax(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the pixels as features x_BN: the logits are all there is."""

@@ -1,0 +1,56 @@
+"""Networks as the catalog declares them, for the tests that every entry must pass by itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from models.build import build_model
+from models.catalog.lookup import Architecture, OptionValue
+from models.catalog.network_config import NetworkChoice
+from service.domain.spec_request import resolve_spec
+
+NUM_CLASSES = 10
+IMAGES = 4
+MEAN, DEVIATION = [120.0, 121.0, 122.0], [60.0, 61.0, 62.0]
+
+
+def choose(
+    network: Architecture, *, options: Mapping[str, OptionValue] | None = None, **chosen: Any
+) -> NetworkChoice:
+    """Choose what a submission without any field resolves to."""
+    choice = resolve_spec(network.name, {}).model.to_choice()
+    return replace(choice, options={**choice.options, **(options or {})}, **chosen)
+
+
+def narrow(network: Architecture) -> dict[str, OptionValue]:
+    """Every factor of a network at its smallest: the same layers, and quick to train and to save."""
+    return {
+        option.name: min(option.choices)
+        for option in network.options
+        if isinstance(option.default, float) and option.choices
+    }
+
+
+def image_shape(network: Architecture) -> tuple[int, int, int]:
+    return network.image_size, network.image_size, 3
+
+
+def build_declared(network: Architecture, choice: NetworkChoice) -> Any:
+    """Build for images of the network's own size, which it standardizes as the trainer lets it."""
+    return build_model(
+        choice,
+        input_shape=image_shape(network),
+        num_classes=NUM_CLASSES,
+        seed=7,
+        pixel_mean=MEAN,
+        pixel_std=DEVIATION,
+    )
+
+
+def draw_images(network: Architecture) -> tuple[Any, Any]:
+    """Draw pixels (B, H, W, C) and labels (B,)."""
+    random = np.random.default_rng(0)
+    x_BHWC = random.integers(0, 256, (IMAGES, *image_shape(network))).astype(np.float32)
+    return x_BHWC, np.arange(IMAGES, dtype=np.int32)
