@@ -1,21 +1,25 @@
-# The two commands of the README. Both work in a fresh clone with only python3 (3.10-3.13) and make.
+# Works in a fresh clone with only python3 (3.10-3.13) and make, whatever the folder is called. See: make help
 PYTHON ?= python3
-BIN := .venv/bin
-INSTALLED := .venv/installed
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# uv trusts only a list of its own; a lab's own authority stands among the system's.
+export UV_SYSTEM_CERTS ?= 1
 # Kept out of a demo and out of tests: what the person at the keyboard has set for their own stack.
 CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
-DEMO := $(CLEAN) CNNCTL_HOME=$(CURDIR)/.demo CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
+DEMO := $(CLEAN) CNNCTL_HOME="$$PWD/.demo" CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
+PYTEST := $(CLEAN) $(BIN)/python -m pytest
 
-.PHONY: install demo test lint unit bench chaos long crowd clean
+.PHONY: help install demo test lint unit fast long pythons bench chaos crowd hooks lock clean
 
-install: $(INSTALLED)
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-$(INSTALLED): pyproject.toml requirements.lock
-	$(PYTHON) -m venv .venv
-	@echo "Installing into .venv (about 1 GB with TensorFlow; a few minutes on a slow line) …"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+install: $(INSTALLED)  ## install the locked versions into .venv; all others do so where they must
+
+$(INSTALLED): pyproject.toml requirements.lock .ci/install
+	$(PYTHON) -m venv $(VENV)
+	.ci/install $(VENV)
 	touch $@
 
 demo: $(INSTALLED)  ## train LeNet-5 on handwritten digits, on two simulated GPUs, and show it
@@ -26,14 +30,24 @@ demo: $(INSTALLED)  ## train LeNet-5 on handwritten digits, on two simulated GPU
 
 test: lint unit  ## everything that must hold: style, types, import rules, all tests
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## style, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(INSTALLED)
-	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadgroup
+TESTS ?=
+unit: $(INSTALLED)  ## all tests, or some: TESTS=tests/unit/test_spec.py
+	$(PYTEST) -n 2 --dist loadgroup $(TESTS)
+
+fast: $(INSTALLED)  ## unit tests, and tests of what changed since origin/main
+	$(PYTEST) -n 2 --dist loadgroup tests/unit $$($(BIN)/python -m tests.changed)
+
+long: $(INSTALLED)  ## the longest tests, which make test leaves out
+	$(PYTEST) -m "long or property" --hypothesis-profile long
+
+pythons:  ## try each Python of 3.10-3.13 that is installed, in a venv of its own; TESTS=tests for all tests
+	TESTS="$(or $(TESTS),tests/unit tests/store tests/models)" .ci/pythons
 
 bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
 	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks
@@ -43,11 +57,17 @@ chaos: $(INSTALLED)  ## N random faults against a live stack, first with files, 
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED))
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.chaos --faults $(N) $(if $(SEED),--seed $(SEED)) --servers
 
-long: $(INSTALLED)  ## the longest tests, which make test leaves out
-	$(CLEAN) $(BIN)/python -m pytest -m "long or property" --hypothesis-profile long
-
 crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulated GPUs: who had how much of them
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.crowd --jobs $(N) $(if $(SEED),--seed $(SEED))
 
-clean:
-	rm -rf .venv .demo
+hooks: $(INSTALLED)  ## run make lint before each commit
+	$(BIN)/pre-commit install
+
+COMPILE := pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate pyproject.toml
+lock: $(INSTALLED)  ## add what pyproject.toml asks for to the locked versions, and keep all others
+	$(BIN)/uv $(COMPILE) --extra cpu --extra dev -o requirements.lock
+	$(BIN)/uv $(COMPILE) --extra cpu --extra postgres --extra redis -o requirements-cpu.lock
+	$(BIN)/uv $(COMPILE) --extra gpu --extra postgres --extra redis -o requirements-gpu.lock
+
+clean:  ## remove what was installed and the demo's data
+	rm -rf .venv .venv-* .demo
