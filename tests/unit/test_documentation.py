@@ -5,34 +5,24 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from docs.generate import FOLDER, pages
 from service.cli.main import COMMANDS
-from service.cli.networks.list import command as list_command
-from service.commands.jobs.status import get_job_view, get_result_view, list_job_views
-from service.commands.ops.findings import Finding
-from service.domain.checkpoints import Checkpoint
-from service.domain.jobs import Attempt, Progress
-from service.domain.metrics import Point
+from service.domain.jobs import Progress
 from service.domain.states import (
     JOB_STATE_AFTER,
     JOB_TRANSITIONS,
-    Action,
     AttemptState,
     Cause,
-    CheckpointKind,
     GpuState,
     JobState,
     Outcome,
 )
-from service.store.jobs import audit, checkpoints, metrics
-from service.store.transaction import Store
 from workers.train.process.reporter import Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,34 +84,6 @@ def test_every_kind_of_event_is_documented_with_its_fields(
     }
 
 
-def keys_of(document: object, *, leave_out: frozenset[str] = frozenset()) -> set[str]:
-    """Every key in a JSON document, but not what is under the keys that are left out."""
-    if isinstance(document, list):
-        return {key for inner in document for key in keys_of(inner, leave_out=leave_out)}
-    if not isinstance(document, Mapping):
-        return set()
-    inner_keys = (keys_of(v, leave_out=leave_out) for k, v in document.items() if k not in leave_out)
-    return set(document).union(*inner_keys)
-
-
-def test_the_json_of_status_has_the_keys_that_are_documented(
-    store: Store, claimed: Callable[..., Attempt]
-) -> None:
-    attempt = claimed()
-    checkpoint = Checkpoint(
-        step=1, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="d" * 64, path="/runs/1/1/c"
-    )
-    with store.transaction() as tx:
-        checkpoints.add_checkpoint(tx, attempt.id, checkpoint)
-        metrics.add_points(tx, attempt.id, [Point("val_accuracy", 1, 0.5)])
-        audit.add_event(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
-    documented = (FOLDER / "json.md").read_text()
-    views = [get_job_view(store, attempt.job_id), get_result_view(store, attempt.job_id)]
-    for view in (*views, *list_job_views(store)):
-        for key in keys_of(json.loads(json.dumps(view)), leave_out=frozenset({"spec"})):
-            assert f'"{key}"' in documented, key
-
-
 def test_every_command_has_the_summary_that_help_shows() -> None:
     for name, (module, summary) in COMMANDS.items():
         command = importlib.import_module(module).command
@@ -136,15 +98,6 @@ def test_every_command_that_prints_json_has_its_shape_documented() -> None:
         command = importlib.import_module(module).command
         if any("--json" in option.opts for option in command.params):
             assert f"cnnctl {name}" in text, name
-
-
-def test_the_json_of_lists_and_findings_has_the_keys_that_are_documented() -> None:
-    documented = (FOLDER / "json.md").read_text()
-    entries = CliRunner().invoke(list_command, ["datasets", "--json"]).stdout
-    finding = {field.name: "" for field in dataclasses.fields(Finding)}
-    for document in (json.loads(entries), finding):
-        for key in keys_of(document):
-            assert f'"{key}"' in documented, key
 
 
 def test_every_page_that_the_readme_names_is_there() -> None:
