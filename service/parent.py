@@ -12,5 +12,7 @@ def stop_when_parent_ends() -> None:
 
 
 def _wait() -> None:
-    sys.stdin.buffer.read()
+    # Not by way of sys.stdin: its lock, which this thread holds, makes Python abort when the process ends.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
