@@ -7,6 +7,7 @@ import pytest
 from models.catalog.costs import check_network
 from models.catalog.lookup import (
     ARCHITECTURES,
+    DATASETS,
     DROPOUTS,
     INITIALIZERS,
     SECTIONS,
@@ -39,7 +40,7 @@ def test_an_unknown_architecture_is_refused_with_the_nearest_name() -> None:
 
 
 def test_an_unknown_dataset_is_refused_with_the_full_list() -> None:
-    with pytest.raises(CatalogError, match="Known: digits, mnist, fashion_mnist, cifar10, synthetic"):
+    with pytest.raises(CatalogError, match=f"Known: {', '.join(DATASETS)}"):
         find_dataset("zzz")
 
 

@@ -26,6 +26,9 @@ from service.domain.states import (
 from workers.train.process.reporter import Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(FOLDER.glob("*.md"))]
+# Name → what `make help` says.
+TARGETS = dict(re.findall(r"^([a-z]+):[^#\n]*(?:## (.*))?$", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -100,9 +103,18 @@ def test_every_command_that_prints_json_has_its_shape_documented() -> None:
             assert f"cnnctl {name}" in text, name
 
 
-def test_every_page_that_the_readme_names_is_there() -> None:
-    for path in re.findall(r"docs/\w+\.md", (ROOT / "README.md").read_text()):
-        assert (ROOT / path).is_file(), path
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_file_and_make_target_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"\b((?:service|workers|models|migrations|tests|docs)/[\w./-]+\.(?:py|md))", text)
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    assert [path for path in linked if not (page.parent / path).is_file()] == []
+    assert set(re.findall(r"(?:`|    )make (\w+)", text)) <= TARGETS.keys()
+
+
+def test_every_make_target_has_its_sentence_in_make_help() -> None:
+    assert [target for target, sentence in TARGETS.items() if not sentence] == []
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
