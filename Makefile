@@ -44,7 +44,7 @@ fast: $(INSTALLED)  ## unit tests, and tests of what changed since origin/main
 	$(PYTEST) -n 2 --dist loadgroup tests/unit $$($(BIN)/python -m tests.changed)
 
 long: $(INSTALLED)  ## the longest tests, which make test leaves out
-	$(PYTEST) -m "long or property" --hypothesis-profile long
+	EVERY_EXAMPLE=1 $(PYTEST) -n 2 --dist loadgroup -m "long or property"
 
 pythons:  ## try each Python of 3.10-3.13 that is installed, in a venv of its own; TESTS=tests for all tests
 	TESTS="$(or $(TESTS),tests/unit tests/store tests/models)" .ci/pythons

@@ -11,6 +11,7 @@ import click
 from models.catalog import lookup
 from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
+from service.domain.bounds import AFTER, HOSTS, NOT_BEFORE, OPTION, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
 from service.settings import Settings
@@ -26,7 +27,7 @@ def pages() -> dict[str, str]:
     return {
         "cli.md": _page("Commands", *_commands()),
         "settings.md": _page("Settings", _settings()),
-        "spec.md": _page("Spec fields", _spec(), _options()),
+        "spec.md": _page("Spec fields", _spec(), _options(), _bounds()),
         "metrics.md": _page("Metrics", _metrics()),
     }
 
@@ -91,6 +92,24 @@ def _options() -> str:
         "## Options of single architectures",
         "",
         "| path | of | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _bounds() -> str:
+    of_options = {"--after": AFTER, "--hosts": HOSTS, "--not-before": NOT_BEFORE}
+    of_others = {"any other text": TEXT, "an option of an architecture": OPTION}
+    rows = [
+        f"| {name if ' ' in name else f'`{name}`'} | {bound.least:,.10g} | {bound.most:,.10g} | {bound.why} |"
+        for name, bound in {**SPEC, **of_options, **of_others}.items()
+    ]
+    head = [
+        "## Bounds",
+        "",
+        "Of a number the value, of a text or a list the length, of `--not-before` the days until then.",
+        "",
+        "| of | at least | at most | why |",
         "| --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows])

@@ -35,12 +35,14 @@ class Run:
         stop_at_once: bool = False,
         cluster: tuple[str, ...] = (),
         rank: int = 0,
-        fields: dict[str, object],
+        fields: dict[str, object] | None = None,
+        spec_text: str = "",
     ) -> "Run":
-        """Start the trainer."""
+        """Start the trainer, with a spec of these fields or with a stored one."""
         self.folder.mkdir(parents=True)
-        spec = resolve_spec(architecture, {"resources.gpus": gpus * max(1, len(cluster)), **fields})
-        (self.folder / files.SPEC_FILE).write_text(spec.to_json())
+        wanted = {"resources.gpus": gpus * max(1, len(cluster)), **(fields or {})}
+        spec_text = spec_text or resolve_spec(architecture, wanted).to_json()
+        (self.folder / files.SPEC_FILE).write_text(spec_text)
         Launch(
             gpu_uuids=tuple(f"sim-{number}" for number in range(gpus)),
             simulated=True,

@@ -20,6 +20,9 @@ PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01))
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 879_914
 
+MOST_CONVOLUTIONS = 200
+MOST_FILTERS = 65_536
+
 
 def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
     """Return the features x_BN before the logits."""
@@ -68,4 +71,8 @@ def _parse_stages(text: str, *, kernel: int) -> tuple[_Stage, ...]:
                 f"have a multiple of {replaces}. Received: model.stages {text!r}"
             )
         stages.append(_Stage(convolutions=int(count) // replaces, filters=int(filters)))
+    if sum(stage.convolutions for stage in stages) > MOST_CONVOLUTIONS:
+        raise CatalogError(f"model.stages of vgg may have at most {MOST_CONVOLUTIONS} convolutions in all")
+    if max(stage.filters for stage in stages) > MOST_FILTERS:
+        raise CatalogError(f"model.stages of vgg may have at most {MOST_FILTERS:,} filters each")
     return tuple(stages)

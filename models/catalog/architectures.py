@@ -27,8 +27,20 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             has_feature_maps=False,
             defaults=FLAT,
             options=(
-                Option(name="hidden_units", summary="units of each hidden layer", default=128, minimum=1),
-                Option(name="hidden_layers", summary="number of hidden layers", default=2, minimum=1),
+                Option(
+                    name="hidden_units",
+                    summary="units of each hidden layer",
+                    default=128,
+                    minimum=1,
+                    maximum=10**8,
+                ),
+                Option(
+                    name="hidden_layers",
+                    summary="number of hidden layers",
+                    default=2,
+                    minimum=1,
+                    maximum=1000,
+                ),
             ),
         ),
         Architecture(
@@ -107,7 +119,11 @@ ARCHITECTURES: Mapping[str, Architecture] = {
                     choices=(3, 5, 7),
                 ),
                 Option(
-                    name="dense_units", summary="units of the hidden dense layers", default=256, minimum=1
+                    name="dense_units",
+                    summary="units of the hidden dense layers",
+                    default=256,
+                    minimum=1,
+                    maximum=10**8,
                 ),
             ),
         ),

@@ -65,6 +65,7 @@ class Option:
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
     minimum: float = -math.inf
+    maximum: float = math.inf
 
     def check(self, value: object, *, architecture: str) -> OptionValue:
         wanted = type(self.default)
@@ -78,6 +79,8 @@ class Option:
             raise CatalogError(f"{owner} must be one of {allowed}. Received: {value!r}")
         if isinstance(value, (int, float)) and value < self.minimum:
             raise CatalogError(f"{owner} must be at least {self.minimum:g}. Received: {value!r}")
+        if isinstance(value, (int, float)) and value > self.maximum:
+            raise CatalogError(f"{owner} must be at most {self.maximum:g}. Received: {value!r}")
         assert isinstance(value, (bool, int, float, str))
         return value
 

@@ -36,7 +36,8 @@ def make_engine(url: str) -> Engine:
                 "application_name": "cnnctl",
                 # A database made in the C locale is SQL_ASCII, and psycopg would answer in bytes.
                 "client_encoding": "utf8",
-                "options": f"-c lock_timeout={LOCK_SECONDS * 1000:.0f} "
+                # A session's own time zone could push a moment beyond the last that Python knows.
+                "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS * 1000:.0f} "
                 f"-c idle_in_transaction_session_timeout={SILENT_TRANSACTION_SECONDS * 1000:.0f}",
                 # A server that vanishes without a word must not hold a heartbeat for minutes.
                 "keepalives_idle": 5,

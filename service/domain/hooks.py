@@ -25,6 +25,8 @@ class Hook:
 
     def find_occasion(self, state: JobState) -> Occasion | None:
         """What to tell of a job that has just come to a state; it is queued again after a preemption."""
+        if state is JobState.PAUSED:  # by the scheduler, since it cannot be planned
+            return Occasion.FAILURE if self.on_failure else None
         if state is JobState.FAILED and self.on_failure:
             return Occasion.FAILURE
         if state in FINISHED:

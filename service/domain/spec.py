@@ -17,6 +17,7 @@ from models.catalog.network_config import NetworkChoice
 
 SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
+NOT_TRAINED = ("checkpoint", "resources")
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -214,10 +215,14 @@ class Spec(Section):
         """Canonical JSON: sorted keys, no spaces, so that equal specs have equal digests."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    def training_digest(self) -> str:
-        """SHA-256, in hex, of what is trained: of all sections but `checkpoint` and `resources`."""
-        trained = self.model_dump(mode="json", exclude={"checkpoint", "resources"})
-        return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+
+def digest_training(text: str) -> str:
+    """SHA-256, in hex, of what a stored spec trains: of all sections but `checkpoint` and `resources`.
+
+    What is stored is what counts: a field that a newer cnnctl has added changes no digest of an older spec.
+    """
+    trained = {name: part for name, part in json.loads(text).items() if name not in NOT_TRAINED}
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def read_spec(text: str) -> Spec:

@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +13,7 @@ from models.catalog import lookup
 from models.catalog.dataset_path import make_absolute
 from models.catalog.lookup import CatalogError
 from models.catalog.network_config import network_defaults, resolve_pool
+from service.domain.bounds import OPTION, SPEC, TEXT
 from service.domain.spec import Spec
 from service.errors import SpecError
 
@@ -33,11 +36,22 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
         raise SpecError(str(error)) from None
     tree: dict[str, object] = {"model.architecture": architecture}
     for path, value in assignments.items():
-        tree[_resolve_path(path, network)] = value
+        known = _resolve_path(path, network)
+        _check_value(known, value)
+        tree[known] = value
     _default_model(tree, network)
     _default_data(tree, network)
     _default_optimizer(tree)
     return _validate(_nest(tree, _option_defaults(network)))
+
+
+def _check_value(path: str, value: object) -> None:
+    """Refuse what is too large before anything computes with it, and what no terminal could show."""
+    if not isinstance(value, (bool, int, float, str, NoneType)):
+        raise SpecError(f"{path} takes one value. Received: {reprlib.repr(value)}")
+    SPEC.get(path, TEXT if isinstance(value, str) else OPTION).check(path, value)
+    if isinstance(value, str) and not value.isprintable():
+        raise SpecError(f"{path} takes printable characters. Received: {reprlib.repr(value)}")
 
 
 def _default_model(tree: dict[str, object], network: lookup.Architecture) -> None:
@@ -81,7 +95,9 @@ def parse_assignment(text: str) -> tuple[str, object]:
         raise SpecError(f"--set takes path=value, as in --set optimizer.lr=0.01. Received: {text!r}")
     try:
         return path, json.loads(value)
-    except json.JSONDecodeError:
+    except RecursionError:
+        raise SpecError(f"{path}: no field is as deeply nested as this. Received: {value[:40]}…") from None
+    except ValueError:  # no JSON, or a number of more digits than Python reads
         return path, value
 
 
@@ -144,4 +160,4 @@ def _explain(detail: Mapping[str, object]) -> str:
     if not location:
         return message
     path = ".".join(str(part) for part in location)
-    return f"{path}: {message[0].lower()}{message[1:]}. Received: {detail['input']!r}"
+    return f"{path}: {message[0].lower()}{message[1:]}. Received: {reprlib.repr(detail['input'])}"

@@ -128,7 +128,7 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(
         {JobState.QUEUED, JobState.PAUSED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
     ),
-    # In: a person paused it, or submitted it on hold. Out: a person resumes or cancels it.
+    # In: paused by a person, submitted on hold, or impossible to plan. Out: a person resumes or cancels it.
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     # In: the network is trained and stored. Out: never.
     JobState.SUCCEEDED: frozenset(),

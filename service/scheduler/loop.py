@@ -11,12 +11,13 @@ import structlog
 
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.file_watch import FileWatch
-from service.domain.states import Action, JobState
+from service.domain.jobs import JobId
+from service.domain.states import Action, JobState, Wish
 from service.errors import DatabaseUnavailable
 from service.liveness import Hearing
 from service.scheduler import rescue
 from service.scheduler.decayed_usage import Used
-from service.scheduler.policy import planner
+from service.scheduler.faulty_jobs import FaultyJobs, plan_without_faulty
 from service.scheduler.policy.decisions import Placement
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.start_estimates import differs
@@ -26,6 +27,7 @@ from service.settings import Settings
 from service.store.fleet import hosts, leases, schedulers
 from service.store.jobs import attempts, audit, jobs, members, stop_requests
 from service.store.jobs.audit_watch import EventWatch
+from service.store.people import outbox
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -34,6 +36,7 @@ LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
 LONGEST_WAIT_SECONDS = 0.5
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
+LONGEST_ERROR = 200
 ACTOR = "scheduler"
 
 log = structlog.get_logger()
@@ -74,11 +77,14 @@ class Scheduler:
         while not stop.is_set():
             try:
                 self._turn()
-                pause = self._settings.tick_seconds
+                self._wait(stop, self._settings.tick_seconds)
             except DatabaseUnavailable as error:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
-                pause = OUTAGE_PAUSE_SECONDS
-            self._wait(stop, pause)
+                stop.wait(OUTAGE_PAUSE_SECONDS)
+            except Exception:
+                # What was decided is undone; nobody's jobs may end the scheduler of all.
+                log.exception("scheduler", action="tick_failed")
+                stop.wait(OUTAGE_PAUSE_SECONDS)
         self._watch.close()
         if self._folder:
             self._folder.close()
@@ -129,8 +135,11 @@ class Scheduler:
         if not queued:
             return False
         used = self._used.by_owner(tx)
-        snapshot = take_snapshot(tx, queued, heard=heard, used=used, forecasts=self._forecasts)
-        plan = planner.plan(snapshot, tx.now, settings=self._policy)
+        faulty = FaultyJobs()
+        snapshot = take_snapshot(tx, queued, heard=heard, used=used, forecasts=self._forecasts, faulty=faulty)
+        plan = plan_without_faulty(snapshot, tx.now, settings=self._policy, faulty=faulty)
+        for job_id, error in faulty.errors.items():
+            self._set_aside(tx, job_id, error)
         for placement in plan.placements:
             self._start(tx, placement)
         of_id = {job.id: job for job in queued}
@@ -140,6 +149,19 @@ class Scheduler:
         changed = [new for new in plan.waiting if differs(of_id[new.job_id], new, now=tx.now)]
         jobs.set_waits(tx, changed)
         return True
+
+    def _set_aside(self, tx: Transaction, job_id: JobId, error: Exception) -> None:
+        """Pause a job that cannot be planned, with the error as its reason, and tell its owner."""
+        why = f"set aside, since it cannot be planned ({type(error).__name__}: {str(error)[:LONGEST_ERROR]})"
+        attempt = attempts.find_live_attempt(tx, job_id)
+        if attempt is not None:
+            stop_requests.ask(tx, attempt, Wish.PAUSE, reason=why, actor=ACTOR)
+            return
+        reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
+        if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
+            log.error("scheduler", action="set_aside", job=job_id, error=repr(error)[:LONGEST_ERROR])
+            audit.add_event(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
+            outbox.tell(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
 
     def _start(self, tx: Transaction, placement: Placement) -> None:
         if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):

@@ -9,6 +9,7 @@ from service.domain.gpus import Gpu, Outsider, explain_unusable
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, JobState
 from service.scheduler.ample_memory import AmpleMemory
+from service.scheduler.faulty_jobs import FaultyJobs
 from service.scheduler.policy.preemption import HOUR
 from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
 from service.scheduler.runtime_forecasts import Forecasts
@@ -38,10 +39,12 @@ def take_snapshot(
     heard: Set[str],
     used: Mapping[str, float],
     forecasts: Forecasts,
+    faulty: FaultyJobs,
 ) -> Snapshot:
     """These queued jobs, the jobs that hold GPUs, the hosts that are heard, and the owners.
 
-    `used` are the decayed GPU-seconds of each owner.
+    `used` are the decayed GPU-seconds of each owner. A queued job that cannot be read is left out and noted
+    in `faulty`; of a running one, which holds its GPUs whatever it is, only the forecast is.
     """
     pasts = _read_pasts(tx)
     latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
@@ -55,17 +58,24 @@ def take_snapshot(
 
     there = _hosts(tx, heard)
     ample = AmpleMemory(there)
-    return Snapshot(
-        queued=[
-            ample.ask(
+
+    def prepare(job: Job) -> QueuedJob | None:
+        return faulty.guard(
+            job.id,
+            lambda: ample.ask(
                 _queued(job, pasts[job.id], expect(job), unmet.get(job.id, {})),
                 ample_mib=job.ample_memory_mib,
-            )
-            for job in queued
-        ],
+            ),
+        )
+
+    def forecast(job: Job) -> Forecast | None:
+        return faulty.guard(job.id, lambda: expect(job))
+
+    return Snapshot(
+        queued=[made for job in queued if (made := prepare(job))],
         running=[
             replace(
-                _running(job, latest[job.id], pasts[job.id], expect(job), preempted.get(job.id, ())),
+                _running(job, latest[job.id], pasts[job.id], forecast(job), preempted.get(job.id, ())),
                 limit_seconds=_limit(job, latest[job.id], now=tx.now),
                 other_hosts=tuple(part.host_name for part in parts.get(latest[job.id].id, ())[1:]),
             )

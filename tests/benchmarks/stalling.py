@@ -22,7 +22,7 @@ def figures() -> Iterator[Figure]:
     choice = NetworkChoice(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
     loop = TrainingLoop(choice, image_size=227, batch_size=BATCH, num_images=BATCH)
     spec = resolve_spec("alexnet", {})
-    state = RunState(spec, loop.network, loop.optimizer, steps_per_point=1, environment={})
+    state = RunState(spec, loop.network, loop.optimizer, spec_digest="", steps_per_point=1, environment={})
     stalls = []
     with tempfile.TemporaryDirectory() as folder:
         reporter = Reporter(Path(folder) / "events.jsonl")

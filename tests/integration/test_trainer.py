@@ -183,7 +183,7 @@ def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable
 
 
 def test_memory_that_is_not_there_fails_with_the_cause_and_advice(run: Callable[..., Run]) -> None:
-    ended = run(architecture="mlp", fields={"model.hidden_units": 3_000_000_000}).end()
+    ended = run(architecture="mlp", fields={"model.hidden_units": 100_000_000}).end()
     assert (ended["outcome"], ended["cause"]) == ("failed", "out_of_memory")
     assert "Try a smaller training.batch_size or more GPUs" in ended["reason"]
 

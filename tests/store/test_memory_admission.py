@@ -21,6 +21,7 @@ from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
 from service.errors import SpecError
+from service.scheduler.faulty_jobs import FaultyJobs
 from service.scheduler.policy.planner import plan
 from service.scheduler.policy.situation import Snapshot
 from service.scheduler.runtime_forecasts import Forecasts
@@ -173,7 +174,7 @@ def look(store: Store, *heard: str) -> Snapshot:
     with store.reading() as tx:
         queued = jobs.list_jobs_in(tx, JobState.QUEUED)
         forecasts = Forecasts(clock=monotonic)
-        return take_snapshot(tx, queued, heard=set(heard), used={}, forecasts=forecasts)
+        return take_snapshot(tx, queued, heard=set(heard), used={}, forecasts=forecasts, faulty=FaultyJobs())
 
 
 def test_what_a_job_needs_is_kept_for_those_who_place_it(

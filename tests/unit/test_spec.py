@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.catalog import lookup
-from service.domain.spec import read_spec
+from service.domain.spec import digest_training, read_spec
 from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
 from service.errors import SpecError
 
@@ -26,10 +26,10 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("lenet5", {"model.dropout": "standard:nan"}, "rate must be"),
     ("lenet5", {"model.dropout": "standard:half"}, "must be a number"),
     ("softmax", {"model.dropout": "spatial:0.2"}, "spatial dropout needs feature maps"),
-    ("lenet5", {"model.l1": -1.0}, "model.l1: input should be greater than or equal to 0. Received: -1.0"),
-    ("lenet5", {"model.l2": math.nan}, "model.l2: input should be a finite number"),
-    ("lenet5", {"model.l2": math.inf}, "model.l2: input should be a finite number"),
-    ("lenet5", {"resources.gpus": 0}, "resources.gpus: input should be greater than or equal to 1"),
+    ("lenet5", {"model.l1": -1.0}, "model.l1 must have a value from 0 to 1e+30"),
+    ("lenet5", {"model.l2": math.nan}, "model.l2 must have a value from 0"),
+    ("lenet5", {"model.l2": math.inf}, "Received: inf"),
+    ("lenet5", {"resources.gpus": 0}, "resources.gpus must have a value from 1 to 1,024"),
     ("lenet5", {"resources.gpus": -1}, "Received: -1"),
     ("lenet5", {"resources.gpus": True}, "resources.gpus: input should be a valid integer"),
     ("lenet5", {"resources.gpus": 3}, "cannot be shared equally by 3 GPUs. Nearest: 33"),
@@ -51,7 +51,7 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
         {"optimizer.name": "sdg"},
         "optimizer.name: input should be 'sgd', 'alexnet', 'adam' or 'adamw'",
     ),
-    ("lenet5", {"resources.time_limit_minutes": 0.5}, "greater than or equal to 1"),
+    ("lenet5", {"resources.time_limit_minutes": 0.5}, "from a minute to ten years"),
     ("mlp", {"model.hidden_units": 0}, "at least 1"),
     ("mlp", {"model.hidden_units": 2.5}, "must be of type int"),
     ("lenet5", {"schedule.name": "plateau", "data.validation_fraction": 0}, "need validation images"),
@@ -130,14 +130,15 @@ def test_a_stored_spec_is_read_back_the_same(architecture: str, fields: dict[str
     spec = resolve_spec(architecture, fields)
     again = read_spec(spec.to_json())
     assert again == spec
-    assert again.training_digest() == spec.training_digest()
+    assert digest_training(again.to_json()) == digest_training(spec.to_json())
 
 
 def test_what_a_job_runs_on_and_keeps_changes_nothing_of_what_is_trained() -> None:
-    spec = resolve_spec("lenet5", {})
-    elsewhere = resolve_spec("lenet5", {"resources.gpus": 2, "checkpoint.every_steps": 7})
-    other = resolve_spec("lenet5", {"training.seed": 1})
-    assert elsewhere.training_digest() == spec.training_digest() != other.training_digest()
+    def digest(fields: dict[str, object]) -> str:
+        return digest_training(resolve_spec("lenet5", fields).to_json())
+
+    assert digest({"resources.gpus": 2, "checkpoint.every_steps": 7}) == digest({})
+    assert digest({"training.seed": 1}) != digest({})
 
 
 def test_a_datasets_path_is_made_absolute_for_other_processes(

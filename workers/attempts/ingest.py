@@ -10,6 +10,7 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
 from service.domain.states import Action, CheckpointKind
+from service.domain.stored import read_stored
 from service.store.jobs import attempts, audit, checkpoints, logs, metrics
 from service.store.transaction import Store, Transaction
 from workers.attempts.pruning import prune_checkpoints
@@ -90,7 +91,7 @@ class Ingester:
         progress = [event for event in lines if event["kind"] == "progress"]
         if progress:
             values = {name: value for name, value in progress[-1].items() if name not in ("kind", "at")}
-            attempts.write_progress(tx, self._attempt, Progress(**values))
+            attempts.write_progress(tx, self._attempt, read_stored(Progress, values))
         for event in lines:
             self._apply_one(tx, event)
 

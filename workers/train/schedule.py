@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from service.domain.spec import Spec
+from service.domain.stored import read_stored
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class EpochState:
 
 def read_epoch_state(values: dict[str, float | None]) -> EpochState:
     """Read a state back from a checkpoint; null stands for no value yet."""
-    return EpochState(**{name: math.inf if value is None else value for name, value in values.items()})  # type: ignore[arg-type]
+    return read_stored(EpochState, {n: math.inf if value is None else value for n, value in values.items()})
 
 
 class EpochSchedule:

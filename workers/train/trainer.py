@@ -14,7 +14,7 @@ from models.errors import DatasetError
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
 from service.domain import run_folder as files
-from service.domain.spec import Spec
+from service.domain.spec import Spec, digest_training
 from service.domain.states import Cause
 from workers.train.checkpoints.files import Snapshot
 from workers.train.checkpoints.run_state import RunState, describe_environment
@@ -106,6 +106,7 @@ class Trainer:
             spec,
             self._network,
             self._optimizer,
+            spec_digest=digest_training((run_dir / files.SPEC_FILE).read_text()),
             steps_per_point=max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH)),
             environment=self._environment,
         )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from service.commands.fleet.eligible_gpus import list_right_gpus
 from service.commands.people.permissions import is_administrator
+from service.domain.bounds import AFTER, HOSTS, NOT_BEFORE, TEXT
 from service.domain.gpus import is_model
 from service.domain.jobs import JobId
 from service.domain.people import LONGEST_NAME, Actor, User
@@ -30,6 +31,7 @@ def check_admission(
     if terms.priority is Priority.HIGH:
         check_high_priority(tx, owner)
     _check_project(terms.project)
+    _check_bounds(tx, terms, after)
     _check_places(tx, terms)
     if terms.hosts > 1:
         _check_hosts(tx, gpus, terms)
@@ -42,6 +44,16 @@ def check_admission(
 def _check_project(name: str) -> None:
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise SpecError(f"--project takes at most {LONGEST_NAME} printable characters. Received: {name!r}")
+
+
+def _check_bounds(tx: Transaction, terms: Terms, after: Collection[JobId]) -> None:
+    AFTER.check("--after", after)
+    HOSTS.check("--hosts", terms.hosts)
+    for name, text in (("--host", terms.host_name), ("--gpu-model", terms.gpu_model)):
+        TEXT.check(name, text)
+    if terms.not_before is not None:
+        days = (terms.not_before - tx.now).total_seconds() / 86400
+        NOT_BEFORE.check("--not-before, in days from now,", max(0.0, days))
 
 
 def check_high_priority(tx: Transaction, actor: Actor) -> None:

@@ -14,7 +14,7 @@ from service.domain.spec import Spec
 from service.domain.states import JobState
 from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.decayed_usage import Used
-from service.scheduler.policy import planner
+from service.scheduler.faulty_jobs import FaultyJobs, plan_without_faulty
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.situation import QueuedJob
 from service.scheduler.runtime_forecasts import Forecasts
@@ -58,10 +58,14 @@ def find_turn(
     rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
     used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
     queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-    snapshot = take_snapshot(tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts)
+    faulty = FaultyJobs()  # the scheduler sets them aside
+    snapshot = take_snapshot(
+        tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts, faulty=faulty
+    )
     imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=needs.least_mib)
     imagined = AmpleMemory(snapshot.hosts).ask(imagined, ample_mib=needs.ample_mib)
-    plan = planner.plan(replace(snapshot, queued=[*snapshot.queued, imagined]), tx.now, settings=rules)
+    with_it = replace(snapshot, queued=[*snapshot.queued, imagined])
+    plan = plan_without_faulty(with_it, tx.now, settings=rules, faulty=faulty)
     for placement in plan.placements:
         if placement.job_id == IMAGINED:
             return Turn(
@@ -78,7 +82,8 @@ def find_turn(
                 place=place if moment is not None else None,
                 estimated_start_at=moment,
             )
-    raise AssertionError("a plan says of every queued job that it starts or why it waits")
+    error = faulty.errors.get(IMAGINED)
+    return Turn(starts_now=False, reason=f"it cannot be planned: {error!r}" if error else "nobody knows")
 
 
 def _imagine(

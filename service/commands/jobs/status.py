@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs,
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
+UNREADABLE = '{"training": {"epochs": 0}}'  # in the place of a spec that cannot be read
 
 View = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
         latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
         parts = members.list_live_members(tx)
     hosts_of = {attempt_id: [part.host_name for part in of_one] for attempt_id, of_one in parts.items()}
-    return [_summarize(job, latest.get(job.id), hosts_of) for job in found]
+    return [_summarize_whatever_it_is(job, latest.get(job.id), hosts_of) for job in found]
 
 
 def get_result_view(store: Store, job_id: JobId) -> View:
@@ -145,6 +146,17 @@ def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
         "started_at": _moment(attempt.started_at),
         "ended_at": _moment(attempt.ended_at),
     }
+
+
+def _summarize_whatever_it_is(
+    job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]
+) -> View:
+    """One job that cannot be read must not hide all others."""
+    try:
+        return _summarize(job, attempt, hosts_of)
+    except Exception as error:
+        reason = f"cannot be shown ({type(error).__name__}: {error}); {job.reason}"
+        return _summarize(replace(job, spec=UNREADABLE, reason=reason), None, hosts_of)
 
 
 def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> View:

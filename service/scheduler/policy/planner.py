@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import inf, isfinite
 
+from service.domain.moments import add_seconds
 from service.scheduler.policy import wait_reasons
 from service.scheduler.policy.decisions import Plan
 from service.scheduler.policy.draft import Draft
@@ -54,4 +55,4 @@ def _find_next_look(
             seconds += [holder.safe_seconds, holder.turn_seconds]
             seconds += [(end - attained) / holder.job.gpus for end in ranks.ends if end > attained][:1]
     soonest = min((one for one in seconds if one > 0.0), default=inf)
-    return now + timedelta(seconds=soonest, microseconds=1) if isfinite(soonest) else None
+    return add_seconds(now, soonest) + timedelta(microseconds=1) if isfinite(soonest) else None

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from service.domain.gpus import count_gpus
 from service.domain.jobs import Waiting
+from service.domain.moments import add_seconds
 from service.domain.states import RETRYABLE, JobState
 from service.scheduler.policy.placement import Room, has_memory, is_right, part_of
 from service.scheduler.policy.situation import Host, QueuedJob
@@ -127,7 +128,7 @@ def explain_line(
     ]
     far = f"waits for job {first.id} and more than {COUNTED - 1} others"
     reasons += [_explain_freeing(blocked) if blocked.freeing_on else far for blocked in line[COUNTED:]]
-    starts = [None if seconds is None else now + timedelta(seconds=seconds) for seconds in waits]
+    starts = [None if seconds is None else add_seconds(now, seconds) for seconds in waits]
     told = zip(line, reasons, starts, strict=True)
     return [
         Waiting(job_id=blocked.job.id, reason=reason, estimated_start_at=start)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, String, cast, func, insert, li
 from service.db.tables import attempts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
+from service.domain.stored import read_stored
 from service.errors import Fenced
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
@@ -19,7 +20,7 @@ _LIVE = attempts.c.state != AttemptState.ENDED
 
 
 def _to_attempt(row: RowMapping) -> Attempt:
-    progress = Progress(**json.loads(row["progress"])) if row["progress"] else None
+    progress = read_stored(Progress, json.loads(row["progress"])) if row["progress"] else None
     return to_value(Attempt, row, progress=progress)
 
 

@@ -20,6 +20,7 @@ from service.domain.run_folder import (
     checkpoint_name,
     unfinished_name,
 )
+from service.domain.stored import read_stored
 
 Array = npt.NDArray[np.generic]
 
@@ -107,7 +108,7 @@ def read_checkpoint(path: Path) -> Snapshot:
         position = manifest["position"]
         sums = {name: tuple(position[name]) for name in ("epoch_sums", "point_sums")}
         return Snapshot(
-            position=Position(**{**position, **sums}),
+            position=read_stored(Position, {**position, **sums}),
             network=_listed(tensors, "network"),
             optimizer=_listed(tensors, "optimizer"),
             environment=manifest["environment"],

@@ -38,13 +38,14 @@ class RunState:
         network: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         *,
+        spec_digest: str,
         steps_per_point: int,
         environment: Mapping[str, object],
     ) -> None:
         self._network = network
         self._optimizer = optimizer
         self._environment = environment
-        self.spec_digest = spec.training_digest()
+        self.spec_digest = spec_digest
         self.schedule = EpochSchedule(spec)
         self.means = RunningMeans(steps_per_point=steps_per_point)
         self.step = 0

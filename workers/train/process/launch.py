@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from service.domain.run_folder import LAUNCH_FILE
+from service.domain.stored import read_stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +47,4 @@ def load_launch(run_dir: Path) -> Launch:
     """Read the launch file of a run folder."""
     values = json.loads((run_dir / LAUNCH_FILE).read_text())
     lists = {name: tuple(values[name]) for name in ("gpu_uuids", "resume_from", "cluster") if name in values}
-    return Launch(**{**values, **lists})
+    return read_stored(Launch, {**values, **lists})

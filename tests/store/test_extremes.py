@@ -1,0 +1,133 @@
+"""Nobody's numbers stop the scheduler or the lists that all look at."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.jobs.submit import submit
+from service.db.tables import jobs as jobs_table
+from service.dispatch.dispatcher import Dispatcher
+from service.domain.bounds import SPEC
+from service.domain.jobs import JobId
+from service.domain.scheduling_options import Terms
+from service.domain.spec_request import resolve_spec
+from service.domain.states import Channel, JobState, Occasion
+from service.errors import SpecError
+from service.scheduler.loop import Scheduler
+from service.settings import Settings
+from service.store.jobs import jobs
+from service.store.people import hooks, outbox
+from service.store.transaction import Store
+from tests.conftest import ADA
+
+FOREVER = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=timezone.utc)
+NUMBERS = sorted(set(SPEC) - {"data.dataset"})
+
+
+@pytest.fixture
+def scheduler(store: Store, settings: Settings, add_host: Callable[..., None]) -> Scheduler:
+    add_host(gpus=1)
+    return Scheduler(store, settings, Dispatcher(settings))
+
+
+def submit_extreme(store: Store, settings: Settings, path: str, value: object, terms: Terms) -> JobId | None:
+    try:
+        return submit(
+            store, settings, "lenet5", {"data.dataset": "synthetic", path: value}, owner=ADA, terms=terms
+        )
+    except SpecError:
+        return None
+
+
+@examples(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(data=st.data())
+def test_the_extremes_of_every_field_are_refused_or_planned_and_shown(
+    store: Store, settings: Settings, scheduler: Scheduler, data: Any
+) -> None:
+    path = data.draw(st.sampled_from(NUMBERS))
+    bound = SPEC[path]
+    whole = float(bound.most).is_integer() and float(bound.least).is_integer()
+    ends = [bound.least, bound.most, bound.most + 1, -1, 10**400, 1e308]
+    value = data.draw(st.sampled_from([*map(int, ends), *map(float, ends[:4])] if whole else ends))
+    not_before = data.draw(st.sampled_from([None, FOREVER, datetime.min.replace(tzinfo=timezone.utc)]))
+    submit_extreme(store, settings, path, value, Terms(not_before=not_before))
+    scheduler.tick()
+    for view in list_job_views(store):
+        json.dumps(get_job_view(store, view["job"]), default=str)
+
+
+def store_as_an_older_one_did(store: Store, number: JobId, **columns: object) -> None:
+    """Write what was stored before there were bounds."""
+    with store.transaction() as tx:
+        tx.connection.execute(update(jobs_table).where(jobs_table.c.id == number).values(**columns))
+
+
+def with_epochs(count: int) -> str:
+    tree = json.loads(resolve_spec("lenet5", {}).to_json())
+    tree["training"]["epochs"] = "EPOCHS"
+    return json.dumps(tree).replace('"EPOCHS"', str(count))
+
+
+@pytest.mark.parametrize("count", [10**15, 10**400])
+def test_a_stored_job_without_bounds_delays_nobody(
+    store: Store, scheduler: Scheduler, add_job: Callable[..., JobId], count: int
+) -> None:
+    poisoned, other = add_job(), add_job()
+    store_as_an_older_one_did(store, poisoned, spec=with_epochs(count), not_before=FOREVER)
+    for _ in range(3):
+        scheduler.tick()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, other).state is JobState.RUNNING
+    assert {view["job"] for view in list_job_views(store)} == {poisoned, other}
+    json.dumps(get_job_view(store, poisoned), default=str)
+
+
+def test_a_job_that_cannot_be_planned_is_set_aside_and_its_owner_is_told(
+    store: Store,
+    scheduler: Scheduler,
+    add_job: Callable[..., JobId],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [add_job() for _ in range(5)]
+    poisoned = add_job()
+    others += [add_job() for _ in range(5)]
+    with store.transaction() as tx:
+        hooks.add_hook(tx, "ada", channel=Channel.WEBHOOK, address="http://x", occasions=[Occasion.FAILURE])
+    from service.scheduler.policy import wait_reasons
+
+    explain = wait_reasons.find_postponement
+
+    def explain_all_but_one(job: Any, now: datetime) -> Any:
+        if job.id == poisoned:
+            raise OverflowError("date value out of range")
+        return explain(job, now)
+
+    monkeypatch.setattr(wait_reasons, "find_postponement", explain_all_but_one)
+    scheduler.tick()
+    with store.reading() as tx:
+        job = jobs.get_job(tx, poisoned)
+        states = {jobs.get_job(tx, number).state for number in others}
+        assert outbox.count_due(tx) == 1
+    assert (job.state, states) == (JobState.PAUSED, {JobState.RUNNING, JobState.QUEUED})
+    assert "set aside, since it cannot be planned (OverflowError: date value out of range)" in job.reason
+
+
+def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
+    store: Store, scheduler: Scheduler, add_job: Callable[..., JobId]
+) -> None:
+    first, second = add_job(), add_job()
+    store_as_an_older_one_did(store, first, spec="[]")
+    scheduler.tick()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, second).state is JobState.RUNNING
+    views = {view["job"]: view for view in list_job_views(store)}
+    assert "cannot be shown" in views[first]["reason"]
+    assert views[second]["state"] == "running"
