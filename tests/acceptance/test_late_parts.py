@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.servers import wait_until
 from tests.stack import Stack, is_alive
 
 SHORT = ("lenet5", "--dataset", "digits", "--epochs", "1")
@@ -57,7 +58,7 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> Non
     job = stack.job(number)
     assert (job["state"], job["attempts"][0]["outcome"]) == ("queued", "interrupted")
     assert not is_alive(job["attempts"][0]["trainer_pid"])
-    assert not _processes_that_name(stack.home)
+    wait_until(lambda: not _processes_that_name(stack.home))
 
 
 def test_ctrl_c_in_run_cancels_the_job_and_stops_the_stack_that_run_started(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_ctrl_c_in_run_cancels_the_job_and_stops_the_stack_that_run_started(tmp_
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 1
     assert stack.job(1)["state"] == "cancelled"
-    assert not _processes_that_name(stack.home)
+    wait_until(lambda: not _processes_that_name(stack.home))
 
 
 def _processes_that_name(folder: Path) -> list[str]:

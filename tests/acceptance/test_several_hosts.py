@@ -14,7 +14,7 @@ from tests.stack import Stack, is_alive
 from workers.process_tree import find_run_dirs
 from workers.train.checkpoints.files import read_checkpoint
 
-JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "12")  # long enough to be disturbed
+JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "25")  # long enough to be disturbed
 OVER_TWO = (*JOB, "--hosts", "2")
 HOSTS = ("a", "b")
 pytestmark = pytest.mark.xdist_group("several hosts")

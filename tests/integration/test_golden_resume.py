@@ -17,7 +17,7 @@ def test_a_job_of_5082cc5_is_resumed_where_it_was_paused(tmp_path: Path, starter
     newest_first = sorted(map(str, (before / "checkpoints").glob("step-*")), reverse=True)
     resumed = Run(tmp_path / "runs" / "3" / "2", starter)
     resumed.start(spec_text=(before / "spec.json").read_text(), resume_from=tuple(newest_first), threads=1)
-    resumed.wait_for("epoch")
+    resumed.wait_for("started")
     resumed.terminate()
     assert resumed.end()["outcome"] == "interrupted"
     started = next(event for event in resumed.events() if event["kind"] == "started")

@@ -1,5 +1,7 @@
 """Every number of a submission has bounds, and what lies beyond them is refused in words."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from service.domain.bounds import OPTION, SPEC, TEXT, Bound
@@ -7,6 +9,23 @@ from service.domain.spec_request import parse_assignment, resolve_spec, spec_pat
 from service.errors import SpecError
 
 MOST_TEXT = "x" * 100_000
+ODD: Mapping[str, object] = {
+    "long text": MOST_TEXT,
+    "many digits": 10**400,
+    "many digits below 0": -(10**400),
+    "NUL": "\0",
+    "half a character": "\ud800",
+    "lists": [[]] * 1000,
+    "object": {"a": 1},
+}
+TYPED = {
+    "many digits": "9" * 5000,
+    "deep lists": "[" * 100_000,
+    "deep objects": '{"a":' * 100_000,
+    "endless": "1e999999",
+    "NUL": "\0",
+    "no number": "NaN",
+}
 DEFAULTS = resolve_spec("lenet5", {}).model_dump()
 
 
@@ -42,7 +61,7 @@ def test_a_number_beyond_its_bounds_is_refused_with_bounds_and_reason(path: str)
 
 
 @pytest.mark.parametrize("path", sorted(path for path, _ in spec_paths() if path != "schema_version"))
-@pytest.mark.parametrize("value", [MOST_TEXT, 10**400, -(10**400), "\0", "\ud800", [[]] * 1000, {"a": 1}])
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 def test_whatever_a_field_is_given_a_refusal_says_so_in_few_words(path: str, value: object) -> None:
     with pytest.raises(SpecError) as refusal:
         resolve_spec("lenet5", {path: value})
@@ -60,7 +79,7 @@ def test_options_of_networks_are_bounded_too() -> None:
         resolve_spec("vgg", {"model.stages": "999999x8"})
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, '{"a":' * 100_000, "1e999999", "\0", "NaN"])
+@pytest.mark.parametrize("text", TYPED.values(), ids=TYPED)
 def test_whatever_is_typed_behind_set_is_refused_in_words(text: str) -> None:
     with pytest.raises(SpecError):
         resolve_spec("lenet5", dict([parse_assignment(f"training.epochs={text}")]))
