@@ -16,6 +16,8 @@ from models.errors import DatasetError
 
 TEST_IMAGES = 360
 BRIGHTEST = 16
+# SHA-256, in hex, of the bytes of training images, training labels, test images and test labels.
+DIGEST = "f5dbc3dea03fa52cc06bb6466c1570f085dacb0097b4d0da2f5cafa57c7b49f3"
 
 
 def load(directory: Path | None) -> ImageArrays:

@@ -17,6 +17,8 @@ SIDE, CHANNELS, NUM_CLASSES = 32, 3, 10
 TRAIN_IMAGES, TEST_IMAGES = 2048, 512
 AMPLITUDE = 10.0
 HIGHEST_FREQUENCY = 3
+# SHA-256, in hex, of the bytes of training images, training labels, test images and test labels.
+DIGEST = "2383826896f74d6c3e91cf5d108e89421e7ac730487ebba8e421eca45881dcc8"
 
 
 def load(directory: Path | None) -> ImageArrays:
