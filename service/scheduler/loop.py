@@ -155,7 +155,8 @@ class Scheduler:
         why = f"set aside, since it cannot be planned ({type(error).__name__}: {str(error)[:LONGEST_ERROR]})"
         attempt = attempts.find_live_attempt(tx, job_id)
         if attempt is not None:
-            stop_requests.ask(tx, attempt, Wish.PAUSE, reason=why, actor=ACTOR)
+            if attempt.wish is None:  # else it stops already: each request is an entry, and each entry a tick
+                stop_requests.ask(tx, attempt, Wish.PAUSE, reason=why, actor=ACTOR)
             return
         reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
         if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):

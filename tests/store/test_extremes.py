@@ -16,14 +16,15 @@ from service.commands.jobs.submit import submit
 from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.bounds import SPEC
-from service.domain.jobs import JobId
+from service.domain.jobs import Attempt, JobId
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
-from service.domain.states import Channel, JobState, Occasion
+from service.domain.states import Action, Channel, JobState, Occasion
 from service.errors import SpecError
 from service.scheduler.loop import Scheduler
+from service.scheduler.policy import wait_reasons
 from service.settings import Settings
-from service.store.jobs import jobs
+from service.store.jobs import audit, jobs
 from service.store.people import hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
@@ -101,8 +102,6 @@ def test_a_job_that_cannot_be_planned_is_set_aside_and_its_owner_is_told(
     others += [add_job() for _ in range(5)]
     with store.transaction() as tx:
         hooks.add_hook(tx, "ada", channel=Channel.WEBHOOK, address="http://x", occasions=[Occasion.FAILURE])
-    from service.scheduler.policy import wait_reasons
-
     explain = wait_reasons.find_postponement
 
     def explain_all_but_one(job: Any, now: datetime) -> Any:
@@ -131,3 +130,17 @@ def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
     views = {view["job"]: view for view in list_job_views(store)}
     assert "cannot be shown" in views[first]["reason"]
     assert views[second]["state"] == "running"
+
+
+def test_a_running_job_whose_forecast_fails_is_asked_once_to_stop(
+    store: Store, settings: Settings, claimed: Callable[..., Attempt], add_job: Callable[..., JobId]
+) -> None:
+    poisoned = claimed().job_id
+    store_as_an_older_one_did(store, poisoned, spec="[]")
+    add_job(gpus=2)  # somebody waits, so there is a plan
+    scheduler = Scheduler(store, settings, Dispatcher(settings))
+    for _ in range(3):
+        scheduler.tick()
+    with store.reading() as tx:
+        actions = [entry.action for entry in audit.list_events(tx, poisoned)]
+    assert actions.count(Action.PAUSE_REQUESTED) == 1
