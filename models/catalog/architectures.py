@@ -34,13 +34,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
                     minimum=1,
                     maximum=10**8,
                 ),
-                Option(
-                    name="hidden_layers",
-                    summary="number of hidden layers",
-                    default=2,
-                    minimum=1,
-                    maximum=1000,
-                ),
+                Option(name="hidden_layers", summary="number of hidden layers", default=2, minimum=1),
             ),
         ),
         Architecture(

@@ -12,9 +12,7 @@ from service.commands.jobs.submit import submit
 from service.domain import run_folder as files
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
-from service.settings import load_settings
 from service.store.jobs import attempts, jobs
-from service.store.transaction import open_store
 from tests.stack import Stack
 
 LONGEST_SECONDS = 300.0
@@ -26,8 +24,8 @@ class ServiceStack:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._settings = load_settings(stack.environment)
-        self._store = open_store(self._settings.database_url)
+        self._settings = stack.settings
+        self._store = stack.store
         self._store.wait_until_ready()
 
     def submit(self, architecture: str, fields: Mapping[str, object], *, owner: str = "benchmark") -> JobId:

@@ -18,7 +18,7 @@ from service.settings import load_settings
 from service.store.fleet import leases
 from service.store.fleet.leases import Holding
 from service.store.jobs import jobs
-from service.store.transaction import Store, open_store
+from service.store.transaction import Store
 from tests.stack import Stack
 
 WEIGHTS = {"ada": 1.0, "bob": 1.0, "cleo": 2.0, "dan": 2.0, "eve": 4.0}
@@ -59,7 +59,7 @@ def run_crowd(home: Path, *, jobs: int, seed: int) -> Report:
     stack = Stack(home, CNNCTL_GPUS=f"sim:{GPUS}", CNNCTL_QUANTUM_SECONDS="5")
     try:
         stack.cnnctl("db", "upgrade")
-        store = open_store(load_settings(stack.environment).database_url)
+        store = stack.store
         for name, weight in WEIGHTS.items():
             change_user(store, name, {"weight": weight}, actor=OPERATOR)
         submitted = _submit_all(store, jobs, random.Random(seed))

@@ -117,7 +117,7 @@ def test_a_network_gets_its_default_options_beside_those_given() -> None:
         (MLP | {"options": {"hidden_unit": 3}}, "option of mlp 'hidden_unit'. Did you mean hidden_units?"),
         ({"options": {"hidden_units": 3}}, "option of lenet5 'hidden_units'. Known: none"),
         (MLP | {"options": {"hidden_units": 0}}, "at least 1. Received: 0"),
-        (MLP | {"options": {"hidden_layers": 10**9}}, "must be at most 1000. Received"),
+        (MLP | {"options": {"hidden_layers": 10**9}}, "mlp must have at most 1,000 layers: ask for fewer"),
         ({"pool": "max:2"}, "must be KIND:SIZE/STRIDE"),
         ({"pool": "max:2/3"}, "would leave pixels out"),
         ({"pool": "median:2/2"}, "Unknown pool 'median'"),

@@ -73,7 +73,7 @@ def test_options_of_networks_are_bounded_too() -> None:
         resolve_spec("mlp", {"model.hidden_units": 10**400})
     with pytest.raises(SpecError, match=TEXT.why):
         resolve_spec("vgg", {"model.stages": "2x32," * 100})
-    with pytest.raises(SpecError, match="at most 1000"):
+    with pytest.raises(SpecError, match="at most 1,000 layers"):
         resolve_spec("mlp", {"model.hidden_layers": 1_000_000})
     with pytest.raises(SpecError, match="at most 200 convolutions"):
         resolve_spec("vgg", {"model.stages": "999999x8"})
