@@ -81,11 +81,15 @@ def find_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
 def _written_by(pid: int) -> Iterator[str]:
     """Folders in which a process has a trainer's log or event log open for writing: who reads is a person."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        path = link.readlink()
-        if path.name in (EVENTS_FILE, LOG_FILE):
-            info = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
-            if int(info.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY:
+        with suppress(FileNotFoundError):  # closed in this moment: the process has others, and its mark
+            path = link.readlink()
+            if path.name in (EVENTS_FILE, LOG_FILE) and _is_written(pid, link.name):
                 yield str(path.parent)
+
+
+def _is_written(pid: int, number: str) -> bool:
+    info = Path(f"/proc/{pid}/fdinfo/{number}").read_text()
+    return int(info.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _marked_on(pid: int) -> Iterator[str]:

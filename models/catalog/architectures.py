@@ -16,6 +16,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             function="models.architectures.softmax:softmax",
             image_size=32,
             has_feature_maps=False,
+            has_hidden_layers=False,
             defaults=FLAT,
         ),
         Architecture(

@@ -90,8 +90,9 @@ class Architecture:
     """A network: `image_size` is the side of the square image it was made for, in pixels.
 
     `has_feature_maps` is false where nothing but dense layers follows the image: no channels to drop or to
-    normalize, nothing to pool. `defaults` are its own values of the fields that all networks have.
-    `has_paper_init` says that its paper states how it was initialized.
+    normalize, nothing to pool. `has_hidden_layers` is false where the output layer sees the pixels.
+    `defaults` are its own values of the fields that all networks have. `has_paper_init` says that its paper
+    states how it was initialized.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Architecture:
     function: str
     image_size: int
     has_feature_maps: bool = True
+    has_hidden_layers: bool = True
     has_paper_init: bool = False
     default_dataset: str = "digits"
     augment: str = "none"  # of photographs, where nothing else is asked for

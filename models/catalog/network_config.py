@@ -146,8 +146,8 @@ def _check_maps(choice: NetworkChoice, network: Architecture) -> None:
             raise CatalogError(
                 f"{name} {value} needs feature maps; {network.name} has none. Use {' or '.join(allowed)}"
             )
-    if network.name == "softmax" and choice.norm == "batch":
-        raise CatalogError("softmax has no hidden layer to normalize. Use norm none")
+    if choice.norm == "batch" and not network.has_hidden_layers:
+        raise CatalogError(f"{network.name} has no hidden layer to normalize. Use norm none")
 
 
 def _resolve_options(network: Architecture, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:

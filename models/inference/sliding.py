@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from models.catalog.lookup import ARCHITECTURES
 from models.errors import CannotSlide
 
 
@@ -46,9 +47,10 @@ def make_sliding(model: keras.Model) -> SlidingNetwork:
         if isinstance(layer, (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D)):
             window = layer.input.shape[1:]
             if tuple(window[:2]) == (side, side):
+                able = ", ".join(name for name, network in ARCHITECTURES.items() if network.has_feature_maps)
                 raise CannotSlide(
                     f"{model.name} has no feature maps: dense layers see all pixels at once. "
-                    "Train lenet5, convnet4, alexnet or vgg to detect with"
+                    f"Train one of these to detect with: {able}"
                 )
             if isinstance(layer, keras.layers.GlobalAveragePooling2D):
                 x = keras.layers.AveragePooling2D(window[:2], strides=1)(x)

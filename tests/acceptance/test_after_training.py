@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.load import load_arrays
+from tests.json_keys import check_keys
 from tests.stack import Stack
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -51,6 +52,7 @@ def test_predict_tells_what_images_show(stack: Stack, job: int, tmp_path: Path) 
     right = [row["classes"][0]["class"] == str(DIGITS.y_test[n]) for n, row in enumerate(found)]
     assert sum(right) >= 5
     assert all(len(row["classes"]) == 3 for row in found)
+    check_keys(found, "predict JOB IMAGE…")
     table = stack.cnnctl("predict", str(job), str(images[0])).stdout
     assert "PROBABILITY" in table
 
@@ -62,6 +64,7 @@ def test_evaluate_gives_the_scores_of_the_best_epoch(stack: Stack, job: int) -> 
     assert found["top1_error"] == pytest.approx(1 - found["accuracy"])
     assert found["top5_error"] < found["top1_error"]
     assert sum(row["images"] for row in found["classes"]) == 360
+    check_keys(found, "evaluate JOB")
     ten = ask(stack, "evaluate", str(job), "--ten-crop")
     assert ten["ten_crop"]
     refused = stack.cnnctl("evaluate", str(job), "--dataset", "synthetic", code=2)
@@ -128,6 +131,7 @@ def test_detect_finds_digits_in_a_larger_image_and_draws_them(
     drawn = tmp_path / "drawn.png"
     words = ("--output", str(drawn), "--scale", "1", "--threshold", "0.8")
     found = ask(stack, "detect", str(job), str(photo), *words)
+    check_keys(found, "detect JOB IMAGE")
     classes = {box["class_name"] for box in found["boxes"]}
     assert classes & {str(DIGITS.y_test[0]), str(DIGITS.y_test[1])}
     assert all(box["bottom"] - box["top"] == pytest.approx(32, abs=0.2) for box in found["boxes"])

@@ -42,6 +42,17 @@ print("ready", flush=True)
 time.sleep(600)
 """
 
+# A program without output that opens and closes files all the time, as a starting Python does.
+BUSY = f"""
+import os, subprocess, sys, time
+os.environ["{MARK}"] = sys.argv[1]
+nothing = subprocess.DEVNULL
+words = [sys.executable, "-c", "while True: open('/dev/null').close()"]
+subprocess.Popen(words, start_new_session=True, stdout=nothing, stderr=nothing, stdin=nothing)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
 Start = Callable[[str], ProcessTree]
 
 
@@ -107,6 +118,12 @@ def test_children_that_leave_the_session_and_outlive_their_parent_are_found(star
     assert unknown.members() == tree.members()
     assert unknown.kill()
     assert tree.members() == []
+
+
+def test_a_child_that_opens_and_closes_files_meanwhile_is_found_at_every_look(start: Start) -> None:
+    tree = start(BUSY)
+    kill_leader(tree)
+    assert {len(tree.members()) for _ in range(100)} == {1}
 
 
 def test_a_later_process_of_the_same_number_is_another_one(tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ import tensorflow as tf
 
 from models.build import logits_model
 from models.catalog.costs import count_layers
-from models.catalog.lookup import ARCHITECTURES, DATASETS, Architecture
+from models.catalog.lookup import ARCHITECTURES, DATASETS, Architecture, CatalogError
 from models.catalog.network_builder import find_features
+from models.catalog.network_config import check_choice
 from models.catalog.training_memory import predict_memory
 from models.catalog.verdicts import PREFIX
 from models.description import describe_model, list_costs
 from models.diagnostics import Diagnostics
+from models.errors import CannotSlide
+from models.inference.sliding import make_sliding
 from models.losses import LossChoice, make_loss
 from service.domain.spec_request import resolve_spec
 from tests.models.declared_network import (
@@ -105,6 +108,26 @@ def test_it_has_the_initialization_of_its_paper_exactly_where_the_catalog_says_s
 def test_it_has_feature_maps_exactly_where_the_catalog_says_so(network: Architecture, whole: Any) -> None:
     kinds = {type(layer) for layer in whole.layers}
     assert any(issubclass(kind, keras.layers.Conv2D) for kind in kinds) == network.has_feature_maps
+
+
+def test_batch_normalization_is_built_exactly_where_there_are_hidden_layers(network: Architecture) -> None:
+    if not network.has_hidden_layers:
+        with pytest.raises(CatalogError, match="no hidden layer"):
+            check_choice(choose(network, norm="batch"))
+        return
+    model = build_declared(network, choose(network, options=narrow(network), norm="batch"))
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+
+
+def test_it_slides_exactly_where_it_has_feature_maps(network: Architecture, small: Any) -> None:
+    x_BHWC, _ = draw_images(network)
+    if not network.has_feature_maps:
+        with pytest.raises(CannotSlide, match=f"{network.name} has no feature maps"):
+            make_sliding(small)
+        return
+    found_BhwK = np.asarray(make_sliding(small).model(x_BHWC))
+    assert found_BhwK.shape == (len(x_BHWC), 1, 1, NUM_CLASSES)
+    np.testing.assert_allclose(found_BhwK[:, 0, 0], small(x_BHWC), atol=1e-5)
 
 
 def test_one_step_with_a_finite_loss_changes_every_kernel(network: Architecture, small: Any) -> None:

@@ -25,6 +25,7 @@ from service.store.jobs.endings import end_attempt
 from service.store.people import outbox
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
+from tests.json_keys import check_keys
 from tests.receiver import Receiver
 
 Claim = Callable[..., Attempt]
@@ -84,9 +85,7 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
     assert "Job 1 failed: why" in told["text"]
     assert postman.deliver_due() == 0
     assert (only_hook(store)["last_job"], only_hook(store)["delivered"]) == (attempt.job_id, True)
-    documented = (Path(__file__).resolve().parents[2] / "docs" / "json.md").read_text()
-    for key in (*told, *only_hook(store)):
-        assert f'"{key}"' in documented, key
+    check_keys(told, "notify list", shape=1)
 
 
 def test_a_mail_goes_through_the_command_of_the_settings(
