@@ -23,7 +23,8 @@ def read_keras(path: Path, x_BHWC: Any) -> Any:
 
 
 def read_savedmodel(path: Path, x_BHWC: Any) -> Any:
-    return tf.saved_model.load(str(path)).serve(x_BHWC)
+    network = tf.saved_model.load(str(path))  # holds the variables that `serve` reads
+    return network.serve(x_BHWC)
 
 
 def read_onnx(path: Path, x_BHWC: Any) -> Any:
