@@ -31,6 +31,11 @@ class Settings:
     datasets: str = _setting(
         "CNNCTL_DATASETS_DIR", "folder with NAME.npz; empty: `datasets` in the data folder"
     )
+    roots: str = _setting(
+        "CNNCTL_DATA_ROOTS",
+        "folders, separated by colons, below which `folder:` and `npz:` datasets have to lie after symbolic "
+        "links; empty: anywhere",
+    )
     host: str = _setting("CNNCTL_HOST", "name of this host in the queue; empty: the machine's own name")
     address: str = _setting(
         "CNNCTL_ADDRESS",
@@ -73,6 +78,8 @@ class Settings:
         _one_of(self, "start_method", ("forkserver", "spawn"))
         _one_of(self, "log_level", ("debug", "info", "warning", "error"))
         _words(self, "mail_command")
+        if not all(root.is_absolute() for root in self.data_roots):
+            raise _unreadable(self, "roots", "absolute paths, separated by colons")
         kind, _, count = self.gpus.partition(":")
         if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
             raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
@@ -100,6 +107,10 @@ class Settings:
     @property
     def datasets_dir(self) -> Path:
         return Path(self.datasets).expanduser().absolute() if self.datasets else self.home_dir / "datasets"
+
+    @property
+    def data_roots(self) -> tuple[Path, ...]:
+        return tuple(Path(root) for root in self.roots.split(":") if root)
 
     @property
     def devices_dir(self) -> Path:

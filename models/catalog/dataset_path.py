@@ -1,5 +1,7 @@
 """Names datasets by place, as in `folder:PATH` and `npz:PATH`. Imports neither NumPy nor Keras."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +47,26 @@ def make_absolute(dataset: str) -> str:
     """Give a dataset's path the form in which every process finds it."""
     kind, colon, path = dataset.partition(":")
     return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in KINDS and path else dataset
+
+
+def lies_in(path: Path | str, folder: Path | str) -> bool:
+    """Whether a path is a folder or lies in it, at any depth, once all symbolic links are followed."""
+    try:
+        real, whole = os.path.realpath(path), os.path.realpath(folder)
+    except ValueError:  # NUL, which no path has
+        return False
+    return real == whole or real.startswith(whole.rstrip("/") + "/")
+
+
+def find_outside(dataset: str, roots: Sequence[Path]) -> str:
+    """What to say of a dataset by place that lies in none of the folders; empty where it may be used.
+
+    Without roots, any place may.
+    """
+    place = find_place(dataset)
+    if place is None or not roots or any(lies_in(place.path, root) for root in roots):
+        return ""
+    return (
+        f"{place.path} does not lie below {' or '.join(map(str, roots))} after symbolic links, "
+        "where datasets have to (CNNCTL_DATA_ROOTS). Copy it there, or ask an administrator"
+    )

@@ -7,28 +7,34 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-from models.catalog.dataset_path import find_place
+from models.catalog.dataset_path import find_outside, find_place
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.folder import ImageFiles
 from models.datasets.load import load_dataset
+from models.errors import DatasetError
 
 LEAVE_FREE = 4  # times the images: checkpoints need the disk more
 NAMES_FILE = "class_names.json"
 ARRAYS = tuple(field.name for field in fields(ImageArrays) if field.name != "class_names")
 
 
-def load_unpacked(name: str, *, directory: Path | None, folder: Path) -> ImageArrays | ImageFiles:
+def load_unpacked(
+    name: str, *, directory: Path | None, folder: Path, roots: Sequence[Path] = ()
+) -> ImageArrays | ImageFiles:
     """Load a dataset as `load_dataset` does; an .npz file that is as it was from what `folder` keeps of it.
 
     Raises:
         CatalogError, DatasetError: as `load_dataset`.
     """
+    if outside := find_outside(name, roots):
+        raise DatasetError(outside)
     source = _find_npz(name, directory)
     if source is None:
         return load_dataset(name, directory=directory)

@@ -120,7 +120,7 @@ def test_a_bad_submission_is_refused_with_exit_code_2_and_nothing_is_stored(
     ("arrays", "words"),
     [
         (None, "cannot be read"),
-        ({"y_train": np.full(4, 10, np.uint8)}, "10"),
+        ({"y_train": np.full(4, 10, np.uint8)}, "from 0 to 9"),
         ({"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, np.uint8)}, "x_train"),
     ],
     ids=["truncated", "labels outside the classes", "empty"],
@@ -202,6 +202,29 @@ def test_another_persons_job_can_be_seen_and_not_changed(
         assert "administrator" in refused.stderr
     seen = cnnctl("history", "1", "--json", CNNCTL_DATABASE_URL=postgres_url)
     assert [event["action"] for event in json.loads(seen.stdout)] == ["submitted"]
+
+
+def test_a_dataset_outside_of_the_roots_is_refused_before_anything_looks_at_it(
+    cnnctl: Cnnctl, photographs: Path, tmp_path: Path
+) -> None:
+    roots = f"{tmp_path / 'a'}:{tmp_path / 'b'}"
+    for place in (f"folder:{photographs}", f"npz:{tmp_path}/nowhere.npz"):
+        for words in (["submit"], ["submit", "--dry-run"], ["run"]):
+            refused = cnnctl(*words, "mlp", "--dataset", place, code=2, CNNCTL_DATA_ROOTS=roots)
+            assert f"does not lie below {tmp_path / 'a'} or {tmp_path / 'b'}" in refused.stderr
+    assert json.loads(cnnctl("status", "--json").stdout) == []
+    cnnctl("submit", "mlp", "--dataset", f"folder:{photographs}", CNNCTL_DATA_ROOTS=str(tmp_path))
+
+
+def test_a_dataset_of_links_to_other_peoples_files_says_nothing_of_them(
+    cnnctl: Cnnctl, photographs: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password=apple\n")
+    (photographs / "split.csv").symlink_to(secret)
+    refused = cnnctl("submit", "mlp", "--dataset", f"folder:{photographs}", code=2)
+    assert "split.csv does not lie below" in refused.stderr
+    assert "apple" not in refused.output
 
 
 def test_an_unknown_setting_is_named(cnnctl: Cnnctl) -> None:

@@ -398,3 +398,15 @@ def test_the_saved_network_predicts_as_well_as_the_run_said(run: Callable[..., R
     # In a process of its own: the first operation fixes the devices of a process for good.
     done = subprocess.run([sys.executable, "-c", PREDICT, path], capture_output=True, text=True, check=True)
     assert float(done.stdout) == pytest.approx(trained.values("test_accuracy")[0], abs=1e-9)
+
+
+def test_a_dataset_that_lies_outside_of_the_roots_is_not_opened(
+    run: Callable[..., Run], photographs: Path, tmp_path: Path
+) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (allowed / "link").symlink_to(photographs)  # made after the submission was checked
+    fields = {"data.dataset": f"folder:{allowed}/link", "data.image_size": 28}
+    refused = run(fields=fields, data_roots=(str(allowed),)).end()
+    assert (refused["outcome"], refused["cause"]) == ("failed", "data_error")
+    assert "does not lie below" in refused["reason"]

@@ -1,5 +1,7 @@
 """Datasets by place: folders of images, and .npz files that the catalog does not know."""
 
+import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 from PIL import Image
 
 from models.datasets.arrays import ImageArrays
+from models.datasets.files.decode import read_image
 from models.datasets.files.folder import ImageFiles, index_folder, leave_out
 from models.datasets.load import load_dataset
+from models.datasets.unpacked import load_unpacked
 from models.errors import DatasetError
 
 
@@ -73,16 +77,22 @@ def test_classes_that_are_mere_numbers_are_named_by_their_folders(pets: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\na.png,b\n", "must have the columns file, label, split. Received: file, label"),
+        ("file,label\na.png,b\n", "must begin with the columns file, label, split$"),
         (
             "file,label,split\ncats/000.png,a,valid\n",
-            "line 2: split must be train or test. Received: 'valid'",
+            "line 2: a row is a file, its label, and train or test$",
         ),
-        ("file,label,split\ncats/999.png,a,train\n", "names 1 files that are not there"),
+        (
+            "file,label,split\ncats/999.png,a,train\n",
+            "names 1 files that are not there, the first in line 2$",
+        ),
+        ("file,label,split\ncats/000.png\n", "line 2: a row is a file"),
+        ("file,label,split\n,a,train\n", "line 2: a row is a file"),
+        (f"file,label,split\n{'x' * 300}/a.png,a,train\n", "names 1 files that are not there"),
         ("file,label,split\ncats/000.png,a,train\ncats/001.png,a,test\n", "at least two classes"),
         (
             "file,label,split\ncats/000.png,a,train\ncats/001.png,a,test\ndogs/small/000.png,b,train\n",
-            r"no test images for 1 of 2 classes \(b\)",
+            r"no test images for 1 of 2 classes \(that of .*dogs/small/000.png\)",
         ),
     ],
 )
@@ -92,10 +102,143 @@ def test_a_split_file_that_cannot_be_trained_on_is_refused(pets: Path, text: str
         index_folder(pets)
 
 
+@pytest.mark.parametrize(
+    "name", ["/etc/hostname", "../elsewhere.png", "cats/../../elsewhere.png", "link.png"]
+)
+def test_an_entry_that_leaves_the_folder_is_refused_whether_it_exists_or_not(
+    tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / "pets"
+    fill(root / "cats", count=4)
+    (root / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    (root / "split.csv").write_text(f"file,label,split\ncats/000.png,a,train\n{name},b,train\n")
+    for _ in range(2):
+        with pytest.raises(
+            DatasetError, match=r"line 3: the file does not lie below .*/pets after symbolic links"
+        ) as caught:
+            index_folder(root)
+        assert name not in str(caught.value)
+        fill_one(tmp_path / "elsewhere.png")
+
+
+def fill_one(path: Path) -> None:
+    Image.fromarray(np.zeros((6, 6, 3), np.uint8)).save(path)
+
+
+def test_an_entry_may_be_absolute_or_a_link_as_long_as_it_stays(pets: Path) -> None:
+    (pets / "link.png").symlink_to(pets / "cats" / "000.png")
+    rows = ["link.png,a,train", f"{pets}/cats/001.png,a,test", "cats/../dogs/small/000.png,b,train"]
+    (pets / "split.csv").write_text("\n".join(["file,label,split", *rows, "dogs/small/001.png,b,test"]))
+    assert labels(index_folder(pets)) == ([1, 1], [1, 1])
+    link = pets.with_name("link-to-pets")
+    link.symlink_to(pets)
+    assert labels(index_folder(link)) == ([1, 1], [1, 1])
+
+
+SECRET = "root:$6$salt$hash,word,other"
+
+
+@pytest.mark.parametrize(
+    "begin", [SECRET, f"file,label,split\n{SECRET}", f"\xff{SECRET}", f"file,label,split\n\xff{SECRET}"]
+)
+def test_a_split_file_that_is_a_link_to_somewhere_else_is_not_opened(pets: Path, begin: str) -> None:
+    secret = pets.parent / "secret"
+    secret.write_bytes(begin.encode("latin1"))
+    (pets / "split.csv").symlink_to(secret)
+    with pytest.raises(DatasetError, match=r"split.csv does not lie below") as caught:
+        index_folder(pets)
+    assert_says_nothing(caught.value)
+    (pets / "split.csv").unlink()
+    (pets / "split.csv").write_bytes(begin.encode("latin1"))  # of its owner alone, and read by the service
+    with pytest.raises(DatasetError, match=r"split.csv") as caught:
+        index_folder(pets)
+    assert_says_nothing(caught.value)
+
+
+def assert_says_nothing(error: BaseException) -> None:
+    """A trainer's log shows the chain of errors, too."""
+    said = "".join(traceback.format_exception(error))
+    assert not [word for word in ("salt", "word", "other", "0xff") if word in said], said
+
+
+def test_folders_and_images_of_a_class_that_are_links_to_somewhere_else_are_refused(tmp_path: Path) -> None:
+    root, private = tmp_path / "pets", tmp_path / "private"
+    fill(private, count=4)
+    fill(root / "cats", count=4)
+    (root / "dogs").symlink_to(private)
+    with pytest.raises(DatasetError, match=r"dogs/000.png does not lie below .*/pets after symbolic links"):
+        index_folder(root)
+    (root / "dogs").unlink()
+    fill(root / "dogs", count=4)
+    (root / "dogs" / "x.png").symlink_to(private / "000.png")
+    with pytest.raises(DatasetError, match=r"dogs/x.png does not lie below"):
+        index_folder(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.ppm", b"P6 salt"),
+        ("a.ppm", b"P6\n12345678901234\n"),
+        ("a.png", b"\x89PNG\r\n\x1a\nsalt word"),
+        ("a.gif", b"GIF89asalt"),
+        ("a.txt", b"salt"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_not_quoted(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=f"{name} cannot be read as an image: .") as caught:
+        read_image(tmp_path / name, channels=3)
+    said = "".join(traceback.format_exception(caught.value))
+    assert "salt" not in said
+    assert "1234567890" not in said
+
+
+def test_an_npz_file_that_cannot_be_read_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    header = b"{'salt': 'word', "
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(DatasetError, match=r"own.npz: it cannot be read") as caught:
+        load_dataset(f"npz:{path}", directory=None)
+    assert_says_nothing(caught.value)
+    np.savez(path, salt=np.zeros(1), word=np.zeros(1))
+    with pytest.raises(DatasetError, match=r"Received: 2 arrays") as caught:
+        load_dataset(f"npz:{path}", directory=None)
+    assert_says_nothing(caught.value)
+    records = np.zeros(20, [("salt", "i4"), ("word", "i4")])
+    with pytest.raises(DatasetError, match=r"Received: records of shape") as caught:
+        load_dataset(write(tmp_path, y_train=records), directory=None)
+    assert_says_nothing(caught.value)
+
+
+def test_a_place_has_to_lie_in_a_root_after_symbolic_links_if_there_are_any(
+    pets: Path, tmp_path: Path
+) -> None:
+    assert load_dataset(f"folder:{pets}", directory=None, roots=[]) is not None
+    for root in (pets, pets.parent):
+        assert load_dataset(f"folder:{pets}", directory=None, roots=[Path("/nowhere"), root]) is not None
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (allowed / "link").symlink_to(pets)
+    for place in (
+        pets,
+        allowed / "link",
+        allowed / ".." / "cats",
+        tmp_path.with_name(f"{tmp_path.name}-other"),
+    ):
+        for load in (load_dataset, partial(load_unpacked, folder=tmp_path / "kept")):
+            with pytest.raises(DatasetError, match=r"does not lie below .*/allowed .*CNNCTL_DATA_ROOTS"):
+                load(f"folder:{place}", directory=None, roots=[allowed])
+    link = tmp_path / "link-to-allowed"
+    link.symlink_to(pets)
+    assert load_dataset(f"folder:{pets}/", directory=None, roots=[link]) is not None
+    assert load_dataset("digits", directory=None, roots=[allowed]) is not None
+
+
 def test_folders_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="There is no folder"):
+    with pytest.raises(DatasetError, match=r"There is no folder"):
         index_folder(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="holds no images"):
+    with pytest.raises(DatasetError, match=r"holds no images"):
         index_folder(tmp_path)
     fill(tmp_path / "only", count=5)
     with pytest.raises(DatasetError, match=r"at least two classes are needed to tell apart. Received: only"):
@@ -159,8 +302,8 @@ def test_gray_images_may_lack_the_channel_axis(tmp_path: Path) -> None:
         ({"x_train": np.zeros((20, 8, 10, 3))}, "x_train must be uint8"),
         ({"x_train": np.zeros((20, 8, 10, 4), np.uint8)}, "with 1 or 3 channels"),
         ({"y_train": np.zeros(20, int), "y_test": np.zeros(8, int)}, "at least two classes"),
-        ({"y_test": np.zeros(8, int)}, "y_test has no image of 3 of 4 classes, the first: 1"),
-        ({"y_train": np.arange(20) % 4 - 1}, "y_train must be from 0 to 3. Received: -1"),
+        ({"y_test": np.zeros(8, int)}, "y_test has no image of 3 of 4 classes, the first: label 1"),
+        ({"y_train": np.arange(20) % 4 - 1}, "y_train must be from 0 to 3. Received: 5 others"),
         ({"y_train": np.arange(20) / 4}, "must be integers"),
         (
             {

@@ -111,7 +111,7 @@ def test_a_file_may_name_its_classes(tmp_path: Path) -> None:
     [
         (
             {"x_test": None, "y_test": None},
-            "x_test, y_test missing; expected x_train, .* Received: x_train, y_train",
+            "x_test, y_test missing; expected x_train, .* Received: 2 arrays",
         ),
         (
             {"x_train": np.zeros((3, 28, 28), np.float32)},
@@ -135,8 +135,8 @@ def test_a_file_may_name_its_classes(tmp_path: Path) -> None:
             {"y_train": np.eye(3, dtype=np.uint8)},
             r"y_train must be 3 integers.* Received: uint8 of shape \(3, 3\)",
         ),
-        ({"y_train": np.array([0, 10, 1])}, "y_train must be from 0 to 9. Received: 0 to 10"),
-        ({"y_test": np.array([-1, 1])}, "y_test must be from 0 to 9. Received: -1 to 1"),
+        ({"y_train": np.array([0, 10, 1])}, "y_train must be from 0 to 9. Received: 1 others"),
+        ({"y_test": np.array([-1, 1])}, "y_test must be from 0 to 9. Received: 1 others"),
         ({"y_test": np.array([{}, 1], dtype=object)}, "cannot be read; expected .* without pickled objects"),
         (
             {"class_names": np.array(["a", "b"])},
@@ -175,7 +175,7 @@ def test_a_damaged_array_is_refused(tmp_path: Path) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[1000:1010] = bytes(255 - byte for byte in damaged[1000:1010])
     path.write_bytes(damaged)
-    with pytest.raises(DatasetError, match=r"cannot be read.* Received: Bad CRC-32"):
+    with pytest.raises(DatasetError, match=r"cannot be read.* Received: BadZipFile"):
         load_arrays("fashion_mnist", directory=tmp_path)
 
 

@@ -77,6 +77,7 @@ def make_launch(
         simulated=all(gpu.simulated for gpu in orders.gpus),
         threads=threads_per_gpu * len(orders.gpus),
         datasets_dir=str(settings.datasets_dir),
+        data_roots=tuple(map(str, settings.data_roots)),
         resume_from=orders.resume_from,
         lease_seconds=settings.lease_seconds,
         cluster=cluster,

@@ -70,6 +70,7 @@ class Trainer:
                 spec,
                 strategy,
                 datasets_dir=Path(launch.datasets_dir),
+                data_roots=[Path(root) for root in launch.data_roots],
                 surveys_dir=files.runs_dir_of(run_dir) / files.SURVEYS_DIR,
                 threads=launch.threads,
                 say=self._say_stage,

@@ -31,7 +31,7 @@ def read_image(path: Path, *, channels: int) -> Pixels:
         with Image.open(path) as image:
             return _to_array(ImageOps.exif_transpose(image), channels=channels)
     except Exception as error:  # what a broken file makes a decoder raise is not limited
-        raise DatasetError(f"{path} cannot be read as an image: {error or type(error).__name__}") from error
+        raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
 
 
 def read_square(path: Path, *, side: int, channels: int) -> Pixels:
@@ -47,7 +47,7 @@ def read_square(path: Path, *, side: int, channels: int) -> Pixels:
             pixels = _to_array(ImageOps.exif_transpose(image), channels=channels)
             return resize_and_crop(pixels, side=side)
     except Exception as error:  # as above
-        raise DatasetError(f"{path} cannot be read as an image: {error or type(error).__name__}") from error
+        raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
 
 
 def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
@@ -64,6 +64,13 @@ def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
     cropped = np.asarray(image.crop((left, top, left + side, top + side)))
     return cropped.reshape(side, side, channels)
+
+
+def _tell(error: Exception) -> str:
+    """Some decoders quote the file in other errors than these, and everybody reads what is said."""
+    if isinstance(error, (OSError, Image.DecompressionBombError)):
+        return getattr(error, "strerror", None) or str(error)
+    return type(error).__name__
 
 
 def _to_array(image: Image.Image, *, channels: int) -> Pixels:

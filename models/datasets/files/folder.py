@@ -3,16 +3,22 @@
 PATH/train/CLASS/…  and  PATH/test/CLASS/…
 PATH/CLASS/…              every fifth image of a class is a test image
 PATH/split.csv            columns file, label, split (train or test)
+
+Every file, split.csv too, has to lie below PATH after symbolic links; messages name files, and never quote
+what is in one: they are read by everybody.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from models.catalog.dataset_path import lies_in
 from models.errors import DatasetError
 
 SUFFIXES = frozenset(
@@ -46,16 +52,23 @@ def index_folder(root: Path) -> ImageFiles:
 
     Raises:
         DatasetError: no such folder, no images, fewer than two classes, a class without training or test
-            images, or a split.csv that is not what it must be.
+            images, a file that lies elsewhere, or a split.csv that is not what it must be.
     """
+    try:
+        return _index(root)
+    except OSError as error:
+        raise DatasetError(f"{error.filename or root} cannot be read: {error.strerror}") from None
+
+
+def _index(root: Path) -> ImageFiles:
     if not root.is_dir():
         raise DatasetError(f"There is no folder {root} on this machine")
     if (root / SPLIT_FILE).is_file():
         train, test = _read_split(root)
     elif (root / "train").is_dir() and (root / "test").is_dir():
-        train, test = _list_classes(root / "train"), _list_classes(root / "test")
+        train, test = (_list_classes(root / part, within=root) for part in ("train", "test"))
     else:
-        train, test = _hold_out(_list_classes(root))
+        train, test = _hold_out(_list_classes(root, within=root))
     return _check(root, train, test)
 
 
@@ -87,27 +100,54 @@ def leave_out(files: ImageFiles, broken: Mapping[Path, str]) -> tuple[ImageFiles
 
 
 def _read_split(root: Path) -> tuple[Labelled, Labelled]:
+    table = root / SPLIT_FILE
+    stays = _below(root)
+    _check_place(table, root, stays)
     parts: dict[str, Labelled] = {"train": [], "test": []}
-    with (root / SPLIT_FILE).open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+    missing: list[int] = []
+    for line, row in _read_rows(table):
+        if row["split"] not in parts or not row["file"]:
+            raise DatasetError(f"{table}, line {line}: a row is a file, its label, and train or test")
+        path = root / row["file"]
+        if not stays(path):
             raise DatasetError(
-                f"{root / SPLIT_FILE} must have the columns {', '.join(COLUMNS)}. "
-                f"Received: {', '.join(rows.fieldnames or ['nothing'])}"
+                f"{table}, line {line}: the file does not lie below {root} after symbolic links. "
+                "Copy it there, or submit a folder that both are in"
             )
-        for row in rows:
-            if row["split"] not in parts:
-                raise DatasetError(
-                    f"{root / SPLIT_FILE}, line {rows.line_num}: split must be train or test. "
-                    f"Received: {row['split']!r}"
-                )
-            parts[row["split"]].append((root / row["file"], row["label"]))
-    missing = [path for part in parts.values() for path, _ in part if not path.is_file()]
+        if not os.path.isfile(path):  # noqa: PTH113  # an error of Path's own would quote the row
+            missing.append(line)
+        parts[row["split"]].append((path, row["label"] or ""))
     if missing:
         raise DatasetError(
-            f"{root / SPLIT_FILE} names {len(missing):,} files that are not there, the first: {missing[0]}"
+            f"{table} names {len(missing):,} files that are not there, the first in line {missing[0]}"
         )
     return _name_numbers(parts["train"], parts["test"])
+
+
+def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if not set(COLUMNS) <= set(rows.fieldnames or ()):
+                raise DatasetError(f"{table} must begin with the columns {', '.join(COLUMNS)}")
+            for row in rows:
+                yield rows.line_num, row
+    except (UnicodeDecodeError, csv.Error):
+        raise DatasetError(f"{table} is no CSV file in UTF-8") from None
+
+
+def _below(root: Path) -> Callable[[Path], bool]:
+    """Whether a path lies below a folder after symbolic links; quick for many files of few folders."""
+    stays = cache(lambda folder: lies_in(folder, root))
+    return lambda path: lies_in(path, root) if os.path.islink(path) else stays(path.parent)  # noqa: PTH114
+
+
+def _check_place(path: Path, root: Path, stays: Callable[[Path], bool]) -> None:
+    if not stays(path):
+        raise DatasetError(
+            f"{path} does not lie below {root} after symbolic links. Copy it there, or submit the folder "
+            "that it is in"
+        )
 
 
 def _name_numbers(train: Labelled, test: Labelled) -> tuple[Labelled, Labelled]:
@@ -120,14 +160,18 @@ def _name_numbers(train: Labelled, test: Labelled) -> tuple[Labelled, Labelled]:
     return [(path, names[label]) for path, label in train], [(path, names[label]) for path, label in test]
 
 
-def _list_classes(root: Path) -> Labelled:
+def _list_classes(root: Path, *, within: Path) -> Labelled:
     """All image files below each class's folder, in the order of their names."""
-    return [
+    stays = _below(within)
+    images = [
         (path, folder.name)
         for folder in sorted(entry for entry in root.iterdir() if entry.is_dir())
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     ]
+    for path, _ in images:
+        _check_place(path, within, stays)
+    return images
 
 
 def _hold_out(images: Labelled) -> tuple[Labelled, Labelled]:
@@ -171,11 +215,23 @@ def _check(root: Path, train: Labelled, test: Labelled) -> ImageFiles:
 def _check_classes(files: ImageFiles) -> None:
     names = files.class_names
     if len(names) < 2:
-        raise DatasetError(f"at least two classes are needed to tell apart. Received: {', '.join(names)}")
+        raise DatasetError(
+            f"at least two classes are needed to tell apart. Received: {_tell_class(files, 0)}"
+        )
     for part, labels in (("training", files.y_train), ("test", files.y_test)):
-        empty = [names[k] for k in np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)]
-        if empty:
+        empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+        if len(empty):
+            told = ", ".join(_tell_class(files, label) for label in empty[:NAMED])
             raise DatasetError(
-                f"no {part} images for {len(empty)} of {len(names)} classes ({', '.join(empty[:NAMED])}). "
+                f"no {part} images for {len(empty)} of {len(names)} classes ({told}). "
                 "Add some, or take the class out"
             )
+
+
+def _tell_class(files: ImageFiles, label: int) -> str:
+    """A class by its folder's name, else by an image of it: what a split.csv says of it stays there."""
+    found = np.flatnonzero(files.y_train == label), np.flatnonzero(files.y_test == label)
+    paths = [files.train[k] for k in found[0][:1]] + [files.test[k] for k in found[1][:1]]
+    if any(files.class_names[label] in path.parts for path in paths):
+        return files.class_names[label]
+    return f"that of {paths[0]}" if paths else f"number {label + 1} in the order of their names"

@@ -1,9 +1,12 @@
 """Reads a dataset from an .npz file, and refuses one that does not hold what it must.
 
+Messages tell types, shapes and counts, and never quote what is in a file: they are read by everybody.
+
 Shapes: N images, H W space, C channels.
 """
 
 import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,7 +25,10 @@ Array = npt.NDArray[Any]
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 # What a truncated, overwritten or pickled file makes NumPy and the zip reader raise.
-UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, RuntimeError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 def read_npz(path: Path, *, dataset: Dataset, class_names: tuple[str, ...]) -> ImageArrays:
@@ -34,7 +40,7 @@ def read_npz(path: Path, *, dataset: Dataset, class_names: tuple[str, ...]) -> I
     try:
         return check_arrays(_read_arrays(path), dataset=dataset, class_names=class_names)
     except DatasetError as error:
-        raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
+        raise DatasetError(f"Dataset file {path}: {error}") from None
 
 
 def read_any_npz(path: Path) -> ImageArrays:
@@ -48,7 +54,7 @@ def read_any_npz(path: Path) -> ImageArrays:
         read = check_arrays(arrays, dataset=_guess(path, arrays), class_names=_guess_names(arrays))
         _check_classes(read)
     except DatasetError as error:
-        raise DatasetError(f"Dataset file {path}: {error}") from error.__cause__
+        raise DatasetError(f"Dataset file {path}: {error}") from None
     return replace(read, x_train=_square(read.x_train), x_test=_square(read.x_test))
 
 
@@ -102,9 +108,10 @@ def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
 
 
 def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    for key in ("y_train", "y_test"):
+        if arrays[key].dtype.kind not in "iu":
+            raise DatasetError(f"{key} must be integers. Received: {_describe(arrays[key])}")
     labels = np.concatenate([arrays[key].reshape(-1) for key in ("y_train", "y_test")])
-    if labels.dtype.kind not in "iu":
-        raise DatasetError(f"y_train and y_test must be integers. Received: {_describe(arrays['y_train'])}")
     if "class_names" not in arrays:
         return tuple(map(str, range(int(labels.max(initial=0)) + 1)))
     names = tuple(map(str, arrays["class_names"]))
@@ -121,12 +128,12 @@ def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
 def _check_classes(read: ImageArrays) -> None:
     names = read.class_names
     if len(names) < 2:
-        raise DatasetError(f"at least two classes are needed to tell apart. Received: {', '.join(names)}")
+        raise DatasetError(f"at least two classes are needed to tell apart. Received: {len(names)}")
     for key, labels in (("y_train", read.y_train), ("y_test", read.y_test)):
         empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
         if len(empty):
             raise DatasetError(
-                f"{key} has no image of {len(empty)} of {len(names)} classes, the first: {names[empty[0]]}"
+                f"{key} has no image of {len(empty)} of {len(names)} classes, the first: label {empty[0]}"
             )
 
 
@@ -146,8 +153,9 @@ def _read_arrays(path: Path) -> dict[str, Array]:
         raise
     except UNREADABLE as error:
         raise DatasetError(
-            f"it cannot be read; expected a whole .npz archive without pickled objects. Received: {error}"
-        ) from error
+            "it cannot be read; expected a whole .npz archive without pickled objects. "
+            f"Received: {getattr(error, 'strerror', None) or type(error).__name__}"
+        ) from None
 
 
 def _read_archive(archive: object) -> dict[str, Array]:
@@ -156,8 +164,7 @@ def _read_archive(archive: object) -> dict[str, Array]:
     missing = [key for key in KEYS if key not in archive.files]
     if missing:
         raise DatasetError(
-            f"{', '.join(missing)} missing; expected {', '.join(KEYS)}. "
-            f"Received: {', '.join(archive.files) or 'nothing'}"
+            f"{', '.join(missing)} missing; expected {', '.join(KEYS)}. Received: {len(archive.files)} arrays"
         )
     return {key: archive[key] for key in (*KEYS, "class_names") if key in archive.files}
 
@@ -184,10 +191,9 @@ def _check_labels(
         raise DatasetError(
             f"{key} must be {num_images} integers, one label per image. Received: {_describe(arrays[key])}"
         )
-    if y_N.min() < 0 or y_N.max() >= dataset.num_classes:
-        raise DatasetError(
-            f"{key} must be from 0 to {dataset.num_classes - 1}. Received: {y_N.min()} to {y_N.max()}"
-        )
+    others = np.count_nonzero((y_N < 0) | (y_N >= dataset.num_classes))
+    if others:
+        raise DatasetError(f"{key} must be from 0 to {dataset.num_classes - 1}. Received: {others:,} others")
     return y_N.astype(np.int32)
 
 
@@ -198,4 +204,5 @@ def _check_class_names(names: Array, *, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _describe(array: Array) -> str:
-    return f"{array.dtype} of shape {array.shape}"
+    kind = "records" if array.dtype.names else array.dtype  # whose type names its fields
+    return f"{kind} of shape {array.shape}"

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from models.catalog.dataset_path import make_absolute
 from service.cli.session import make_console, open_session, print_json, say
+from service.commands.jobs.dataset_check import check_place
 from service.commands.networks.trained import find_trained
 from service.domain.jobs import JobId
 
@@ -21,6 +22,7 @@ def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> Non
     settings, store = open_session()
     trained = find_trained(store, JobId(job))
     wanted = make_absolute(dataset or trained.dataset)
+    check_place(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")
     words = ["--dataset", wanted, "--datasets-dir", str(settings.datasets_dir)]
     found = trained.ask("evaluate", [*words, *(["--ten-crop"] if ten_crop else [])])

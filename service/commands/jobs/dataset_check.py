@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.catalog.dataset_path import find_place
+from models.catalog.dataset_path import find_outside, find_place
 from service.domain.spec import Spec
 from service.errors import SpecError
 from service.settings import Settings
@@ -12,12 +12,23 @@ from service.settings import Settings
 BAD_DATASET = 2  # exit status of models.datasets.check
 
 
+def check_place(dataset: str, settings: Settings) -> None:
+    """Refuse a dataset by place that lies where none may.
+
+    Raises:
+        SpecError: it does not lie in CNNCTL_DATA_ROOTS.
+    """
+    if outside := find_outside(dataset, settings.data_roots):
+        raise SpecError(f"data.dataset: {outside}")
+
+
 def check_dataset(spec: Spec, settings: Settings) -> None:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 
     Raises:
-        SpecError: the file or folder is not there, is damaged or is not what it must be.
+        SpecError: it is not there, lies where it may not, is damaged or is not what it must be.
     """
+    check_place(spec.data.dataset, settings)
     place = find_place(spec.data.dataset)
     path = place.path if place else settings.datasets_dir / f"{spec.data.dataset}.npz"
     if not path.exists() and not (place and not settings.database):

@@ -115,16 +115,17 @@ def load_images(
     strategy: tf.distribute.Strategy,
     *,
     datasets_dir: Path,
+    data_roots: Sequence[Path],
     surveys_dir: Path,
     threads: int,
     say: Say,
 ) -> RunImages:
-    """Load the spec's dataset and hold out its validation images.
+    """Load the spec's dataset, which has to lie in one of the roots, and hold out its validation images.
 
     Raises:
         DatasetError: the dataset cannot be had or is damaged.
     """
-    found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir)
+    found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir, roots=data_roots)
     if isinstance(found, ImageArrays):
         return _place_arrays(found, spec, strategy, statistics=_measure(found.x_train, spec))
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)

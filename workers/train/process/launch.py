@@ -15,7 +15,7 @@ class Launch:
     `gpu_uuids` are the leased devices; simulated ones become logical CPU devices. `threads` is the number of
     CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
     checkpoint folders, newest first. `lease_seconds` is how long a worker may
-    be silent until its job starts elsewhere.
+    be silent until its job starts elsewhere. A dataset by place has to lie in one of `data_roots`, if any.
 
     Over several hosts, `cluster` lists HOST:PORT of every trainer, each with as many devices, and `rank` is
     the place of this one in it; the first is the chief, which alone reports and writes checkpoints.
@@ -29,6 +29,7 @@ class Launch:
     lease_seconds: float
     cluster: tuple[str, ...] = ()
     rank: int = 0
+    data_roots: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> int:
@@ -46,5 +47,5 @@ class Launch:
 def load_launch(run_dir: Path) -> Launch:
     """Read the launch file of a run folder."""
     values = json.loads((run_dir / LAUNCH_FILE).read_text())
-    lists = {name: tuple(values[name]) for name in ("gpu_uuids", "resume_from", "cluster") if name in values}
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return read_stored(Launch, {**values, **lists})
