@@ -1,5 +1,10 @@
-"""What lies where in a run folder `RUNS_DIR/<job>/<attempt>`, for workers and the service."""
+"""What lies where in a run folder `RUNS_DIR/<job>/<attempt>`, for workers and the service.
 
+A path that the database or a trainer gives is only a claim: before anything is opened or deleted there, it
+has to lie, with all symbolic links followed, in the folder of the job that it is said to be of.
+"""
+
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +25,7 @@ ATTEMPT_NAME = re.compile(r"[1-9]\d*")
 FOUND_NAME = re.compile(r"[1-9]\d*\.found-(\d+)")
 CHECKPOINT_NAME = re.compile(r"step-\d+")
 UNFINISHED_NAME = re.compile(r"\.step-\d+\.\d+")
+CHECKPOINT_PLACE = re.compile(rf"[^/]+/{CHECKPOINTS_DIR}/{CHECKPOINT_NAME.pattern}")
 
 
 def member_name(rank: int) -> str:
@@ -27,9 +33,39 @@ def member_name(rank: int) -> str:
     return f"member-{rank}"
 
 
+def job_folder(runs_dir: Path, job_id: int) -> Path:
+    """Where the run folders of a job lie."""
+    return runs_dir / str(job_id)
+
+
+def run_folder(runs_dir: Path, job_id: int, number: int) -> Path:
+    """The run folder of a job's attempt."""
+    return job_folder(runs_dir, job_id) / str(number)
+
+
+def place_in(path: Path | str, of_job: Path) -> str:
+    """Where a path lies in the folder of a job, as in `2/trainer.log`; empty where it lies elsewhere."""
+    try:
+        real, runs_dir = os.path.realpath(path), os.path.realpath(of_job.parent)
+    except ValueError:  # NUL, which no path has
+        return ""
+    start = f"{runs_dir.rstrip('/')}/{of_job.name}/"
+    return real.removeprefix(start) if real.startswith(start) else ""
+
+
+def is_checkpoint(path: Path | str, of_job: Path) -> bool:
+    """Whether a path can be that of a checkpoint in the folder of a job."""
+    return CHECKPOINT_PLACE.fullmatch(place_in(path, of_job)) is not None
+
+
+def job_folder_of(run_dir: Path) -> Path:
+    """The folder of the job, given a trainer's own."""
+    return run_dir.parents[1 if MEMBER_NAME.fullmatch(run_dir.name) else 0]
+
+
 def runs_dir_of(run_dir: Path) -> Path:
     """The folder in which the jobs' folders lie, given a trainer's own."""
-    return run_dir.parents[2 if MEMBER_NAME.fullmatch(run_dir.name) else 1]
+    return job_folder_of(run_dir).parent
 
 
 def checkpoint_name(step: int) -> str:

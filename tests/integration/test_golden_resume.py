@@ -15,7 +15,7 @@ def test_a_job_of_5082cc5_is_resumed_where_it_was_paused(tmp_path: Path, starter
         archive.extractall(tmp_path, filter="data")
     before = tmp_path / "cnnctl-golden" / "runs" / "3" / "1"
     newest_first = sorted(map(str, (before / "checkpoints").glob("step-*")), reverse=True)
-    resumed = Run(tmp_path / "runs" / "3" / "2", starter)
+    resumed = Run(before.with_name("2"), starter)
     resumed.start(spec_text=(before / "spec.json").read_text(), resume_from=tuple(newest_first), threads=1)
     resumed.wait_for("started")
     resumed.terminate()

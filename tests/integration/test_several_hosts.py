@@ -54,7 +54,7 @@ def start_cluster(tmp_path: Path, starter: Starter) -> Callable[..., Cluster]:
     made: list[Cluster] = []
 
     def start(**arguments: Any) -> Cluster:
-        made.append(Cluster(tmp_path / "jobs" / f"over-{len(made)}" / "1", starter))
+        made.append(Cluster(tmp_path / "jobs" / "1" / str(len(made) + 1), starter))
         return made[-1].start(**arguments)
 
     return start

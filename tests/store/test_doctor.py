@@ -360,3 +360,15 @@ def test_many_findings_of_a_kind_do_not_flood_the_page(monkeypatch: pytest.Monke
     shown = CliRunner().invoke(cli.command, ["--json"]).stdout
     assert shown.count('"stale lease"') == 30
     assert set(asdict(alike[0])) == {"subject", "found", "mend", "itself"}
+
+
+def test_a_checkpoint_outside_of_its_jobs_folder_is_named_and_not_opened(
+    store: Store, settings: Settings, add_run: AddRun, look: Callable[..., list[Finding]], tmp_path: Path
+) -> None:
+    attempt = add_run(Outcome.INTERRUPTED)
+    newest = Path(attempt.run_dir, "checkpoints", checkpoint_name(3))
+    shutil.move(newest, tmp_path / "private")
+    newest.symlink_to(tmp_path / "private")
+    found = only(look(), "unreadable checkpoint").found
+    assert "1 of 3 checkpoints" in found
+    assert f"does not lie in {settings.runs_dir}/{attempt.job_id}, and is not opened" in found

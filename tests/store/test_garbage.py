@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import update
 
 from service.cli.ops import garbage as cli
 from service.commands.jobs.control import retry
 from service.commands.ops import garbage
 from service.commands.ops.garbage import Kind, Policy, find_waste, remove
+from service.db.tables import attempts as attempt_rows
+from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
 from service.domain.run_folder import CHECKPOINTS_DIR, found_name, unfinished_name
-from service.domain.states import JobState, Outcome
+from service.domain.states import CheckpointKind, JobState, Outcome
 from service.settings import Settings
-from service.store.jobs import jobs
+from service.store.jobs import checkpoints, jobs
 from service.store.transaction import Store
 from tests.conftest import ADA, Clock
 from tests.json_keys import check_keys
@@ -284,3 +287,31 @@ def test_the_command_shows_first_and_deletes_then(store: Store, add_run: AddRun)
     assert "Deleted 2 folders" in CliRunner().invoke(cli.command, []).stdout
     assert steps_on_disk(attempt) == steps_in_sql(store, attempt.job_id) == [1]
     assert "Deleted 0 folders, 0 B." in CliRunner().invoke(cli.command, []).stdout
+
+
+def test_nothing_outside_of_a_jobs_folder_goes_whatever_its_rows_say(
+    store: Store, clock: Clock, add_run: AddRun, collect: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    attempt, moved = add_run(Outcome.FAILED), add_run(Outcome.FAILED)
+    private = tmp_path / "private" / "1"
+    foreign = private / CHECKPOINTS_DIR / "step-0000000009"
+    for path in (foreign, private / CHECKPOINTS_DIR / unfinished_name(4, pid=1)):
+        path.mkdir(parents=True)
+        (path / "kept").touch()
+    shutil.rmtree(Path(moved.run_dir) / CHECKPOINTS_DIR)
+    (Path(moved.run_dir) / CHECKPOINTS_DIR).symlink_to(private / CHECKPOINTS_DIR)
+    values = {"epoch": 1, "kind": CheckpointKind.LAST, "bytes": 1, "digest": "d"}
+    with store.transaction() as tx:
+        for step, path in enumerate((foreign, private, tmp_path / "runs", Path(moved.run_dir)), start=4):
+            row = Checkpoint(step=step, path=str(path), **values)  # type: ignore[arg-type]
+            checkpoints.add_checkpoint(tx, attempt.id, row)
+    clock.advance(31 * DAY)
+    assert not any(collect())
+    assert steps_on_disk(attempt) == []
+    assert steps_in_sql(store, attempt.job_id) == [4, 5, 6, 7]
+    assert len(list((tmp_path / "private").rglob("kept"))) == 2
+    with store.transaction() as tx:
+        row_of = attempt_rows.c.id == attempt.id
+        tx.connection.execute(update(attempt_rows).where(row_of).values(run_dir=str(private)))
+    assert collect() == []
+    assert len(list((tmp_path / "private").rglob("kept"))) == 2

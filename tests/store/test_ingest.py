@@ -8,12 +8,14 @@ import pytest
 
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
+from service.domain.run_folder import CHECKPOINTS_DIR, checkpoint_name
 from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import DatabaseUnavailable, Fenced
 from service.store.jobs import attempts, checkpoints, logs, metrics
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from workers.attempts.ingest import Ingester, read_tail
+from workers.attempts.pruning import prune_checkpoints
 
 Claim = Callable[..., Attempt]
 
@@ -78,12 +80,15 @@ def test_a_worker_that_lost_the_attempt_stores_nothing(
 def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
+    def own(step: int) -> str:
+        return str(tmp_path / CHECKPOINTS_DIR / checkpoint_name(step))
+
     common = {"at": 0, "step": 4, "epoch": 2}
     numbers = {"epochs": 3, "steps_per_epoch": 4, "images_per_second": 9.0, "loss": 1.0, "accuracy": 0.5}
     write(
         tmp_path,
-        {"kind": "checkpoint", **common, "best": True, "bytes": 9, "digest": "d", "path": "/c4"},
-        {"kind": "checkpoint", **common, "step": 8, "best": False, "bytes": 9, "digest": "d", "path": "/c8"},
+        {"kind": "checkpoint", **common, "best": True, "bytes": 9, "digest": "d", "path": own(4)},
+        {"kind": "checkpoint", **common, "step": 8, "best": False, "bytes": 9, "digest": "d", "path": own(8)},
         {"kind": "epoch", "at": 0, "epoch": 2},
         {"kind": "progress", **common, **numbers},
         {
@@ -92,7 +97,7 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
             "outcome": "succeeded",
             "reason": "",
             "weights_digest": "w",
-            "model": "/m",
+            "model": str(tmp_path / "model.keras"),
         },
     )
     ingester = Ingester(store, attempt, actor="worker")
@@ -101,8 +106,12 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
     assert Outcome(ingester.ended["outcome"]) is Outcome.SUCCEEDED
     with store.reading() as tx:
         stored = attempts.get_attempt(tx, attempt.id)
-        assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == ["/c8", "/c4"]
-    assert (stored.epochs_completed, stored.weights_digest, stored.model_path) == (2, "w", "/m")
+        assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == [own(8), own(4)]
+    assert (stored.epochs_completed, stored.weights_digest, stored.model_path) == (
+        2,
+        "w",
+        str(tmp_path / "model.keras"),
+    )
     assert stored.progress is not None
     assert stored.progress.images_per_second == 9.0
 
@@ -148,11 +157,12 @@ def test_a_last_word_that_an_earlier_worker_stored_is_known(
 def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
+    folder = tmp_path / CHECKPOINTS_DIR
     for step in range(1, 7):
-        (tmp_path / f"step-{step}").mkdir()
+        (folder / f"step-{step}").mkdir(parents=True)
     ingester = Ingester(store, attempt, actor="worker")
     for step in range(1, 7):
-        path = str(tmp_path / f"step-{step}")
+        path = str(folder / f"step-{step}")
         event = {"kind": "checkpoint", "at": 0, "step": step, "epoch": 1, "bytes": 9, "digest": "d"}
         write(tmp_path, {**event, "best": step == 2, "path": path})
         if step % 2 == 0:  # two at a time, so that more than one has to go
@@ -160,7 +170,61 @@ def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
     with store.reading() as tx:
         left = [Path(c.path).name for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
     assert left == ["step-6", "step-5", "step-2"]
-    assert sorted(path.name for path in tmp_path.glob("step-*")) == sorted(left)
+    assert sorted(path.name for path in folder.glob("step-*")) == sorted(left)
+
+
+def test_a_path_that_is_not_the_attempts_own_is_not_stored(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    folder, elsewhere = tmp_path / CHECKPOINTS_DIR, tmp_path / "another"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "step-5").symlink_to(elsewhere)
+    common = {"kind": "checkpoint", "at": 0, "step": 1, "epoch": 1, "best": False, "bytes": 9, "digest": "d"}
+    for path in (
+        "/etc",
+        str(tmp_path),
+        str(folder),
+        f"{folder}/step-5",
+        f"{folder}/../step-1",
+        f"{folder}/x",
+    ):
+        write(tmp_path, {**common, "path": path})
+    for path in ("/etc/passwd", f"{folder}/step-1/model.keras", f"{tmp_path}/../model.keras"):
+        ended = {"kind": "ended", "at": 0, "outcome": "succeeded", "reason": "", "weights_digest": "w"}
+        write(tmp_path, {**ended, "model": path})
+    Ingester(store, attempt, actor="worker").take_in()
+    with store.reading() as tx:
+        assert checkpoints.list_checkpoints(tx, attempt.job_id) == []
+        assert attempts.get_attempt(tx, attempt.id).model_path is None
+
+
+def test_a_row_with_a_foreign_path_makes_the_worker_delete_nothing_there(
+    store: Store, claimed: Claim, tmp_path: Path
+) -> None:
+    attempt = claimed(runs_dir=str(tmp_path / "runs"))
+    folder = Path(attempt.run_dir) / CHECKPOINTS_DIR
+    other_job = tmp_path / "runs" / "77" / "1" / CHECKPOINTS_DIR / checkpoint_name(1)
+    private = tmp_path / "private" / "1" / CHECKPOINTS_DIR / checkpoint_name(1)
+    link, own = folder / checkpoint_name(9), [folder / checkpoint_name(step) for step in range(1, 5)]
+    for path in (other_job, private, *own):
+        path.mkdir(parents=True)
+        (path / "kept").touch()
+    link.symlink_to(private)
+    around = f"{folder}/../../../77/1/{CHECKPOINTS_DIR}/{checkpoint_name(1)}"
+    foreign = [str(tmp_path / "private"), str(private), str(other_job), attempt.run_dir, str(folder)]
+    foreign += [str(link), around, "/", ""]
+    with store.transaction() as tx:
+        for step, place in enumerate([*map(str, own), *foreign], start=1):
+            values = {"epoch": 1, "kind": CheckpointKind.LAST, "bytes": 1, "digest": "d"}
+            checkpoints.add_checkpoint(tx, attempt.id, Checkpoint(step=step, path=place, **values))  # type: ignore[arg-type]
+    prune_checkpoints(store, attempt)
+    assert [(path / "kept").exists() for path in (other_job, private)] == [True, True]
+    # Two are to be kept, and foreign rows take the place of none.
+    assert [path.exists() for path in own] == [False, False, True, True]
+    with store.reading() as tx:
+        left = {checkpoint.path for checkpoint in checkpoints.list_checkpoints(tx, attempt.job_id)}
+    assert left == {*foreign, *map(str, own[2:])}
 
 
 def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one(

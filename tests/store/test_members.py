@@ -214,7 +214,8 @@ def starter() -> Iterator[HeldStarter]:
 def agent(store: Store, starter: HeldStarter, tmp_path: Path) -> Iterator[HostAgent]:
     """The worker of host b, which has not begun."""
     times = {"CNNCTL_HEARTBEAT_SECONDS": "0.02", "CNNCTL_LEASE_SECONDS": "60"}
-    named = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
+    folders = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_RUNS_DIR": str(tmp_path / "runs")}
+    named = {**folders, "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
     before = set(threading.enumerate())
     agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
     yield agent

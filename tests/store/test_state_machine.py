@@ -35,7 +35,7 @@ from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.people import Actor
-from service.domain.run_folder import EVENTS_FILE
+from service.domain.run_folder import CHECKPOINTS_DIR, EVENTS_FILE, checkpoint_name
 from service.domain.spec import CheckpointSpec
 from service.domain.states import (
     FINISHED,
@@ -397,7 +397,7 @@ class Laboratory(RuleBasedStateMachine):
     @rule(hold=some("current_holds"), best=st.booleans())
     def save(self, hold: Hold, best: bool) -> None:  # noqa: FBT001 - Hypothesis passes names
         step = self.take_step(hold)
-        path = self.settings.runs_dir / f"{hold.attempt.id}-{step}"
+        path = Path(hold.attempt.run_dir, CHECKPOINTS_DIR, checkpoint_name(step))
         place = {"epoch": 1, "bytes": 5, "digest": "d" * 64, "path": str(path)}
         if best:
             self.best.append((hold.attempt.id, step))

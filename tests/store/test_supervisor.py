@@ -9,8 +9,10 @@ import pytest
 from service.domain import run_folder as files
 from service.domain.jobs import Attempt
 from service.settings import load_settings
+from service.store.jobs import attempts
 from service.store.transaction import Store
 from workers.attempts.supervisor import Supervisor
+from workers.attempts.trainer_setup import UnwritableFolder
 
 
 class NoTrainer(Exception):
@@ -43,3 +45,32 @@ def test_a_run_folder_of_another_database_is_moved_aside(
     assert starter.found == {files.SPEC_FILE, files.LAUNCH_FILE, files.LEASE_FILE}
     (aside,) = folder.parent.glob(f"{folder.name}.found-*")
     assert (aside / files.EVENTS_FILE).read_text().startswith('{"kind": "epoch"')
+
+
+def test_a_foreign_run_folder_in_the_database_is_never_touched(
+    store: Store, claimed: Callable[..., Attempt], tmp_path: Path
+) -> None:
+    foreign = tmp_path / "private"
+    foreign.mkdir()
+    (foreign / files.EVENTS_FILE).write_text('{"kind": "ended", "outcome": "failed", "reason": "secret"}\n')
+    attempt = dataclasses.replace(claimed(), run_dir=str(foreign))
+    supervisor = Supervisor(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), attempt, threads_per_gpu=1)
+    supervisor.renew_lease()
+    supervisor.adopt()
+    supervisor.follow()
+    assert [path.name for path in foreign.iterdir()] == [files.EVENTS_FILE]
+    with store.reading() as tx:
+        assert "secret" not in attempts.get_attempt(tx, attempt.id).reason
+
+
+def test_a_link_that_leads_out_of_the_run_folders_gets_no_run_folder(
+    store: Store, claimed: Callable[..., Attempt], tmp_path: Path
+) -> None:
+    attempt = claimed()
+    (tmp_path / "private").mkdir()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / str(attempt.job_id)).symlink_to(tmp_path / "private")
+    supervisor = Supervisor(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), attempt, threads_per_gpu=1)
+    with pytest.raises(UnwritableFolder, match="symbolic link"):
+        supervisor.prepare()
+    assert list((tmp_path / "private").iterdir()) == []

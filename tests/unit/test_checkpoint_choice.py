@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.run_folder import CHECKPOINTS_DIR
 from tests.unit.test_checkpoint_files import flip_a_bit, snapshot
 from workers.train.checkpoints.files import read_checkpoint, write_checkpoint
 from workers.train.checkpoints.writer import CheckpointWriter, explain_difference, find_checkpoint
@@ -14,11 +15,12 @@ from workers.train.process.reporter import Reporter
 
 def write(folder: Path, *steps: int) -> list[str]:
     """Checkpoints of these steps, newest first, as the worker hands them over."""
-    return [str(write_checkpoint(folder, snapshot(step=step)).path) for step in sorted(steps, reverse=True)]
+    made = folder / "1" / CHECKPOINTS_DIR
+    return [str(write_checkpoint(made, snapshot(step=step)).path) for step in sorted(steps, reverse=True)]
 
 
 def test_the_newest_one_is_taken_without_a_word(tmp_path: Path) -> None:
-    found, note = find_checkpoint(write(tmp_path, 10, 20), spec_digest="spec")
+    found, note = find_checkpoint(write(tmp_path, 10, 20), spec_digest="spec", of_job=tmp_path)
     assert found is not None
     assert (found.position.step, note) == (20, "")
 
@@ -26,7 +28,7 @@ def test_the_newest_one_is_taken_without_a_word(tmp_path: Path) -> None:
 def test_a_damaged_one_is_passed_over_for_the_next_and_named(tmp_path: Path) -> None:
     candidates = write(tmp_path, 10, 20)
     flip_a_bit(Path(candidates[0]))
-    found, note = find_checkpoint(candidates, spec_digest="spec")
+    found, note = find_checkpoint(candidates, spec_digest="spec", of_job=tmp_path)
     assert found is not None
     assert found.position.step == 10
     assert "step-0000000020" in note
@@ -34,17 +36,30 @@ def test_a_damaged_one_is_passed_over_for_the_next_and_named(tmp_path: Path) -> 
 
 
 def test_one_of_another_spec_is_never_taken(tmp_path: Path) -> None:
-    found, note = find_checkpoint(write(tmp_path, 10), spec_digest="another")
+    found, note = find_checkpoint(write(tmp_path, 10), spec_digest="another", of_job=tmp_path)
     assert found is None
     assert "belongs to another spec" in note
     assert "started again from step 0" in note
 
 
+def test_one_outside_of_the_jobs_folder_is_not_opened(tmp_path: Path) -> None:
+    (foreign,) = write(tmp_path / "8", 30)
+    (own,) = write(tmp_path / "7", 10)
+    link = Path(own).with_name("step-0000000020")
+    link.symlink_to(foreign)
+    found, note = find_checkpoint([foreign, str(link), own], spec_digest="spec", of_job=tmp_path / "7")
+    assert found is not None
+    assert found.position.step == 10
+    assert note == "; ".join(f"{path} does not lie in {tmp_path / '7'}" for path in (foreign, link))
+
+
 def test_without_any_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert find_checkpoint([], spec_digest="spec") == (None, "")
-    found, note = find_checkpoint([str(tmp_path / "gone")], spec_digest="spec")
+    assert find_checkpoint([], spec_digest="spec", of_job=tmp_path) == (None, "")
+    found, note = find_checkpoint(
+        [str(tmp_path / "1" / CHECKPOINTS_DIR / "step-7")], spec_digest="spec", of_job=tmp_path
+    )
     assert found is None
-    assert "gone" in note
+    assert "step-7 cannot be read" in note
 
 
 def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(

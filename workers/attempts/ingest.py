@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from service.domain import run_folder as files
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
@@ -14,6 +16,8 @@ from service.domain.stored import read_stored
 from service.store.jobs import attempts, audit, checkpoints, logs, metrics
 from service.store.transaction import Store, Transaction
 from workers.attempts.pruning import prune_checkpoints
+
+log = structlog.get_logger()
 
 MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 
@@ -109,11 +113,21 @@ class Ingester:
                 tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
             )
         elif event["kind"] == "checkpoint":
-            checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
+            if self._is_own(event["path"], checkpoint=True):
+                checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
         elif event["kind"] == "epoch":
             attempts.write(tx, attempt, epochs_completed=event["epoch"])
-        elif event["kind"] == "ended" and "model" in event:
+        elif event["kind"] == "ended" and "model" in event and self._is_own(event["model"]):
             attempts.write(tx, attempt, weights_digest=event["weights_digest"], model_path=event["model"])
+
+    def _is_own(self, path: str, *, checkpoint: bool = False) -> bool:
+        """Whether a path lies where this attempt's trainer has to write it; another one is not stored."""
+        folder = self._folder / files.CHECKPOINTS_DIR if checkpoint else self._folder
+        place = files.place_in(path, folder)
+        own = bool(files.CHECKPOINT_NAME.fullmatch(place)) if checkpoint else place == Path(path).name
+        if not own:
+            log.warning("attempt", action="foreign_path", attempt=self._attempt.id, path=path)
+        return own
 
 
 def _read(line: bytes) -> Event:

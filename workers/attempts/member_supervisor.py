@@ -108,7 +108,8 @@ class MemberSupervisor:
         return insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
 
     def _enter_folder(self) -> None:
-        self._folder = Path(self._attempt.run_dir) / files.member_name(self._part.rank)
+        of_chief = files.run_folder(self._settings.runs_dir, self._attempt.job_id, self._attempt.number)
+        self._folder = of_chief / files.member_name(self._part.rank)
         self._tree = replace(self._tree, run_dir=str(self._folder))
 
     def _see_to_end(self) -> None:

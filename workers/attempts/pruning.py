@@ -5,8 +5,10 @@ A trainer whose worker is gone keeps them all, so that what SQL knows of is alwa
 
 import json
 import shutil
+from pathlib import Path
 
 from service.domain.jobs import Attempt
+from service.domain.run_folder import is_checkpoint, job_folder_of
 from service.domain.states import CheckpointKind
 from service.store.jobs import attempts, checkpoints, jobs
 from service.store.transaction import Store
@@ -15,6 +17,8 @@ from service.store.transaction import Store
 def prune_checkpoints(store: Store, attempt: Attempt) -> None:
     """Keep the best and the newest of a job's checkpoints, as its spec says.
 
+    A row with a path outside of the job's folder stays as it is, and takes no other one's place.
+
     Raises:
         DatabaseUnavailable: nothing was deleted.
         Fenced: the attempt is no longer this worker's; nothing was deleted.
@@ -22,7 +26,9 @@ def prune_checkpoints(store: Store, attempt: Attempt) -> None:
     with store.transaction() as tx:
         attempts.write(tx, attempt)
         keep = json.loads(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
-        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        of_job = job_folder_of(Path(attempt.run_dir))
+        listed = checkpoints.list_checkpoints(tx, attempt.job_id)
+        known = [checkpoint for checkpoint in listed if is_checkpoint(checkpoint.path, of_job)]
         superfluous = [
             checkpoint for checkpoint in known[keep:] if checkpoint.kind is not CheckpointKind.BEST
         ]

@@ -45,9 +45,11 @@ class Supervisor:
     def __init__(self, store: Store, settings: Settings, attempt: Attempt, *, threads_per_gpu: int) -> None:
         self._store = store
         self._settings = settings
+        tree = _tree_of(attempt)
+        attempt = self._at_home(attempt)
         self._threads_per_gpu = threads_per_gpu
         self._ingester = Ingester(store, attempt, actor=f"worker {attempt.host_name}")
-        self._tree = _tree_of(attempt)
+        self._tree = tree
         self._process: BaseProcess | None = None
         self._gpus: Sequence[Gpu] = ()
         self._used_before: Used = {}
@@ -64,6 +66,11 @@ class Supervisor:
         """Its process and its GPUs, for who looks at the GPUs."""
         uuids = tuple(gpu.uuid for gpu in self._gpus)
         return Trainer(pid=self._tree.pid, run_dir=self.attempt.run_dir, gpu_uuids=uuids)
+
+    def _at_home(self, attempt: Attempt) -> Attempt:
+        """The attempt with the run folder that this worker gives it, whatever the database says."""
+        folder = files.run_folder(self._settings.runs_dir, attempt.job_id, attempt.number)
+        return replace(attempt, run_dir=str(folder))
 
     def prepare(self) -> None:
         """Make the run folder; where other hosts take part, wait until they have come together.
@@ -164,7 +171,7 @@ class Supervisor:
         values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
         with self._store.transaction() as tx:
             attempts.write(tx, self.attempt, **values)
-            self.attempt = attempts.get_attempt(tx, self.attempt.id)
+            self.attempt = self._at_home(attempts.get_attempt(tx, self.attempt.id))
 
     def _watch_company(self) -> None:
         """What happens to another host's part happens to all."""

@@ -1,5 +1,6 @@
 """What a supervisor reads before its trainer starts, and the run folder it makes from that."""
 
+import errno
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +56,10 @@ def make_run_folder(
     """Make the folder with the spec and the launch file in it.
 
     Raises:
-        UnwritableFolder: it cannot be written.
+        UnwritableFolder: it cannot be written, or a symbolic link leads out of CNNCTL_RUNS_DIR.
     """
+    if not files.place_in(folder, files.job_folder_of(folder)):
+        raise UnwritableFolder(errno.EPERM, "a symbolic link leads somewhere else")
     try:
         _move_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)

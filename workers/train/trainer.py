@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -258,7 +259,7 @@ class Trainer:
         number spreads to the layers before: the last of them is where it began.
         """
         state = self._state
-        snapshot, _ = find_checkpoint(self._list_checkpoints(), spec_digest=state.spec_digest)
+        snapshot, _ = self._find_checkpoint(self._list_checkpoints())
         state.restore(self._initial if snapshot is None else snapshot)
         while state.step < failed_step:
             feed = self._make_feed()
@@ -278,7 +279,12 @@ class Trainer:
     def _list_checkpoints(self) -> list[str]:
         """This attempt's checkpoints and those that it could resume from, newest first."""
         own = sorted((str(path) for path in self._checkpoints_dir.glob("step-*")), reverse=True)
-        return [*own, *self._launch.resume_from]
+        of_job = files.job_folder_of(self._run_dir)
+        return [path for path in (*own, *self._launch.resume_from) if files.is_checkpoint(path, of_job)]
+
+    def _find_checkpoint(self, candidates: Sequence[str]) -> tuple[Snapshot | None, str]:
+        of_job = files.job_folder_of(self._run_dir)
+        return find_checkpoint(candidates, spec_digest=self._state.spec_digest, of_job=of_job)
 
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
@@ -302,7 +308,7 @@ class Trainer:
 
     def _resume(self) -> None:
         state = self._state
-        snapshot, self._resume_note = find_checkpoint(self._launch.resume_from, spec_digest=state.spec_digest)
+        snapshot, self._resume_note = self._find_checkpoint(self._launch.resume_from)
         if snapshot is not None:
             self._continue_from(snapshot)
         (steps,) = self._agreement.share(state.step)

@@ -16,15 +16,15 @@ POLL_SECONDS = 0.5
 @click.option("-f", "--follow", is_flag=True, help="Print what comes until the job ends.")
 def command(job: int, follow: bool) -> None:
     """Print what a job's trainer wrote."""
-    _, store = open_session()
+    settings, store = open_session()
     if not follow:
-        text = read_log(store, JobId(job))
+        text = read_log(store, settings, JobId(job))
         click.echo(text, nl=False)
         if not text:
             say(f"Job {job} has written nothing yet. Why: cnnctl status {job}")
         return
     try:
-        for text in follow_log(store, JobId(job), lambda: time.sleep(POLL_SECONDS)):
+        for text in follow_log(store, settings, JobId(job), lambda: time.sleep(POLL_SECONDS)):
             click.echo(text, nl=False)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -37,8 +37,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Find objects in a larger image, with a job's network."""
-    _, store = open_session()
-    trained = find_trained(store, JobId(job))
+    settings, store = open_session()
+    trained = find_trained(store, settings, JobId(job))
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
     words = [str(image), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]

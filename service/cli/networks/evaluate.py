@@ -20,7 +20,7 @@ SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
 def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> None:
     """Score a job's network on test images."""
     settings, store = open_session()
-    trained = find_trained(store, JobId(job))
+    trained = find_trained(store, settings, JobId(job))
     wanted = make_absolute(dataset or trained.dataset)
     check_place(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")

@@ -17,8 +17,8 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 @click.option("--output", type=click.Path(path_type=Path), help="File, or folder of a savedmodel.")
 def command(job: int, kind: str, output: Path | None) -> None:
     """Write a job's network for other programs."""
-    _, store = open_session()
-    trained = find_trained(store, JobId(job))
+    settings, store = open_session()
+    trained = find_trained(store, settings, JobId(job))
     path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
     say(f"Writing {trained.file} of job {job} as {kind} …")
     trained.ask("export", ["--format", kind, "--output", str(path)])

@@ -17,8 +17,8 @@ from service.domain.jobs import JobId
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:
     """Tell the classes of images, with a job's network."""
-    _, store = open_session()
-    trained = find_trained(store, JobId(job))
+    settings, store = open_session()
+    trained = find_trained(store, settings, JobId(job))
     say(f"Loading {trained.file} of job {job} …")
     found = trained.ask("predict", [*map(str, images), "--top", str(top)])
     if as_json:

@@ -8,8 +8,10 @@ from typing import Any
 
 from service.commands.networks.library import ask_library
 from service.domain.jobs import JobId
+from service.domain.run_folder import job_folder, place_in
 from service.domain.states import JobState
 from service.errors import JobConflict
+from service.settings import Settings
 from service.store.jobs import attempts, jobs
 from service.store.transaction import Store
 
@@ -29,12 +31,12 @@ class Trained:
         return ask_library("inference.acts", [act, str(self.folder), "--file", self.file, *words])
 
 
-def find_trained(store: Store, job_id: JobId) -> Trained:
+def find_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
     """Find the network of the best epoch, or else the final one.
 
     Raises:
         JobNotFound: there is no such job.
-        JobConflict: it has not succeeded, or its files are not on this machine.
+        JobConflict: it has not succeeded, or its files are not on this machine in CNNCTL_RUNS_DIR.
     """
     with store.reading() as tx:
         job = jobs.get_job(tx, job_id)
@@ -47,6 +49,12 @@ def find_trained(store: Store, job_id: JobId) -> Trained:
     final = Path(tries[-1].model_path)
     best = final.with_name(BEST_FILE)
     found = best if best.exists() else final
+    of_job = job_folder(settings.runs_dir, job_id)
+    if place_in(found, of_job) != f"{tries[-1].number}/{found.name}":
+        raise JobConflict(
+            f"The network of job {job_id} should be at {found}, which does not lie in {of_job}. "
+            "Set CNNCTL_RUNS_DIR to the folder in which the worker makes its run folders"
+        )
     if not found.exists():
         raise JobConflict(
             f"The network of job {job_id} should be at {final}, which is not on this machine. It lies on "

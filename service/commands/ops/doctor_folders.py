@@ -11,7 +11,13 @@ from service.commands.ops.run_folders import keep_orphans, list_run_folders
 from service.digest import file_digest, is_sealed
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, AttemptId, JobId
-from service.domain.run_folder import MANIFEST_DIGEST, MANIFEST_FILE, TENSORS_FILE
+from service.domain.run_folder import (
+    MANIFEST_DIGEST,
+    MANIFEST_FILE,
+    TENSORS_FILE,
+    is_checkpoint,
+    job_folder,
+)
 from service.domain.states import AttemptState, JobState
 from service.settings import Settings
 from service.store.jobs import attempts, checkpoints
@@ -41,11 +47,11 @@ def check_checkpoints(
     While a trainer runs, a row may be behind the disk for a moment: what is wrong then is looked at again.
     """
     tries = _list_tries(store, settings)
-    damage = _find_damage(tries, deep=deep)
+    damage = _find_damage(tries, settings, deep=deep)
     if any(attempt.state is not AttemptState.ENDED and attempt.id in damage for attempt, _ in tries):
         settle()
         tries = _list_tries(store, settings)
-        damage = _find_damage(tries, deep=deep)
+        damage = _find_damage(tries, settings, deep=deep)
     for job_id, of_job in groupby(tries, key=lambda pair: pair[0].job_id):
         yield from _tell_of_job(job_id, list(of_job), damage)
 
@@ -91,12 +97,17 @@ def _list_tries(store: Store, settings: Settings) -> Tries:
     return [(a, rows[a.id]) for a in sorted(here, key=lambda a: a.job_id) if a.id in rows]
 
 
-def _find_damage(tries: Tries, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
+def _find_damage(tries: Tries, settings: Settings, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
     """What is wrong with checkpoints, by attempt and step."""
     found: dict[AttemptId, dict[int, str]] = {}
     for attempt, known in tries:
         for checkpoint in known:
-            if wrong := _what_is_wrong(checkpoint, deep=deep):
+            of_job = job_folder(settings.runs_dir, attempt.job_id)
+            if not is_checkpoint(checkpoint.path, of_job):
+                wrong = f"{checkpoint.path} does not lie in {of_job}, and is not opened"
+            else:
+                wrong = _what_is_wrong(checkpoint, deep=deep)
+            if wrong:
                 found.setdefault(attempt.id, {})[checkpoint.step] = wrong
     return found
 

@@ -18,6 +18,7 @@ from service.commands.ops.run_folders import (
 )
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
+from service.domain.run_folder import CHECKPOINTS_DIR, is_checkpoint, job_folder, place_in
 from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
 from service.settings import Settings
 from service.store.jobs import attempts, checkpoints, jobs
@@ -71,6 +72,7 @@ def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Was
             rows.get(attempt.id, ()),
             ended_before,
             here=attempt.host_name == settings.host_name,
+            of_job=job_folder(settings.runs_dir, attempt.job_id),
         )
     ]
     return [*found, *_find_orphans(orphans, ended_before)]
@@ -94,18 +96,30 @@ def remove(store: Store, waste: Waste, policy: Policy) -> str:
 
 
 def _find_in_attempt(
-    attempt: Attempt, job: Job, rows: Sequence[Checkpoint], ended_before: datetime, *, here: bool
+    attempt: Attempt,
+    job: Job,
+    rows: Sequence[Checkpoint],
+    ended_before: datetime,
+    *,
+    here: bool,
+    of_job: Path,
 ) -> Iterator[Waste]:
-    """What may go of an attempt; of an attempt that ran here, also rows whose files somebody has deleted."""
+    """What may go of an attempt; of an attempt that ran here, also rows whose files somebody has deleted.
+
+    Nothing outside of the job's folder in CNNCTL_RUNS_DIR may, whatever a row says.
+    """
     run_dir = Path(attempt.run_dir)
+    if place_in(run_dir, of_job) != str(attempt.number):
+        return
     best = {row.path for row in rows if row.kind is CheckpointKind.BEST}
     for path in sorted({*list_checkpoint_folders(run_dir), *(Path(row.path) for row in rows if here)}):
         why = _why_not_needed(job, best=str(path) in best, ended_before=ended_before)
-        if why:
+        if why and is_checkpoint(path, of_job):
             yield Waste(path=path, kind=Kind.CHECKPOINT, why=why, bytes=size_of(path), source=job)
     for path in list_unfinished_folders(run_dir):
         why = f"attempt {attempt.number} of job {job.id} ended while it wrote this"
-        yield Waste(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
+        if place_in(path.parent, of_job) == f"{attempt.number}/{CHECKPOINTS_DIR}":
+            yield Waste(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
 
 
 def _find_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Iterator[Waste]:

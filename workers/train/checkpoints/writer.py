@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from service.domain.run_folder import is_checkpoint
 from workers.train.checkpoints.files import (
     Array,
     DamagedCheckpoint,
@@ -60,11 +61,15 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
         variable.assign(array)
 
 
-def find_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> tuple[Snapshot | None, str]:
-    """The newest valid checkpoint, and what to say of those that were passed over."""
+def find_checkpoint(
+    candidates: Sequence[str], *, spec_digest: str, of_job: Path
+) -> tuple[Snapshot | None, str]:
+    """The newest valid checkpoint in the folder of a job, and what to say of those that were passed over."""
     notes: list[str] = []
     for path in candidates:
         try:
+            if not is_checkpoint(path, of_job):
+                raise DamagedCheckpoint(f"{path} does not lie in {of_job}")
             snapshot = read_checkpoint(Path(path))
             if snapshot.spec_digest == spec_digest:
                 return snapshot, "; ".join(notes)
