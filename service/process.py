@@ -1,6 +1,7 @@
 """Looks at processes of this host; a process is known by its number and the moment of its start."""
 
 import pwd
+import sys
 from pathlib import Path
 
 # Of what `read_stat` gives; times are in clock ticks, what is resident in pages.
@@ -26,6 +27,24 @@ def read_stat(pid: int) -> list[str]:
         return []
     fields = text.rpartition(")")[2].split()
     return [] if fields[0] in "ZX" else fields
+
+
+def are_users_proven() -> bool:
+    """Whether the numbers of users mean here what they mean to the machine.
+
+    In a user namespace of one's own, as `unshare --user` makes, everybody can be root, or anybody else.
+    """
+    if sys.platform != "linux":
+        return True  # it has no user namespaces
+    try:
+        return is_whole_map(Path("/proc/self/uid_map").read_text())
+    except OSError:
+        return False
+
+
+def is_whole_map(uid_map: str) -> bool:
+    """Whether a map of users is that of the initial user namespace: every number is itself."""
+    return uid_map.split() == ["0", "0", "4294967295"]
 
 
 def name_of_user(uid: int) -> str:

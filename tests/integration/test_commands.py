@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from click.testing import Result
 
 from service.domain.jobs import Job
+from service.process import name_of_user
 from service.store.jobs import jobs
 from service.store.transaction import open_store
 from tests.stack import ROOT
@@ -202,6 +204,57 @@ def test_another_persons_job_can_be_seen_and_not_changed(
         assert "administrator" in refused.stderr
     seen = cnnctl("history", "1", "--json", CNNCTL_DATABASE_URL=postgres_url)
     assert [event["action"] for event in json.loads(seen.stdout)] == ["submitted"]
+
+
+CAN_UNSHARE = subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
+WHO = """
+import sys
+from service.commands.people.identity import current_actor
+from service.store.transaction import open_store
+actor = current_actor(open_store(sys.argv[1]))
+print(actor.name, actor.operator)
+"""
+SERVER = "postgresql://127.0.0.1/nobody-connects"
+
+
+@pytest.mark.skipif(not CAN_UNSHARE, reason="this machine lets nobody make a user namespace")
+@pytest.mark.parametrize(
+    ("options", "on_a_server", "on_a_folder_of_ours"),
+    [
+        (["--map-root-user"], "root@namespace False", "root@namespace True"),
+        (
+            ["--map-user=1"],
+            f"{pwd.getpwuid(1).pw_name}@namespace False",
+            f"{pwd.getpwuid(1).pw_name}@namespace True",
+        ),
+        # Without a number of one's own, everybody's folder looks like one's own.
+        ([], f"{name_of_user(NOBODY)}@namespace False", f"{name_of_user(NOBODY)}@namespace False"),
+    ],
+    ids=["root", "somebody", "nobody"],
+)
+def test_in_a_user_namespace_one_is_neither_root_nor_anybody_else(
+    home: Path, options: list[str], on_a_server: str, on_a_folder_of_ours: str
+) -> None:
+    def ask(url: str) -> str:
+        words = ["unshare", "--user", *options, sys.executable, "-c", WHO, url]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert ask(SERVER) == on_a_server
+    assert ask(f"sqlite:///{home}/cnnctl.db") == on_a_folder_of_ours
+
+
+@pytest.mark.skipif(not CAN_UNSHARE, reason="this machine lets nobody make a user namespace")
+def test_what_is_done_in_a_user_namespace_is_not_done_by_root(cnnctl: Cnnctl, home: Path) -> None:
+    cnnctl("submit", "lenet5")
+    program = "import os, sys\nwords = [sys.executable, '-m', 'service.cli.main', *sys.argv[1:]]\n"
+    program += "os.execvp('unshare', ['unshare', '--user', *words])"
+    for words in (["users", "set", "bob", "--admin"], ["cancel", "1"]):
+        refused = run_apart(home, *words, program=program)
+        assert refused.returncode == 5, refused.stderr
+        assert "@namespace" in refused.stderr
 
 
 def test_a_dataset_outside_of_the_roots_is_refused_before_anything_looks_at_it(

@@ -3,12 +3,23 @@
 import os
 
 from service.domain.people import Actor
-from service.process import name_of_user
+from service.process import are_users_proven, name_of_user
 from service.store.transaction import Store
+
+UNMAPPED = 65534  # what the number of each user who has none in a namespace is shown as
 
 
 def current_actor(store: Store) -> Actor:
-    """The person at the keyboard; root, and on SQLite the owner of the data folder, is an operator."""
+    """The person at the keyboard; root, and on SQLite the owner of the data folder, is an operator.
+
+    In a user namespace nobody has a name that is another person's: whoever makes one chooses who they are in
+    it. Only that a folder is their own stays true there.
+    """
     uid = os.getuid()
-    owns_data = store.folder is not None and store.folder.stat().st_uid == uid
-    return Actor(name=name_of_user(uid), operator=uid == 0 or owns_data)
+    proven = are_users_proven()
+    owns_data = store.folder is not None and store.folder.stat().st_uid == uid != UNMAPPED
+    name = name_of_user(uid)
+    return Actor(
+        name=name if proven else f"{name}@namespace",
+        operator=(proven and uid == 0) or owns_data,
+    )
