@@ -1,5 +1,6 @@
 """Reads the environment once into a frozen value that entry points pass on as arguments."""
 
+import grp
 import math
 import os
 import shlex
@@ -35,6 +36,11 @@ class Settings:
         "CNNCTL_DATA_ROOTS",
         "folders, separated by colons, below which `folder:` and `npz:` datasets have to lie after symbolic "
         "links; empty: anywhere",
+    )
+    group: str = _setting(
+        "CNNCTL_GROUP",
+        "group of this machine that may open what the service writes: it writes an SQLite database, and only "
+        "reads run folders where the database is a server; empty: only the service's own user may",
     )
     host: str = _setting("CNNCTL_HOST", "name of this host in the queue; empty: the machine's own name")
     address: str = _setting(
@@ -83,7 +89,7 @@ class Settings:
         kind, _, count = self.gpus.partition(":")
         if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
             raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
-        _ = self.home_dir  # raises where it cannot be found
+        _ = self.home_dir, self.group_id  # raise where they cannot be found
 
     @property
     def home_dir(self) -> Path:
@@ -111,6 +117,14 @@ class Settings:
     @property
     def data_roots(self) -> tuple[Path, ...]:
         return tuple(Path(root) for root in self.roots.split(":") if root)
+
+    @property
+    def group_id(self) -> int | None:
+        """The number of the group; None where there is none."""
+        try:
+            return grp.getgrnam(self.group).gr_gid if self.group else None
+        except KeyError:
+            raise _unreadable(self, "group", "a group of this machine") from None
 
     @property
     def devices_dir(self) -> Path:

@@ -2,9 +2,12 @@
 
 import sys
 
+import structlog
+
 from service.errors import CnnctlError
 from service.log import configure_log
 from service.parent import stop_when_parent_ends
+from service.private_files import close_umask, open_to_group, tighten
 from service.settings import load_settings
 from service.store.transaction import open_store
 from workers.attempts.starter import Starter
@@ -18,6 +21,10 @@ def main(*, stop_with_stdin: bool) -> int:
     configure_log(settings.log_level)
     if stop_with_stdin:
         stop_when_parent_ends()
+    close_umask()  # of the trainers, too
+    open_to_group(settings, folders=[settings.home_dir, settings.runs_dir])
+    for path in tighten(settings):
+        structlog.get_logger().info("worker", action="closed_to_others", path=str(path))
     lock = lock_host(settings)  # held for as long as this process lives
     store = open_store(settings.database_url)
     store.wait_until_ready()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from service.errors import CnnctlError
+from service.private_files import close_umask
 
 # Name → module and one line of help; a test compares the lines with the commands' own.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -84,6 +85,7 @@ def main() -> None:
     cnnctl submit lenet5 --dataset digits --gpus 2 --epochs 15
     cnnctl status
     """
+    close_umask()
 
 
 if __name__ == "__main__":

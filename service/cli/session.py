@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from service.errors import NoTables
+from service.private_files import open_to_group
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
 
@@ -23,6 +24,7 @@ def open_session() -> tuple[Settings, Store]:
         CnnctlError: a setting is wrong, the database is away, or it is at another revision.
     """
     settings = load_settings()
+    open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
     store = open_until_end(settings)
     try:
         store.check_revision()

@@ -1,6 +1,8 @@
 """Makes engines: PostgreSQL through psycopg 3, SQLite with the locking that several processes need."""
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,9 @@ def _parse(url: str) -> URL:
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
-    if url.database:
+    if url.database and url.database != ":memory:":
         _make_folder(Path(url.database).parent)
+        _make_file(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -83,6 +86,13 @@ def _make_folder(folder: Path) -> None:
             f"The folder {folder} of the database cannot be made: {error.strerror}. "
             "Mend it, or set CNNCTL_HOME"
         ) from None
+
+
+def _make_file(path: Path) -> None:
+    """As an empty database: SQLite itself would give no group the right to write it."""
+    with suppress(OSError):  # of a folder of somebody else's, SQLite says what is wrong
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -1,6 +1,9 @@
 """What a trained network is good for: predictions, scores, other formats, detection; on real processes."""
 
 import json
+import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -151,3 +154,22 @@ def test_what_cannot_be_done_is_said(stack: Stack, job: int, tmp_path: Path) -> 
     stack.finished(cancelled, "cancelled")
     conflict = stack.cnnctl("export", str(cancelled), code=4)
     assert "has no trained network: it is cancelled" in conflict.stderr
+
+
+def test_the_copy_of_a_private_dataset_and_all_else_that_a_job_leaves_is_private(
+    stack: Stack, job: int, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    images, labels = np.zeros((40, 8, 8), np.uint8), np.arange(40, dtype=np.uint8) % 2
+    np.savez(private / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    words = ("--dataset", f"npz:{private}/own.npz", "--epochs", "1", "--batch-size", "8")
+    view = stack.finished(stack.submit("mlp", *words))
+    written = [path for path in stack.home.rglob("*") if path.name not in ("scheduler.log", "worker.log")]
+    assert {"x_train.npy", "cnnctl.db", "trainer.log", "state.safetensors"} <= {path.name for path in written}
+    assert Path(view["model"]) in written
+    assert [str(path) for path in written if path.lstat().st_mode & 0o077] == []
+    program = [sys.executable, "-m", "service.cli.main", "export", str(job), "--output"]
+    mine = tmp_path / "mine.keras"
+    subprocess.run([*program, mine], env=stack.environment, cwd=stack.home, umask=0o027, check=True)
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o640  # as the person wants it who asked for it

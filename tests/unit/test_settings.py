@@ -29,6 +29,7 @@ def test_the_defaults_are_the_embedded_stack_in_the_home_folder(tmp_path: Path) 
         ("CNNCTL_START_METHOD", "fork", "forkserver or spawn"),
         ("CNNCTL_LOG_LEVEL", "loud", "debug or info"),
         ("CNNCTL_DATA_ROOTS", "/datasets:scratch", "absolute paths"),
+        ("CNNCTL_GROUP", "nobody-of-that-name", "a group of this machine"),
         ("CNNCTL_GPU", "sim:2", "Unknown setting CNNCTL_GPU"),
         ("CNNCTL_HOME", "~nobody-of-that-name", "must be the home of a user"),
     ],

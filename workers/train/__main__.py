@@ -2,8 +2,10 @@
 
 import sys
 
+from service.private_files import close_umask
 from workers.train.entry import run_trainer
 
 if len(sys.argv) != 2:
     sys.exit("usage: python -m workers.train RUN_DIR")
+close_umask()
 run_trainer(sys.argv[1])

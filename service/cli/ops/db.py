@@ -4,6 +4,7 @@ import click
 
 from service.cli.session import open_until_end
 from service.db.migrate import HEAD_REVISION
+from service.private_files import open_to_group
 from service.settings import load_settings
 from service.store.transaction import START_SECONDS
 
@@ -19,7 +20,9 @@ def upgrade() -> None:
 
     Waits half a minute for a database that is just starting.
     """
-    store = open_until_end(load_settings())
+    settings = load_settings()
+    open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
+    store = open_until_end(settings)
     store.upgrade(seconds=START_SECONDS)
     click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
 

@@ -10,6 +10,7 @@ from service.dispatch.dispatcher import Dispatcher
 from service.log import configure_log
 from service.notify.sender import Postman
 from service.parent import stop_when_parent_ends
+from service.private_files import open_to_group, tighten
 from service.scheduler.loop import Scheduler
 from service.settings import load_settings
 
@@ -24,6 +25,8 @@ def command(stop_with_stdin: bool) -> None:
     """
     settings = load_settings()
     configure_log(settings.log_level)
+    open_to_group(settings, folders=[settings.home_dir])
+    tighten(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

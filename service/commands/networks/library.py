@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.errors import CnnctlError, MissingExtra, SpecError
+from service.private_files import close_umask
 
 REFUSED = 2
 
@@ -28,6 +29,7 @@ def ask_library(module: str, words: Sequence[str]) -> Any:
         capture_output=True,
         text=True,
         check=False,
+        umask=close_umask(),  # what it writes is the person's own
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},
     )
     if done.returncode == REFUSED:

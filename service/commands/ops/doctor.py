@@ -11,13 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from service.commands.fleet.health import check_health
-from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders
+from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders, shorten
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
 from service.commands.ops.findings import Finding, guarded
 from service.db.engine import sqlite_wal_is_safe
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
 from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
+from service.private_files import can_be_changed_by_others, find_open, list_closed_to_group
 from service.settings import Settings, load_settings
 from service.store.fleet import hosts
 from service.store.transaction import Store, open_store
@@ -67,6 +68,7 @@ def _check_packages() -> Iterator[Finding]:
 def _check_folders(settings: Settings) -> Iterator[Finding]:
     for subject, folder in (("data folder", settings.home_dir), ("run folders", settings.runs_dir)):
         yield from guarded(subject, partial(_check_folder, subject, folder))
+    yield from guarded("private files", lambda: _check_private(settings))
 
 
 def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
@@ -77,6 +79,31 @@ def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
     mend = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
     itself = "a checkpoint that does not fit is left out, and training goes on" if mend else ""
     yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", mend=mend, itself=itself)
+
+
+def _check_private(settings: Settings) -> Iterator[Finding]:
+    """Name what others may open or change; nothing where nobody can."""
+    found = [str(path) for path in find_open(settings)]
+    found += [
+        str(folder)
+        for folder in {settings.home_dir, settings.runs_dir}
+        if folder.is_dir() and can_be_changed_by_others(folder)
+    ]
+    if found:
+        rights = "o=" if settings.group else "go="
+        yield Finding(
+            subject="private files",
+            found=f"others may read or change {shorten(found)}",
+            mend=f"as their owner: chmod {rights} PATH",
+            itself="up, worker and scheduler take these rights away at their start from what their user owns",
+        )
+    for folder in list_closed_to_group(settings):
+        yield Finding(
+            subject="private files",
+            found=f"{folder} was made before CNNCTL_GROUP was {settings.group}, which cannot open all in it",
+            mend=f"chgrp -R {settings.group} {folder} && chmod -R g+rX {folder} && "
+            f"find {folder} -type d -exec chmod g+s {{}} +",
+        )
 
 
 def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:

@@ -63,7 +63,7 @@ def check_run_folders(store: Store, settings: Settings) -> Iterator[Finding]:
         orphans = keep_orphans(tx, folders)
         tries = attempts.list_attempts_of(tx, UNFINISHED)
     if orphans:
-        paths = _shorten([str(folder.path) for folder in orphans])
+        paths = shorten([str(folder.path) for folder in orphans])
         yield Finding(
             subject="folder without row",
             found=f"run folders that no attempt in the database has: {paths}",
@@ -149,12 +149,13 @@ def _tell_of_job(
     count = f"{len(words)} of {len(words) + len(good)} checkpoints"
     yield Finding(
         subject="unreadable checkpoint",
-        found=f"{count} of job {job_id} cannot be used: {_shorten(words)}",
+        found=f"{count} of job {job_id} cannot be used: {shorten(words)}",
         itself=f"when the job is started again, it goes on from step {step}",
-        mend="bring the folder back from a backup if those steps matter, and look at the disk",
+        mend="bring the folder back from a backup if they matter; look at the disk and at CNNCTL_RUNS_DIR",
     )
 
 
-def _shorten(words: Sequence[str]) -> str:
+def shorten(words: Sequence[str]) -> str:
+    """The first few of many words, and how many more there are."""
     more = len(words) - MOST_NAMED
     return "; ".join(words[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

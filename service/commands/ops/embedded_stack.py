@@ -11,6 +11,7 @@ from typing import IO
 
 from service.commands.fleet.health import check_health
 from service.errors import AlreadyRunning, CnnctlError
+from service.private_files import tighten
 from service.settings import Settings
 from service.store.transaction import Store
 
@@ -73,6 +74,7 @@ def running_stack(
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     with (settings.home_dir / "up.lock").open("a") as lock:
         _take(lock, settings)
+        tighten(settings)
         store.upgrade()
         stack = EmbeddedStack(settings)
         try:
