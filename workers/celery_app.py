@@ -1,13 +1,16 @@
 """The Celery end of a worker: one task, one queue, threads that each follow one attempt."""
 
+from functools import partial
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_shutting_down
 
-from service.dispatch.dispatcher import RUN_ATTEMPT, celery_settings, queue_name
+from service.dispatch.dispatcher import celery_settings, queue_name
+from service.dispatch.message_check import RUN_ATTEMPT
 from service.domain.jobs import AttemptId
 from service.settings import Settings
+from workers.consumer import Consumer
 from workers.host_agent import HostAgent
 
 SPARE_THREADS = 4  # for messages that come twice while every GPU has its attempt
@@ -23,12 +26,12 @@ def make_worker(settings: Settings, agent: HostAgent) -> Any:
 
     app.task(run_attempt, name=RUN_ATTEMPT)
     # Celery keeps weak references only, unless told otherwise.
-    worker_ready.connect(lambda **_: agent.register(), weak=False)
     worker_shutting_down.connect(lambda **_: agent.close(), weak=False)
     return app.Worker(
         hostname=f"cnnctl@{settings.host_name}",
         queues=[queue_name(settings.host_name)],
         pool="threads",
+        consumer_cls=partial(Consumer, ready=agent.register, gone=agent.close),
         concurrency=len(agent.gpus) + SPARE_THREADS,
         loglevel=settings.log_level.upper(),
         without_gossip=True,

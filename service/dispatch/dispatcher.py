@@ -6,12 +6,15 @@ from typing import Any
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
 
 from service.dispatch.file_transport import SCHEME
+from service.dispatch.message_check import RUN_ATTEMPT
 from service.domain.jobs import Attempt
 from service.settings import Settings
 
-RUN_ATTEMPT = "run_attempt"
+# By name: who uses files needs no driver of Redis.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "service.dispatch.redis_transport:Transport"))
 
 log = structlog.get_logger()
 
@@ -35,6 +38,7 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,  # nobody uses it
+        "worker_cancel_long_running_tasks_on_connection_loss": True,  # those acknowledged late: none
         "broker_pool_limit": 1,
     }
     if settings.broker:

@@ -1,12 +1,14 @@
 """Messages in files, for Celery: kombu's own transport, which reads a message as soon as it is there.
 
-Messages appear whole, and one that is half written all the same, by another program, ends nobody.
+Messages appear whole. What else lies in their folder ends nobody: a file that bears the name of a message and
+is none is moved into the folder `malformed` beside it, and other files stay where they are.
 """
 
 # kombu is untyped:
 # mypy: allow-subclassing-any
 
 import json
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 
 from service.dispatch.file_watch import FileWatch
+from service.dispatch.message_check import LARGEST_BYTES, Complaints, find_fault
 
 SCHEME = "messagefiles"
 LONGEST_WAIT_SECONDS = 0.5  # should a change of the folder go unnoticed
@@ -23,6 +26,9 @@ LONGEST_WAIT_SECONDS = 0.5  # should a change of the folder go unnoticed
 
 class Channel(filesystem.Channel):
     """Writes and reads messages, one a file, in the order of their names."""
+
+    complaints = Complaints()
+    do_restore = False  # what gets lost is sent again, and what ended a consumer must not come back
 
     def _put(self, queue: str, payload: Any, **_: Any) -> None:
         folder = Path(self.data_folder_out)
@@ -32,10 +38,40 @@ class Channel(filesystem.Channel):
         temporary.rename(folder / name)
 
     def _get(self, queue: str) -> Any:
+        for path in sorted(Path(self.data_folder_in).iterdir()):
+            if path.name.partition(".")[2] == f"{queue}.msg" and (raw := self._take(path)):
+                return json.loads(raw)
+        raise Empty
+
+    def _take(self, path: Path) -> bytes:
+        """The message in a file, which is then gone; empty when there is none in it."""
+        raw = b""
         try:
-            return super()._get(queue)
-        except ValueError:
-            raise Empty from None  # what is lost is sent again
+            raw, fault = _read(path)
+            if not fault:
+                path.unlink()
+                return raw
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            fault = f"it cannot be read, or not be removed: {error.strerror}"
+        aside = path.parent.parent / "malformed" / path.name
+        try:
+            aside.parent.mkdir(exist_ok=True)
+            path.rename(aside)
+            self.complaints.add(fault, raw, kept_as=str(aside))
+        except OSError as error:
+            self.complaints.add(f"{fault}; and it cannot be moved: {error.strerror}", raw, kept_as=str(path))
+        return b""
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    """The beginning of a file and what is wrong with the message in it; only files are opened."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return b"", "it is no file"
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_BYTES + 1)
+    return raw, find_fault(raw)
 
 
 class Transport(filesystem.Transport):

@@ -12,8 +12,9 @@ from celery import Celery
 from kombu.simple import SimpleQueue
 from redis import Redis
 
-from service.dispatch.dispatcher import RUN_ATTEMPT, Dispatcher, celery_settings, queue_name
+from service.dispatch.dispatcher import Dispatcher, celery_settings, queue_name
 from service.dispatch.file_transport import SCHEME
+from service.dispatch.message_check import RUN_ATTEMPT
 from service.domain.jobs import Attempt, AttemptId
 from service.settings import load_settings
 from tests.conftest import make_attempt

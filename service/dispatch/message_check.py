@@ -1,0 +1,79 @@
+"""Says what is wrong with a message from the broker, before Celery reads it.
+
+Whoever reaches the broker can put anything there, and Celery's consumer takes what it reads for its own: a
+message that it did not expect would end it. So only what the dispatcher sends is let through.
+"""
+
+import base64
+import json
+import time
+from typing import Any
+
+import structlog
+
+from service.store.jobs.jobs import LARGEST_ID
+
+RUN_ATTEMPT = "run_attempt"
+LARGEST_BYTES = 64 * 1024  # the dispatcher's have about 1,000
+SHOWN_CHARACTERS = 200
+SAID_EVERY_SECONDS = 60.0
+_ROUTE = ("exchange", "routing_key")
+# What Celery would act on, as the dispatcher leaves it.
+_PLAIN = {"eta": None, "expires": None, "timelimit": [None, None], "retries": 0}
+
+log = structlog.get_logger()
+
+
+def find_fault(raw: bytes) -> str:
+    """Why a message is none of the dispatcher's, in words; empty when it is one."""
+    if len(raw) > LARGEST_BYTES:
+        return f"it has {len(raw):,} bytes, and a message at most {LARGEST_BYTES:,}"
+    try:
+        return _find_fault(json.loads(raw))
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    except (TypeError, KeyError, AttributeError):
+        return "it is no message of Celery's"
+
+
+def _find_fault(message: Any) -> str:
+    headers, properties = message["headers"], message["properties"]
+    if headers["task"] != RUN_ATTEMPT:
+        return f"it asks for another task than {RUN_ATTEMPT}"
+    form = (message["content-type"], message["content-encoding"], properties["body_encoding"])
+    names = (headers["id"], properties["delivery_tag"], *map(properties["delivery_info"].get, _ROUTE))
+    if form != ("application/json", "utf-8", "base64") or not all(isinstance(name, str) for name in names):
+        return "its envelope is not the dispatcher's"
+    if "compression" in headers or any(headers.get(name, usual) != usual for name, usual in _PLAIN.items()):
+        return "it asks Celery for more than to run an attempt"
+    arguments, named, then = json.loads(base64.b64decode(message["body"], validate=True))
+    if named or any(then.values()) or len(arguments) != 1:
+        return "it does not carry one number and nothing else"
+    (number,) = arguments
+    if type(number) is not int or not 0 < number <= LARGEST_ID:
+        return "it does not carry the number of an attempt"
+    return ""
+
+
+class Complaints:
+    """Says in the log what was wrong with messages: the first at once, of many only how many they were."""
+
+    def __init__(self) -> None:
+        self._unsaid = 0
+        self._next = 0.0
+
+    def add(self, fault: str, raw: bytes, *, kept_as: str = "") -> None:
+        """Say that a message was taken out of its queue."""
+        self._unsaid += 1
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + SAID_EVERY_SECONDS
+        log.error(
+            "broker",
+            action="malformed_message",
+            fault=fault,
+            messages=self._unsaid,
+            begins=repr(raw[:SHOWN_CHARACTERS]),
+            **({"kept_as": kept_as} if kept_as else {}),
+        )
+        self._unsaid = 0

@@ -1,0 +1,48 @@
+"""Messages in Redis, for Celery: kombu's own transport, which no message can end.
+
+Nothing is kept in Redis of a message that was read: what gets lost is sent again, and what could not be read
+must not come back.
+"""
+
+# kombu is untyped:
+# mypy: allow-subclassing-any
+
+from typing import Any
+
+import redis as driver
+from kombu.transport import redis
+
+from service.dispatch.message_check import Complaints, find_fault
+
+
+class Client(driver.Redis):
+    """Drops what is no message of ours as soon as it is read from a queue."""
+
+    complaints = Complaints()
+
+    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        """A reply of Redis; for a malformed message None, as when nothing has come in time."""
+        reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        if command_name != "BRPOP" or not reply:
+            return reply
+        fault = find_fault(reply[1])
+        if fault:
+            self.complaints.add(fault, reply[1])
+        return None if fault else reply
+
+
+class Channel(redis.Channel):
+    """Reads and writes messages; acknowledging one writes nothing into Redis, which may be full."""
+
+    ack_emulation = False
+    do_restore = False
+
+    def _get_client(self) -> Any:
+        super()._get_client()  # refuses a driver that is too old
+        return Client
+
+
+class Transport(redis.Transport):
+    """Celery's way to Redis."""
+
+    Channel = Channel
