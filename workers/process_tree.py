@@ -14,6 +14,8 @@ from service.process import GROUP, PARENT, SESSION, STARTED, is_running, read_st
 # In a trainer's environment, so that programs it starts can be told from others whatever they do.
 MARK = "TRAINER_RUN_DIR"
 
+KILL_SECONDS = 5.0
+
 Stat = list[str]  # the fields of /proc/PID/stat from the state on
 
 
@@ -36,16 +38,19 @@ class ProcessTree:
     def terminate(self) -> None:
         """Ask the trainer to checkpoint and end."""
         if self.pid is not None and self.is_alive():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+            self.send(self.pid, signal.SIGTERM)
 
-    def kill(self, *, timeout_seconds: float = 5.0) -> bool:
+    def send(self, pid: int, number: signal.Signals) -> None:
+        """Signal a process of the tree, which may be gone, or be another user's by now."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+    def kill(self, *, timeout_seconds: float = KILL_SECONDS) -> bool:
         """Kill every process of the tree; False when one of them is still there after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while (members := self.members()) and time.monotonic() < deadline:
             for pid in members:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                self.send(pid, signal.SIGKILL)
             time.sleep(0.02)
         return not members
 

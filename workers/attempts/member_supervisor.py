@@ -32,7 +32,7 @@ from workers.attempts.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECOND
 from workers.attempts.trainer_setup import Orders, UnwritableFolder, make_run_folder, read_orders
 from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
-from workers.process_tree import ProcessTree
+from workers.process_tree import KILL_SECONDS, ProcessTree
 
 NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
 SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
@@ -68,6 +68,7 @@ class MemberSupervisor:
         self._hearing = Hearing(SILENT_AFTER * lease, pause_seconds=lease / 2)
         self._next_look = 0.0
         self._asked_at: float | None = None
+        self._takes_no_signal = False
         self._chief_ended: Outcome | None = None
         self._gone = False
         self.closing = threading.Event()
@@ -114,13 +115,14 @@ class MemberSupervisor:
 
     def _see_to_end(self) -> None:
         ending = self._follow()
-        quarantine = prove_free(self._tree, self._gpus, self._used_before)
+        seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
+        quarantine = prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
         self._end(ending or self._judge(), quarantine)
 
     def _follow(self) -> Ending | None:
         """Watch the trainer until it is gone; how the part ends, where the trainer does not say."""
         try:
-            while self._tree.is_alive():
+            while self._tree.is_alive() and not self._takes_no_signal:
                 self._look()
                 self._obey()
                 time.sleep(FOLLOW_SECONDS)
@@ -240,7 +242,7 @@ class MemberSupervisor:
     def _obey(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
         if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
-            self._tree.kill()
+            self._takes_no_signal = not self._tree.kill()
             return
         wish = self._attempt.wish
         if not (wish or self.closing.is_set() or self._chief_ended):
@@ -252,7 +254,7 @@ class MemberSupervisor:
         grace = self._settings.grace_seconds
         if time.monotonic() > self._asked_at + (min(grace, CANCEL_GRACE_SECONDS) if brief else grace):
             log.warning("part", action="killed_after_grace", attempt=self._attempt.id)
-            self._tree.kill()
+            self._takes_no_signal = not self._tree.kill()
 
     def _release_port(self) -> None:
         if self._port:

@@ -27,9 +27,9 @@ from workers.attempts.outages import PAUSE_SECONDS, insist
 from workers.attempts.rendezvous import Company
 from workers.attempts.starter import Starter
 from workers.attempts.trainer_setup import Orders, make_launch, make_run_folder, read_orders
-from workers.gpus.memory import STILL_THERE, Used, prove_free, read_used_mib
+from workers.gpus.memory import Used, explain_still_there, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
-from workers.process_tree import ProcessTree, find_run_dirs
+from workers.process_tree import KILL_SECONDS, ProcessTree, find_run_dirs
 
 FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
@@ -54,6 +54,7 @@ class Supervisor:
         self._gpus: Sequence[Gpu] = ()
         self._used_before: Used = {}
         self._asked_at: float | None = None
+        self._takes_no_signal = False
         self._company: Company | None = None
         self._failure: Ending | None = None
         self._next_log = 0.0
@@ -112,7 +113,7 @@ class Supervisor:
     def follow(self) -> None:
         """Carry events into SQL until the trainer has ended, then end the attempt."""
         try:
-            while self._tree.is_alive():
+            while self._tree.is_alive() and not self._takes_no_signal:
                 self._take_in()
                 self._watch_company()
                 self._obey()
@@ -178,24 +179,29 @@ class Supervisor:
         if self._company and not self._failure:
             self._failure = self._company.find_failure()
             if self._failure:
-                self._tree.kill()
+                self._takes_no_signal = not self._tree.kill()
 
     def _is_asked_by_company(self) -> bool:
         return self._company is not None and self._company.was_asked_to_stop()
 
     def _obey(self) -> None:
-        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
-        if not (self.wish or self.closing.is_set() or self._is_asked_by_company()):
+        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time.
+
+        One that has said its last word gets the same time to end.
+        """
+        wanted = self.wish or self.closing.is_set() or self._is_asked_by_company()
+        if not (wanted or self._ingester.ended):
             return
         grace = self._settings.grace_seconds
         if self.wish is Wish.CANCEL:
             grace = min(grace, CANCEL_GRACE_SECONDS)
         if self._asked_at is None:
             self._asked_at = time.monotonic()
-            self._tree.terminate()
+            if wanted:
+                self._tree.terminate()
         elif time.monotonic() > self._asked_at + grace:
             log.warning("attempt", action="killed_after_grace", attempt=self.attempt.id)
-            self._tree.kill()
+            self._takes_no_signal = not self._tree.kill()
 
     def _finish(self) -> None:
         quarantine = self._give_gpus_back()
@@ -210,7 +216,8 @@ class Supervisor:
 
     def _give_gpus_back(self) -> Mapping[str, str]:
         """Prove that the trainer and its memory are gone; the GPUs of which that is not so, and why."""
-        return prove_free(self._tree, self._gpus, self._used_before)
+        seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
+        return prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
 
     def _settle(self) -> None:
         """Read the event log and the log to their ends."""
@@ -265,7 +272,8 @@ def kill_left_over(store: Store, host_name: str) -> None:
         log.warning("attempt", action="left_over_killed", attempt=attempt.id, gone=gone)
         if not gone:
             with store.transaction() as tx:
-                hosts.quarantine_gpus(tx, {gpu.uuid: STILL_THERE for gpu in gpus})
+                why = explain_still_there(_tree_of(attempt))
+                hosts.quarantine_gpus(tx, {gpu.uuid: why for gpu in gpus})
 
 
 def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:

@@ -9,9 +9,8 @@ import pynvml
 from service.domain.gpus import Gpu
 from service.process import read_stat
 from workers.gpus.nvml import MIB, list_handle_uses
-from workers.process_tree import ProcessTree
+from workers.process_tree import KILL_SECONDS, ProcessTree
 
-STILL_THERE = "a process of its last trainer is still there"
 SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.1
@@ -39,11 +38,23 @@ def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
         nvml.nvmlShutdown()
 
 
-def prove_free(tree: ProcessTree, gpus: Sequence[Gpu], before: Used) -> Mapping[str, str]:
+def prove_free(
+    tree: ProcessTree, gpus: Sequence[Gpu], before: Used, *, kill_seconds: float = KILL_SECONDS
+) -> Mapping[str, str]:
     """Kill a trainer and wait for its memory; the GPUs that do not come free of both, and why in words."""
-    if not tree.kill():
-        return {gpu.uuid: STILL_THERE for gpu in gpus}
+    if not tree.kill(timeout_seconds=kill_seconds):
+        return dict.fromkeys([gpu.uuid for gpu in gpus], explain_still_there(tree))
     return find_kept_memory(gpus, before)
+
+
+def explain_still_there(tree: ProcessTree) -> str:
+    """Why the GPUs of a trainer that no signal ends are out of use."""
+    pids = ", ".join(map(str, tree.members()))
+    return (
+        "a process of its last trainer is still there and takes no signal, as under a driver that hangs: "
+        f"{pids}. "
+        "Once it is gone, after a reboot at the latest: cnnctl gpus release"
+    )
 
 
 def find_kept_memory(
