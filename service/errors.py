@@ -67,8 +67,22 @@ class GpuConflict(CnnctlError):
     http_status = 409
 
 
+class HostNotFound(CnnctlError):
+    """There is no host of that name. See: cnnctl hosts"""
+
+    exit_code = 3
+    http_status = 404
+
+
+class HostConflict(CnnctlError):
+    """The host is in use; the message says by what. See: cnnctl hosts"""
+
+    exit_code = 4
+    http_status = 409
+
+
 class AlreadyRunning(CnnctlError):
-    """Another embedded stack already serves this data folder."""
+    """Another embedded stack already serves this data folder, or another worker this host."""
 
     exit_code = 4
 

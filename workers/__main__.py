@@ -1,10 +1,12 @@
 """Runs the worker of this host: python -m workers."""
 
+import multiprocessing
+import os
 import sys
 
 import structlog
 
-from service.errors import CnnctlError
+from service.errors import AlreadyRunning, CnnctlError
 from service.log import configure_log
 from service.parent import stop_when_parent_ends
 from service.private_files import close_umask, open_to_group, tighten
@@ -12,7 +14,8 @@ from service.settings import load_settings
 from service.store.transaction import open_store
 from workers.attempts.starter import Starter
 from workers.celery_app import make_worker
-from workers.host_agent import HostAgent, lock_host
+from workers.host_agent import HostAgent
+from workers.host_lock import lock_host
 
 
 def main(*, stop_with_stdin: bool) -> int:
@@ -29,21 +32,34 @@ def main(*, stop_with_stdin: bool) -> int:
     store = open_store(settings.database_url)
     store.wait_until_ready()
     starter = Starter(settings.start_method)
-    agent = HostAgent(store, settings, starter)
+    agent = HostAgent(store, settings, starter, dead_workers=lock.dead_workers)
+    lock.write(*lock.dead_workers, agent.worker)
     agent.take_over()  # first of all: trainers without a worker stop when the lease runs out
+    lock.write(agent.worker)
     if settings.start_method == "forkserver":
         starter.warm_up()
     worker = make_worker(settings, agent)
     worker.start()
-    agent.close()  # also where Celery ended by itself: whoever takes no messages must not get work
+    agent.close()
     agent.stop()
-    lock.close()
+    lock.release()
+    if agent.replaced:
+        raise AlreadyRunning(agent.replaced)
     return int(worker.exitcode or 0)
 
 
-if __name__ == "__main__":  # a spawned child imports this file again
+def run() -> int:
+    """The exit status of `main`, whose errors are said."""
     try:
-        sys.exit(main(stop_with_stdin="--stop-with-stdin" in sys.argv[1:]))
+        return main(stop_with_stdin="--stop-with-stdin" in sys.argv[1:])
     except CnnctlError as error:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
+        return error.exit_code
+
+
+if __name__ == "__main__":  # a spawned child imports this file again
+    code = run()
+    if multiprocessing.active_children():  # trainers that no signal ends: Python would wait for them
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

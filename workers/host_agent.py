@@ -1,17 +1,17 @@
 """This host's part of the service: registers it, keeps its heartbeat, looks after its attempts."""
 
-import fcntl
 import os
+import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from typing import IO
 
 import structlog
 
+from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
@@ -22,6 +22,7 @@ from service.store.transaction import Store, Transaction
 from workers.attempts.ending import Ending
 from workers.attempts.member_claims import adopt_parts, claim_part
 from workers.attempts.member_supervisor import MemberSupervisor
+from workers.attempts.outages import insist
 from workers.attempts.rendezvous import NotMet
 from workers.attempts.starter import Starter
 from workers.attempts.supervisor import Supervisor, claim, kill_left_over
@@ -36,37 +37,25 @@ FIRST_READING_SECONDS = 5.0
 log = structlog.get_logger()
 
 
-def lock_host(settings: Settings) -> IO[str]:
-    """Make sure that this is the host's only worker: a second one would take the first one's trainers over.
-
-    Raises:
-        AlreadyRunning: there is one already.
-    """
-    settings.home_dir.mkdir(parents=True, exist_ok=True)
-    lock = (settings.home_dir / f"worker-{settings.host_name}.lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise AlreadyRunning(
-            f"A worker of host {settings.host_name} is already running: one serves all GPUs of a host; "
-            "for another host set CNNCTL_HOST to its name"
-        ) from None
-    return lock
-
-
 class HostAgent:
     """One worker process: `worker` is its name for this run, new at every start."""
 
-    def __init__(self, store: Store, settings: Settings, starter: Starter) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, starter: Starter, *, dead_workers: Collection[str] = ()
+    ) -> None:
         self._store = store
+        self._dead_workers = dead_workers
         self._settings = settings
         self._starter = starter
         self._supervisors: dict[AttemptId, Supervisor] = {}
         self._parts: dict[AttemptId, MemberSupervisor] = {}
+        self._abandoning: dict[Supervisor | MemberSupervisor, threading.Thread] = {}
+        self._host_row = threading.Lock()  # so that no heartbeat on its way undoes a leave
         self._ready = threading.Event()
+        self._takes_messages = threading.Event()
         self._closing = threading.Event()
         self._stopped = threading.Event()
+        self.replaced = ""
         self.gpus = find_gpus(settings)
         self.worker = uuid.uuid4().hex
         cores = os.cpu_count() or 1
@@ -76,10 +65,14 @@ class HostAgent:
         )
 
     def take_over(self) -> None:
-        """Adopt the trainers that an earlier worker of this host left, and start the heartbeat.
+        """Take the host, adopt the trainers that an earlier worker of it left, and start the heartbeat.
 
         Those of attempts that were given up meanwhile are killed, before the host registers for new work.
+
+        Raises:
+            AlreadyRunning: another worker has the host.
         """
+        insist(self._reserve)
         with self._store.reading() as tx:
             left_behind = attempts.list_live_attempts(tx, host_name=self._settings.host_name)
         for attempt in left_behind:
@@ -98,15 +91,17 @@ class HostAgent:
         threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
 
     def register(self) -> None:
-        """Be ready for work: the next heartbeat makes host and GPUs known to the scheduler.
+        """Be ready for work, or again: the next heartbeat makes host and GPUs known to the scheduler.
 
         By then it should be known who uses them from outside; a driver that hangs is not waited for long.
         """
         self._gpu_watch.has_read.wait(FIRST_READING_SECONDS)
+        self._takes_messages.set()
         self._ready.set()
 
     def run_attempt(self, attempt_id: AttemptId) -> None:
         """Claim an attempt and follow it to its end; a message that came twice or late does nothing."""
+        self._takes_messages.set()
         if self._closing.is_set():
             return
         attempt = claim(self._store, self._settings, attempt_id, worker=self.worker)
@@ -157,17 +152,19 @@ class HostAgent:
 
     def close(self) -> None:
         """Take no more work and ask every trainer to checkpoint and stop; their jobs are queued again."""
+        if self._closing.is_set():
+            return  # SIGTERM may come twice, and in the middle of this
         self._closing.set()
-        self._leave()
         for supervisor in self._list_followed():
             supervisor.closing.set()
+        self._change_host(hosts.withdraw)
 
     def stop(self) -> None:
         """Wait until all attempts have ended, then stop the heartbeat."""
         while self._supervisors or self._parts:
             time.sleep(0.05)
         self._stopped.set()
-        self._leave()  # once more: a heartbeat may have been on its way at the first time
+        self._change_host(hosts.leave)
 
     def _list_followed(self) -> Sequence[Supervisor | MemberSupervisor]:
         return [*self._supervisors.values(), *self._parts.values()]
@@ -230,12 +227,17 @@ class HostAgent:
                 self._beat_once()
             except DatabaseUnavailable as error:
                 log.warning("worker", action="heartbeat_failed", error=str(error))
+            except AlreadyRunning as error:
+                self._give_way(error)
             except Exception:
                 # Without a heartbeat, all attempts of this host would be given up: go on, whatever it was.
                 log.exception("worker", action="heartbeat_failed")
 
     def _beat_once(self) -> None:
-        """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead."""
+        """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead.
+
+        Nothing here may wait for anything but the database.
+        """
         followed, parts = dict(self._supervisors), dict(self._parts)
         if followed or parts:
             with self._store.transaction(urgent=True) as tx:
@@ -247,23 +249,79 @@ class HostAgent:
                 del parts[attempt_id]
         lost: Sequence[Supervisor | MemberSupervisor] = [*followed.values(), *parts.values()]
         for supervisor in lost:
-            supervisor.abandon()
-        if self._ready.is_set() and not self._closing.is_set():
-            with self._store.transaction(urgent=True) as tx:
-                ahead = (datetime.now(timezone.utc) - tx.now).total_seconds()
-                name = self._settings.host_name
-                if not hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead):
-                    self._register(tx)
-                readings.set_readings(tx, self._gpu_watch.take())
+            self._abandon(supervisor)
+        if not any(thread.is_alive() for thread in self._abandoning.values()):
+            self._beat_for_host()
+
+    def _abandon(self, supervisor: Supervisor | MemberSupervisor) -> None:
+        """Kill the trainer of a lost attempt or part in a thread of its own: that may take long."""
+        running = {other: thread for other, thread in self._abandoning.items() if thread.is_alive()}
+        if supervisor not in running:
+            running[supervisor] = threading.Thread(target=supervisor.abandon, daemon=True, name="abandon")
+            running[supervisor].start()
+        self._abandoning = running
+
+    def _beat_for_host(self) -> None:
+        with self._host_row, self._store.transaction(urgent=True) as tx:
+            if self._stopped.is_set():
+                return
+            ahead = (datetime.now(timezone.utc) - tx.now).total_seconds()
+            name = self._settings.host_name
+            standing = hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead)
+            if self._closing.is_set():
+                return
+            if standing is None:  # the row is another's, or is gone
+                self._reserve_in(tx)
+            if not self._ready.is_set():
+                return
+            if standing is Standing.UNANSWERING and not self._takes_messages.is_set():
+                return  # whoever takes no messages gets no work, until one comes or the broker is there anew
+            self._takes_messages.clear()
+            if standing is not Standing.REGISTERED:
+                self._register(tx)
+            readings.set_readings(tx, self._gpu_watch.take())
+
+    def _reserve(self) -> None:
+        with self._store.transaction() as tx:
+            self._reserve_in(tx)
+
+    def _reserve_in(self, tx: Transaction) -> None:
+        """Take the host's name.
+
+        Raises:
+            AlreadyRunning: another worker has it, and was heard within the lease.
+        """
+        name, lease = self._settings.host_name, self._settings.lease_seconds
+        heard = hosts.reserve_host(
+            tx,
+            name,
+            worker=self.worker,
+            cores=os.cpu_count() or 1,
+            dead_workers=self._dead_workers,
+            lease_seconds=lease,
+        )
+        if heard is not None:
+            raise AlreadyRunning(
+                f"A worker of host {name} is already running, on another machine or with another "
+                f"CNNCTL_HOME: it was heard {heard:.1f} s ago. Each host needs a name of its own: set "
+                f"CNNCTL_HOST. If that worker is dead, start this one again in {lease:g} s"
+            )
+
+    def _give_way(self, error: AlreadyRunning) -> None:
+        """End this worker: another one has taken the host after this one was not heard for the lease."""
+        if not self.replaced:
+            self.replaced = str(error)
+            log.error("worker", action="replaced", error=self.replaced)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _register(self, tx: Transaction) -> None:
         name, cores = self._settings.host_name, os.cpu_count() or 1
         hosts.register_host(tx, name, worker=self.worker, cores=cores, devices=self.gpus)
         log.info("worker", action="registered", host=name, gpus=len(self.gpus))
 
-    def _leave(self) -> None:
+    def _change_host(self, change: Callable[..., None]) -> None:
         try:
-            with self._store.transaction() as tx:
-                hosts.leave(tx, self._settings.host_name, worker=self.worker)
+            with self._host_row, self._store.transaction() as tx:
+                change(tx, self._settings.host_name, worker=self.worker)
         except DatabaseUnavailable as error:
             log.warning("worker", action="leave_failed", error=str(error))

@@ -28,7 +28,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "users": ("service.cli.people.users", "Show what people may have and do, or change it."),
     "notify": ("service.cli.people.notify", "Say whom to tell when your jobs end, fail or are preempted."),
     "gpus": ("service.cli.fleet.gpus", "Show all GPUs and who holds them, or take some out of use."),
-    "hosts": ("service.cli.fleet.hosts", "Show all hosts and whether their workers are heard."),
+    "hosts": (
+        "service.cli.fleet.hosts",
+        "Show all hosts and who is heard, or remove one.",
+    ),
     "predict": ("service.cli.networks.predict", "Tell the classes of images, with a job's network."),
     "evaluate": ("service.cli.networks.evaluate", "Score a job's network on test images."),
     "detect": ("service.cli.networks.detect", "Find objects in a larger image, with a job's network."),

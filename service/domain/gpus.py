@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from service.domain.states import GpuState
 
@@ -66,9 +67,18 @@ class Reading:
     outsiders: tuple[Outsider, ...] = ()
 
 
+class Standing(str, Enum):
+    """Whether a host gets work."""
+
+    REGISTERED = "registered"  # it does while its worker is heard
+    RESERVED = "reserved"  # its worker starts or stops, and holds the host's name
+    UNANSWERING = "unanswering"  # its worker is heard, and takes no messages
+    REMOVED = "removed"  # by an administrator, until a worker of its name starts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine with a worker; `heartbeat_at` is None when its worker has left.
+    """A machine with a worker; `heartbeat_at` is None when its worker has left, or gets no work.
 
     `clock_ahead_seconds` is how far its clock is ahead of the database's, None where nobody has measured it.
     """
@@ -78,6 +88,7 @@ class Host:
     cores: int
     heartbeat_at: datetime | None
     clock_ahead_seconds: float | None = None
+    standing: Standing = Standing.REGISTERED
 
 
 def count_gpus(count: int) -> str:

@@ -69,6 +69,8 @@ class Scheduler:
         self._used = Used(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
         self._forecasts = Forecasts(clock=seconds)
         self._messages = Hearing(settings.resend_seconds, clock=seconds)
+        patience = rescue.UNANSWERED_SENDS * settings.resend_seconds
+        self._unanswered = Hearing(patience, pause_seconds=pause, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a database that is away only delays."""
@@ -104,7 +106,9 @@ class Scheduler:
                 return
             heard = self._listen(tx)
             rescue.rescue_lost(tx, self._settings, self._workers)
-            rescue.resend_unclaimed(tx, self._settings, self._dispatcher, self._messages, heard=heard)
+            heard = rescue.resend_unclaimed(
+                tx, self._settings, self._dispatcher, self._messages, self._unanswered, heard=heard
+            )
             queued = self._place(tx, heard)
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"

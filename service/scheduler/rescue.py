@@ -1,19 +1,27 @@
 """Finds attempts that nobody looks after and puts their jobs back into the queue."""
 
 from collections.abc import Hashable, Sequence, Set
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
+
+import structlog
 
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import AttemptId, Member
 from service.domain.states import Cause, Outcome
 from service.liveness import Hearing
 from service.settings import Settings
+from service.store.fleet import hosts
 from service.store.jobs import attempts, members
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Transaction
 
 ACTOR = "scheduler"
+UNANSWERED_SENDS = 4  # of a message, before its host counts as silent; sooner than the lease is over
+
+NEVER = datetime.min.replace(tzinfo=timezone.utc)
+
+log = structlog.get_logger()
 
 
 def rescue_lost(tx: Transaction, settings: Settings, hearing: Hearing) -> None:
@@ -43,11 +51,29 @@ def rescue_lost(tx: Transaction, settings: Settings, hearing: Hearing) -> None:
 
 
 def resend_unclaimed(
-    tx: Transaction, settings: Settings, dispatcher: Dispatcher, hearing: Hearing, *, heard: Set[str]
-) -> None:
-    """Send attempts again that no worker has claimed; give up on hosts that are not heard."""
+    tx: Transaction,
+    settings: Settings,
+    dispatcher: Dispatcher,
+    hearing: Hearing,
+    unanswered: Hearing,
+    *,
+    heard: Set[str],
+) -> Set[str]:
+    """Send attempts again that no worker has claimed; give up on hosts that are not heard.
+
+    One that is heard, and leaves messages `unanswered` that were sent again and again, counts as silent: the
+    hosts that are heard after that.
+    """
     unclaimed = attempts.list_unclaimed_attempts(tx)
     parts = [part for part in _list_parts(tx) if part.worker is None]
+    waiting: dict[Hashable, str] = {attempt.id: attempt.host_name for attempt in unclaimed}
+    waiting |= {_name(part): part.host_name for part in parts}
+    if dispatcher.error:  # nothing is sent, and time counts from when it is again
+        waiting = {}
+    silent = unanswered.find_silent(dict.fromkeys(waiting, NEVER))
+    deaf = {waiting[name] for name in silent} & heard
+    if deaf:
+        _set_unanswering(tx, deaf)
     sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
     overdue = hearing.find_silent(sent | {_name(part): part.sent_at for part in parts})
     for part in parts:
@@ -56,14 +82,24 @@ def resend_unclaimed(
             attempt = attempts.get_attempt(tx, part.attempt_id)
             tx.after_commit(partial(dispatcher.send, attempt, host_name=part.host_name))
     for attempt in unclaimed:
-        if attempt.host_name not in heard:
+        if attempt.host_name not in heard - deaf:
             reason = f"the worker on {attempt.host_name} was gone before it took the job"
+            if attempt.host_name in deaf:
+                reason = f"the worker on {attempt.host_name} is heard, and takes no messages"
             end_attempt(
                 tx, attempt, Outcome.INTERRUPTED, reason=reason, actor=ACTOR, retry_limit=settings.retry_limit
             )
         elif attempt.id in overdue:
             attempts.set_sent(tx, attempt.id)
             tx.after_commit(partial(dispatcher.send, attempt))
+    return heard - deaf
+
+
+def _set_unanswering(tx: Transaction, names: Set[str]) -> None:
+    for host in hosts.list_hosts(tx):
+        if host.name in names:
+            hosts.set_unanswering(tx, host.name, worker=host.worker)
+            log.error("host", action="takes_no_messages", host=host.name)
 
 
 def _list_parts(tx: Transaction) -> Sequence[Member]:

@@ -15,10 +15,17 @@ from click.testing import Result
 from rich.console import Console
 
 from service.cli.display.gpu_table import gpu_table
+from service.cli.ops.up import _announce
 from service.commands.fleet.gpus import View
+from service.commands.fleet.hosts import remove_host
 from service.domain.gpus import Outsider, Reading
-from service.store.fleet import hosts, readings
+from service.domain.spec_request import resolve_spec
+from service.errors import NotAllowed
+from service.settings import load_settings
+from service.store.fleet import hosts, leases, readings
+from service.store.jobs import attempts, jobs
 from service.store.transaction import Store, open_store
+from tests.conftest import ADA
 from tests.stack import ROOT
 from workers.gpus.inventory import simulate_gpus
 
@@ -94,6 +101,67 @@ def test_hosts_are_a_line_each(cnnctl: Cnnctl, home_store: Store) -> None:
     (view,) = json.loads(cnnctl("hosts", "--json").stdout)
     assert (view["host"], view["heard"], view["heartbeat_at"], view["gpus_free"]) == ("gpu01", False, None, 0)
     assert "no worker" in cnnctl("gpus").stdout
+
+
+def test_a_host_that_takes_no_messages_is_told_by_hosts_status_and_doctor(
+    cnnctl: Cnnctl, home_store: Store
+) -> None:
+    with home_store.transaction() as tx:
+        hosts.set_unanswering(tx, "gpu01", worker="w")
+    assert "takes no messages" in cnnctl("hosts").stdout
+    (view,) = json.loads(cnnctl("hosts", "--json").stdout)
+    assert (view["heard"], view["reason"]) == (False, "its worker takes no messages")
+    assert "CNNCTL_BROKER_URL" in cnnctl("status").stdout
+    words = ("doctor", "--process", "worker")
+    assert "not heard: its worker takes no messages" in cnnctl(*words, code=1, CNNCTL_HOST="gpu01").stdout
+    findings = json.loads(cnnctl("doctor", "--json", code=1).stdout)
+    (stack,) = [finding for finding in findings if finding["subject"] == "stack"]
+    assert "The worker of gpu01 is heard and takes no messages" in stack["mend"]
+
+
+def test_a_host_that_is_gone_is_removed_and_known_again_when_its_worker_is_back(
+    cnnctl: Cnnctl, home_store: Store
+) -> None:
+    remove = ("hosts", "remove", "gpu09")
+    assert "There is no host gpu09. Known: gpu01" in cnnctl(*remove, code=3).output
+    with home_store.transaction() as tx:
+        hosts.register_host(tx, "gpu09", worker="v", cores=2, devices=simulate_gpus("gpu09", 3))
+        hosts.quarantine_gpu(tx, "sim-gpu09-0", reason="hot")
+    assert "its worker is heard. Stop that first" in cnnctl(*remove, code=4).output
+    with home_store.transaction() as tx:
+        hosts.leave(tx, "gpu09", worker="v")
+        number = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
+        attempt = attempts.create_attempt(tx, number, host_name="gpu09")
+        leases.acquire(tx, attempt.id, ["sim-gpu09-1"])
+    assert "a job holds GPUs of it" in cnnctl(*remove, code=4).output
+    with home_store.transaction() as tx:
+        leases.release(tx, attempt.id)
+    assert "gpu09 is removed" in cnnctl(*remove).stdout
+    assert [view["host"] for view in json.loads(cnnctl("hosts", "--json").stdout)] == ["gpu01"]
+    assert {view["host"] for view in json.loads(cnnctl("gpus", "--json").stdout)} == {"gpu01"}
+    cnnctl(*remove, code=3)
+    with home_store.transaction() as tx:
+        heard = hosts.reserve_host(tx, "gpu09", worker="u", cores=2, dead_workers=(), lease_seconds=30)
+        assert heard is None
+        hosts.register_host(tx, "gpu09", worker="u", cores=2, devices=simulate_gpus("gpu09", 3))
+    back = [view["state"] for view in json.loads(cnnctl("gpus", "--json").stdout) if view["host"] == "gpu09"]
+    assert back == ["quarantined", "available", "available"]
+
+
+def test_only_administrators_remove_hosts(home_store: Store, home: Path) -> None:
+    settings = load_settings({"CNNCTL_HOME": str(home)})
+    with pytest.raises(NotAllowed, match="Only an administrator may remove a host"):
+        remove_host(home_store, settings, "gpu01", actor=ADA)
+
+
+def test_up_counts_the_gpus_of_its_own_host(
+    home_store: Store, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with home_store.transaction() as tx:
+        hosts.register_host(tx, "earlier", worker="v", cores=2, devices=simulate_gpus("earlier", 3))
+        hosts.leave(tx, "earlier", worker="v")
+    _announce(home_store, load_settings({"CNNCTL_HOME": str(home), "CNNCTL_HOST": "gpu01"}))
+    assert "cnnctl is up with 2 × simulated (CPU) on gpu01." in capsys.readouterr().err
 
 
 def test_outsiders_are_named_under_the_table(cnnctl: Cnnctl, home_store: Store) -> None:

@@ -1,5 +1,6 @@
 """The parts of an attempt over two hosts in SQL, as scheduler and workers change them."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from service.dispatch.dispatcher import Dispatcher
+from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId, JobId, Member
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
@@ -140,6 +142,25 @@ def test_a_part_that_nobody_takes_is_sent_again(
     assert dispatcher.sent[2:] == [(placed.id, "b")]
 
 
+def test_a_host_that_never_takes_its_part_counts_as_silent_before_the_chief_gives_up(
+    store: Store, clock: Clock, settings: Settings, dispatcher: NotingDispatcher, placed: Attempt
+) -> None:
+    roomy = dataclasses.replace(settings, resend="2")
+    scheduler = Scheduler(store, roomy, dispatcher, seconds=lambda: clock.now.timestamp())
+    with store.transaction() as tx:
+        attempts.claim(tx, placed.id, worker="worker-a", host_name="a", runs_dir="/runs")
+    for _ in range(11):
+        clock.advance(1)
+        with store.transaction() as tx:
+            attempts.heartbeat(tx, [placed.id], worker="worker-a")
+            assert all(hosts.heartbeat(tx, name, worker=f"worker-{name}") for name in HOSTS)
+        scheduler.tick()
+    with store.reading() as tx:
+        standings = [host.standing for host in hosts.list_hosts(tx)]
+    assert standings == [Standing.REGISTERED, Standing.UNANSWERING]
+    assert state_of(store, placed) is AttemptState.STARTING
+
+
 def test_an_attempt_whose_chief_is_silent_is_given_up_only_when_the_other_host_has_stopped(
     store: Store, clock: Clock, scheduler: Scheduler, placed: Attempt
 ) -> None:
@@ -217,12 +238,16 @@ def agent(store: Store, starter: HeldStarter, tmp_path: Path) -> Iterator[HostAg
     folders = {"CNNCTL_HOME": str(tmp_path / "home"), "CNNCTL_RUNS_DIR": str(tmp_path / "runs")}
     named = {**folders, "CNNCTL_HOST": "b", "CNNCTL_GPUS": "sim:2"}
     before = set(threading.enumerate())
-    agent = HostAgent(store, load_settings({**times, **named}), starter)  # type: ignore[arg-type]
+    settings = load_settings({**times, **named})
+    agent = HostAgent(store, settings, starter, dead_workers={"worker-b"})  # type: ignore[arg-type]
     yield agent
     starter.go.set()
     agent.stop()
-    for thread in set(threading.enumerate()) - before:  # or one would have a connection of a closed store
-        thread.join(60)
+    # Or one would have a connection of a closed store; the heartbeat's first, which starts others.
+    for names in (("heartbeat",), ()):
+        for thread in set(threading.enumerate()) - before:
+            if not names or thread.name in names:
+                thread.join(60)
 
 
 def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(

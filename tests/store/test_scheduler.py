@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from service.commands.fleet.health import check_health
 from service.dispatch.dispatcher import Dispatcher
+from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
+from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, Cause, JobState, Outcome
 from service.liveness import Hearing
 from service.scheduler.loop import Scheduler
@@ -194,6 +197,77 @@ def test_an_outage_gives_every_worker_its_whole_lease_again(
     ticks(scheduler, seconds, count=30)
     assert [a.id for a in live(store)] == [attempt.id]
     ticks(scheduler, seconds, count=2)
+    assert live(store) == []
+
+
+def heard_ticks(store: Store, scheduler: Scheduler, seconds: Seconds, clock: Clock, *, count: int) -> None:
+    """As many ticks, with a heartbeat of both hosts before each."""
+    for _ in range(count):
+        clock.advance(1)
+        with store.transaction() as tx:
+            assert hosts.heartbeat(tx, HOST, worker="w1")
+            assert hosts.heartbeat(tx, "gpu02", worker="w2")
+        ticks(scheduler, seconds, count=1)
+
+
+def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_registers_again(
+    store: Store,
+    clock: Clock,
+    seconds: Seconds,
+    settings: Settings,
+    scheduler: Scheduler,
+    dispatcher: NotingDispatcher,
+    add_host: Callable[..., None],
+    add_job: Callable[..., JobId],
+) -> None:
+    add_host()
+    add_host("gpu02", worker="w2", gpus=1)
+    number = add_job(gpus=2)
+    scheduler.tick()
+    heard_ticks(store, scheduler, seconds, clock, count=18)
+    (attempt,) = live(store)
+    assert dispatcher.sent == [attempt.id] * 3  # a tick later than each 5 s
+    heard_ticks(store, scheduler, seconds, clock, count=4)
+    assert live(store) == []
+    with store.reading() as tx:
+        (ended,) = attempts.list_attempts(tx, number)
+        job = jobs.get_job(tx, number)
+        (host,) = [host for host in hosts.list_hosts(tx) if host.name == HOST]
+    assert (ended.outcome, job.state, job.lost_attempts) == (Outcome.INTERRUPTED, JobState.QUEUED, 0)
+    assert ended.reason == f"the worker on {HOST} is heard, and takes no messages"
+    assert (host.standing, host.heartbeat_at) == (Standing.UNANSWERING, None)
+    health = check_health(store, settings)
+    assert health.hosts == ("gpu02",)
+    assert f"The worker of {HOST} is heard and takes no messages" in health.notices[-1]
+    with store.transaction() as tx:
+        small = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
+    heard_ticks(store, scheduler, seconds, clock, count=1)
+    assert [(one.job_id, one.host_name) for one in live(store)] == [(small, "gpu02")]
+    add_host()
+    heard_ticks(store, scheduler, seconds, clock, count=1)
+    assert number in [one.job_id for one in live(store)]
+
+
+def test_a_broker_that_is_away_makes_no_host_unanswering(
+    store: Store,
+    clock: Clock,
+    seconds: Seconds,
+    scheduler: Scheduler,
+    dispatcher: NotingDispatcher,
+    add_host: Callable[..., None],
+    add_job: Callable[..., JobId],
+) -> None:
+    add_host()
+    add_host("gpu02", worker="w2", gpus=1)
+    add_job(gpus=2)
+    scheduler.tick()
+    heard_ticks(store, scheduler, seconds, clock, count=15)
+    dispatcher.error = "Connection refused"
+    heard_ticks(store, scheduler, seconds, clock, count=60)
+    dispatcher.error = ""
+    heard_ticks(store, scheduler, seconds, clock, count=20)
+    assert len(live(store)) == 1
+    heard_ticks(store, scheduler, seconds, clock, count=2)
     assert live(store) == []
 
 

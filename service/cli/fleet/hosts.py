@@ -1,4 +1,4 @@
-"""cnnctl hosts: all hosts, and whether their workers are heard."""
+"""cnnctl hosts: all hosts, whether their workers are heard, and removing those that are gone."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,17 @@ from rich.text import Text
 from service.cli.display.gpu_table import NOBODY_YET
 from service.cli.display.job_table import age_of
 from service.cli.session import make_console, open_session, print_json, say
-from service.commands.fleet.hosts import View, list_host_views
+from service.commands.fleet.hosts import View, list_host_views, remove_host
+from service.commands.people.identity import current_actor
 
 
-@click.command("hosts")
+@click.group("hosts", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(as_json: bool) -> None:
-    """Show all hosts and whether their workers are heard."""
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show all hosts and who is heard, or remove one."""
+    if ctx.invoked_subcommand is not None:
+        return
     settings, store = open_session()
     views = list_host_views(store, settings)
     if as_json:
@@ -24,6 +28,18 @@ def command(as_json: bool) -> None:
         make_console().print(_table(views))
     else:
         say(NOBODY_YET)
+
+
+@command.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget a host that is gone, and its GPUs; only administrators may.
+
+    What ran there keeps its history. A worker of that name makes the host known again.
+    """
+    settings, store = open_session()
+    remove_host(store, settings, name, actor=current_actor(store))
+    click.echo(f"{name} is removed. A worker that starts with CNNCTL_HOST={name} brings it back.")
 
 
 def _table(views: Sequence[View]) -> Table:
@@ -48,8 +64,8 @@ def _table(views: Sequence[View]) -> Table:
 
 
 def _worker(view: View) -> Text:
-    if view["heartbeat_at"] is None:
-        return Text("has left", style="dim")
     if view["heard"]:
         return Text(f"heard {age_of(view['heartbeat_at'])} ago", style="green")
+    if view["heartbeat_at"] is None:
+        return Text(view["reason"].removeprefix("its worker "), style="dim")
     return Text(f"silent for {age_of(view['heartbeat_at'])}", style="red")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.domain.gpus import Standing
 from service.settings import Settings
 from service.store.fleet import hosts, schedulers
 from service.store.transaction import Store, Transaction
@@ -33,7 +34,9 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     """As `check_health`, inside a transaction."""
     latest = schedulers.find_latest(tx)
     alive = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
-    heard = [host for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)]
+    known = hosts.list_hosts(tx)
+    heard = [host for host in known if is_heard(tx, host.heartbeat_at, settings)]
+    unanswering = [host.name for host in known if host.standing is Standing.UNANSWERING]
     notices = []
     if not alive:
         last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
@@ -44,7 +47,12 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
         notices.append(
             f"The broker cannot be reached: jobs wait until it can. It said: {latest.broker_error}"
         )
-    if not heard:
+    for name in unanswering:
+        notices.append(
+            f"The worker of {name} is heard and takes no messages: its host gets no work until it does. "
+            "Is its CNNCTL_BROKER_URL the scheduler's? Look at its log, then restart it"
+        )
+    if not heard and not unanswering:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
     return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))
 

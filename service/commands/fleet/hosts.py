@@ -5,16 +5,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.commands.fleet.health import is_heard
-from service.domain.gpus import explain_unusable
+from service.commands.people.permissions import check_administrator
+from service.domain.gpus import Host, Standing, explain_unusable
+from service.domain.people import Actor
+from service.errors import HostConflict, HostNotFound
 from service.settings import Settings
 from service.store.fleet import hosts, leases, readings
 from service.store.transaction import Store
 
 View = Mapping[str, Any]
+_REASONS = {
+    Standing.RESERVED: "its worker starts or stops",
+    Standing.UNANSWERING: "its worker takes no messages",
+    Standing.REGISTERED: "its worker has left",
+}
 
 
 def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
-    """Every host that ever had a worker, by name; `gpus_free` are those that a job could start on now."""
+    """Every host that ever had a worker and was not removed, by name.
+
+    `gpus_free` are those that a job could start on now; `reason` says why it gets no work.
+    """
     with store.reading() as tx:
         held = leases.list_holders(tx)
         outsiders = readings.list_outsiders(tx)
@@ -35,6 +46,7 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
                 {
                     "host": host.name,
                     "heard": heard,
+                    "reason": "" if heard else _explain(host),
                     "heartbeat_at": host.heartbeat_at.isoformat() if host.heartbeat_at else None,
                     "cores": host.cores,
                     "gpus": len(own),
@@ -45,3 +57,34 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
                 }
             )
         return views
+
+
+def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) -> None:
+    """Forget a host that is gone, and its GPUs; a worker of its name makes it known again.
+
+    Raises:
+        NotAllowed: `actor` is no administrator.
+        HostNotFound: there is no such host.
+        HostConflict: its worker is heard, or a job holds GPUs of it.
+    """
+    with store.transaction() as tx:
+        check_administrator(tx, actor, act="remove a host")
+        known = [host.name for host in hosts.list_hosts(tx)]
+        if name not in known:
+            raise HostNotFound(f"There is no host {name}. Known: {', '.join(known) or 'none yet'}")
+        held = leases.list_holders(tx)
+        if any(gpu.host_name == name and gpu.uuid in held for gpu in hosts.list_gpus(tx)):
+            raise HostConflict(
+                f"Host {name} cannot be removed: a job holds GPUs of it. The scheduler gives a job up when "
+                f"its worker has been silent for {settings.lease_seconds:g} s. See: cnnctl gpus"
+            )
+        if not hosts.remove_host_if_silent(tx, name, lease_seconds=settings.lease_seconds):
+            raise HostConflict(
+                f"Host {name} cannot be removed: its worker is heard. Stop that first; if it was killed, "
+                f"wait {settings.lease_seconds:g} s. To give its GPUs no new job: cnnctl gpus drain {name}"
+            )
+
+
+def _explain(host: Host) -> str:
+    """Why a host that is not heard gets no work."""
+    return "its worker is silent" if host.heartbeat_at else _REASONS[host.standing]

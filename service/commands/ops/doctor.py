@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from service.commands.fleet.health import check_health
+from service.commands.fleet.hosts import list_host_views
 from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders, shorten
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
 from service.commands.ops.findings import Finding, guarded
@@ -51,9 +52,11 @@ def examine_process(name: str) -> Finding:
     with closing(open_store(settings.database_url)) as store:
         store.check_revision()
         health = check_health(store, settings)
+        reasons = {view["host"]: view["reason"] for view in list_host_views(store, settings)}
     heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
+    why = f": {reasons[settings.host_name]}" if name == "worker" and settings.host_name in reasons else ""
     return Finding(
-        subject=name, found="heard" if heard else "not heard", mend="" if heard else "look at its log"
+        subject=name, found="heard" if heard else f"not heard{why}", mend="" if heard else "look at its log"
     )
 
 

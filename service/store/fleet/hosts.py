@@ -1,16 +1,16 @@
 """Hosts and GPUs: what workers registered, and who is heard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import RowMapping, case, func, insert, select, update
 
 from service.db.tables import gpus, hosts
-from service.domain.gpus import Gpu, Host
+from service.domain.gpus import Gpu, Host, Standing
 from service.domain.states import GpuState
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
-_HOST_COLUMNS = columns_of(hosts, Host)
+_HOST_COLUMNS = columns_of(hosts, Host, leave_out={"standing"})
 _GPU_COLUMNS = columns_of(gpus, Gpu)
 _LIST_GPUS = select(*_GPU_COLUMNS).where(gpus.c.present).order_by(gpus.c.host_name, gpus.c.number)
 _LARGEST, _LARGEST_OF_WHOLE = (
@@ -21,6 +21,61 @@ _LARGEST, _LARGEST_OF_WHOLE = (
     .limit(1)
     for count in (func.count(gpus.c.uuid), func.sum(case((gpus.c.mig, 0), else_=1)))
 )
+
+
+def _mark(standing: Standing, worker: str) -> str:
+    """What stands in `hosts.worker`: the worker's name, after a standing that is not the usual one."""
+    return worker if standing is Standing.REGISTERED else f"{standing.value}:{worker}"
+
+
+def _marks(worker: str) -> Mapping[str, Standing]:
+    """What may stand there of a worker that runs."""
+    return {_mark(standing, worker): standing for standing in Standing if standing is not Standing.REMOVED}
+
+
+def _to_host(row: RowMapping) -> Host:
+    word, mark, worker = row["worker"].partition(":")
+    known = bool(mark) and word in set(Standing)
+    standing = Standing(word) if known else Standing.REGISTERED
+    heartbeat_at = row["heartbeat_at"] if standing is Standing.REGISTERED else None
+    name = worker if known else row["worker"]
+    return to_value(Host, row, worker=name, heartbeat_at=heartbeat_at, standing=standing)
+
+
+def reserve_host(
+    tx: Transaction,
+    name: str,
+    *,
+    worker: str,
+    cores: int,
+    dead_workers: Collection[str],
+    lease_seconds: float,
+) -> float | None:
+    """Take a host's name for a worker that starts; it gets no work before it registers.
+
+    Where another worker has it, is none of `dead_workers`, and was heard within the lease, nothing changes:
+    how many seconds ago that was.
+    """
+    statement = select(*_HOST_COLUMNS).where(hosts.c.name == name).with_for_update()
+    row = tx.connection.execute(statement).mappings().first()
+    values = {"worker": _mark(Standing.RESERVED, worker), "heartbeat_at": tx.now}
+    if row is None:
+        tx.connection.execute(insert(hosts).values(name=name, cores=cores, **values))
+        return None
+    if _to_host(row).worker not in {worker, *dead_workers}:
+        age = _age_if_heard(tx, row, lease_seconds=lease_seconds)
+        if age is not None:
+            return age
+    tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
+    return None
+
+
+def _age_if_heard(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> float | None:
+    """How old a worker's last heartbeat is, whatever its standing; None where it is older than the lease."""
+    if row["heartbeat_at"] is None:
+        return None
+    age: float = abs((tx.now - row["heartbeat_at"]).total_seconds())
+    return age if age <= lease_seconds else None
 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
@@ -49,26 +104,62 @@ def _register_gpu(tx: Transaction, device: Gpu) -> None:
         tx.connection.execute(insert(gpus).values(new))
 
 
-def heartbeat(tx: Transaction, name: str, *, worker: str, clock_ahead_seconds: float = 0.0) -> bool:
-    """Say that a host's worker is alive; False when another worker has registered the host since.
+def heartbeat(
+    tx: Transaction, name: str, *, worker: str, clock_ahead_seconds: float = 0.0
+) -> Standing | None:
+    """Say that a host's worker is alive; its standing, or None where the host is not this worker's any more.
 
     `clock_ahead_seconds` is how far the host's clock is ahead of the database's.
     """
-    mine = (hosts.c.name == name) & (hosts.c.worker == worker)
+    marks = _marks(worker)
+    mine = (hosts.c.name == name) & hosts.c.worker.in_(marks)
     values = {"heartbeat_at": tx.now, "clock_ahead_seconds": clock_ahead_seconds}
-    return tx.connection.execute(update(hosts).where(mine).values(values)).rowcount == 1
+    statement = update(hosts).where(mine).values(values).returning(hosts.c.worker)
+    found = tx.connection.execute(statement).scalar()
+    return None if found is None else marks[found]
+
+
+def withdraw(tx: Transaction, name: str, *, worker: str) -> None:
+    """Say that a host's worker is stopping: it gets no new work, and holds the host's name."""
+    _set_mark(tx, name, worker=worker, standing=Standing.RESERVED)
+
+
+def set_unanswering(tx: Transaction, name: str, *, worker: str) -> None:
+    """Say that a host's worker takes no messages: it gets no work until it registers again."""
+    _set_mark(tx, name, worker=worker, standing=Standing.UNANSWERING)
+
+
+def _set_mark(tx: Transaction, name: str, *, worker: str, standing: Standing) -> None:
+    mine = (hosts.c.name == name) & hosts.c.worker.in_(_marks(worker))
+    tx.connection.execute(update(hosts).where(mine).values(worker=_mark(standing, worker)))
 
 
 def leave(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's worker stops: it gets no new work until one registers again."""
-    mine = (hosts.c.name == name) & (hosts.c.worker == worker)
-    tx.connection.execute(update(hosts).where(mine).values(heartbeat_at=None))
+    mine = (hosts.c.name == name) & hosts.c.worker.in_(_marks(worker))
+    tx.connection.execute(update(hosts).where(mine).values(worker=worker, heartbeat_at=None))
+
+
+def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -> bool:
+    """Forget a host and its GPUs until a worker of its name starts; what ran there keeps its history.
+
+    False where its worker was heard within the lease.
+    """
+    statement = select(*_HOST_COLUMNS).where(hosts.c.name == name).with_for_update()
+    row = tx.connection.execute(statement).mappings().one()
+    if _age_if_heard(tx, row, lease_seconds=lease_seconds) is not None:
+        return False
+    values = {"worker": _mark(Standing.REMOVED, _to_host(row).worker), "heartbeat_at": None}
+    tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
+    tx.connection.execute(update(gpus).where(gpus.c.host_name == name).values(present=False))
+    return True
 
 
 def list_hosts(tx: Transaction) -> Sequence[Host]:
     """Hosts by name, also those whose worker has left."""
     statement = select(*_HOST_COLUMNS).order_by(hosts.c.name)
-    return [to_value(Host, row) for row in tx.connection.execute(statement).mappings()]
+    known = [_to_host(row) for row in tx.connection.execute(statement).mappings()]
+    return [host for host in known if host.standing is not Standing.REMOVED]
 
 
 def list_gpus(tx: Transaction) -> Sequence[Gpu]:

@@ -1,0 +1,290 @@
+"""One worker a host: who has its name, what its heartbeat waits for, what becomes of trainers that hang."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.domain.gpus import Host, Standing
+from service.domain.jobs import Attempt, AttemptId
+from service.domain.states import AttemptState, GpuState, Outcome, Wish
+from service.errors import AlreadyRunning
+from service.process import find_start
+from service.settings import Settings, load_settings
+from service.store.fleet import hosts
+from service.store.jobs import attempts
+from service.store.jobs.endings import end_attempt
+from service.store.transaction import Store
+from tests.conftest import HOST, Clock
+from tests.servers import wait_until
+from workers.attempts.supervisor import Supervisor
+from workers.host_agent import HostAgent
+from workers.host_lock import lock_host
+from workers.process_tree import MARK, ProcessTree
+
+LEASE_SECONDS = 30.0
+
+
+class NoStarter:
+    """No test here starts a trainer."""
+
+
+class Held(ProcessTree):
+    """A trainer whose end takes until `go`, as under a slow driver."""
+
+    go = threading.Event()
+
+    def kill(self, *, timeout_seconds: float = 0.0) -> bool:
+        assert self.go.wait(60)
+        return super().kill()
+
+
+class Hung(ProcessTree):
+    """A trainer that no signal reaches, as one in a driver that hangs."""
+
+    def send(self, pid: int, number: signal.Signals) -> None:
+        pass
+
+    def kill(self, *, timeout_seconds: float = 0.0) -> bool:
+        return super().kill(timeout_seconds=min(timeout_seconds, 0.1))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    named = {"CNNCTL_HOME": str(tmp_path), "CNNCTL_HOST": HOST, "CNNCTL_GPUS": "sim:4"}
+    return load_settings({**named, "CNNCTL_HEARTBEAT_SECONDS": "0.02", "CNNCTL_GRACE_SECONDS": "0.1"})
+
+
+@pytest.fixture
+def make_agent(store: Store, settings: Settings) -> Iterator[Callable[..., HostAgent]]:
+    """Workers of gpu01; they end in the order in which they were made."""
+    made: list[HostAgent] = []
+    before = set(threading.enumerate())
+
+    def make(*dead_workers: str) -> HostAgent:
+        made.append(HostAgent(store, settings, NoStarter(), dead_workers=dead_workers))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    Held.go.set()
+    for agent in made:
+        agent.close()
+        agent.stop()
+    # Or one would have a connection of a closed store; the heartbeat's first, which starts others.
+    for names in (("heartbeat",), ()):
+        for thread in set(threading.enumerate()) - before:
+            if not names or thread.name in names:
+                thread.join(60)
+
+
+@pytest.fixture
+def trainers(
+    store: Store, claimed: Callable[..., Attempt], add_host: Callable[..., None], tmp_path: Path
+) -> Iterator[Sequence[Attempt]]:
+    """Three attempts that worker w1 has claimed, each with a process that takes no SIGTERM."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    add_host(gpus=4)
+    made, processes = [], []
+    for number in range(3):
+        attempt = claimed(gpu=f"{HOST}-{number}", runs_dir=str(tmp_path / "runs"))
+        Path(attempt.run_dir).mkdir(parents=True)
+        environment = {**os.environ, MARK: attempt.run_dir}
+        processes.append(
+            subprocess.Popen([sys.executable, "-c", program], env=environment, start_new_session=True)
+        )
+        pid = processes[-1].pid
+        with store.transaction() as tx:
+            attempts.write(tx, attempt, trainer_pid=pid, trainer_started=find_start(pid))
+            made.append(attempts.get_attempt(tx, attempt.id))
+    yield made
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def host_of(store: Store) -> Host:
+    with store.reading() as tx:
+        return next(host for host in hosts.list_hosts(tx) if host.name == HOST)
+
+
+def attempt_of(store: Store, attempt: Attempt) -> Attempt:
+    with store.reading() as tx:
+        return attempts.get_attempt(tx, attempt.id)
+
+
+def wait_for_heartbeat(store: Store) -> None:
+    """Wait until the worker has said again how far its clock is ahead, since the database's stands still."""
+    before = host_of(store).clock_ahead_seconds
+    wait_until(lambda: host_of(store).clock_ahead_seconds != before)
+
+
+def tree_of(attempt: Attempt, kind: type[ProcessTree]) -> ProcessTree:
+    return kind(pid=attempt.trainer_pid, started=attempt.trainer_started, run_dir=attempt.run_dir)
+
+
+def supervisor_of(agent: HostAgent, attempt: Attempt) -> Supervisor:
+    return agent._supervisors[attempt.id]
+
+
+def test_the_second_worker_of_a_name_is_refused_and_takes_nothing_over_while_the_first_is_heard(
+    store: Store, clock: Clock, make_agent: Callable[..., HostAgent], trainers: Sequence[Attempt]
+) -> None:
+    first, second = make_agent("w1"), make_agent()
+    first.take_over()
+    first.register()
+    clock.advance(LEASE_SECONDS - 1)
+    wait_until(lambda: host_of(store).heartbeat_at == clock.now)
+    with pytest.raises(AlreadyRunning, match=r"is already running, on another machine .* set CNNCTL_HOST"):
+        second.take_over()
+    assert host_of(store).worker == first.worker
+    assert attempt_of(store, trainers[0]).token == trainers[0].token + 1  # the first has adopted it
+
+
+def test_a_worker_that_starts_holds_the_name_and_gets_no_work(
+    store: Store, make_agent: Callable[..., HostAgent]
+) -> None:
+    first, second = make_agent(), make_agent()
+    first.take_over()
+    assert (host_of(store).standing, host_of(store).heartbeat_at) == (Standing.RESERVED, None)
+    with pytest.raises(AlreadyRunning):
+        second.take_over()
+    first.register()
+    wait_until(lambda: host_of(store).standing is Standing.REGISTERED)
+    first.close()
+    assert (host_of(store).standing, host_of(store).heartbeat_at) == (Standing.RESERVED, None)
+    with pytest.raises(AlreadyRunning):
+        second.take_over()
+    first.stop()
+    second.take_over()
+    assert host_of(store).worker == second.worker
+
+
+def test_a_worker_that_died_is_replaced_after_the_lease_or_at_once_where_its_death_is_proven(
+    store: Store, clock: Clock, add_host: Callable[..., None], make_agent: Callable[..., HostAgent]
+) -> None:
+    add_host(worker="dead")
+    with pytest.raises(AlreadyRunning):
+        make_agent("another").take_over()
+    proven = make_agent("another", "dead")
+    proven.take_over()
+    assert host_of(store).worker == proven.worker
+    proven.close()
+    proven.stop()
+    add_host(worker="dead")
+    clock.advance(LEASE_SECONDS + 1)
+    late = make_agent()
+    late.take_over()
+    assert host_of(store).worker == late.worker
+
+
+def test_a_worker_whose_host_another_has_taken_ends_itself_and_says_why(
+    store: Store, make_agent: Callable[..., HostAgent], add_host: Callable[..., None]
+) -> None:
+    told = threading.Event()
+    usual = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        agent = make_agent()
+        agent.take_over()
+        add_host(worker="another")  # as after a pause for longer than the lease
+        wait_until(told.is_set)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    assert "is already running" in agent.replaced
+    assert host_of(store).worker == "another"
+
+
+def test_a_worker_that_takes_no_messages_is_registered_again_when_one_comes_or_its_broker_is_back(
+    store: Store, clock: Clock, make_agent: Callable[..., HostAgent]
+) -> None:
+    agent = make_agent()
+    agent.take_over()
+    agent.register()
+    signs: list[Callable[[], None]] = [partial(agent.run_attempt, AttemptId(999)), agent.register]
+    for sign in signs:
+        wait_until(lambda: host_of(store).heartbeat_at == clock.now)
+        with store.transaction() as tx:
+            hosts.set_unanswering(tx, HOST, worker=agent.worker)
+        for _ in range(2):  # the first of these heartbeats may have begun before
+            wait_for_heartbeat(store)
+        assert host_of(store).standing is Standing.UNANSWERING
+        sign()
+        wait_until(lambda: host_of(store).standing is Standing.REGISTERED)
+
+
+def test_a_lock_file_proves_the_death_of_the_worker_that_it_names(settings: Settings) -> None:
+    first = lock_host(settings)
+    assert first.dead_workers == frozenset()
+    first.write("an earlier", "one")
+    first.write("one")
+    with pytest.raises(AlreadyRunning):
+        lock_host(settings)
+    first.release()
+    second = lock_host(settings)
+    assert second.dead_workers == {"one"}
+    second.release()
+
+
+def test_attempts_are_heard_while_the_trainers_of_lost_ones_are_killed_all_at_once(
+    store: Store, clock: Clock, make_agent: Callable[..., HostAgent], trainers: Sequence[Attempt]
+) -> None:
+    Held.go.clear()
+    agent = make_agent("w1")
+    agent.take_over()
+    agent.register()
+    wait_until(lambda: host_of(store).heartbeat_at is not None)
+    *lost, healthy = trainers
+    for attempt in lost:
+        supervisor = supervisor_of(agent, attempt)
+        supervisor._tree = tree_of(attempt, Held)
+        with store.transaction() as tx:
+            stored = attempts.get_attempt(tx, attempt.id)
+            end_attempt(tx, stored, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+    wait_until(lambda: sum(thread.name == "abandon" for thread in threading.enumerate()) == len(lost))
+    for _ in range(2):
+        clock.advance(LEASE_SECONDS)
+        wait_until(lambda: attempt_of(store, healthy).heartbeat_at == clock.now)
+    assert host_of(store).heartbeat_at != clock.now  # it gets no new work before they are gone
+    Held.go.set()
+    wait_until(lambda: host_of(store).heartbeat_at == clock.now)
+    assert [find_start(attempt.trainer_pid or 0) is None for attempt in trainers] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("wish", "outcome"), [(Wish.CANCEL, Outcome.CANCELLED), (Wish.PAUSE, Outcome.INTERRUPTED)]
+)
+def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantined(
+    store: Store, settings: Settings, trainers: Sequence[Attempt], wish: Wish, outcome: Outcome
+) -> None:
+    attempt = trainers[0]
+    supervisor = Supervisor(store, settings, attempt, threads_per_gpu=1)
+    supervisor._tree = tree_of(attempt, Hung)
+    supervisor.adopt()
+    supervisor.wish = wish
+    supervisor.follow()
+    ended = attempt_of(store, attempt)
+    assert (ended.state, ended.outcome) == (AttemptState.ENDED, outcome)
+    with store.reading() as tx:
+        states = {gpu.number: (gpu.state, gpu.reason) for gpu in hosts.list_gpus(tx)}
+    assert states[0][0] is GpuState.QUARANTINED
+    assert f"takes no signal, as under a driver that hangs: {attempt.trainer_pid}" in states[0][1]
+    assert states[1][0] is GpuState.AVAILABLE
+
+
+def test_a_trainer_that_stays_after_its_last_word_is_killed_and_its_word_holds(
+    store: Store, settings: Settings, trainers: Sequence[Attempt]
+) -> None:
+    attempt = trainers[0]
+    last_word = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
+    (Path(attempt.run_dir) / "events.jsonl").write_text(last_word)
+    supervisor = Supervisor(store, settings, replace(attempt), threads_per_gpu=1)
+    supervisor.adopt()
+    supervisor.follow()
+    assert attempt_of(store, attempt).outcome is Outcome.SUCCEEDED
+    assert find_start(attempt.trainer_pid or 0) is None

@@ -1,0 +1,50 @@
+"""One worker a host: the lock file of a data folder, which also proves that an earlier worker is dead."""
+
+import fcntl
+from contextlib import suppress
+from typing import IO
+
+from service.errors import AlreadyRunning
+from service.settings import Settings
+
+
+class HostLock:
+    """Held for as long as this process lives; the file names the worker that holds it, or held it last.
+
+    Whoever has the lock knows that the worker named in the file has ended, however that came.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        file.seek(0)
+        self.dead_workers = frozenset(file.read().split())
+
+    def write(self, *workers: str) -> None:
+        """Name the workers that have ended for whoever takes the lock next."""
+        with suppress(OSError):  # a full disk: then the next worker waits until the lease is over
+            self._file.truncate(0)
+            self._file.write("\n".join(workers) + "\n")
+            self._file.flush()
+
+    def release(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
+def lock_host(settings: Settings) -> HostLock:
+    """Make sure that this is the only worker of its host and data folder.
+
+    Raises:
+        AlreadyRunning: there is one already.
+    """
+    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    file = (settings.home_dir / f"worker-{settings.host_name}.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise AlreadyRunning(
+            f"A worker of host {settings.host_name} is already running: one serves all GPUs of a host; "
+            "for another host set CNNCTL_HOST to its name"
+        ) from None
+    return HostLock(file)
