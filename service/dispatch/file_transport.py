@@ -80,6 +80,11 @@ class Transport(filesystem.Transport):
     Channel = Channel
     _watch: FileWatch | None = None
 
+    def establish_connection(self) -> Any:
+        """Make the folder where it is not there, whichever end comes first."""
+        Path(self.client.transport_options["data_folder_in"]).mkdir(parents=True, exist_ok=True)
+        return super().establish_connection()
+
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
         """Deliver the next message.
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,6 @@ class Worker:
 
     def __init__(self, settings: Settings, log: Path, *words: str) -> None:
         self.settings = settings
-        self.dispatcher = Dispatcher(settings)
         self._said = log
         named = {"CNNCTL_HOME": settings.home, "CNNCTL_BROKER_URL": settings.broker, "CNNCTL_HOST": HOST}
         with log.open("wb") as output:
@@ -79,6 +80,11 @@ class Worker:
                 stdout=output,
                 stderr=output,
             )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """As the scheduler has it, which may start later."""
+        return Dispatcher(self.settings)
 
     def said(self, words: str) -> int:
         """How often."""
@@ -183,6 +189,16 @@ def test_malformed_message_files_are_moved_aside_and_others_stay(run_worker: Cal
     assert [path.name for path in messages.iterdir()] == ["notes.txt"]
     assert worker.said("listening") == 1
     assert worker.said("action=malformed_message") == 1
+
+
+def test_a_worker_needs_no_scheduler_to_make_its_message_folder_and_outlives_its_removal(
+    run_worker: Callable[..., Worker],
+) -> None:
+    worker = run_worker("")
+    worker.wait_for("listening")
+    shutil.rmtree(worker.settings.broker_dir)
+    worker.wait_for("listening", times=2)
+    worker.does_attempt(7)
 
 
 def test_a_redis_that_becomes_a_replica_and_a_master_again_is_read_again_while_a_job_runs(
