@@ -223,6 +223,24 @@ def test_a_killed_broker(live: LiveStack, disturb: Callable[..., View]) -> None:
     assert endings(view) == [("succeeded", None)]
 
 
+@on_servers
+def test_malformed_messages(live: LiveStack, disturb: Callable[..., View]) -> None:
+    def fault(_number: JobId) -> None:
+        faults.put_malformed(live, CHANCE)
+        assert live.wait(live.submit(RECIPES[2])) is JobState.SUCCEEDED
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
+@on_servers_only
+def test_a_broker_that_fails_over(live: LiveStack, disturb: Callable[..., View]) -> None:
+    def fault(_number: JobId) -> None:
+        faults.fail_over(live, CHANCE)
+        assert live.wait(live.submit(RECIPES[2])) is JobState.SUCCEEDED
+
+    assert endings(disturb(fault)) == [("succeeded", None)]
+
+
 @on_servers_only
 def test_a_broker_that_is_away_at_the_dispatch_delays_a_job_and_loses_nothing(
     live: LiveStack, truth: tuple[str, Series]

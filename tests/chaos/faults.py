@@ -11,11 +11,22 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from service.dispatch.dispatcher import queue_name
 from service.domain.run_folder import CHECKPOINTS_DIR, TENSORS_FILE
 from service.process import is_running, read_stat
 from tests.chaos.live_stack import LEASE_SECONDS, LiveStack
 
 HOUR = 3600.0
+MALFORMED = [
+    b"[]",
+    b"null",
+    b"5",
+    b"***",
+    b"\xff",
+    b"{}",
+    b'{"headers": {"task": "run_attempt"}}',
+    b"[" * 20_000,
+]
 
 Fault = Callable[[LiveStack, random.Random], None]
 
@@ -95,6 +106,28 @@ def kill_broker(live: LiveStack, chance: random.Random) -> None:
     live.redis.kill()
     time.sleep(chance.uniform(0, 4))
     live.redis.start()
+
+
+def put_malformed(live: LiveStack, chance: random.Random) -> None:
+    """Somebody puts into the worker's queue what is no message."""
+    queue = queue_name(live.settings.host_name)
+    for raw in chance.sample(MALFORMED, k=2):
+        if live.redis is not None:
+            with suppress(RedisError):
+                Redis.from_url(live.redis.url).lpush(queue, raw)
+        else:
+            (live.settings.broker_dir / "messages" / f"0_{chance.getrandbits(32)}.{queue}.msg").write_bytes(
+                raw
+            )
+
+
+def fail_over(live: LiveStack, chance: random.Random) -> None:
+    """Redis is another one's replica for a while, as during a failover."""
+    assert live.redis is not None
+    with suppress(RedisError):
+        Redis.from_url(live.redis.url).replicaof("127.0.0.1", 1)
+        time.sleep(chance.uniform(0, 4))
+        Redis.from_url(live.redis.url).replicaof("NO", "ONE")
 
 
 def kill_database(live: LiveStack, chance: random.Random) -> None:
@@ -209,10 +242,11 @@ EVERYWHERE: Mapping[str, Fault] = {
         pause_and_resume,
         preempt,
         damage_checkpoint,
+        put_malformed,
     )
 }
 EMBEDDED: Mapping[str, Fault] = {**EVERYWHERE, "lock_database": lock_database}
-SERVERS: Mapping[str, Fault] = {**EVERYWHERE, "kill_database": kill_database}
+SERVERS: Mapping[str, Fault] = {**EVERYWHERE, "kill_database": kill_database, "fail_over": fail_over}
 
 
 def trainers_of(runs_dir: Path) -> Mapping[int, str]:
