@@ -26,7 +26,16 @@ from service.domain.run_folder import EVENTS_FILE, LEASE_FILE
 from service.domain.states import JobState
 from service.errors import JobConflict
 from tests.chaos import faults
-from tests.chaos.live_stack import CHAOS, LEASE_SECONDS, RECIPES, LiveStack, Recipe, Series, live_stack
+from tests.chaos.live_stack import (
+    CHAOS,
+    LEASE_SECONDS,
+    RECIPES,
+    LiveStack,
+    Recipe,
+    Series,
+    live_stack,
+    small_disk,
+)
 from tests.servers import wait_until
 from tests.stack import cpu_seconds
 from workers.process_tree import MARK
@@ -57,15 +66,9 @@ on_files, on_servers = first_on("files", then="servers"), first_on("servers", th
 @pytest.fixture(scope="module")
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     home = tmp_path_factory.mktemp(request.param) / "home"
-    runs = home / "runs"
-    runs.mkdir(parents=True)
-    # A small disk for the run folders, where we may make one.
-    words = ["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(runs)]
-    mounted = subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == 0
-    with live_stack(home, servers=request.param == "servers", retry_limit=RETRY_LIMIT) as live:
+    servers = request.param == "servers"
+    with small_disk(home / "runs"), live_stack(home, servers=servers, retry_limit=RETRY_LIMIT) as live:
         yield live
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(runs)], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -208,6 +208,22 @@ def damage_checkpoint(live: LiveStack, chance: random.Random) -> None:
         path.write_bytes(bytes(data[: len(data) - chance.choice([0, 3])]))
 
 
+def fill_disk(live: LiveStack, chance: random.Random) -> None:
+    """The run folders' disk is full for a while; who could not even begin on it is asked for again."""
+    with suppress(OSError), live.ballast.open("wb") as file:
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    time.sleep(chance.uniform(0.5, 4))
+    live.ballast.unlink()
+    live.retry_without_room()
+
+
+def submit_poison(live: LiveStack, chance: random.Random) -> None:
+    """A job that can neither be planned nor trained."""
+    live.poison(chance.choice(["[]", "{", '{"training": {"epochs": 1e400}}', "null"]))
+
+
 def signal_trainer(live: LiveStack, chance: random.Random, number: signal.Signals) -> int | None:
     running = [a for a in live.live_attempts() if a.trainer_pid and a.trainer_started]
     if not running:
@@ -243,6 +259,8 @@ EVERYWHERE: Mapping[str, Fault] = {
         preempt,
         damage_checkpoint,
         put_malformed,
+        fill_disk,
+        submit_poison,
     )
 }
 EMBEDDED: Mapping[str, Fault] = {**EVERYWHERE, "lock_database": lock_database}

@@ -4,14 +4,17 @@ import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from service.commands.jobs.control import cancel
 from service.domain.jobs import JobId
-from service.domain.states import Action
+from service.domain.states import Action, JobState
+from service.errors import JobConflict
 from service.store.fleet.leases import list_holders
-from service.store.jobs import audit
+from service.store.jobs import audit, jobs
 from tests.chaos.faults import trainers_of
-from tests.chaos.live_stack import LiveStack, Recipe, Series
+from tests.chaos.live_stack import CHAOS, LiveStack, Recipe, Series
 
 FINAL = {Action.SUCCEEDED, Action.FAILED, Action.CANCELLED}
 WATCH_SECONDS = 0.2
@@ -53,6 +56,7 @@ def what_is_wrong(live: LiveStack, truth: Truth) -> Sequence[str]:
     wrong = [
         words for number, recipe in live.submitted.items() for words in _job(live, number, recipe, truth)
     ]
+    wrong += [words for number in live.poisoned for words in _poisoned(live, number)]
     wrong += [f"a lease of GPU {uuid} was never given back" for uuid in live.ask(list_holders)]
     left = trainers_of(live.settings.runs_dir)
     return [*wrong, *(f"trainer {pid} of {folder} still runs" for pid, folder in left.items())]
@@ -70,6 +74,17 @@ def _job(live: LiveStack, number: JobId, recipe: Recipe, truth: Truth) -> Sequen
         if ours.get(name) != series.get(name):
             wrong.append(f"job {number}: the series of {name} is not that of the undisturbed run")
     return [*wrong, *_audit(live, number)]
+
+
+def _poisoned(live: LiveStack, number: JobId) -> Sequence[str]:
+    """It waits or has failed with words, is shown, and can be cancelled."""
+    if live.state(number) not in (JobState.PAUSED, JobState.QUEUED, JobState.FAILED):
+        return [f"poisoned job {number} is {live.state(number).value}"]
+    if not live.ask(lambda tx: jobs.get_job(tx, number).reason):
+        return [f"nothing says what is wrong with poisoned job {number}"]
+    with suppress(JobConflict):
+        cancel(live.store, number, actor=CHAOS)
+    return []
 
 
 def _audit(live: LiveStack, number: JobId) -> Sequence[str]:

@@ -4,18 +4,23 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+from sqlalchemy import update
 
 from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel, pause, resume, retry
 from service.commands.jobs.status import get_job_view
 from service.commands.jobs.submit import submit
+from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
@@ -68,6 +73,7 @@ class LiveStack:
         self._postgres_dir = Path(tempfile.mkdtemp(prefix="cnnctl-postgres-")) if servers else None
         self.postgres = PostgresServer(self._postgres_dir) if self._postgres_dir else None
         self.clock = home / "clock"
+        self.ballast = home / "runs" / "ballast"  # see `small_disk`
         settings = {
             "CNNCTL_LEASE_SECONDS": str(LEASE_SECONDS),
             "CNNCTL_HEARTBEAT_SECONDS": "0.5",
@@ -87,6 +93,7 @@ class LiveStack:
         self.dispatcher = Dispatcher(self.settings)
         self.submitted: dict[JobId, Recipe] = {}
         self.old_attempts: list[Attempt] = []
+        self.poisoned: list[JobId] = []
 
     def _start_servers(self) -> Mapping[str, str]:
         if self.redis is None or self.postgres is None:
@@ -120,6 +127,21 @@ class LiveStack:
         self.submitted[number] = recipe
         return number
 
+    def poison(self, spec: str) -> JobId:
+        """Queue a job whose stored spec is not one, as a damaged row or another version's would be."""
+        recipe = RECIPES[0]
+        ask = partial(submit, self.store, self.settings, recipe.architecture, recipe.assignments)
+        number = self.insist(lambda: ask(owner=CHAOS, hold=True))
+
+        def spoil() -> None:
+            with self.store.transaction() as tx:
+                tx.connection.execute(update(jobs_table).where(jobs_table.c.id == number).values(spec=spec))
+
+        self.insist(spoil)
+        self.insist(lambda: resume(self.store, number, actor=CHAOS))
+        self.poisoned.append(number)
+        return number
+
     def cancel_and_retry(self, number: JobId) -> None:
         """Cancel a job and, once it is cancelled, ask for it again; it may end before."""
         with suppress(JobConflict):
@@ -127,6 +149,13 @@ class LiveStack:
             self.wait(number)
         with suppress(JobConflict):
             self.insist(lambda: retry(self.store, number, actor=CHAOS))
+
+    def retry_without_room(self) -> None:
+        """Ask again for jobs that failed because the disk was full, as a person does who has freed some."""
+        for number in list(self.submitted)[-6:]:
+            if self.state(number) is JobState.FAILED and self.view(number)["cause"] == "disk_full":
+                with suppress(JobConflict):
+                    self.insist(partial(retry, self.store, number, actor=CHAOS))
 
     def pause_and_resume(self, number: JobId) -> None:
         """Pause a job and, once it rests, let it go on; it may end before."""
@@ -183,6 +212,7 @@ class LiveStack:
     def heal(self) -> None:
         """Bring back everything that a fault may have left away."""
         self.clock.write_text("0")
+        self.ballast.unlink(missing_ok=True)
         if self.redis is not None:
             self.redis.start()
         if self.postgres is not None and not self.postgres.is_running():
@@ -199,6 +229,19 @@ class LiveStack:
         if self.postgres is not None and self._postgres_dir is not None:
             self.postgres.stop()
             shutil.rmtree(self._postgres_dir, ignore_errors=True)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Make a folder a disk of 256 MiB, where we may; whether it became one."""
+    folder.mkdir(parents=True)
+    words = ["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(folder)]
+    mounted = subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager
