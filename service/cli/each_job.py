@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from service.cli.session import say
+from service.cli.terminal import say
 from service.domain.jobs import JobId
 from service.errors import CnnctlError, DatabaseUnavailable
 

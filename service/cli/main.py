@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from service.cli.terminal import prepare_streams, say
 from service.errors import CnnctlError
 from service.private_files import close_umask
 
@@ -70,12 +71,12 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except CnnctlError as error:
-            click.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
             ctx.exit(error.exit_code)
         except BrokenPipeError:  # `cnnctl logs 7 | head`: click ends without a word
             raise
         except OSError as error:  # a full disk, a folder that is not ours
-            click.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
             ctx.exit(1)
 
 
@@ -88,6 +89,7 @@ def main() -> None:
     cnnctl submit lenet5 --dataset digits --gpus 2 --epochs 15
     cnnctl status
     """
+    prepare_streams()
     close_umask()
 
 

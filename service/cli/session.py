@@ -1,18 +1,15 @@
 """What every command starts with: the settings and an open store at the right revision."""
 
 import json
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from service.cli.terminal import echo
 from service.errors import NoTables
 from service.private_files import open_to_group
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
-
-PIPE_WIDTH = 160
 
 
 def open_session() -> tuple[Settings, Store]:
@@ -44,21 +41,7 @@ def open_until_end(settings: Settings) -> Store:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    click.echo(json.dumps(document, indent=2, default=str))
-
-
-def make_console() -> Console:
-    """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe.
-
-    Without markup: what a trainer or a path says may have brackets.
-    """
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False)
-
-
-def say(message: str) -> None:
-    """Talk to the person, on standard error, so that standard output stays data."""
-    click.echo(message, err=True)
+    echo(json.dumps(document, indent=2, default=str))
 
 
 def shorten_home(path: str) -> str:

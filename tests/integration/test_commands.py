@@ -59,6 +59,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(home: Path, words: list[str])
     assert "Error" not in done.stderr
 
 
+@pytest.mark.parametrize("alphabet", ["ascii", "latin-1"])
+def test_a_terminal_of_few_letters_gets_codes_for_the_others(home: Path, alphabet: str) -> None:
+    done = run_apart(home, "submit", "lenet5", "--dataset", "日本", PYTHONIOENCODING=alphabet)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: Unknown dataset '")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_a_stream_that_the_caller_has_closed_ends_no_command(home: Path, closed: str) -> None:
+    command = f"{sys.executable} -m service.cli.main list datasets {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_full_disk_is_an_error_in_words(home: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     done = run_apart(home, "list", "fields", "--json", stdout=full)

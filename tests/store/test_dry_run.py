@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.cli.display.dry_run_table import rehearsal_table
-from service.cli.session import make_console
+from service.cli.terminal import make_console
 from service.commands.jobs.dry_run import rehearse
 from service.commands.jobs.submit import submit
 from service.dispatch.dispatcher import Dispatcher

@@ -8,7 +8,7 @@ from rich.console import Console
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.display.result import show_result
-from service.cli.session import make_console
+from service.cli.terminal import make_console
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.domain.jobs import Attempt
 from service.domain.metrics import Point

@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.session import count_seconds, make_console, print_json, say
+from service.cli.session import count_seconds, print_json
+from service.cli.terminal import make_console, say
 from service.commands.jobs.dry_run import View
 from service.domain.gpus import count_gpus
 

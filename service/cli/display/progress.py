@@ -4,11 +4,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from service.cli.session import say
+from service.cli.terminal import make_console, say
 from service.commands.jobs.progress import JobProgress, get_progress
 from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
@@ -41,7 +40,7 @@ class _Bar:
             BarColumn(bar_width=None),
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=make_console(stderr=True),
         )
         self._task: TaskID = self._progress.add_task("queued", total=None, numbers="")
 

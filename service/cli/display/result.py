@@ -3,10 +3,10 @@
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
-from service.cli.session import print_json, say, shorten_home
+from service.cli.session import print_json, shorten_home
+from service.cli.terminal import make_console, say
 from service.commands.jobs.status import get_job_view, get_result_view
 from service.domain.jobs import JobId
 from service.domain.states import JobState
@@ -35,7 +35,7 @@ def explain_failure(view: Any) -> None:
 
 
 def _print_result(view: Any) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = make_console(soft_wrap=True)
     title = (f"Job {view['job']} {view['state']}", "bold")
     console.print(Text.assemble(title, f" after {view['epochs']} epochs"))
     if view["reason"] and view["state"] == JobState.SUCCEEDED.value:

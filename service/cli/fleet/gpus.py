@@ -9,7 +9,8 @@ import click
 from rich.live import Live
 
 from service.cli.display.gpu_table import gpu_table
-from service.cli.session import make_console, open_session, print_json
+from service.cli.session import open_session, print_json
+from service.cli.terminal import echo, make_console
 from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
 from service.commands.people.identity import current_actor
 from service.settings import Settings
@@ -48,7 +49,7 @@ def drain(gpus: Sequence[str], reason: str) -> None:
     """Give GPUs, or all of a host's, no new jobs; what runs there ends by itself. Only administrators may."""
     _, store = open_session()
     for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
-        click.echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
+        echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
 
 
 @command.command("undrain")
@@ -57,7 +58,7 @@ def undrain(gpus: Sequence[str]) -> None:
     """Let drained GPUs, or all of a host's, have jobs again; only administrators may."""
     _, store = open_session()
     for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
-        click.echo(f"{gpu.place} is available again.")
+        echo(f"{gpu.place} is available again.")
 
 
 @command.command("quarantine")
@@ -67,7 +68,7 @@ def quarantine(gpu: str, reason: str) -> None:
     """Take a GPU out of use because something is wrong with it; only administrators may."""
     _, store = open_session()
     found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
-    click.echo(f"{found.place} is quarantined. Once it is mended: cnnctl gpus release {found.place}")
+    echo(f"{found.place} is quarantined. Once it is mended: cnnctl gpus release {found.place}")
 
 
 @command.command("release")
@@ -76,7 +77,7 @@ def release(gpu: str) -> None:
     """Give a quarantined GPU back once it is mended; only administrators may."""
     _, store = open_session()
     found = release_gpu(store, gpu, actor=current_actor(store))
-    click.echo(f"{found.place} is available again.")
+    echo(f"{found.place} is available again.")
 
 
 def _watch(store: Store, settings: Settings) -> None:

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from service.cli.display.gpu_table import NOBODY_YET
 from service.cli.display.job_table import age_of
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import echo, make_console, say
 from service.commands.fleet.hosts import View, list_host_views, remove_host
 from service.commands.people.identity import current_actor
 
@@ -39,7 +40,7 @@ def remove(name: str) -> None:
     """
     settings, store = open_session()
     remove_host(store, settings, name, actor=current_actor(store))
-    click.echo(f"{name} is removed. A worker that starts with CNNCTL_HOST={name} brings it back.")
+    echo(f"{name} is removed. A worker that starts with CNNCTL_HOST={name} brings it back.")
 
 
 def _table(views: Sequence[View]) -> Table:

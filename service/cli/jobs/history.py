@@ -3,7 +3,8 @@
 import click
 
 from service.cli.display.job_page import history_table
-from service.cli.session import make_console, open_session, print_json
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console
 from service.commands.jobs.status import list_event_views
 from service.domain.jobs import JobId
 

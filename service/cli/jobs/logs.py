@@ -4,7 +4,8 @@ import time
 
 import click
 
-from service.cli.session import open_session, say
+from service.cli.session import open_session
+from service.cli.terminal import echo, say
 from service.commands.jobs.logs import follow_log, read_log
 from service.domain.jobs import JobId
 
@@ -19,12 +20,12 @@ def command(job: int, follow: bool) -> None:
     settings, store = open_session()
     if not follow:
         text = read_log(store, settings, JobId(job))
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         if not text:
             say(f"Job {job} has written nothing yet. Why: cnnctl status {job}")
         return
     try:
         for text in follow_log(store, settings, JobId(job), lambda: time.sleep(POLL_SECONDS)):
-            click.echo(text, nl=False)
+            echo(text, nl=False)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

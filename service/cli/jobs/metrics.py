@@ -1,13 +1,11 @@
 """cnnctl metrics: curves for people, numbers for programs."""
 
-import csv
-import sys
-
 import click
 
 from service.cli.display.curves import draw_curves
 from service.cli.session import open_session, print_json
-from service.commands.jobs.metrics import Series, get_series
+from service.cli.terminal import print_csv, print_drawing, say
+from service.commands.jobs.metrics import get_series
 from service.domain.jobs import JobId
 
 
@@ -22,15 +20,9 @@ def command(job: int, as_csv: bool, as_json: bool) -> None:
     if as_json:
         print_json({"series": series})
     elif as_csv:
-        _print_csv(series)
+        rows = ([name, step, value] for name, points in series.items() for step, value in points)
+        print_csv(["name", "step", "value"], rows)
     elif series:
-        click.echo(draw_curves(series, title=f"job {job}"))
+        print_drawing(draw_curves(series, title=f"job {job}"))
     else:
-        click.echo(f"Job {job} has no metrics yet. Why: cnnctl status {job}", err=True)
-
-
-def _print_csv(series: Series) -> None:
-    writer = csv.writer(sys.stdout)
-    writer.writerow(["name", "step", "value"])
-    for name, points in series.items():
-        writer.writerows([name, step, value] for step, value in points)
+        say(f"Job {job} has no metrics yet. Why: cnnctl status {job}")

@@ -4,6 +4,7 @@ import click
 
 from service.cli.each_job import for_each_job
 from service.cli.session import open_session
+from service.cli.terminal import echo
 from service.commands.jobs.control import pause
 from service.commands.people.identity import current_actor
 from service.domain.jobs import JobId
@@ -22,6 +23,6 @@ def command(jobs: tuple[int, ...]) -> None:
 
     def act(job: JobId) -> None:
         stopping = pause(store, job, actor=actor) is JobState.RUNNING
-        click.echo(f"Job {job} is {'stopping, then paused' if stopping else 'paused'}.")
+        echo(f"Job {job} is {'stopping, then paused' if stopping else 'paused'}.")
 
     for_each_job(jobs, act)

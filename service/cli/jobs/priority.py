@@ -4,6 +4,7 @@ import click
 
 from service.cli.each_job import for_each_job
 from service.cli.session import open_session
+from service.cli.terminal import echo
 from service.commands.jobs.control import set_priority
 from service.commands.people.identity import current_actor
 from service.domain.jobs import JobId
@@ -23,6 +24,6 @@ def command(jobs: tuple[int, ...], priority: str) -> None:
 
     def act(job: JobId) -> None:
         set_priority(store, job, Priority(priority), actor=actor)
-        click.echo(f"Job {job} has priority {priority}.")
+        echo(f"Job {job} has priority {priority}.")
 
     for_each_job(jobs, act)

@@ -4,6 +4,7 @@ import click
 
 from service.cli.each_job import for_each_job
 from service.cli.session import open_session
+from service.cli.terminal import echo
 from service.commands.jobs.control import retry
 from service.commands.people.identity import current_actor
 from service.domain.jobs import JobId
@@ -21,6 +22,6 @@ def command(jobs: tuple[int, ...]) -> None:
 
     def act(job: JobId) -> None:
         retry(store, job, actor=actor)
-        click.echo(f"Job {job} is queued again.")
+        echo(f"Job {job} is queued again.")
 
     for_each_job(jobs, act)

@@ -10,8 +10,9 @@ from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.jobs.submit import announce
 from service.cli.scheduling_options import term_options
-from service.cli.session import open_session, say
+from service.cli.session import open_session
 from service.cli.spec_options import collect_fields, spec_options
+from service.cli.terminal import say
 from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel
 from service.commands.jobs.dataset_check import check_dataset

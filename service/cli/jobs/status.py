@@ -8,7 +8,8 @@ from rich.live import Live
 
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console, say
 from service.commands.fleet.health import check_health
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.domain.jobs import JobId

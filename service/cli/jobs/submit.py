@@ -7,8 +7,9 @@ import click
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.scheduling_options import term_options
-from service.cli.session import open_session, print_json, say
+from service.cli.session import open_session, print_json
 from service.cli.spec_options import collect_fields, spec_options
+from service.cli.terminal import echo, say
 from service.commands.fleet.health import check_health
 from service.commands.jobs.progress import get_progress
 from service.commands.jobs.submit import submit
@@ -64,7 +65,7 @@ def command(
     elif as_json:
         print_json({"job": job_id, "state": "paused" if hold else "queued"})
     else:
-        click.echo(job_id)
+        echo(job_id)
 
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:

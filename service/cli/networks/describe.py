@@ -5,7 +5,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from service.cli.session import make_console, print_json, say
+from service.cli.session import print_json
+from service.cli.terminal import make_console, say
 from service.commands.networks.library import ask_library
 from service.domain.spec_request import parse_assignment, resolve_spec
 from service.errors import SpecError

@@ -4,7 +4,8 @@ import click
 from rich.table import Table
 
 from models.catalog.dataset_path import make_absolute
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console, say
 from service.commands.jobs.dataset_check import check_place
 from service.commands.networks.trained import find_trained
 from service.domain.jobs import JobId

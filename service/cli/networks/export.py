@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from service.cli.session import open_session, say
+from service.cli.session import open_session
+from service.cli.terminal import echo, say
 from service.commands.networks.trained import find_trained
 from service.domain.jobs import JobId
 
@@ -22,4 +23,4 @@ def command(job: int, kind: str, output: Path | None) -> None:
     path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
     say(f"Writing {trained.file} of job {job} as {kind} …")
     trained.ask("export", ["--format", kind, "--output", str(path)])
-    click.echo(str(path))
+    echo(str(path))

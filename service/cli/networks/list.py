@@ -6,7 +6,8 @@ import click
 from rich.table import Table
 
 from models.catalog import lookup
-from service.cli.session import make_console, print_json
+from service.cli.session import print_json
+from service.cli.terminal import make_console
 from service.domain.spec_request import spec_paths
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console, say
 from service.commands.networks.trained import find_trained
 from service.domain.jobs import JobId
 

@@ -3,6 +3,7 @@
 import click
 
 from service.cli.session import open_until_end
+from service.cli.terminal import echo
 from service.db.migrate import HEAD_REVISION
 from service.private_files import open_to_group
 from service.settings import load_settings
@@ -24,7 +25,7 @@ def upgrade() -> None:
     open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
     store = open_until_end(settings)
     store.upgrade(seconds=START_SECONDS)
-    click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
+    echo(f"{store.address} is at revision {HEAD_REVISION}.")
 
 
 @command.command("check")
@@ -32,4 +33,4 @@ def check() -> None:
     """Say whether the tables are at the right revision."""
     store = open_until_end(load_settings())
     store.check_revision()
-    click.echo(f"{store.address} is at revision {HEAD_REVISION}.")
+    echo(f"{store.address} is at revision {HEAD_REVISION}.")

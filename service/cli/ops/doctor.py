@@ -4,8 +4,10 @@ import sys
 from dataclasses import asdict
 
 import click
+from rich.text import Text
 
 from service.cli.session import print_json
+from service.cli.terminal import echo, make_console
 from service.commands.ops.doctor import examine, examine_process
 from service.commands.ops.findings import Finding
 
@@ -40,11 +42,11 @@ def _show(finding: Finding, *, earlier: int) -> None:
     """Print a finding, but of many that are alike only the first ones."""
     if finding.mend and earlier >= MOST_ALIKE:
         if earlier == MOST_ALIKE:
-            click.echo(f"      {finding.subject:21} … and more: cnnctl doctor --json shows all")
+            echo(f"      {finding.subject:21} … and more: cnnctl doctor --json shows all")
         return
-    mark = click.style("mend", fg="yellow") if finding.mend else click.style(" ok ", fg="green")
-    click.echo(f"{mark}  {finding.subject:21} {finding.found}")
+    mark = ("mend", "yellow") if finding.mend else (" ok ", "green")
+    make_console(soft_wrap=True).print(Text.assemble(mark, f"  {finding.subject:21} {finding.found}"))
     if finding.itself:
-        click.echo(f"{'':27} by itself: {finding.itself}")
+        echo(f"{'':27} by itself: {finding.itself}")
     if finding.mend:
-        click.echo(f"{'':27} → {finding.mend}")
+        echo(f"{'':27} → {finding.mend}")

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import click
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from service.cli.session import count_bytes, make_console, open_session, print_json, shorten_home
+from service.cli.session import count_bytes, open_session, print_json, shorten_home
+from service.cli.terminal import echo, make_console
 from service.commands.ops.garbage import Policy, Waste, find_waste, remove
 from service.domain.jobs import Job
 from service.store.transaction import Store
@@ -47,7 +47,7 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
 
 def _remove_all(store: Store, found: Sequence[Waste], policy: Policy) -> Sequence[str]:
     """Remove one after the other; on a terminal with a bar."""
-    talk = Console(stderr=True)
+    talk = make_console(stderr=True)
     steps = track(found, "Deleting", console=talk, transient=True, disable=not talk.is_terminal)
     return [remove(store, waste, policy) for waste in steps]
 
@@ -80,7 +80,7 @@ def _show(found: Sequence[Waste], kept: Sequence[str], *, dry_run: bool) -> None
     count, size = kept.count(""), count_bytes(_freed(found, kept))
     folders = "1 folder" if count == 1 else f"{count} folders"
     would = f"Would delete {folders}, {size}; nothing was deleted."
-    click.echo(would if dry_run else f"Deleted {folders}, {size}.")
+    echo(would if dry_run else f"Deleted {folders}, {size}.")
 
 
 def _freed(found: Sequence[Waste], kept: Sequence[str]) -> int:

@@ -5,7 +5,8 @@ import time
 
 import click
 
-from service.cli.session import open_session, say, shorten_home
+from service.cli.session import open_session, shorten_home
+from service.cli.terminal import say
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.ops.embedded_stack import EmbeddedStack, explain_dead, running_stack
 from service.errors import CnnctlError, SettingError

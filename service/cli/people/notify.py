@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import click
 from rich.table import Table
 
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import echo, make_console, say
 from service.commands.people.hooks import View, add_hook, list_hook_views, remove_hook
 from service.commands.people.identity import current_actor
 from service.domain.hooks import HookId
@@ -39,7 +40,7 @@ def add(names: str, mail: str | None, webhook: str | None) -> None:
     actor, address = current_actor(store), mail or webhook or ""
     number = add_hook(store, channel=channel, address=address, occasions=occasions, actor=actor)
     say(f"Hook {number} tells {address} of {actor.name}'s jobs. Remove it: cnnctl notify remove {number}")
-    click.echo(number)
+    echo(number)
 
 
 @command.command("list")
@@ -62,7 +63,7 @@ def remove(hook: int) -> None:
     """Tell nobody by this hook any more."""
     _, store = open_session()
     remove_hook(store, HookId(hook), actor=current_actor(store))
-    click.echo(f"Hook {hook} is removed.")
+    echo(f"Hook {hook} is removed.")
 
 
 def _table(views: Sequence[View]) -> Table:

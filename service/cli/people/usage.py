@@ -1,7 +1,5 @@
 """cnnctl usage: GPU-hours, and which of them came to nothing."""
 
-import csv
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,7 +7,8 @@ import click
 from rich.table import Table
 
 from service.cli.param_types import Moment
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console, print_csv, say
 from service.commands.people.usage import View, list_usage_views
 
 WORDS = ("owner", "project", "outcome")
@@ -32,9 +31,8 @@ def command(user: str | None, since: datetime | None, as_csv: bool, as_json: boo
     if as_json:
         print_json(views)
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, [*WORDS, *NUMBERS])
-        writer.writeheader()
-        writer.writerows(views)
+        names = [*WORDS, *NUMBERS]
+        print_csv(names, ([view[name] for name in names] for view in views))
     elif views:
         make_console().print(_table(views))
     else:

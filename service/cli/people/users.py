@@ -6,7 +6,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from service.cli.session import make_console, open_session, print_json, say
+from service.cli.session import open_session, print_json
+from service.cli.terminal import make_console, say
 from service.commands.people.identity import current_actor
 from service.commands.people.users import View, change_user, list_user_views
 
