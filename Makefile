@@ -41,13 +41,13 @@ unit: $(INSTALLED)  ## all tests, or some: TESTS=tests/unit/test_spec.py
 	$(PYTEST) -n 2 --dist loadgroup $(TESTS)
 
 fast: $(INSTALLED)  ## unit tests, and tests of what changed since origin/main
-	$(PYTEST) -n 2 --dist loadgroup tests/unit $$($(BIN)/python -m tests.changed)
+	changed=$$($(BIN)/python -m tests.changed) && $(PYTEST) -n 2 --dist loadgroup tests/unit $$changed
 
 long: $(INSTALLED)  ## the longest tests, which make test leaves out
 	EVERY_EXAMPLE=1 $(PYTEST) -n 2 --dist loadgroup -m "long or property"
 
 pythons:  ## try each Python of 3.10-3.13 that is installed, in a venv of its own; TESTS=tests for all tests
-	TESTS="$(or $(TESTS),tests/unit tests/store tests/models)" .ci/pythons
+	TESTS="$(TESTS)" .ci/pythons
 
 bench: $(INSTALLED)  ## print one line a figure, `name ratio unit`, each measured side by side in one run
 	@$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.benchmarks

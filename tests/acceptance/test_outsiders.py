@@ -60,5 +60,11 @@ def test_a_trainer_is_no_outsider_and_what_it_takes_is_shown(stack: Stack) -> No
 
 def wait_for_gpu(stack: Stack, met: Callable[[Any], object]) -> Any:
     """Look at the first GPU until `met`; the GPU as it was then."""
-    wait_until(lambda: bool(stack.gpus()) and bool(met(stack.gpus()[0])), seconds=90)
-    return stack.gpus()[0]
+    seen: list[Any] = []
+
+    def look() -> bool:
+        seen[:] = stack.gpus()[:1]
+        return bool(seen) and bool(met(seen[0]))
+
+    wait_until(look, seconds=90)
+    return seen[0]

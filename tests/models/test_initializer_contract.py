@@ -3,6 +3,7 @@
 Each is tried where it is used, in a network: `paper` is a table of initializers and not one.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def test_kernels_are_finite_and_follow_from_the_seed(name: str) -> None:
     assert all(np.isfinite(kernel).all() for kernel in kernels(model))
     assert all(same(model, build(name)))
     assert any(same(model, build(name, seed=2))) == (name in CONSTANT)
+
+
+def test_two_names_are_two_initializers() -> None:
+    drawn = {name: kernels(build(name)) for name in INITIALIZERS if name != "paper"}
+    for one, other in itertools.combinations(drawn, 2):
+        pairs = zip(drawn[one], drawn[other], strict=True)
+        assert not all(np.array_equal(a, b) for a, b in pairs), (one, other)
 
 
 @every_initializer

@@ -1,16 +1,18 @@
 """What `--json` prints has exactly the keys that docs/json.md says."""
 
 import dataclasses
+import importlib
 import json
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
 from click.testing import CliRunner
 
+from models.catalog import lookup
 from service.cli.networks.list import command as list_command
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.fleet.hosts import list_host_views
-from service.commands.jobs.metrics import get_series
 from service.commands.jobs.status import get_job_view, get_result_view, list_event_views, list_job_views
 from service.commands.ops.findings import Finding
 from service.commands.people.hooks import add_hook, list_hook_views
@@ -26,7 +28,10 @@ from service.store.fleet import readings
 from service.store.jobs import audit, checkpoints, metrics
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST
-from tests.json_keys import check_keys, documented, keys_of
+from tests.json_keys import PAGE, check_keys, documented, keys_of
+
+metrics_module = importlib.import_module("service.cli.jobs.metrics")
+submit_module = importlib.import_module("service.cli.jobs.submit")
 
 
 @pytest.fixture
@@ -52,7 +57,6 @@ def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, s
         "users": list_user_views(store),
         "hosts": list_host_views(store, settings),
         "gpus": list_gpu_views(store, settings),
-        "metrics JOB": {"series": get_series(store, job_id)},
     }
     for command, view in views.items():
         check_keys(json.loads(json.dumps(view, default=str)), command)
@@ -67,7 +71,38 @@ def test_the_history_of_a_job_is_its_events(store: Store, job_id: JobId) -> None
     assert found
 
 
-def test_keys_of_lists_and_findings_are_the_documented_ones() -> None:
-    entries = json.loads(CliRunner().invoke(list_command, ["datasets", "--json"]).stdout)
-    finding = {field.name: "" for field in dataclasses.fields(Finding)}
-    assert keys_of(entries) | keys_of(finding) == documented("list SECTION")
+@pytest.mark.parametrize("section", [*lookup.SECTIONS, "fields"])
+def test_keys_of_lists_and_findings_are_the_documented_ones(section: str) -> None:
+    entries = json.loads(CliRunner().invoke(list_command, [section, "--json"]).stdout)
+    finding = {field.name for field in dataclasses.fields(Finding)}
+    without = {"source"} if section == "fields" else set()
+    assert keys_of(entries) | finding == documented("list SECTION") - without
+    assert keys_of(entries) == {"name", "summary", "source"} - without
+
+
+@pytest.mark.usefixtures("job_id")
+def test_metrics_and_submissions_print_the_documented_keys(
+    store: Store, settings: Settings, job_id: JobId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (metrics_module, submit_module):
+        monkeypatch.setattr(module, "open_session", lambda: (settings, store))
+    shown = CliRunner().invoke(metrics_module.command, [str(job_id), "--json"])
+    check_keys(json.loads(shown.stdout), "metrics JOB")
+    queued = CliRunner().invoke(submit_module.command, ["lenet5", "--dataset", "synthetic", "--json"])
+    assert json.loads(queued.stdout).keys() == {"job", "state"}  # as docs/json.md says under `run`
+
+
+def test_every_documented_shape_is_compared() -> None:
+    headings = [line for line in PAGE.splitlines() if line.startswith("## ")]
+    shapes = {shape for line in headings for shape in re.findall(r"`cnnctl ([^`]+) --json`", line)}
+    here = {
+        *("run", "submit --follow", "status", "status JOB", "history JOB", "usage", "users", "hosts", "gpus"),
+        *("metrics JOB", "notify list", "list SECTION", "doctor"),
+    }
+    elsewhere = {
+        "submit --dry-run",  # test_dry_run
+        "gc",  # test_garbage
+        "describe NAME",  # models/test_describe
+        *("predict JOB IMAGE…", "evaluate JOB", "detect JOB IMAGE"),  # acceptance/test_after_training
+    }
+    assert shapes == here | elsewhere
