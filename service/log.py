@@ -1,9 +1,13 @@
 """Sets up the log of the long-running processes: one line an event, `action=` first."""
 
 import logging
+import os
 import sys
+from contextlib import suppress
 
 import structlog
+
+STANDARD_ERROR = 2
 
 
 def configure_log(level: str) -> None:
@@ -21,5 +25,19 @@ def configure_log(level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_make_logger,
     )
+
+
+def _make_logger(*_: object) -> "_LineLogger":
+    return _LineLogger()
+
+
+class _LineLogger:
+    """Writes each line at once, past Python's buffer, in which one that a full disk refuses would stay."""
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError):  # a full disk, a terminal that is gone: work is not given up for its log
+            os.write(STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = warn = error = critical = exception = msg

@@ -17,12 +17,12 @@ from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.submit import submit
-from service.commands.ops.embedded_stack import EmbeddedStack, explain_dead, running_stack
+from service.commands.ops.embedded_stack import EmbeddedStack, running_stack
 from service.commands.people.identity import current_actor
 from service.domain.jobs import JobId
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
-from service.errors import CnnctlError, JobConflict
+from service.errors import JobConflict
 from service.settings import Settings
 from service.store.transaction import Store
 
@@ -84,6 +84,5 @@ def _follow_or_cancel(
 
 
 def _check_stack(stack: EmbeddedStack | None) -> None:
-    dead = stack.find_dead() if stack else None
-    if stack and dead:
-        raise CnnctlError(explain_dead(stack, dead))
+    if stack:
+        stack.look_after()

@@ -8,8 +8,8 @@ import click
 from service.cli.session import open_session, shorten_home
 from service.cli.terminal import say
 from service.commands.fleet.gpus import list_gpu_views
-from service.commands.ops.embedded_stack import EmbeddedStack, explain_dead, running_stack
-from service.errors import CnnctlError, SettingError
+from service.commands.ops.embedded_stack import EmbeddedStack, running_stack
+from service.errors import SettingError
 from service.settings import Settings
 from service.store.transaction import Store
 
@@ -44,12 +44,11 @@ def _announce(store: Store, settings: Settings) -> None:
 
 def _wait(stack: EmbeddedStack) -> None:
     try:
-        while not (dead := stack.find_dead()):
+        while True:
+            stack.look_after()
             time.sleep(0.5)
     except KeyboardInterrupt:
         say("Stopping: running jobs write a checkpoint …")
-        return
-    raise CnnctlError(explain_dead(stack, dead))
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 from service.commands.fleet.health import check_health
+from service.commands.ops.child_log import ChildLog
 from service.errors import AlreadyRunning, CnnctlError
 from service.private_files import tighten
 from service.settings import Settings
@@ -30,15 +30,26 @@ class EmbeddedStack:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.logs_dir.mkdir(parents=True, exist_ok=True)
+        self._logs = {name: ChildLog(settings.logs_dir / f"{name}.log") for name in PROGRAMS}
         self._children = {name: self._start(name, words) for name, words in PROGRAMS.items()}
 
-    def find_dead(self) -> str | None:
-        """The name of a child that has ended by itself, or None."""
-        return next((name for name, child in self._children.items() if child.poll() is not None), None)
+    def look_after(self) -> None:
+        """See that all is well, again and again while the stack is up.
 
-    def log_path(self, name: str) -> Path:
-        return self._settings.logs_dir / f"{name}.log"
+        Raises:
+            CnnctlError: a child has ended by itself; the message is what it said.
+        """
+        for log in self._logs.values():
+            log.rotate_if_large()
+        for name, child in self._children.items():
+            if child.poll() is not None:
+                raise CnnctlError(self.explain_end(name))
+
+    def explain_end(self, name: str) -> str:
+        """What a child has said since it was started, and where the rest is."""
+        log, code = self._logs[name], self._children[name].poll()
+        ended = "is not ready" if code is None else f"has stopped (exit status {code})"
+        return "\n".join([f"The {name} {ended}. What it said last, from {log.path}:", *log.read_tail()])
 
     def stop(self) -> None:
         """Stop the children one after the other; trainers checkpoint, their jobs go back to the queue."""
@@ -49,9 +60,11 @@ class EmbeddedStack:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            assert child.stdin
+            child.stdin.close()
 
     def _start(self, name: str, words: list[str]) -> "subprocess.Popen[bytes]":
-        with self.log_path(name).open("ab") as log:
+        with self._logs[name].open() as log:
             return subprocess.Popen(
                 [sys.executable, *words],
                 stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
@@ -99,15 +112,8 @@ def _wait_until_ready(
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not check_health(store, settings).up:
-        dead = stack.find_dead()
-        if dead or time.monotonic() > deadline:
-            raise CnnctlError(explain_dead(stack, dead or "worker"))
+        stack.look_after()
+        if time.monotonic() > deadline:
+            raise CnnctlError(stack.explain_end("worker"))
         on_wait()
         time.sleep(POLL_SECONDS)
-
-
-def explain_dead(stack: EmbeddedStack, name: str) -> str:
-    """What to say of a child that has ended: the end of its log, and where the rest is."""
-    path = stack.log_path(name)
-    tail = path.read_text(errors="replace").strip().splitlines()[-5:]
-    return "\n".join([f"The {name} has stopped. Its last lines, from {path}:", *tail])

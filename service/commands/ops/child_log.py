@@ -1,0 +1,51 @@
+"""The log file of a child of the embedded stack: what it said since this start, and no endless growth."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+MOST_BYTES = 10 * 1024 * 1024
+TAIL_BYTES = 64 * 1024
+TAIL_LINES = 20
+
+
+class ChildLog:
+    """A file to which a child appends by itself; `NAME.log.1` has what came before, once it has grown large.
+
+    Not a pipe that somebody must read: a stack that is stopped with Ctrl-Z would hold up its children.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._begin = 0
+
+    def open(self) -> IO[bytes]:
+        """Open it for a child that starts now."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("ab")
+        self._begin = file.tell()
+        return file
+
+    def rotate_if_large(self) -> None:
+        """Move its lines to `NAME.log.1`; a line that is written in this moment may be lost.
+
+        The child has the file open and goes on in it, so that it is copied and emptied.
+        """
+        with suppress(OSError):  # a full disk, or somebody deletes it: tried again at the next look
+            if self.path.stat().st_size > MOST_BYTES:
+                shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.1"))
+                with self.path.open("r+b") as file:
+                    file.truncate()
+                self._begin = 0
+
+    def read_tail(self) -> Sequence[str]:
+        """The last lines since `open`."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(min(size, max(self._begin, size - TAIL_BYTES)))
+                return file.read().decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+        except FileNotFoundError:
+            return ()
