@@ -25,6 +25,7 @@ from service.domain.jobs import JobId
 from service.domain.run_folder import EVENTS_FILE, LEASE_FILE
 from service.domain.states import JobState
 from service.errors import JobConflict
+from service.store.fleet import hosts, schedulers
 from tests.chaos import faults
 from tests.chaos.live_stack import (
     CHAOS,
@@ -43,6 +44,7 @@ from workers.process_tree import MARK
 RECIPE = RECIPES[0]
 ENDLESS = Recipe("lenet5", {"data.dataset": "synthetic", "training.epochs": 4000, "resources.gpus": 2})
 RETRY_LIMIT = 3
+PAGE_BYTES = 4096
 CHANCE = random.Random(0)
 
 View = Mapping[str, Any]
@@ -67,7 +69,8 @@ on_files, on_servers = first_on("files", then="servers"), first_on("servers", th
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     home = tmp_path_factory.mktemp(request.param) / "home"
     servers = request.param == "servers"
-    with small_disk(home / "runs"), live_stack(home, servers=servers, retry_limit=RETRY_LIMIT) as live:
+    # A small disk for run folders, logs and an embedded database.
+    with small_disk(home), live_stack(home, servers=servers, retry_limit=RETRY_LIMIT) as live:
         yield live
 
 
@@ -397,22 +400,43 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(live: LiveStack) -> None:
 
 @on_files
 def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., View]) -> None:
-    """The run folders' disk fills up while a job trains, and has room again before it ends."""
-    disk = live.settings.runs_dir
+    """The data folder's disk fills up while a job trains, and has room again before it ends."""
+    disk = live.settings.home_dir
     if subprocess.run(["mountpoint", "-q", str(disk)], check=False).returncode:
         pytest.skip("needs the right to mount a file system")
 
     def fault(number: JobId) -> None:
         ballast, pid = disk / "ballast", trainer_pid(live, number)
-        with suppress(OSError), ballast.open("wb") as file:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
+        for log in live.stack.home.glob("*.log"):
+            with log.open("ab") as file:  # else its last page would take some lines still
+                file.write(b"\n" * (-file.tell() % PAGE_BYTES))
+        fill(ballast)
         before = cpu_seconds(pid)
         wait_until(lambda: cpu_seconds(pid) > before + 0.5)  # it trains on, but cannot say so
+        if live.postgres is None:  # until writes of worker and scheduler have failed, and log lines on that
+            os.kill(pid, signal.SIGSTOP)  # it is not to end before
+            wait_until(lambda: silent_seconds(live) > 2.5)
+            os.kill(pid, signal.SIGCONT)
         ballast.unlink()
+        assert [name for name, process in live.stack.processes.items() if process.poll() is not None] == []
 
     view = disturb(fault)
     assert endings(view) == [("succeeded", None)]
     events = (Path(view["run_dir"]) / EVENTS_FILE).read_text()
     assert "could not be written" in events
+
+
+def silent_seconds(live: LiveStack) -> float:
+    """How long nobody has been heard."""
+    with live.store.reading() as tx:
+        heard = [schedulers.find_latest(tx), *hosts.list_hosts(tx)]
+        return min((tx.now - one.heartbeat_at).total_seconds() for one in heard if one and one.heartbeat_at)
+
+
+def fill(ballast: Path) -> None:
+    """Fill up a disk, to the last byte."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
