@@ -93,6 +93,10 @@ class DatabaseUnavailable(CnnctlError):
     http_status = 503
 
 
+class DatabaseGone(DatabaseUnavailable):
+    """An SQLite file was deleted or replaced while it was in use. Put it back, or stop all and start anew."""
+
+
 class WrongRevision(CnnctlError):
     """The database was made by another version of cnnctl. Mend with: cnnctl db upgrade"""
 

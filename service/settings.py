@@ -11,6 +11,8 @@ from pathlib import Path
 
 from service.errors import SettingError
 
+DATABASE_FILE = "cnnctl.db"
+
 
 def _setting(name: str, meaning: str, default: str = "") -> str:
     variable: str = field(metadata={"variable": name, "meaning": meaning, "default": default})
@@ -100,7 +102,7 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.home_dir / 'cnnctl.db'}"
+        return self.database or f"sqlite:///{self.home_dir / DATABASE_FILE}"
 
     @property
     def broker_dir(self) -> Path:

@@ -129,6 +129,7 @@ def receiver() -> Iterator[Receiver]:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
+        (tmp_path / "cnnctl.db").touch()
         return f"sqlite:///{tmp_path / 'cnnctl.db'}"
     url = request.getfixturevalue("postgres_url")
     assert isinstance(url, str)

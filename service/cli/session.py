@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from service.cli.terminal import echo
+from service.cli.terminal import echo, say
 from service.errors import NoTables
 from service.private_files import open_to_group
 from service.settings import Settings, load_settings
@@ -28,8 +28,22 @@ def open_session() -> tuple[Settings, Store]:
     except NoTables:
         if settings.database:
             raise
-        store.upgrade()
+        make_embedded_database(store, settings)
     return settings, store
+
+
+def make_embedded_database(store: Store, settings: Settings) -> None:
+    """Make the database of a data folder, unless processes run that have lost theirs.
+
+    Raises:
+        DatabaseGone: they do.
+    """
+    from service.commands.ops.embedded_stack import refuse_new_database  # seldom needed
+
+    refuse_new_database(settings)
+    if settings.runs_dir.is_dir() and any(settings.runs_dir.iterdir()):
+        say(f"There was no database in {settings.home_dir}: a new one counts jobs from 1 again.")
+    store.upgrade()
 
 
 def open_until_end(settings: Settings) -> Store:

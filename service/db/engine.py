@@ -1,10 +1,9 @@
 """Makes engines: PostgreSQL through psycopg 3, SQLite with the locking that several processes need."""
 
-import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -71,8 +70,9 @@ def _parse(url: str) -> URL:
 def _make_sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         _make_folder(Path(url.database).parent)
-        _make_file(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    if sqlite_path(engine):
+        event.listen(engine, "do_connect", _make_no_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -88,11 +88,15 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _make_file(path: Path) -> None:
-    """As an empty database: SQLite itself would give no group the right to write it."""
-    with suppress(OSError):  # of a folder of somebody else's, SQLite says what is wrong
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660))
+def sqlite_path(engine: Engine) -> Path | None:
+    """Where the database is that SQLite has in a file; None where it is in memory, or a server's."""
+    name = engine.url.database if engine.dialect.name == "sqlite" else None
+    return Path(name) if name and name != ":memory:" else None
+
+
+def _make_no_file(_dialect: object, _record: object, words: list[Any], options: dict[str, Any]) -> None:
+    """Connect to a file that is there; a new one in place of one that is gone would hide the loss."""
+    words[0], options["uri"] = f"file:{quote(words[0])}?mode=rw", True
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, Programm
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from service.db import migrate
-from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine
+from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine, sqlite_path
+from service.db.sqlite_file import SqliteFile
 from service.db.write_queue import Turns
-from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
+from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NoTables, WrongRevision
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5
@@ -63,6 +64,8 @@ class Store:
         # the heartbeat's may be one, would wait for seconds.
         sqlite = engine.dialect.name == "sqlite"
         self._turns = Turns(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
+        path = sqlite_path(engine)
+        self._file = SqliteFile(path) if path else None
 
     @contextmanager
     def transaction(self, *, urgent: bool = False) -> Iterator[Transaction]:
@@ -86,7 +89,14 @@ class Store:
             yield tx
 
     def check_revision(self) -> None:
-        """Refuse a database of another version (see `migrate.check_revision`)."""
+        """Refuse a database of another version (see `migrate.check_revision`).
+
+        Raises:
+            NoTables, WrongRevision: with the command that mends it.
+        """
+        self._check_file()
+        if self._file and self._file.is_missing():
+            raise NoTables(f"There is no database {self.address} yet. Run: cnnctl db upgrade")
         with self.reading() as tx:
             migrate.check_revision(tx.connection)
 
@@ -112,6 +122,9 @@ class Store:
 
     def _upgrade_once(self) -> None:
         try:
+            self._check_file()
+            if self._file:
+                self._file.make()
             migrate.upgrade(self._engine)
         except (OperationalError, OSError) as error:
             raise self._unavailable(error) from error
@@ -120,6 +133,17 @@ class Store:
     def address(self) -> str:
         """Where the database is, without the password."""
         return self._engine.url.render_as_string(hide_password=True)
+
+    def find_loss(self) -> str:
+        """What has happened to an SQLite file since it was first used, in a sentence; empty: nothing."""
+        loss = self._file.find_loss() if self._file else ""
+        return f"The database {self.address}, which is in use, {loss}" if loss else ""
+
+    def _check_file(self) -> None:
+        if loss := self.find_loss():
+            raise DatabaseGone(
+                f"{loss}. Put it back; if it is lost, stop all that uses it, and start anew: cnnctl up"
+            )
 
     @property
     def folder(self) -> Path | None:
@@ -148,6 +172,7 @@ class Store:
 
     @contextmanager
     def _connected(self, *, read_only: bool) -> Iterator[Transaction]:
+        self._check_file()
         try:
             options: dict[str, Any] = {"read_only": read_only}
             if read_only and not self._turns:

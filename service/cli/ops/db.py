@@ -4,9 +4,10 @@ import click
 
 from service.cli.session import open_until_end
 from service.cli.terminal import echo
+from service.commands.ops.embedded_stack import refuse_new_database
 from service.db.migrate import HEAD_REVISION
 from service.private_files import open_to_group
-from service.settings import load_settings
+from service.settings import DATABASE_FILE, load_settings
 from service.store.transaction import START_SECONDS
 
 
@@ -24,6 +25,8 @@ def upgrade() -> None:
     settings = load_settings()
     open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
     store = open_until_end(settings)
+    if not settings.database and not (settings.home_dir / DATABASE_FILE).exists():
+        refuse_new_database(settings)
     store.upgrade(seconds=START_SECONDS)
     echo(f"{store.address} is at revision {HEAD_REVISION}.")
 

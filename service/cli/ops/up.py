@@ -44,8 +44,12 @@ def _announce(store: Store, settings: Settings) -> None:
 
 def _wait(stack: EmbeddedStack) -> None:
     try:
+        said = ""
         while True:
-            stack.look_after()
+            wrong = stack.look_after()
+            if wrong and wrong != said:
+                say(wrong)
+            said = wrong
             time.sleep(0.5)
     except KeyboardInterrupt:
         say("Stopping: running jobs write a checkpoint …")

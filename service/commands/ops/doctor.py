@@ -14,13 +14,14 @@ from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
 from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders, shorten
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
+from service.commands.ops.embedded_stack import refuse_new_database
 from service.commands.ops.findings import Finding, guarded
 from service.db.engine import sqlite_wal_is_safe
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
-from service.errors import CnnctlError, DatabaseUnavailable, WrongRevision
+from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, WrongRevision
 from service.private_files import can_be_changed_by_others, find_open, list_closed_to_group
-from service.settings import Settings, load_settings
+from service.settings import DATABASE_FILE, Settings, load_settings
 from service.store.fleet import hosts
 from service.store.transaction import Store, open_store
 
@@ -113,6 +114,8 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
     store: Store | None = None
     try:
         store = open_store(settings.database_url)
+        if not settings.database and not (settings.home_dir / DATABASE_FILE).exists():
+            refuse_new_database(settings)
         store.check_revision()
         yield Finding(subject="database", found=f"{store.address}{_sqlite_words(settings)}")
         yield from _check_processes(store, settings)
@@ -120,6 +123,9 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
     except WrongRevision as error:
         itself = "`cnnctl up` upgrades its own database at its start; a server's waits for you"
         yield Finding(subject="database", found=str(error), mend="cnnctl db upgrade", itself=itself)
+    except DatabaseGone as error:
+        itself = "trainers go on, and nothing is stored; an embedded stack ends after a minute"
+        yield Finding(subject="database", found=str(error), mend="put the file back", itself=itself)
     except DatabaseUnavailable as error:
         itself = "trainers go on and lose nothing; scheduler and workers try again until it is there"
         mend = "start the server, or correct CNNCTL_DATABASE_URL"

@@ -6,17 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from service.commands.fleet.health import check_health
 from service.commands.ops.child_log import ChildLog
-from service.errors import AlreadyRunning, CnnctlError
+from service.errors import AlreadyRunning, CnnctlError, DatabaseGone
 from service.private_files import tighten
 from service.settings import Settings
 from service.store.transaction import Store
 
 START_SECONDS = 120.0
 POLL_SECONDS = 0.1
+GONE_SECONDS = 60.0  # until a stack ends whose database file is gone
 
 # In the order in which they are stopped: the worker needs a moment to checkpoint its trainers.
 PROGRAMS = {
@@ -28,22 +30,38 @@ PROGRAMS = {
 class EmbeddedStack:
     """The running children; `stop` ends them in order and waits."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
         self._settings = settings
+        self._gone_since: float | None = None
         self._logs = {name: ChildLog(settings.logs_dir / f"{name}.log") for name in PROGRAMS}
         self._children = {name: self._start(name, words) for name, words in PROGRAMS.items()}
 
-    def look_after(self) -> None:
-        """See that all is well, again and again while the stack is up.
+    def look_after(self) -> str:
+        """See that all is well, again and again while the stack is up; what is wrong is said in words.
 
         Raises:
             CnnctlError: a child has ended by itself; the message is what it said.
+            DatabaseGone: the database has been away for too long.
         """
         for log in self._logs.values():
             log.rotate_if_large()
+        loss = self._find_loss()
         for name, child in self._children.items():
             if child.poll() is not None:
-                raise CnnctlError(self.explain_end(name))
+                raise CnnctlError("\n".join(filter(None, [loss, self.explain_end(name)])))
+        return loss
+
+    def _find_loss(self) -> str:
+        """What has happened to the database; it may come back for a while."""
+        loss, now = self._store.find_loss(), time.monotonic()
+        if not loss:
+            self._gone_since = None
+            return ""
+        self._gone_since = self._gone_since or now
+        if now > self._gone_since + GONE_SECONDS:
+            raise DatabaseGone(f"{loss}, for {GONE_SECONDS:g} s. Nothing can be stored, so the stack ends")
+        return f"{loss}. Put it back; if it is still so in {GONE_SECONDS:g} s, the stack ends"
 
     def explain_end(self, name: str) -> str:
         """What a child has said since it was started, and where the rest is."""
@@ -89,12 +107,40 @@ def running_stack(
         _take(lock, settings)
         tighten(settings)
         store.upgrade()
-        stack = EmbeddedStack(settings)
+        stack = EmbeddedStack(store, settings)
         try:
             _wait_until_ready(store, settings, stack, on_wait)
             yield stack
         finally:
             stack.stop()
+
+
+def refuse_new_database(settings: Settings) -> None:
+    """Refuse to make an embedded database where one was deleted under processes that use it.
+
+    Raises:
+        DatabaseGone: they run.
+    """
+    locks = [settings.home_dir / "up.lock"]
+    if settings.runs_dir.is_dir() and any(settings.runs_dir.iterdir()):
+        locks += settings.home_dir.glob("worker-*.lock")  # else one may wait for its first database
+    if not settings.database and any(_is_taken(lock) for lock in locks):
+        raise DatabaseGone(
+            f"There is no database in {settings.home_dir}, though a stack runs: somebody has deleted it. "
+            "Put it back, or stop the stack; after that, cnnctl up begins a new one"
+        )
+
+
+def _is_taken(lock: Path) -> bool:
+    """Whether a process holds a lock; one that cannot be opened is another person's."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _take(lock: IO[str], settings: Settings) -> None:
