@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -159,6 +160,73 @@ def test_a_damaged_dataset_is_refused_before_anything_is_stored(
     assert str(path) in done.stderr
     assert words in done.stderr
     assert stored_jobs(home) == []
+
+
+@pytest.fixture
+def sound_npz(tmp_path: Path) -> Path:
+    """A dataset that can be trained on."""
+    images, labels = np.zeros((20, 28, 28), np.uint8), np.tile(np.arange(2, dtype=np.uint8), 10)
+    np.savez(tmp_path / "sound.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    return tmp_path / "sound.npz"
+
+
+@pytest.mark.parametrize(
+    ("checker", "words"),
+    [
+        ("import sys; sys.exit(1)", "exit status 1, without a word"),
+        ("raise MemoryError", "MemoryError (exit status 1)"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9, without a word"),
+        ("import module_that_nobody_has", "exit status 1"),
+    ],
+)
+def test_a_dataset_whose_check_fails_is_refused(  # as nobody knows what is in it
+    home: Path, tmp_path: Path, sound_npz: Path, checker: str, words: str
+) -> None:
+    folder = tmp_path / "broken" / "models" / "datasets"
+    folder.mkdir(parents=True)
+    shutil.copytree(ROOT / "models" / "catalog", folder.parent / "catalog")
+    for name in ("__init__.py", "datasets/__init__.py", "datasets/check.py"):
+        (folder.parent / name).write_text(checker if name.endswith("check.py") else "")
+    python_path = f"{tmp_path / 'broken'}{os.pathsep}{ROOT}"
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", PYTHONPATH=python_path)
+    assert done.returncode == 2
+    assert f"{sound_npz} could not be checked: " in done.stderr
+    assert words in done.stderr
+    assert stored_jobs(home) == []
+
+
+def test_a_dataset_that_this_install_cannot_read_is_queued_and_that_is_said(
+    home: Path, tmp_path: Path, sound_npz: Path
+) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")")
+    python_path = f"{tmp_path / 'plain'}{os.pathsep}{ROOT}"
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", PYTHONPATH=python_path)
+    assert done.returncode == 0, done.stderr
+    assert "was not looked into, since a package is missing here" in done.stderr
+    assert not (home / "datasets-checked").exists()
+
+
+def test_a_models_folder_of_the_persons_own_is_not_taken_for_ours(
+    home: Path, tmp_path: Path, sound_npz: Path
+) -> None:
+    (tmp_path / "own" / "models").mkdir(parents=True)
+    (tmp_path / "own" / "models" / "__init__.py").write_text("raise SystemExit('not ours')")
+    # As the installed command, and not a program of `python -c`, which looks into the current folder itself.
+    program = f"import os, sys\nsys.path.remove('')\nos.chdir({str(tmp_path / 'own')!r})\n{PROGRAM}"
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", program=program)
+    assert done.returncode == 0, done.stderr
+    assert str(sound_npz) in (home / "datasets-checked").read_text()
+
+
+def test_a_dataset_that_only_the_workers_have_is_queued_and_that_is_said(
+    cnnctl: Cnnctl, postgres_url: str
+) -> None:
+    cnnctl("db", "upgrade", CNNCTL_DATABASE_URL=postgres_url)
+    words = ["submit", "lenet5", "--dataset", "npz:/elsewhere/x.npz"]
+    done = cnnctl(*words, CNNCTL_DATABASE_URL=postgres_url)
+    assert "/elsewhere/x.npz is not on this machine, so nobody has looked into it" in done.stderr
+    assert "nobody has looked into it" in cnnctl(*words, "--dry-run", CNNCTL_DATABASE_URL=postgres_url).stderr
 
 
 def test_a_submission_without_a_stack_is_kept_and_says_that_it_waits(cnnctl: Cnnctl) -> None:

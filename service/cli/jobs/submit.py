@@ -48,6 +48,7 @@ def command(
     settings, store = open_session()
     fields = collect_fields(values, assignments)
     asked: dict[str, Any] = {"owner": current_actor(store), "terms": terms, "after": after, "hold": hold}
+    asked["tell"] = say
     if dry_run:
         # Only here: the scheduler's policy takes 30 ms to import, and most submissions do not ask it.
         from service.cli.display.dry_run_table import show_rehearsal

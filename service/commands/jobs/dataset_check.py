@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from models.catalog.dataset_path import find_outside, find_place
@@ -9,7 +10,8 @@ from service.domain.spec import Spec
 from service.errors import SpecError
 from service.settings import Settings
 
-BAD_DATASET = 2  # exit status of models.datasets.check
+# Exit status of models.datasets.check.
+FINE, BAD_DATASET, CANNOT_READ = 0, 2, 3
 
 
 def check_place(dataset: str, settings: Settings) -> None:
@@ -22,27 +24,54 @@ def check_place(dataset: str, settings: Settings) -> None:
         raise SpecError(f"data.dataset: {outside}")
 
 
-def check_dataset(spec: Spec, settings: Settings) -> None:
+def check_dataset(spec: Spec, settings: Settings) -> str:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 
+    Returns what the person has to know where nobody could check it; else nothing.
+
     Raises:
-        SpecError: it is not there, lies where it may not, is damaged or is not what it must be.
+        SpecError: it is not there, lies where it may not, is damaged, is not what it must be, or its check
+            failed.
     """
-    check_place(spec.data.dataset, settings)
-    place = find_place(spec.data.dataset)
-    path = place.path if place else settings.datasets_dir / f"{spec.data.dataset}.npz"
-    if not path.exists() and not (place and not settings.database):
-        return  # bundled, or downloaded by the trainer, or on the workers' machines only
+    name = spec.data.dataset
+    check_place(name, settings)
+    place = find_place(name)
+    path = place.path if place else settings.datasets_dir / f"{name}.npz"
+    if not _exists(path):
+        if place is None:
+            return ""  # bundled, or downloaded by the trainer
+        if settings.database:
+            return f"{path} is not on this machine, so nobody has looked into it: the trainer will."
     known = settings.home_dir / "datasets-checked"
     stamp = _stamp(path) if path.is_file() else ""
     if stamp and known.is_file() and stamp in known.read_text().splitlines():
-        return
-    words = [sys.executable, "-m", "models.datasets.check", spec.data.dataset, str(settings.datasets_dir)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return ""
+    # Elsewhere, since Python looks for modules in the current folder first, and people have a `models` there.
+    words = [sys.executable, "-m", "models.datasets.check", name, str(settings.datasets_dir)]
+    done = subprocess.run(words, cwd="/", capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stderr.strip()}")
-    if stamp and done.returncode == 0:  # anything else: the plain install cannot read arrays
+    if done.returncode == CANNOT_READ:
+        return f"{path} was not looked into, since a package is missing here: the trainer will."
+    if done.returncode != FINE:
+        raise SpecError(f"data.dataset: {path} could not be checked: {_explain(done)}")
+    if stamp:
         _remember(known, stamp)
+    return ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SpecError(f"data.dataset: {path} cannot be looked at: {error.strerror}") from None
+
+
+def _explain(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why a check ended as it should not: the last line that it said, and how it ended."""
+    code, said = done.returncode, done.stderr.strip().splitlines()
+    ended = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+    return f"{said[-1]} ({ended})" if said else f"{ended}, without a word; does this machine lack memory?"
 
 
 def _stamp(path: Path) -> str:
@@ -51,6 +80,7 @@ def _stamp(path: Path) -> str:
 
 
 def _remember(known: Path, stamp: str) -> None:
-    known.parent.mkdir(parents=True, exist_ok=True)
-    with known.open("a") as file:
-        file.write(stamp + "\n")
+    with suppress(OSError):  # a full disk: then the next submission checks the file again
+        known.parent.mkdir(parents=True, exist_ok=True)
+        with known.open("a") as file:
+            file.write(stamp + "\n")

@@ -1,7 +1,7 @@
 """Says what a submission would come to: devices, memory, time and place in the queue. Stores nothing."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
@@ -38,14 +38,18 @@ def rehearse(
     terms: Terms = NO_TERMS,
     after: Collection[JobId] = (),
     hold: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> View:
     """Do all that `submit` does but queue the job; returns what `cnnctl submit --dry-run --json` prints.
+
+    `tell` is called with what could not be checked.
 
     Raises:
         SpecError, NotAllowed: as `submit` would.
     """
     spec = resolve_spec(architecture, assignments)
-    check_dataset(spec, settings)
+    if unchecked := check_dataset(spec, settings):
+        tell(unchecked)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)

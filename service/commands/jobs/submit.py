@@ -1,6 +1,6 @@
 """Takes a job in: all checks first, then one row; nothing is stored of a submission that is refused."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from service.commands.jobs.admission import check_admission
 from service.commands.jobs.dataset_check import check_dataset
@@ -29,8 +29,11 @@ def submit(
     terms: Terms = NO_TERMS,
     after: Collection[JobId] = (),
     hold: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> JobId:
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
+
+    `tell` is called with what could not be checked.
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
@@ -38,7 +41,8 @@ def submit(
         NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
-    check_dataset(spec, settings)
+    if unchecked := check_dataset(spec, settings):
+        tell(unchecked)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
