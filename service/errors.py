@@ -87,6 +87,10 @@ class AlreadyRunning(CnnctlError):
     exit_code = 4
 
 
+class NoRealGpus(CnnctlError):
+    """A worker that needs real GPUs has none; the message says why, and how to simulate some all the same."""
+
+
 class DatabaseUnavailable(CnnctlError):
     """The database does not answer. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
 

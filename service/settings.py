@@ -50,7 +50,12 @@ class Settings:
         "name or address by which other hosts reach this one, for jobs over several; "
         "empty: the address by which it reaches the database",
     )
-    gpus: str = _setting("CNNCTL_GPUS", "`auto`, or `sim:N` for N simulated GPUs", "auto")
+    gpus: str = _setting(
+        "CNNCTL_GPUS",
+        "`required`: the GPUs that NVML finds, or the worker refuses to start; `auto`: the same, but a host "
+        "without NVML that never had real GPUs simulates two; `sim:N`: N simulated GPUs",
+        "auto",
+    )
     start_method: str = _setting(
         "CNNCTL_START_METHOD",
         "`forkserver` (warm start) or `spawn` (a fresh Python per attempt)",
@@ -89,8 +94,10 @@ class Settings:
         if not all(root.is_absolute() for root in self.data_roots):
             raise _unreadable(self, "roots", "absolute paths, separated by colons")
         kind, _, count = self.gpus.partition(":")
-        if self.gpus != "auto" and not (kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64):
-            raise _unreadable(self, "gpus", "auto, or sim:N with N from 1 to 64")
+        if self.gpus not in ("auto", "required") and not (
+            kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64
+        ):
+            raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
         _ = self.home_dir, self.group_id  # raise where they cannot be found
 
     @property
@@ -144,7 +151,12 @@ class Settings:
     @property
     def simulated_gpus(self) -> int | None:
         """How many GPUs to simulate; None when the machine is to be asked."""
-        return None if self.gpus == "auto" else int(self.gpus.partition(":")[2])
+        count = self.gpus.partition(":")[2]
+        return int(count) if count else None
+
+    @property
+    def requires_gpus(self) -> bool:
+        return self.gpus == "required"
 
     @property
     def tick_seconds(self) -> float:

@@ -56,7 +56,9 @@ class HostAgent:
         self._closing = threading.Event()
         self._stopped = threading.Event()
         self.replaced = ""
-        self.gpus = find_gpus(settings)
+        with store.reading() as tx:
+            had_real = hosts.had_real_gpus(tx, settings.host_name)
+        self.gpus = find_gpus(settings, had_real=had_real)
         self.worker = uuid.uuid4().hex
         cores = os.cpu_count() or 1
         self._threads_per_gpu = max(1, cores // len(self.gpus))

@@ -100,6 +100,10 @@ def test_both_workers_differ_in_their_devices_only(compose: Any) -> None:
         assert gpu[key] == cpu[key], key
 
 
+def test_the_gpu_profile_never_trains_on_simulated_gpus(compose: Any) -> None:
+    assert compose["services"]["worker"]["environment"]["CNNCTL_GPUS"] == "required"
+
+
 def test_the_example_of_the_environment_names_a_profile(compose: Any) -> None:
     text = (ROOT / ".env.example").read_text()
     profiles = {name for service in compose["services"].values() for name in service.get("profiles", [])}

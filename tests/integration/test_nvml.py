@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from service.domain.gpus import Gpu, Outsider, Reading
-from service.settings import load_settings
+from service.errors import NoRealGpus
+from service.settings import Settings, load_settings
 from workers.gpus.inventory import find_gpus
 from workers.gpus.memory import read_used_mib
 from workers.gpus.outsiders import Trainer
@@ -25,7 +26,11 @@ Answers = Mapping[str, Any]
 
 
 class PlayedError(Exception):
-    """What NVML raises for a question that a device does not support."""
+    """What NVML raises for a question that a device does not support, or when it cannot work at all."""
+
+    def __init__(self, words: str, value: int = 3) -> None:
+        super().__init__(words)
+        self.value = value
 
 
 class PlayedNvml:
@@ -39,8 +44,11 @@ class PlayedNvml:
         self.gpus = gpus
         self.opened = 0
         self.reloading = False
+        self.broken: PlayedError | None = None
 
     def nvmlInit(self) -> None:
+        if self.broken:
+            raise self.broken
         self.opened += 1
 
     def nvmlShutdown(self) -> None:
@@ -136,7 +144,7 @@ def stranger(start_stranger: Callable[[], int]) -> int:
 def test_gpus_are_found_with_all_that_is_known_of_them(tmp_path: Path) -> None:
     nvml = PlayedNvml(gpu(), gpu(uuid="GPU-2", lost=True), gpu(uuid="GPU-3"))
     settings = load_settings({"CNNCTL_HOME": str(tmp_path), "CNNCTL_HOST": "gpu01"})
-    first, second = find_gpus(settings, nvml)
+    first, second = find_gpus(settings, had_real=False, nvml=nvml)
     assert (first.uuid, first.place, first.model, first.driver) == (
         *("GPU-1", "gpu01:0", "NVIDIA H200"),
         "570.86.15",
@@ -150,7 +158,7 @@ def test_a_partitioned_gpu_is_its_instances(tmp_path: Path) -> None:
     part = {"uuid": "MIG-a", "name": "NVIDIA H200 MIG 1g.18gb", "memory": 16_384, "used": 1}
     split = gpu(mig={"instances": {0: part, 4: {**part, "uuid": "MIG-b"}}})
     whole = gpu(uuid="GPU-2", mig={})
-    found = find_gpus(load_settings({"CNNCTL_HOME": str(tmp_path)}), PlayedNvml(split, whole))
+    found = find_gpus(settings_of(tmp_path), had_real=True, nvml=PlayedNvml(split, whole))
     assert [(one.uuid, one.number, one.mig) for one in found] == [
         ("MIG-a", 0, True),
         ("MIG-b", 1, True),
@@ -158,13 +166,59 @@ def test_a_partitioned_gpu_is_its_instances(tmp_path: Path) -> None:
     ]
 
 
-def test_a_machine_without_a_driver_has_simulated_gpus_with_a_part_of_its_memory(tmp_path: Path) -> None:
-    settings = load_settings({"CNNCTL_HOME": str(tmp_path), "CNNCTL_GPUS": "sim:4"})
-    found = find_gpus(settings)
+def settings_of(home: Path, gpus: str = "auto") -> Settings:
+    return load_settings({"CNNCTL_HOME": str(home), "CNNCTL_HOST": "gpu01", "CNNCTL_GPUS": gpus})
+
+
+def nvml_that_says(words: str, value: int) -> PlayedNvml:
+    nvml = PlayedNvml(gpu())
+    nvml.broken = PlayedError(words, value)
+    return nvml
+
+
+NO_LIBRARY = nvml_that_says("NVML Shared Library Not Found", 12)
+NO_DRIVER = nvml_that_says("Driver Not Loaded", 9)
+MISMATCH = nvml_that_says("RM has detected an NVML/RM version mismatch.", 18)
+NOTHING, ONE_LOST = PlayedNvml(), PlayedNvml(gpu(lost=True))
+
+
+def test_simulated_gpus_have_a_part_of_the_hosts_memory_each(tmp_path: Path) -> None:
+    found = find_gpus(settings_of(tmp_path, "sim:4"), had_real=True, nvml=PlayedNvml(gpu()))
     assert len(found) == 4
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
     assert {one.memory_mib for one in found} == {whole // 4}
-    assert {one.driver for one in found} == {None}
+    assert {(one.driver, one.simulated) for one in found} == {(None, True)}
+
+
+def test_a_machine_without_nvml_that_never_had_gpus_simulates_two(tmp_path: Path) -> None:
+    found = find_gpus(settings_of(tmp_path), had_real=False, nvml=NO_LIBRARY)
+    assert [one.simulated for one in found] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("nvml", "gpus", "had_real", "words"),
+    [
+        (MISMATCH, "auto", False, "version mismatch"),
+        (NO_DRIVER, "auto", False, "Driver Not Loaded"),
+        (NOTHING, "auto", False, "finds none"),
+        (ONE_LOST, "auto", False, "finds none"),
+        (NO_LIBRARY, "auto", True, "Library Not Found"),
+        (NO_LIBRARY, "required", False, "Library Not Found"),
+        (MISMATCH, "required", True, "version mismatch"),
+    ],
+)
+def test_gpus_that_cannot_be_used_are_not_simulated_by_accident(
+    tmp_path: Path, *, nvml: PlayedNvml, gpus: str, had_real: bool, words: str
+) -> None:
+    with pytest.raises(NoRealGpus, match=rf"{words}.*CNNCTL_GPUS=sim:2") as refused:
+        find_gpus(settings_of(tmp_path, gpus), had_real=had_real, nvml=nvml)
+    assert ("had some before under the name gpu01" in str(refused.value)) is had_real
+    assert nvml.opened == 0
+
+
+def test_real_gpus_are_used_where_they_are_required(tmp_path: Path) -> None:
+    (found,) = find_gpus(settings_of(tmp_path, "required"), had_real=False, nvml=PlayedNvml(gpu()))
+    assert found.uuid == "GPU-1"
 
 
 def test_what_a_device_measures_is_read_and_what_it_does_not_support_is_none() -> None:

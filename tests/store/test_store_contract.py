@@ -269,6 +269,19 @@ def test_a_quarantine_and_a_missing_gpu_are_remembered_when_a_host_registers_aga
     ]
 
 
+def test_a_host_that_ever_had_real_gpus_is_known_by_that(store: Store, add_host: Callable[..., None]) -> None:
+    add_host()
+    with store.transaction() as tx:
+        assert not hosts.had_real_gpus(tx, HOST)
+        real = replace(hosts.list_gpus(tx)[0], uuid="GPU-1", simulated=False)
+        hosts.register_host(tx, HOST, worker="w2", cores=2, devices=[real])
+    add_host(worker="w3")
+    with store.reading() as tx:
+        assert all(gpu.simulated for gpu in hosts.list_gpus(tx))
+        assert hosts.had_real_gpus(tx, HOST)
+        assert not hosts.had_real_gpus(tx, "gpu02")
+
+
 def test_a_host_is_heard_until_it_leaves_or_falls_silent(
     store: Store, clock: Clock, add_host: Callable[..., None]
 ) -> None:

@@ -20,8 +20,8 @@ def test_the_defaults_are_the_embedded_stack_in_the_home_folder(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("CNNCTL_GPUS", "sim:0", "auto, or sim:N"),
-        ("CNNCTL_GPUS", "three", "auto, or sim:N"),
+        ("CNNCTL_GPUS", "sim:0", "auto, required, or sim:N"),
+        ("CNNCTL_GPUS", "three", "auto, required, or sim:N"),
         ("CNNCTL_TICK_SECONDS", "-1", "a number of seconds above 0"),
         ("CNNCTL_GRACE_SECONDS", "nan", "a number of seconds above 0"),
         ("CNNCTL_LEASE_SECONDS", "2", "at least three heartbeats"),

@@ -7,17 +7,41 @@ from typing import Any
 import pynvml
 
 from service.domain.gpus import Gpu
+from service.errors import NoRealGpus
 from service.settings import Settings
 from workers.gpus.nvml import MIB, list_devices, read_driver_version
 
 DEFAULT_SIMULATED = 2
+NO_LIBRARY = pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
 
 
-def find_gpus(settings: Settings, nvml: Any = pynvml) -> Sequence[Gpu]:
-    """The host's GPUs; without any, or when the settings say so, simulated ones."""
-    wanted = settings.simulated_gpus
-    real = _ask_nvml(settings.host_name, nvml) if wanted is None else []
-    return real or simulate_gpus(settings.host_name, wanted or DEFAULT_SIMULATED)
+def find_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Sequence[Gpu]:
+    """The host's GPUs, or simulated ones where the settings say so, or where nothing hints at real ones.
+
+    `had_real`: whether this host has ever registered real GPUs.
+
+    Raises:
+        NoRealGpus: none can be used, though they are required, were there before, or NVML is there.
+    """
+    if settings.simulated_gpus:
+        return simulate_gpus(settings.host_name, settings.simulated_gpus)
+    try:
+        found = _ask_nvml(settings.host_name, nvml)
+    except nvml.NVMLError as error:
+        if error.value == NO_LIBRARY and not had_real and not settings.requires_gpus:
+            return simulate_gpus(settings.host_name, DEFAULT_SIMULATED)
+        raise NoRealGpus(_explain(settings, f"NVML says: {error}", had_real=had_real)) from None
+    if not found:
+        raise NoRealGpus(_explain(settings, "NVML finds none that it can use", had_real=had_real))
+    return found
+
+
+def _explain(settings: Settings, why: str, *, had_real: bool) -> str:
+    known = f", which had some before under the name {settings.host_name}," if had_real else ""
+    return (
+        f"This host{known} has no GPU that can be used. {why}. Look: nvidia-smi. "
+        "To train on simulated GPUs, on the CPU, say so: CNNCTL_GPUS=sim:2"
+    )
 
 
 def simulate_gpus(host_name: str, count: int) -> Sequence[Gpu]:
@@ -40,10 +64,12 @@ def simulate_gpus(host_name: str, count: int) -> Sequence[Gpu]:
 
 
 def _ask_nvml(host_name: str, nvml: Any) -> Sequence[Gpu]:
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
-        return []  # no driver, or no GPU that it can talk to
+    """The GPUs that NVML lists.
+
+    Raises:
+        nvml.NVMLError: it is not there, or cannot talk to its driver.
+    """
+    nvml.nvmlInit()
     try:
         driver = read_driver_version(nvml)
         return [

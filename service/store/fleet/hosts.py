@@ -167,6 +167,12 @@ def list_gpus(tx: Transaction) -> Sequence[Gpu]:
     return [to_value(Gpu, row) for row in tx.connection.execute(_LIST_GPUS).mappings()]
 
 
+def had_real_gpus(tx: Transaction, name: str) -> bool:
+    """Whether a host has ever registered GPUs that were not simulated."""
+    real = select(gpus.c.uuid).where(gpus.c.host_name == name, ~gpus.c.simulated).limit(1)
+    return tx.connection.execute(real).first() is not None
+
+
 def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
     """Take a GPU out of use until an administrator gives it back."""
     values = {"state": GpuState.QUARANTINED, "reason": reason}
