@@ -91,6 +91,10 @@ class NoRealGpus(CnnctlError):
     """A worker that needs real GPUs has none; the message says why, and how to simulate some all the same."""
 
 
+class TrainersCannotStart(CnnctlError):
+    """This host cannot start trainers; the message and the worker's log above it say why."""
+
+
 class DatabaseUnavailable(CnnctlError):
     """The database does not answer. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
 

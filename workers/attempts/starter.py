@@ -3,13 +3,17 @@
 A child of it takes its first step about seven seconds sooner than a fresh Python would.
 """
 
+import importlib
 import multiprocessing
 import os
-from contextlib import suppress
+import tempfile
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from models.catalog.lookup import ARCHITECTURES, DATASETS
+from service.errors import TrainersCannotStart
 from workers.train.entry import run_trainer
 
 # Imports only: an operation, or a look at the devices, would start threads and take hold of GPUs.
@@ -29,24 +33,53 @@ ENVIRONMENT = {
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
 }
+# A socket's path has at most 107 bytes; Python puts /pymp-XXXXXXXX/listener-XXXXXXXX behind its folder.
+LONGEST_FOLDER = 107 - 32
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class Starter:
-    """Starts trainers, warm (`forkserver`) or each in a fresh Python (`spawn`)."""
+    """Starts trainers, warm (`forkserver`) or each in a fresh Python (`spawn`).
+
+    Raises:
+        TrainersCannotStart: there is no folder for the socket on which a warm parent is asked.
+    """
 
     def __init__(self, start_method: str) -> None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._context = multiprocessing.get_context(start_method)
         if start_method == "forkserver":
+            _choose_socket_folder()
             self._context.set_forkserver_preload(PRELOADED)
 
     def warm_up(self) -> None:
-        """Make the warm parent import TensorFlow now and not at the first job; if it dies, that one will."""
-        process: BaseProcess = self._context.Process(target=_nothing)  # type: ignore[attr-defined]
-        with suppress(EOFError, OSError):
-            process.start()
-            process.join()
+        """Make the warm parent import TensorFlow now and not at the first job.
+
+        Raises:
+            TrainersCannotStart: it cannot; what it said is in the worker's log.
+        """
+        try:
+            try:
+                code = self._try_out()
+            except (EOFError, ConnectionError):  # it died, as somebody kills it or memory runs out: once more
+                code = self._try_out()
+        except (EOFError, OSError) as error:
+            why = str(error) or "it died"
+        else:
+            if code == 0:
+                return
+            why = f"a process of it ended with exit status {code}"
+        raise TrainersCannotStart(
+            f"The warm parent of trainers does not work: {why}. What it said stands above this line. "
+            "Look: cnnctl doctor"
+        )
+
+    def _try_out(self) -> int | None:
+        process: BaseProcess = self._context.Process(target=_import_all, args=(PRELOADED,))  # type: ignore[attr-defined]
+        process.start()
+        process.join()
+        return process.exitcode
 
     def start(self, run_dir: Path) -> BaseProcess:
         """Start the trainer of a run folder.
@@ -65,5 +98,25 @@ class Starter:
         return process
 
 
-def _nothing() -> None:
-    """A child that ends at once: by then its parent is warm."""
+def _import_all(modules: Sequence[str]) -> None:
+    """A child of the warm parent, which has them all; that parent says nothing of an import that failed."""
+    for name in modules:
+        importlib.import_module(name)
+
+
+def _choose_socket_folder() -> None:
+    """Let Python put its sockets where their path is not too long, whatever TMPDIR is."""
+    asked = tempfile.gettempdir()
+    folders = [asked] if len(os.fsencode(asked)) <= LONGEST_FOLDER else SHORT_FOLDERS
+    try:
+        for folder in folders:
+            if os.access(folder, os.W_OK | os.X_OK):
+                tempfile.tempdir = folder
+                get_temp_dir()  # made once in a process, and kept
+                return
+    finally:
+        tempfile.tempdir = asked
+    raise TrainersCannotStart(
+        f"TMPDIR is too long for the path of a socket: {asked} has more than {LONGEST_FOLDER} letters, and "
+        f"none of {', '.join(SHORT_FOLDERS)} can be written. Set TMPDIR to a shorter folder"
+    )
