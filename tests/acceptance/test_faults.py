@@ -7,6 +7,7 @@ fault to the stack for which it is harder, `make long` to the other one.
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -424,6 +425,25 @@ def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., V
     assert endings(view) == [("succeeded", None)]
     events = (Path(view["run_dir"]) / EVENTS_FILE).read_text()
     assert "could not be written" in events
+
+
+@on_files
+def test_a_run_folder_that_is_removed_costs_what_lay_in_it(
+    live: LiveStack, disturb: Callable[..., View]
+) -> None:
+    def fault(number: JobId) -> None:
+        os.kill(trainer_pid(live, number), signal.SIGKILL)
+        wait_for_trainer(live, number, attempt=2)
+        run_dir = Path(live.view(number)["attempts"][1]["run_dir"])
+        run_dir.rename(live.settings.home_dir / "removed")
+        shutil.rmtree(live.settings.home_dir / "removed")
+        wait_until(lambda: live.view(number)["attempts"][1]["outcome"] is not None, seconds=LEASE_SECONDS / 2)
+
+    view = disturb(fault)
+    assert endings(view) == [("lost", "killed"), ("lost", "killed"), ("succeeded", None)]
+    second, third = view["attempts"][1:]
+    assert f"its run folder {second['run_dir']} was removed" in second["reason"]
+    assert third["start_step"] > 0
 
 
 def silent_seconds(live: LiveStack) -> float:

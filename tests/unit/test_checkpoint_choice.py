@@ -16,6 +16,7 @@ from workers.train.process.reporter import Reporter
 def write(folder: Path, *steps: int) -> list[str]:
     """Checkpoints of these steps, newest first, as the worker hands them over."""
     made = folder / "1" / CHECKPOINTS_DIR
+    made.parent.mkdir(parents=True, exist_ok=True)
     return [str(write_checkpoint(made, snapshot(step=step)).path) for step in sorted(steps, reverse=True)]
 
 

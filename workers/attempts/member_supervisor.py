@@ -29,7 +29,14 @@ from workers.attempts.ingest import read_last_word
 from workers.attempts.outages import insist
 from workers.attempts.starter import Starter
 from workers.attempts.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
-from workers.attempts.trainer_setup import Orders, UnwritableFolder, make_run_folder, read_orders
+from workers.attempts.trainer_setup import (
+    Orders,
+    UnwritableFolder,
+    end_of_removed,
+    is_removed,
+    make_run_folder,
+    read_orders,
+)
 from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
 from workers.process_tree import KILL_SECONDS, ProcessTree
@@ -125,6 +132,9 @@ class MemberSupervisor:
             while self._tree.is_alive() and not self._takes_no_signal:
                 self._look()
                 self._obey()
+                if is_removed(self._folder):
+                    self._takes_no_signal = not self._tree.kill()
+                    return end_of_removed(self._folder)
                 time.sleep(FOLLOW_SECONDS)
         except Exception:
             log.exception("part", action="follow_failed", attempt=self._attempt.id)

@@ -26,7 +26,14 @@ from workers.attempts.ingest import Ingester
 from workers.attempts.outages import PAUSE_SECONDS, insist
 from workers.attempts.rendezvous import Company
 from workers.attempts.starter import Starter
-from workers.attempts.trainer_setup import Orders, make_launch, make_run_folder, read_orders
+from workers.attempts.trainer_setup import (
+    Orders,
+    end_of_removed,
+    is_removed,
+    make_launch,
+    make_run_folder,
+    read_orders,
+)
 from workers.gpus.memory import Used, explain_still_there, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
 from workers.process_tree import KILL_SECONDS, ProcessTree, find_run_dirs
@@ -116,6 +123,7 @@ class Supervisor:
             while self._tree.is_alive() and not self._takes_no_signal:
                 self._take_in()
                 self._watch_company()
+                self._watch_folder()
                 self._obey()
                 time.sleep(FOLLOW_SECONDS)
             self._finish()
@@ -181,6 +189,13 @@ class Supervisor:
             if self._failure:
                 self._takes_no_signal = not self._tree.kill()
 
+    def _watch_folder(self) -> None:
+        """Without its folder a trainer can tell nothing and keep nothing: what it does is lost."""
+        folder = Path(self.attempt.run_dir)
+        if self._tree.pid is not None and not self._failure and is_removed(folder):
+            self._failure = end_of_removed(folder)
+            self._takes_no_signal = not self._tree.kill()
+
     def _is_asked_by_company(self) -> bool:
         return self._company is not None and self._company.was_asked_to_stop()
 
@@ -204,6 +219,7 @@ class Supervisor:
             self._takes_no_signal = not self._tree.kill()
 
     def _finish(self) -> None:
+        self._watch_folder()
         quarantine = self._give_gpus_back()
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)

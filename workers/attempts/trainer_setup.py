@@ -11,10 +11,12 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt
+from service.domain.states import Cause, Outcome
 from service.settings import Settings
 from service.store.fleet import leases
 from service.store.jobs import checkpoints, jobs
 from service.store.transaction import Store
+from workers.attempts.ending import Ending
 from workers.train.process.launch import Launch
 
 log = structlog.get_logger()
@@ -69,6 +71,23 @@ def make_run_folder(
         )
     except OSError as error:
         raise UnwritableFolder(error.errno, error.strerror) from error
+
+
+def is_removed(folder: Path) -> bool:
+    """Whether somebody has removed a run folder, or renamed it; not, where the disk does not answer."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def end_of_removed(folder: Path) -> Ending:
+    """How an attempt ends whose run folder was removed."""
+    reason = f"its run folder {folder} was removed while it trained; waits to continue from what is left"
+    return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
 
 
 def make_launch(

@@ -77,7 +77,8 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
     path = folder / checkpoint_name(step)
     temporary = folder / unfinished_name(step, pid=os.getpid())
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)  # without its parents: a run folder that was removed is not made again
+    temporary.mkdir()
     try:
         save_file(_tensors(snapshot), temporary / TENSORS_FILE)
         digest = file_digest(temporary / TENSORS_FILE)
