@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 
 import structlog
 
@@ -38,6 +39,7 @@ def main(*, stop_with_stdin: bool) -> int:
     lock.write(agent.worker)
     if settings.start_method == "forkserver":
         starter.warm_up()
+    threading.Thread(target=_end_when_late, args=(agent,), daemon=True, name="end").start()
     worker = make_worker(settings, agent)
     worker.start()
     agent.close()
@@ -46,6 +48,13 @@ def main(*, stop_with_stdin: bool) -> int:
     if agent.replaced:
         raise AlreadyRunning(agent.replaced)
     return int(worker.exitcode or 0)
+
+
+def _end_when_late(agent: HostAgent) -> None:
+    """End this process, whatever it waits for; its next worker, or the lease, sees to what is left."""
+    left = agent.wait_until_late()
+    structlog.get_logger().error("worker", action="stopped_late", attempts_left=list(left))
+    os._exit(1)
 
 
 def run() -> int:

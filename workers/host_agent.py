@@ -33,6 +33,8 @@ from workers.gpus.watch import GpuWatch
 from workers.train.process.failure_cause import is_disk_full
 
 FIRST_READING_SECONDS = 5.0
+# After the grace time: to kill trainers, wait for their memory, and store how they ended.
+STOP_SECONDS = 15.0
 
 log = structlog.get_logger()
 
@@ -167,6 +169,12 @@ class HostAgent:
             time.sleep(0.05)
         self._stopped.set()
         self._change_host(hosts.leave)
+
+    def wait_until_late(self) -> Sequence[AttemptId]:
+        """Wait until stopping lasts too long, as while the database is away; the attempts that are left."""
+        self._closing.wait()
+        time.sleep(self._settings.grace_seconds + STOP_SECONDS)
+        return [*self._supervisors, *self._parts]
 
     def _list_followed(self) -> Sequence[Supervisor | MemberSupervisor]:
         return [*self._supervisors.values(), *self._parts.values()]

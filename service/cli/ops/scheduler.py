@@ -27,12 +27,12 @@ def command(stop_with_stdin: bool) -> None:
     configure_log(settings.log_level)
     open_to_group(settings, folders=[settings.home_dir])
     tighten(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     if stop_with_stdin:
         stop_when_parent_ends()
     store = open_until_end(settings)
     store.wait_until_ready()
+    stop = threading.Event()  # only now: until here, a signal ends the process at once
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     with Postman(store, settings):
         Scheduler(store, settings, Dispatcher(settings)).run(stop)
