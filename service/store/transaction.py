@@ -200,7 +200,7 @@ def _cause(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     said: str | None = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = str(cause).strip().splitlines()
-    return said or (lines[-1] if lines else repr(error))
+    return (said or (lines[-1] if lines else repr(error))).rstrip(".")
 
 
 def _retry(

@@ -250,6 +250,13 @@ def test_a_job_that_has_ended_is_a_conflict(cnnctl: Cnnctl) -> None:
     assert [event["action"] for event in view["events"]] == ["submitted", "cancelled", "retried"]
 
 
+def test_the_log_of_a_job_that_has_ended_without_one_is_not_awaited(cnnctl: Cnnctl) -> None:
+    cnnctl("submit", "lenet5")
+    assert "Job 1 has written nothing yet." in cnnctl("logs", "1").stderr
+    cnnctl("cancel", "1")
+    assert "Job 1 has written nothing." in cnnctl("logs", "1").stderr
+
+
 def test_a_job_can_be_held_changed_and_resumed(cnnctl: Cnnctl) -> None:
     cnnctl("submit", "lenet5", "--hold", "--time-limit", "2h", "--not-before", "1d", "--project", "p")
     assert cnnctl("resume", "1").stdout == "Job 1 is queued again.\n"

@@ -399,6 +399,19 @@ def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) ->
     assert latest.id == AttemptId(second.id)
 
 
+def test_an_attempt_that_will_go_on_from_a_checkpoint_has_its_epochs_before_it_starts(
+    store: Store, claimed: Claim
+) -> None:
+    first = claimed()
+    kept = Checkpoint(step=30, epoch=4, kind=CheckpointKind.LAST, bytes=1, digest="0" * 64, path="/30")
+    with store.transaction() as tx:
+        assert first.epochs_completed == 0
+        attempts.write(tx, first, epochs_completed=4)  # the fourth is done, and no checkpoint has it yet
+        checkpoints.add_checkpoint(tx, first.id, kept)
+        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="w", retry_limit=3)
+    assert claimed(first.job_id).epochs_completed == 3
+
+
 def test_a_wish_to_cancel_holds_when_the_worker_is_lost(store: Store, claimed: Claim) -> None:
     attempt = claimed()
     with store.transaction() as tx:

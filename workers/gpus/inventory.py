@@ -30,7 +30,9 @@ def find_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Sequ
     except nvml.NVMLError as error:
         if error.value == NO_LIBRARY and not had_real and not settings.requires_gpus:
             return simulate_gpus(settings.host_name, DEFAULT_SIMULATED)
-        raise NoRealGpus(_explain(settings, f"NVML says: {error}", had_real=had_real)) from None
+        raise NoRealGpus(
+            _explain(settings, f"NVML says: {str(error).rstrip('.')}", had_real=had_real)
+        ) from None
     if not found:
         raise NoRealGpus(_explain(settings, "NVML finds none that it can use", had_real=had_real))
     return found

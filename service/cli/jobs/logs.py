@@ -7,7 +7,9 @@ import click
 from service.cli.session import open_session
 from service.cli.terminal import echo, say
 from service.commands.jobs.logs import follow_log, read_log
+from service.commands.jobs.progress import get_progress
 from service.domain.jobs import JobId
+from service.domain.states import FINISHED
 
 POLL_SECONDS = 0.5
 
@@ -22,7 +24,8 @@ def command(job: int, follow: bool) -> None:
         text = read_log(store, settings, JobId(job))
         echo(text, nl=False)
         if not text:
-            say(f"Job {job} has written nothing yet. Why: cnnctl status {job}")
+            yet = "" if get_progress(store, JobId(job)).state in FINISHED else " yet"
+            say(f"Job {job} has written nothing{yet}. Why: cnnctl status {job}")
         return
     try:
         for text in follow_log(store, settings, JobId(job), lambda: time.sleep(POLL_SECONDS)):

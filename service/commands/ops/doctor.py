@@ -166,7 +166,8 @@ def _check_broker(settings: Settings) -> Finding:
     dispatcher = Dispatcher(settings)
     dispatcher.probe()
     where = "Redis" if settings.broker else f"message files in {settings.broker_dir}"
-    mend = f"{dispatcher.error}. Is Redis running, and CNNCTL_BROKER_URL right?" if dispatcher.error else ""
+    said = dispatcher.error.rstrip(". ")
+    mend = f"{said}. Is Redis running, and CNNCTL_BROKER_URL right?" if said else ""
     itself = "jobs that are placed wait, and are sent again when it is back" if mend else ""
     return Finding(subject="broker", found=where, mend=mend, itself=itself)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, String, cast, func, insert, literal, select, update
 
-from service.db.tables import attempts, jobs
+from service.db.tables import attempts, checkpoints, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
 from service.domain.stored import read_stored
@@ -25,9 +25,12 @@ def _to_attempt(row: RowMapping) -> Attempt:
 
 
 def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt:
-    """Store a dispatched attempt with the job's next number."""
+    """Store a dispatched attempt with the job's next number; it has the epochs of the newest checkpoint."""
     last = select(func.max(attempts.c.number)).where(attempts.c.job_id == job_id)
     number = (tx.connection.execute(last).scalar() or 0) + 1
+    of_job = checkpoints.join(attempts, checkpoints.c.attempt_id == attempts.c.id)
+    furthest = select(func.max(checkpoints.c.epoch)).select_from(of_job).where(attempts.c.job_id == job_id)
+    epoch = tx.connection.execute(furthest).scalar() or 1  # the one that it goes on in
     statement = insert(attempts).values(
         job_id=job_id,
         number=number,
@@ -38,7 +41,7 @@ def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt
         token=0,
         run_dir="",
         events_offset=0,
-        epochs_completed=0,
+        epochs_completed=epoch - 1,
         created_at=tx.now,
         sent_at=tx.now,
     )
