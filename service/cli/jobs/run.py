@@ -1,7 +1,7 @@
 """cnnctl run: queue a job, follow it to its end, exit with its status."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -72,16 +72,18 @@ def _stack_if_none(store: Store, settings: Settings) -> Iterator[EmbeddedStack |
 def _follow_or_cancel(
     store: Store, job_id: JobId, stack: EmbeddedStack | None, fields: dict[str, object]
 ) -> None:
-    try:
+    # Left before anything is written: the traceback of a Ctrl-C may hold a connection that reads, for which
+    # SQLite's writers would wait.
+    with suppress(KeyboardInterrupt):
         announce(store, job_id, fields)
         follow_job(store, job_id, check=lambda: _check_stack(stack))
-    except KeyboardInterrupt:
-        say(f"Cancelling job {job_id} …")
-        try:
-            cancel(store, job_id, actor=current_actor(store))
-        except JobConflict:
-            return  # it ended in the meantime
-        follow_job(store, job_id, check=lambda: _check_stack(stack))
+        return
+    say(f"Cancelling job {job_id} …")
+    try:
+        cancel(store, job_id, actor=current_actor(store))
+    except JobConflict:
+        return  # it ended in the meantime
+    follow_job(store, job_id, check=lambda: _check_stack(stack))
 
 
 def _check_stack(stack: EmbeddedStack | None) -> None:
