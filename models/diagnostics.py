@@ -58,15 +58,6 @@ class Diagnostics:
         return tf.stack([tf.cast(value, tf.float32) for value in found.values()])
 
 
-def list_not_finite(network: keras.Model) -> Sequence[str]:
-    """Name the layers, in the order of the forward pass, with a weight that is not a finite number."""
-    return [
-        layer.name
-        for layer in network.layers
-        if any(not tf.reduce_all(tf.math.is_finite(variable.value)) for variable in layer.trainable_variables)
-    ]
-
-
 def _one_copy(variable: keras.Variable) -> tf.Variable:
     """Under a strategy every replica has a copy, all alike; the first is the one that is read here."""
     return tf.distribute.get_strategy().experimental_local_results(variable.value)[0]

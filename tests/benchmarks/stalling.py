@@ -13,6 +13,7 @@ from tests.benchmarks.training_loop import TrainingLoop
 from workers.train.checkpoints.run_state import RunState
 from workers.train.checkpoints.saver import Saver
 from workers.train.checkpoints.writer import CheckpointWriter
+from workers.train.finiteness import Finiteness
 from workers.train.process.reporter import Reporter
 
 ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 12  # the disk takes longer for a checkpoint than a few steps take
@@ -27,7 +28,8 @@ def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         reporter = Reporter(Path(folder) / "events.jsonl")
         writer = CheckpointWriter(Path(folder) / "checkpoints", reporter, prepare=state.make_room)
-        saver = Saver(spec.checkpoint, state, writer, reporter)
+        check = Finiteness(loop.network, lr=0.01).check_snapshot
+        saver = Saver(spec.checkpoint, state, writer, reporter, check=check)
         for _ in range(ROUNDS):
             for _ in range(STEPS_BETWEEN):  # the writer's thread works beside them
                 loop.train(steps=1)

@@ -195,6 +195,33 @@ def test_a_loss_that_is_not_finite_fails_with_words_that_help(run: Callable[...,
     assert "smaller learning rate" in ended["reason"]
 
 
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_a_network_of_nan_with_a_finite_loss_fails_with_layer_and_step_and_leaves_no_file_of_it(
+    run: Callable[..., Run], gpus: int
+) -> None:
+    """TensorFlow's max pooling drops NaN, so that the loss alone would call this a success."""
+    fields = {
+        "model.width": 0.125,
+        "data.image_size": 32,
+        "optimizer.lr": 3.0,
+        "training.epochs": 2,
+        "training.batch_size": 32,
+        "checkpoint.every_steps": 1,
+        "checkpoint.keep": 100,
+    }
+    diverged = run(architecture="alexnet", gpus=gpus, fields=fields)
+    ended = diverged.end()
+    assert (ended["outcome"], ended["cause"]) == ("failed", "nan_loss")
+    said = (
+        r"gradient of conv\d[\w, ]* is not finite at step \d+|is nan at step \d+ .* that of conv\d, its norm"
+    )
+    assert re.search(said, ended["reason"]), ended["reason"]
+    assert not [*diverged.folder.glob("*.keras")]
+    for path in diverged.newest_first():
+        kept = read_checkpoint(Path(path))
+        assert all(np.isfinite(array).all() for array in [*kept.network, *kept.optimizer])
+
+
 def test_early_stopping_succeeds_and_says_why_it_stopped(run: Callable[..., Run]) -> None:
     fields = {"training.epochs": 200, "training.early_stopping.patience_epochs": 2, "optimizer.lr": 0.05}
     stopped = run(fields=fields)
@@ -290,14 +317,6 @@ def test_diagnostics_are_recorded_of_every_layer_and_epoch_and_change_nothing(
     for layer in ("conv1", "conv2", "fc3", "fc4", "logits"):
         assert len(looked_into.values(f"layer/{layer}/gradient_norm")) == 2
     assert not plain.values("layer/conv1/gradient_norm")
-
-
-def test_the_layer_where_numbers_went_wrong_is_named(run: Callable[..., Run]) -> None:
-    fields = {"optimizer.lr": 1e30, "training.diagnostics": True, "training.epochs": 1}
-    reason = run(fields=fields).end()["reason"]
-    assert re.search(r"at step \d+ \(epoch 1\), after the weights of \w+ became so at step \d+:", reason), (
-        reason
-    )
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

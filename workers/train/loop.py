@@ -5,7 +5,8 @@ share of it by replica number, so that there is no iterator whose state could be
 divided by the global batch and the penalty by the number of replicas, because Keras sums gradients over
 replicas.
 
-Shapes: B global batch, b images of one shard of a replica, k steps of one call, N images, V views, K classes.
+Shapes: B global batch, b images of one shard of a replica, k steps of one call, N images, V views, K classes,
+T trained variables, R = 3 + T numbers that a step reports.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +22,11 @@ from models.views import centre_view, cut_views, ten_views
 from workers.train.data.batches import Batches
 from workers.train.data.images import Rows, Split
 
-# What a step reports, in this order: data loss, penalty, share of images classified right.
+# What a step reports, in this order: data loss, penalty, share of images classified right, and then half the
+# sum of squares of each gradient, in the order of the trained variables: one operation each, which is finite
+# only where the whole gradient is. A network of NaN can have a finite loss: max pooling drops NaN.
 LOSS, PENALTY, ACCURACY = range(3)
-NUM_REPORTED = 3
+NUM_MEANS = 3
 NUM_SCORES = 3
 
 
@@ -70,7 +73,7 @@ class Loop:
         self._evaluate = tf.function(self._evaluate_batches, reduce_retracing=True, autograph=False)
 
     def train(self, batches: Batches, *, steps: int) -> npt.NDArray[np.float32]:
-        """Train on so many batches from the first on; returns (steps, 3) reports."""
+        """Train on so many batches from the first on; returns reports (k, R)."""
         rows = batches.rows
         varied = (batches.views, batches.shifts)
         reports: npt.NDArray[np.float32] = self._train(
@@ -119,7 +122,8 @@ class Loop:
             report = self._strategy.run(self._train_step, args=(images, labels, varied, order, start))
             return step + 1, reports.write(step, self._strategy.reduce("SUM", report, axis=None))
 
-        empty = tf.TensorArray(tf.float32, size=steps, element_shape=(NUM_REPORTED,))
+        num_reported = NUM_MEANS + len(self._network.trainable_variables)
+        empty = tf.TensorArray(tf.float32, size=steps, element_shape=(num_reported,))
         _, reports = tf.while_loop(lambda step, _: step < steps, one_step, (0, empty))
         return reports.stack()
 
@@ -146,7 +150,7 @@ class Loop:
         varied: tuple[tf.Tensor | None, tf.Tensor | None],
         indices_b: tf.Tensor,
     ) -> Sequence[tf.Tensor]:
-        """The report (3,) of some images, then their gradients."""
+        """The report (R,) of some images, then their gradients."""
         y_b = tf.gather(labels, indices_b)
         views, shifts = varied
         x_bHWC = self._look(images, indices_b, None if views is None else tf.gather(views, indices_b))
@@ -160,7 +164,9 @@ class Loop:
             loss = data_loss + penalty
         right = tf.reduce_sum(_is_right(logits_bK, y_b)) / self._batch_size
         variables = [variable.value for variable in self._network.trainable_variables]
-        return tf.stack([data_loss, tf.cast(penalty, tf.float32), right]), *tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, variables)
+        squares = [tf.cast(tf.nn.l2_loss(gradient), tf.float32) for gradient in gradients]
+        return tf.stack([data_loss, tf.cast(penalty, tf.float32), right, *squares]), *gradients
 
     def _evaluate_batches(
         self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor

@@ -10,6 +10,7 @@ from models.inference.saved_network import About
 from service.domain.spec import Spec
 from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot, read_checkpoint, read_manifest
 from workers.train.data.images import RunImages
+from workers.train.finiteness import list_not_finite
 
 
 def describe_images(spec: Spec, images: RunImages) -> About:
@@ -31,13 +32,16 @@ def save_network(model: keras.Model, path: Path) -> Path:
 
 
 def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snapshot | None:
-    """The newest of the checkpoints that were the best when they were written; None if none is whole."""
+    """The newest of the checkpoints that were the best when they were written; None if none is whole.
+
+    One of an older cnnctl may hold numbers that are not finite: it is passed over.
+    """
     for path in sorted(candidates, key=lambda path: Path(path).name, reverse=True):
         if not _is_best(Path(path)):
             continue
         with suppress(DamagedCheckpoint):
             snapshot = read_checkpoint(Path(path))
-            if snapshot.spec_digest == spec_digest:
+            if snapshot.spec_digest == spec_digest and not list_not_finite(snapshot.network):
                 return snapshot
     return None
 

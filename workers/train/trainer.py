@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.build import logits_model
-from models.diagnostics import list_not_finite
 from models.errors import DatasetError
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
@@ -33,6 +32,7 @@ from workers.train.diagnosing import Diagnosis
 from workers.train.distributed.agreement import Agreement, DifferentStarts
 from workers.train.distributed.devices import pin_devices
 from workers.train.distributed.shards import count_shards
+from workers.train.finiteness import Finiteness
 from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
 from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
 from workers.train.optimizers import make_optimizer
@@ -43,10 +43,6 @@ from workers.train.results import describe_images, find_best_checkpoint, save_ne
 
 POINTS_PER_EPOCH = 20
 PROGRESS_SECONDS = 0.5
-
-
-class DivergedError(Exception):
-    """The loss is no number any more; the message says where it began and what to change."""
 
 
 class Trainer:
@@ -81,6 +77,7 @@ class Trainer:
             self._network = logits_model(self._model)
             self._optimizer = make_optimizer(spec.optimizer)
             self._optimizer.build(self._network.trainable_variables)
+        self._finiteness = Finiteness(self._network, lr=spec.optimizer.lr)
         self._agreement = Agreement(strategy, hosts=launch.hosts)
         self._loop = Loop(
             self._network,
@@ -123,11 +120,17 @@ class Trainer:
     def run(self) -> tuple[str, str, dict[str, object]]:
         """Train; returns outcome, reason and results of the `ended` event."""
         self._resume()
-        if self._diagnosis:
-            self._initial = self._state.snapshot(best=False)
         writer = self._open_writer()
         try:
-            self._train_epochs(Saver(self._spec.checkpoint, self._state, writer, self._reporter))
+            self._train_epochs(
+                Saver(
+                    self._spec.checkpoint,
+                    self._state,
+                    writer,
+                    self._reporter,
+                    check=self._finiteness.check_snapshot,
+                )
+            )
         finally:
             if writer:
                 writer.close()
@@ -213,13 +216,7 @@ class Trainer:
         state = self._state
         state.step += 1
         state.step_in_epoch += 1
-        if not np.isfinite(report).all():
-            where = self._name_first_nan(state.step) if self._diagnosis and self._launch.hosts == 1 else ""
-            raise DivergedError(
-                f"the loss is {report[LOSS] + report[PENALTY]} at step {state.step} (epoch {state.epoch})"
-                f"{where}: training diverged. Try a smaller learning rate than {self._spec.optimizer.lr:g} "
-                "(--lr), another --init, or weaker --l1 and --l2"
-            )
+        self._finiteness.check_step(report, step=state.step, epoch=state.epoch)
         last = state.step_in_epoch == self._steps_per_epoch
         mean = state.means.add(report, step_in_epoch=state.step_in_epoch, last=last)
         if mean is not None:
@@ -251,31 +248,6 @@ class Trainer:
         """Of five classes or fewer, the right one is always among the top five."""
         return {f"{part}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
 
-    def _name_first_nan(self, failed_step: int) -> str:
-        """Train again from the newest checkpoint, step by step, until a layer's weights are no numbers.
-
-        The loss shows it a step late, when the numbers have spread to all layers. What is repeated is bit
-        for bit what happened, so the layer that is found is the one. Backwards, a gradient that is no
-        number spreads to the layers before: the last of them is where it began.
-        """
-        state = self._state
-        snapshot, _ = self._find_checkpoint(self._list_checkpoints())
-        state.restore(self._initial if snapshot is None else snapshot)
-        while state.step < failed_step:
-            feed = self._make_feed()
-            try:
-                while state.step_in_epoch < self._steps_per_epoch and state.step < failed_step:
-                    self._loop.train(feed.take(state.step_in_epoch, steps=1), steps=1)
-                    state.step += 1
-                    state.step_in_epoch += 1
-                    layers = list_not_finite(self._network)
-                    if layers:
-                        return f", after the weights of {layers[-1]} became so at step {state.step}"
-            finally:
-                feed.close()
-            state.end_epoch()
-        return ", by the loss itself: all weights are numbers"
-
     def _list_checkpoints(self) -> list[str]:
         """This attempt's checkpoints and those that it could resume from, newest first."""
         own = sorted((str(path) for path in self._checkpoints_dir.glob("step-*")), reverse=True)
@@ -288,6 +260,7 @@ class Trainer:
 
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
+        self._finiteness.check_snapshot(self._state.snapshot(best=False))  # it may be an older cnnctl's
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)

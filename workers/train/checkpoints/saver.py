@@ -2,26 +2,35 @@
 
 import math
 import time
+from collections.abc import Callable
 
 from service.domain.spec import CheckpointSpec
+from workers.train.checkpoints.files import Snapshot
 from workers.train.checkpoints.run_state import RunState
 from workers.train.checkpoints.writer import CheckpointWriter
 from workers.train.process.reporter import Reporter
 
 
 class Saver:
-    """Hands snapshots of a run to its writer, at most one a step.
+    """Hands snapshots of a run to its writer, at most one a step; `check` raises for one not to be kept.
 
     Without a writer it does nothing: of several hosts, only the chief's trainer writes.
     """
 
     def __init__(
-        self, spec: CheckpointSpec, state: RunState, writer: CheckpointWriter | None, reporter: Reporter
+        self,
+        spec: CheckpointSpec,
+        state: RunState,
+        writer: CheckpointWriter | None,
+        reporter: Reporter,
+        *,
+        check: Callable[[Snapshot], None],
     ) -> None:
         self._spec = spec
         self._state = state
         self._writer = writer
         self._reporter = reporter
+        self._check = check
         self._saved_step = -1
         self._saved_at = time.monotonic()
 
@@ -47,7 +56,9 @@ class Saver:
             return
         self._saved_step = self._state.step
         started = time.perf_counter()
-        self._writer.put(self._state.snapshot(best=best, into=self._writer.take_written()))
+        snapshot = self._state.snapshot(best=best, into=self._writer.take_written())
+        self._check(snapshot)
+        self._writer.put(snapshot)
         stall = time.perf_counter() - started
         self._saved_at = time.monotonic()
         self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})
