@@ -47,7 +47,7 @@ class Diagnostics:
         gradients = tape.gradient(loss, kernels)
         found: dict[str, tf.Tensor] = {}
         by_name = dict(zip(self._activations, activations, strict=True))
-        first_norm = tf.norm(gradients[0])
+        first_norm = _norm(gradients[0])
         for layer, kernel, gradient in zip(self._layers, kernels, gradients, strict=True):
             measured = _measure_kernel(kernel, gradient, first_norm=first_norm)
             if layer.name in by_name:
@@ -55,7 +55,7 @@ class Diagnostics:
                 measured |= _measure_activation(tf.cast(by_name[layer.name], tf.float32), kind=kind)
             found |= {f"{PREFIX}{layer.name}/{quantity}": value for quantity, value in measured.items()}
         self._names = list(found)
-        return tf.stack([tf.cast(value, tf.float32) for value in found.values()])
+        return tf.stack([tf.cast(value, tf.float64) for value in found.values()])
 
 
 def _one_copy(variable: keras.Variable) -> tf.Variable:
@@ -75,14 +75,26 @@ def _find_activations(network: keras.Model, layers: Sequence[keras.Layer]) -> di
 
 
 def _measure_kernel(kernel: tf.Tensor, gradient: tf.Tensor, *, first_norm: tf.Tensor) -> dict[str, tf.Tensor]:
-    norm = tf.norm(gradient)
+    norm = _norm(gradient)
     return {
         "gradient_norm": norm,
         "gradient_ratio": tf.math.divide_no_nan(norm, first_norm),
-        "weight_norm": tf.norm(kernel),
+        "weight_norm": _norm(kernel),
         "near_zero": _share(tf.abs(kernel) < SMALL_WEIGHT),
         "symmetric": tf.logical_and(_units_are_equal(kernel), _units_are_equal(gradient)),
     }
+
+
+def _norm(x: tf.Tensor) -> tf.Tensor:
+    scale, scaled = _scale(x)
+    return scale * tf.cast(tf.norm(scaled), tf.float64)
+
+
+def _scale(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the largest size in `x`, float64, and `x` over it: the square of 1e20 is no float32."""
+    largest = tf.reduce_max(tf.abs(x))
+    divisor = tf.where(largest > 0, largest, tf.ones_like(largest))
+    return tf.cast(divisor, tf.float64), x / divisor
 
 
 def _units_are_equal(kernel: tf.Tensor) -> tf.Tensor:
@@ -95,8 +107,12 @@ def _units_are_equal(kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _measure_activation(a: tf.Tensor, *, kind: str) -> dict[str, tf.Tensor]:
-    mean, variance = tf.nn.moments(a, list(range(len(a.shape))))
-    found = {"activation_mean": mean, "activation_variance": variance}
+    scale, scaled = _scale(a)
+    mean, variance = tf.nn.moments(scaled, list(range(len(a.shape))))
+    found = {
+        "activation_mean": scale * tf.cast(mean, tf.float64),
+        "activation_variance": scale**2 * tf.cast(variance, tf.float64),
+    }
     if kind == "relu":
         found["dead"] = _share(tf.reduce_max(a, axis=list(range(len(a.shape) - 1))) <= 0)
     elif kind in ("sigmoid", "tanh"):

@@ -5,5 +5,9 @@ class DatasetError(ValueError):
     """A dataset cannot be had, or its files do not hold what they must."""
 
 
+class DivergedNetwork(ValueError):
+    """A network holds numbers that are not finite: what it answers says nothing."""
+
+
 class CannotSlide(ValueError):
     """A network cannot be slid over a larger image, because it has no feature maps."""

@@ -22,6 +22,7 @@ SMALL_FORM_BELOW = 96  # pixels: below, the paper's own first layer leaves nothi
 PAPER = PaperInitialization(
     kernel=Choice(name="normal", argument=0.01),
     biases=dict.fromkeys(("conv2", "conv4", "conv5", "fc6", "fc7"), 1.0),
+    normalize="mean",  # section 2
 )
 # Of a network with default options, for 227x227x3 images and 10 classes.
 PARAMETERS = 56_909_194

@@ -14,7 +14,9 @@ from models.catalog.network_builder import Blueprint, PaperInitialization, Tenso
 
 # As in that program: a narrow normal for the first layer, which sees pixels up to 255.
 PAPER = PaperInitialization(
-    kernel=Choice(name="normal", argument=0.01), kernels={"conv1": Choice(name="normal", argument=0.0001)}
+    kernel=Choice(name="normal", argument=0.01),
+    kernels={"conv1": Choice(name="normal", argument=0.0001)},
+    normalize="mean",
 )
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 89_578

@@ -11,8 +11,8 @@ Parameters at 32x32x3 and 10 classes: 456 + 2,416 + 48,120 + 10,164 + 850 = 62,0
 from models.catalog.lookup import Choice
 from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
 
-# Appendix A: evenly from -2.4 / fan in to 2.4 / fan in.
-PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4))
+# Appendix A: evenly from -2.4 / fan in to 2.4 / fan in. Section II.B: pixels of mean 0 and variance 1.
+PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4), normalize="standardize")
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 62_006
 

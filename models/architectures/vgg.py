@@ -16,7 +16,8 @@ from models.catalog.network_builder import Blueprint, PaperInitialization, Tenso
 
 # Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
 # a deviation of 0.1 would make activations grow fivefold a layer, so the deviation is taken to be meant.
-PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01))
+# Section 2.1: the mean is subtracted from each pixel.
+PAPER = PaperInitialization(kernel=Choice(name="normal", argument=0.01), normalize="mean")
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 879_914
 

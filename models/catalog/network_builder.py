@@ -31,11 +31,16 @@ Tensor = TypeVar("Tensor", bound=HasShape)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperInitialization:
-    """How a paper initialized its network: kernels by layer or else `kernel`; biases by layer or else 0."""
+    """How a paper initialized its network: kernels by layer or else `kernel`; biases by layer or else 0.
+
+    `normalize` is what it did to pixels, as `data.normalize` says it: initial weights are made for pixels of
+    one size, and a network does not learn from those of another.
+    """
 
     kernel: Choice
     kernels: Mapping[str, Choice] = field(default_factory=dict)
     biases: Mapping[str, float] = field(default_factory=dict)
+    normalize: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class Rule:
     source: str
 
 
+FEWEST_EPOCHS = 3
+CHANCE = "chance_accuracy"  # metric: share of the most frequent class among the training images
 GLOROT = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, AISTATS 2010"
 RULES: Mapping[str, Rule] = {
     "vanishing gradient": Rule(
@@ -62,6 +64,18 @@ RULES: Mapping[str, Rule] = {
         advice="try --init glorot_uniform, --activation relu or --norm batch",
         source=f"{GLOROT}, section 3",
     ),
+    "not finite": Rule(
+        threshold=1.0,
+        reason="how many of the layer's quantities are NaN or infinite: no step can mend that",
+        advice="try a smaller --lr, --norm batch or --init orthogonal",
+        source="IEEE 754: what is computed with a NaN is a NaN",
+    ),
+    "does not learn": Rule(
+        threshold=1.2,
+        reason=f"accuracy over that of the most frequent class, after {FEWEST_EPOCHS} epochs or more",
+        advice="try another --lr, --init or --norm batch",
+        source="whoever names the most frequent class always has learned nothing; 1.2 leaves room for chance",
+    ),
     "symmetric units": Rule(
         threshold=1.0,
         reason="all units of a layer have the same weights and gradient: they stay equal for ever",
@@ -73,7 +87,7 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is wrong, where, and by how much; `message` says it to people."""
+    """What is wrong, where (`layer`, empty of the whole network), and by how much; `message` says it."""
 
     name: str
     layer: str
@@ -82,8 +96,11 @@ class Verdict:
     message: str
 
 
-def judge(values: Mapping[str, float | None]) -> list[Verdict]:
-    """Judge the newest values of `layer/LAYER/QUANTITY`; a healthy network gets no verdict."""
+def judge(values: Mapping[str, float | None], *, epochs: int = 0, likely_cause: str = "") -> list[Verdict]:
+    """Judge the newest values of metrics, None where one is not finite; a healthy network gets no verdict.
+
+    `likely_cause` is what the spec lets one suspect where a network does not learn.
+    """
     layers = _by_layer(values)
     verdicts = [
         _verdict(name, layer, value)
@@ -95,7 +112,36 @@ def judge(values: Mapping[str, float | None]) -> list[Verdict]:
         )
         if (value := found.get(quantity, 0.0)) >= RULES[name].threshold
     ]
-    return [*_judge_gradients(layers), *_judge_signal(layers), *verdicts]
+    learning = _judge_learning(values, epochs=epochs, likely_cause=likely_cause)
+    return [
+        *learning,
+        *_judge_finiteness(values),
+        *_judge_gradients(layers),
+        *_judge_signal(layers),
+        *verdicts,
+    ]
+
+
+def _judge_learning(
+    values: Mapping[str, float | None], *, epochs: int, likely_cause: str
+) -> Sequence[Verdict]:
+    chance, reached = values.get(CHANCE), [values.get("accuracy"), values.get("val_accuracy")]
+    if epochs < FEWEST_EPOCHS or not chance:
+        return []
+    ratio = max((value for value in reached if value is not None), default=math.inf) / chance
+    # Where nearly all images are of one class, no network can be so much better than that.
+    if ratio > min(RULES["does not learn"].threshold, (1 + 1 / chance) / 2):
+        return []
+    return [_verdict("does not learn", "", ratio, likely_cause=likely_cause)]
+
+
+def _judge_finiteness(values: Mapping[str, float | None]) -> Sequence[Verdict]:
+    wrong: dict[str, int] = {}
+    for name, value in values.items():
+        if name.startswith(PREFIX) and (value is None or not math.isfinite(value)):
+            layer = name.removeprefix(PREFIX).rpartition("/")[0]
+            wrong[layer] = wrong.get(layer, 0) + 1
+    return [_verdict("not finite", layer, wrong[layer]) for layer in sorted(wrong, key=in_order)]
 
 
 def _judge_gradients(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict]:
@@ -125,9 +171,10 @@ def _judge_signal(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict
     return [_verdict("vanishing signal", hidden[-1], ratio)]
 
 
-def _verdict(name: str, layer: str, value: float) -> Verdict:
+def _verdict(name: str, layer: str, value: float, *, likely_cause: str = "") -> Verdict:
     rule = RULES[name]
-    message = f"{name} in {layer}: {value:.2g} ({rule.reason}); {rule.advice}"
+    where = f" in {layer}" if layer else ""
+    message = f"{name}{where}: {value:.2g} ({rule.reason}); {likely_cause or rule.advice}"
     return Verdict(name=name, layer=layer, value=value, threshold=rule.threshold, message=message)
 
 

@@ -5,11 +5,12 @@ As in: python -m models.inference.acts predict RUN_FOLDER --file best.keras phot
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from models.errors import CannotSlide, DatasetError
+from models.errors import CannotSlide, DatasetError, DivergedNetwork
 
 
 def predict(given: argparse.Namespace) -> object:
@@ -22,7 +23,7 @@ def predict(given: argparse.Namespace) -> object:
     found = []
     for image, p_K in zip(given.images, probabilities_NK, strict=True):
         likeliest = (-p_K).argsort(kind="stable")[: given.top]
-        classes = [{"class": names[label], "probability": float(p_K[label])} for label in likeliest]
+        classes = [{"class": names[label], "probability": _or_none(p_K[label])} for label in likeliest]
         found.append({"image": str(image), "classes": classes})
     return found
 
@@ -75,11 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         document = ACTS[given.act](given)
-    except (DatasetError, CannotSlide) as error:
+    except (DatasetError, DivergedNetwork, CannotSlide) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     return 0
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 Shapes: N images, H W space, C channels, K classes.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from models.datasets.files.folder import leave_out
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 from models.inference.saved_network import BATCH, SavedNetwork
-from models.losses import TOP
+from models.losses import TOP, is_among_top
 
 THREADS = 4
 SMALLEST = 1e-12  # a probability of 0 would make the mean loss infinite
@@ -28,23 +29,28 @@ def evaluate_network(
     """Score every test image of a dataset; with `ten_crop`, by the mean probability of ten views.
 
     Returns:
-        loss (cross-entropy), accuracy, top1_error, top5_error (None of 5 classes or fewer), images, note,
-        and the accuracy of each class.
+        loss (cross-entropy; None where a score is not finite), accuracy, top1_error, top5_error (None of 5
+        classes or fewer), images, note, and the accuracy of each class.
 
     Raises:
         DatasetError: the dataset cannot be had, or has other classes or channels than the network.
     """
     batches, labels, note = _test_images(network, dataset, directory=directory)
     p_NK = np.concatenate([network.predict(x_NHWC, ten_crop=ten_crop) for x_NHWC in batches])
-    right_N = p_NK.argmax(axis=1) == labels
+    right_N = np.asarray(is_among_top(labels, p_NK, top=1), bool)
+    among_top_N = np.asarray(is_among_top(labels, p_NK), bool)
     p_right_N = p_NK[np.arange(len(labels)), labels]
-    among_top_N = (p_NK >= p_right_N[:, None]).sum(axis=1) <= TOP
+    loss = float(-np.log(np.maximum(p_right_N, SMALLEST)).mean())
+    unclear = int((~np.isfinite(p_NK).all(axis=1)).sum())
+    if unclear:
+        said = f"{unclear} images have scores that are not finite: they count as wrong"
+        note = "; ".join(filter(None, [note, said]))
     names = network.about.class_names
     return {
         "dataset": dataset,
         "ten_crop": ten_crop,
         "images": len(labels),
-        "loss": float(-np.log(np.maximum(p_right_N, SMALLEST)).mean()),
+        "loss": loss if math.isfinite(loss) else None,
         "accuracy": float(right_N.mean()),
         "top1_error": float(1 - right_N.mean()),
         "top5_error": float(1 - among_top_N.mean()) if len(names) > TOP else None,

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.datasets.files.decode import Pixels, read_square
+from models.errors import DivergedNetwork
+from models.finiteness import list_not_finite
 from models.views import centre_view, cut_views, ten_views
 
 ABOUT_FILE = "network.json"
@@ -76,13 +78,24 @@ class SavedNetwork:
 
 
 def load_network(folder: Path, *, file: str) -> SavedNetwork:
-    """Load `file` of a run folder."""
+    """Load `file` of a run folder.
+
+    Raises:
+        DivergedNetwork: a weight of it is not finite.
+    """
     about = json.loads((folder / ABOUT_FILE).read_text())
     about["class_names"] = tuple(about["class_names"])
     # Registered classes are found by their import.
     import models.keras_builder  # noqa: F401
 
-    return SavedNetwork(model=keras.saving.load_model(folder / file, compile=False), about=About(**about))
+    model = keras.saving.load_model(folder / file, compile=False)
+    wrong = [layer.name for layer in model.layers if list_not_finite(layer.get_weights())]
+    if wrong:
+        raise DivergedNetwork(
+            f"{folder / file} has weights that are not finite, in {', '.join(wrong)}: its training diverged. "
+            "Train it again with a smaller --lr"
+        )
+    return SavedNetwork(model=model, about=About(**about))
 
 
 def _batches(x_NHWC: Pixels) -> Iterator[Pixels]:

@@ -55,7 +55,7 @@ def open_until_end(settings: Settings) -> Store:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    echo(json.dumps(document, indent=2, default=str))
+    echo(json.dumps(document, indent=2, default=str, allow_nan=False))
 
 
 def shorten_home(path: str) -> str:

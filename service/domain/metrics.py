@@ -13,6 +13,7 @@ METRICS: Mapping[str, str] = {
     "accuracy": "accuracy on the training images, mean over the epoch, while they were learned",
     "data_loss": "`loss` without regularization, mean over the epoch",
     "penalty": "share of `loss` that is regularization (L1 and L2), mean over the epoch",
+    "chance_accuracy": "share of the most frequent class among the training images, once, at step 0",
     "val_loss": "cross-entropy on the validation images after the epoch",
     "val_accuracy": "accuracy on the validation images after the epoch",
     "val_top5_accuracy": "share of validation images whose class is among the five likeliest",

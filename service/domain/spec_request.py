@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from models.catalog import lookup
 from models.catalog.dataset_path import make_absolute
 from models.catalog.lookup import CatalogError
+from models.catalog.network_builder import find_features
 from models.catalog.network_config import network_defaults, resolve_pool
 from service.domain.bounds import OPTION, SPEC, TEXT
 from service.domain.spec import Spec
@@ -67,6 +68,10 @@ def _default_data(tree: dict[str, object], network: lookup.Architecture) -> None
     if _are_photographs(dataset):
         tree.setdefault("data.augment", network.augment)
     side, augment = tree["data.image_size"], str(tree.get("data.augment", "none"))
+    if tree.get("model.init") == "paper":
+        _, paper = find_features(network.name)
+        if paper is not None:
+            tree.setdefault("data.normalize", paper.normalize)
     has_room = "crop:0" in augment.split(",") and isinstance(side, int)
     tree.setdefault("data.resize", round(side * RESIZE_PER_SIDE) if has_room else side)  # type: ignore[operator]
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models.build import logits_model
-from models.catalog.verdicts import QUANTITIES, RULES, judge
+from models.catalog.verdicts import CHANCE, QUANTITIES, RULES, judge
 from models.datasets.load import load_arrays
 from models.diagnostics import Diagnostics
 
@@ -110,6 +110,48 @@ def test_a_deep_network_that_begins_badly_gets_its_verdict(
     assert verdict in {name for name, _ in found}
 
 
+def test_a_deep_network_of_huge_weights_is_measured_in_finite_numbers_and_called_exploding(
+    build: Build,
+) -> None:
+    network = make(build, "mlp", init="normal:10", options={"hidden_layers": 12, "hidden_units": 128})
+    values = measure(network)
+    assert all(np.isfinite(value) for value in values.values())
+    assert max(values.values()) > float(np.finfo(np.float32).max)
+    assert "exploding gradient" in {verdict.name for verdict in judge(values)}
+
+
+def test_what_is_not_finite_is_a_verdict_of_its_own(build: Build) -> None:
+    network = make(build, "lenet5")
+    kernel = network.get_layer("conv2").kernel
+    kernel.assign(np.where(np.arange(16) == 3, np.nan, kernel.numpy()))
+    assert ("not finite", "conv2") in verdicts(network)
+    (verdict,) = judge({"layer/a/dead": None, "layer/a/saturated": float("nan"), "loss": 3.0})
+    assert (verdict.name, verdict.layer, verdict.value) == ("not finite", "a", 2)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "accuracy", "val_accuracy", "found"),
+    [
+        (15, 0.103, 0.1, ["does not learn"]),
+        (15, None, 0.1, ["does not learn"]),
+        (2, 0.1, 0.1, []),
+        (15, 0.1, 0.5, []),
+    ],
+)
+def test_a_network_at_chance_level_after_some_epochs_does_not_learn(
+    epochs: int, accuracy: float | None, val_accuracy: float, found: list[str]
+) -> None:
+    values = {CHANCE: 0.1, "accuracy": accuracy, "val_accuracy": val_accuracy}
+    passed = judge(values, epochs=epochs, likely_cause="try another planet")
+    assert [verdict.name for verdict in passed] == found
+    assert all("try another planet" in verdict.message for verdict in passed)
+
+
+def test_a_rare_second_class_is_no_reason_to_say_that_nothing_is_learned() -> None:
+    assert judge({CHANCE: 0.95, "accuracy": 0.99}, epochs=10) == []
+    assert [one.name for one in judge({CHANCE: 0.95, "accuracy": 0.95}, epochs=10)] == ["does not learn"]
+
+
 def test_zero_kernels_make_symmetric_units_also_after_steps(build: Build) -> None:
     network = make(build, "mlp", init="zeros", activation="sigmoid", options={"hidden_layers": 1})
     assert ("symmetric units", "hidden1") in verdicts(network)
@@ -154,7 +196,3 @@ def test_a_verdict_says_what_where_how_much_and_what_to_try() -> None:
 
 def test_weights_that_begin_near_zero_do_not_explode_by_growing() -> None:
     assert judge({"layer/a/gradient_norm": 50.0, "layer/a/weight_norm": 0.001}) == []
-
-
-def test_values_that_are_no_numbers_are_not_judged() -> None:
-    assert judge({"layer/a/dead": None, "layer/a/saturated": float("nan"), "loss": 3.0}) == []

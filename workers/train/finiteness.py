@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from workers.train.checkpoints.files import Array, Snapshot
+from models.finiteness import list_not_finite
+from workers.train.checkpoints.files import Snapshot
 from workers.train.loop import LOSS, NUM_MEANS, PENALTY
 
 MOST_NAMED = 4
@@ -65,19 +66,6 @@ class Finiteness:
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(f"{what}: {ADVICE.format(lr=self._lr)}")
-
-
-def list_not_finite(arrays: Sequence[Array]) -> list[int]:
-    """The numbers of the arrays that hold NaN or an infinity."""
-    return [number for number, array in enumerate(arrays) if not _is_finite(array)]
-
-
-def _is_finite(array: Array) -> bool:
-    if array.dtype.kind in "biu":
-        return True
-    flat = array.reshape(-1)
-    # One pass without a copy; a sum of squares that overflows says nothing yet.
-    return bool(np.isfinite(np.dot(flat, flat))) or bool(np.isfinite(flat).all())
 
 
 def _name_some(layers: Sequence[str]) -> str:

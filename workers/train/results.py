@@ -6,11 +6,11 @@ from pathlib import Path
 
 import keras
 
+from models.finiteness import list_not_finite
 from models.inference.saved_network import About
 from service.domain.spec import Spec
 from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot, read_checkpoint, read_manifest
 from workers.train.data.images import RunImages
-from workers.train.finiteness import list_not_finite
 
 
 def describe_images(spec: Spec, images: RunImages) -> About:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.build import logits_model
+from models.catalog.verdicts import CHANCE
 from models.errors import DatasetError
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
@@ -211,6 +212,9 @@ class Trainer:
             self._first_call = False
             note = "; ".join(filter(None, [self._resume_note, self._images.note]))
             self._reporter.started(step=self._state.step, exact=self._resume_exact, note=note)
+            if self._state.step == 0:
+                chance = np.bincount(self._images.train_labels).max() / self._images.train.count
+                self._reporter.points(0, {CHANCE: chance})
 
     def _take_in(self, report: npt.NDArray[np.float32]) -> None:
         state = self._state

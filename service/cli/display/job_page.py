@@ -95,9 +95,9 @@ def _metrics(view: View) -> Table:
 def _diagnostics(view: View) -> list[RenderableType]:
     """The verdicts, then every layer with what was measured of it last."""
     measured = {name: value for name, value in view["metrics"].items() if name.startswith(PREFIX)}
-    if not measured:
-        return []
     said = [Text(verdict["message"], style="yellow") for verdict in view["verdicts"]]
+    if not measured:
+        return [_title("Diagnostics"), *said] if said else []
     table = Table(box=None, header_style="bold", pad_edge=False)
     for head in ("LAYER", *(quantity.replace("_", " ").upper() for quantity in QUANTITIES)):
         table.add_column(head, justify="left" if head == "LAYER" else "right")

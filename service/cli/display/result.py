@@ -46,6 +46,8 @@ def _print_result(view: Any) -> None:
             console.print(
                 f"  {name:18} {value:,.0f}" if name == "images_per_second" else f"  {name:18} {value:.4f}"
             )
+    for verdict in view["verdicts"]:
+        console.print(f"  {verdict['message']}", style="yellow")
     if view["model"]:
         console.print(f"  {'model':18} {shorten_home(view['model'])}")
         console.print(f"  {'weights':18} {view['weights_digest'][:16]}…")

@@ -17,6 +17,8 @@ from service.commands.people.identity import current_actor
 from service.domain.gpus import count_gpus
 from service.domain.jobs import JobId
 from service.domain.scheduling_options import Terms
+from service.domain.spec_notices import list_notices
+from service.domain.spec_request import resolve_spec
 from service.store.transaction import Store
 
 
@@ -54,7 +56,9 @@ def command(
         from service.cli.display.dry_run_table import show_rehearsal
         from service.commands.jobs.dry_run import rehearse
 
-        show_rehearsal(rehearse(store, settings, architecture, fields, **asked), as_json=as_json)
+        rehearsal = rehearse(store, settings, architecture, fields, **asked)
+        _say_notices(architecture, fields)
+        show_rehearsal(rehearsal, as_json=as_json)
         return
     job_id = submit(store, settings, architecture, fields, **asked)
     announce(store, job_id, fields)
@@ -70,11 +74,15 @@ def command(
 
 
 def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
-    """Say what was queued, and which dataset was taken when none was named."""
+    """Say what was queued, and what of it may surprise."""
     job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
-    if "data.dataset" not in fields:
-        say(f"No --dataset was given: {job.architecture} takes {job.dataset}, resized to what it needs.")
+    _say_notices(job.architecture, fields)
+
+
+def _say_notices(architecture: str, fields: dict[str, object]) -> None:
+    for notice in list_notices(resolve_spec(architecture, fields), fields):
+        say(notice)
 
 
 def follow_until_detached(store: Store, job_id: JobId) -> None:

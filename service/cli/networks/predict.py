@@ -31,5 +31,6 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     for row in found:
         for place, likely in enumerate(row["classes"]):
             p = likely["probability"]
-            table.add_row("" if place else row["image"], likely["class"], f"{p:.4f}", "█" * round(20 * p))
+            said = ("not a number", "") if p is None else (f"{p:.4f}", "█" * round(20 * p))
+            table.add_row("" if place else row["image"], likely["class"], *said)
     make_console().print(table)

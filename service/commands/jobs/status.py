@@ -6,8 +6,10 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from models.catalog.verdicts import judge
+from models.catalog.verdicts import Verdict, judge
 from service.domain.jobs import Attempt, AttemptId, Job, JobId
+from service.domain.spec import read_spec
+from service.domain.spec_notices import suspect_cause
 from service.domain.states import JobState
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs, logs, members, metrics
@@ -103,7 +105,7 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
         "outcome": last.outcome.value if last and last.outcome else None,
         "epochs": last.epochs_completed if last else 0,
         "metrics": values,
-        "verdicts": [asdict(verdict) for verdict in judge(values)],
+        "verdicts": [asdict(verdict) for verdict in _judge(job, last, values)],
         "weights_digest": last.weights_digest if last else None,
         "run_dir": last.run_dir if last else None,
         "checkpoints": [
@@ -119,6 +121,14 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
         ],
         "model": last.model_path if last else None,
     }
+
+
+def _judge(job: Job, last: Attempt | None, values: Mapping[str, float | None]) -> Sequence[Verdict]:
+    try:
+        cause = suspect_cause(read_spec(job.spec))
+    except ValueError:  # a newer or an older cnnctl's: what was measured is judged all the same
+        cause = ""
+    return judge(values, epochs=last.epochs_completed if last else 0, likely_cause=cause)
 
 
 def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[str]:

@@ -1,0 +1,37 @@
+"""What a spec holds that was not typed, or may surprise: said at submission, in a sentence each."""
+
+from collections.abc import Collection, Sequence
+
+from service.domain.spec import Spec
+
+
+def list_notices(spec: Spec, given: Collection[str]) -> Sequence[str]:
+    """Say what follows from the fields that were given, by their dotted paths."""
+    notices = []
+    if "data.dataset" not in given:
+        notices.append(
+            f"No --dataset was given: {spec.model.architecture} takes {spec.data.dataset}, "
+            "resized to what it needs."
+        )
+    if spec.model.init == "paper" and "data.normalize" not in given:
+        notices.append(
+            f"--init paper brings data.normalize={spec.data.normalize} with it, as in the paper of "
+            f"{spec.model.architecture}; --set data.normalize=… says otherwise."
+        )
+    if spec.optimizer.name == "alexnet" and spec.optimizer.weight_decay and (spec.model.l2 or spec.model.l1):
+        notices.append(
+            "Two penalties act: model.l1 or model.l2 in the loss, and the alexnet optimizer's weight decay "
+            f"{spec.optimizer.weight_decay:g}; --set optimizer.weight_decay=0 leaves one."
+        )
+    return notices
+
+
+def suspect_cause(spec: Spec) -> str:
+    """What in a spec may be why its network does not learn; empty where nothing stands out."""
+    if spec.model.init == "paper" and spec.data.normalize == "standardize":
+        return "its paper's initial weights may be made for other pixels: try --set data.normalize=mean"
+    if spec.model.activation in ("sigmoid", "tanh") and spec.model.norm != "batch":
+        return (
+            f"{spec.model.activation} flattens large and deep signals: try --activation relu or --norm batch"
+        )
+    return ""

@@ -1,0 +1,61 @@
+"""A network that has diverged is not used as if it knew something."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.datasets.load import load_arrays
+from models.errors import DivergedNetwork
+from models.inference.acts import main
+from models.inference.evaluation import evaluate_network
+from models.inference.saved_network import FINAL_FILE, About, load_network
+
+DIGITS = load_arrays("digits", directory=None)
+
+
+@pytest.fixture
+def save(build: Callable[..., Any], tmp_path: Path) -> Callable[..., Path]:
+    """Save a softmax network for digits whose weights are all `factor`."""
+
+    def save_one(*, factor: float) -> Path:
+        model = build("softmax", input_shape=(8, 8, 1), pixel_mean=[78.0], pixel_std=[96.0])
+        logits = model.get_layer("logits")
+        logits.kernel.assign(np.full(logits.kernel.shape, factor, np.float32))
+        model.save(tmp_path / FINAL_FILE)
+        About(class_names=DIGITS.class_names, channels=1, resize=8, image_size=8).save(tmp_path)
+        return tmp_path
+
+    return save_one
+
+
+def test_a_network_with_weights_that_are_not_finite_is_refused(
+    save: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(factor=np.nan)
+    with pytest.raises(DivergedNetwork, match="not finite, in logits: its training diverged"):
+        load_network(folder, file=FINAL_FILE)
+    assert main(["evaluate", str(folder), "--file", FINAL_FILE, "--dataset", "digits"]) == 2
+    assert "its training diverged" in capsys.readouterr().err
+
+
+def test_scores_that_are_not_finite_count_as_wrong(save: Callable[..., Path]) -> None:
+    network = load_network(save(factor=3e38), file=FINAL_FILE)
+    found = evaluate_network(network, "digits", directory=None, ten_crop=False)
+    assert (found["accuracy"], found["top1_error"], found["top5_error"], found["loss"]) == (0, 1, 1, None)
+    assert f"{found['images']} images have scores that are not finite" in str(found["note"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_probability_that_is_no_number_is_null(
+    save: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(DIGITS.x_test[0, ..., 0]).save(tmp_path / "digit.png")
+    words = ["predict", str(save(factor=3e38)), "--file", FINAL_FILE, str(tmp_path / "digit.png")]
+    assert main(words) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert {one["probability"] for one in row["classes"]} == {None}
