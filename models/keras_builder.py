@@ -56,7 +56,11 @@ class Recipe(Blueprint[keras.KerasTensor]):
     def add_batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         # Only TensorFlow has replicas of this kind; elsewhere Keras refuses the word.
         synchronized = keras.backend.backend() == "tensorflow"
-        return keras.layers.BatchNormalization(synchronized=synchronized, name=name)(x)
+        penalty = self._penalty() if self.choice.penalize == "all" else None
+        layer = keras.layers.BatchNormalization(
+            synchronized=synchronized, name=name, gamma_regularizer=penalty, beta_regularizer=penalty
+        )
+        return layer(x)
 
     def add_activation(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         return keras.layers.Activation(self.choice.activation, name=name)(x)

@@ -16,6 +16,7 @@ from models.catalog.network_builder import find_features
 from models.catalog.network_config import network_defaults, resolve_pool
 from service.domain.bounds import OPTION, SPEC, TEXT
 from service.domain.spec import Spec
+from service.domain.unread_fields import check_all_are_read
 from service.errors import SpecError
 
 DEFAULT_LR = {"sgd": 0.01, "alexnet": 0.01, "adam": 0.001, "adamw": 0.001}
@@ -28,22 +29,26 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
     """Make a full spec from an architecture's name and values by dotted path.
 
     Raises:
-        SpecError: an unknown name or path, a value of the wrong type or out of range, or a combination
-            that cannot be trained. Nothing is guessed: the message names the nearest valid choice.
+        SpecError: an unknown name or path, a value of the wrong type or out of range, a field that nothing
+            would read, or a combination that cannot be trained. Nothing is guessed: the message names the
+            nearest valid choice.
     """
     try:
         network = lookup.find_architecture(architecture)
     except CatalogError as error:
         raise SpecError(str(error)) from None
-    tree: dict[str, object] = {"model.architecture": architecture}
+    given: dict[str, object] = {}
     for path, value in assignments.items():
         known = _resolve_path(path, network)
         _check_value(known, value)
-        tree[known] = value
+        given[known] = value
+    tree = {"model.architecture": architecture, **given}
     _default_model(tree, network)
     _default_data(tree, network)
     _default_optimizer(tree)
-    return _validate(_nest(tree, _option_defaults(network)))
+    spec = _validate(_nest(tree, _option_defaults(network)))
+    check_all_are_read(spec, given)
+    return spec
 
 
 def _check_value(path: str, value: object) -> None:

@@ -168,6 +168,14 @@ def test_average_pooling_takes_the_mean_of_overlapping_windows(build: Build) -> 
     assert (pool.pool_size, pool.strides) == ((3, 3), (2, 2))
 
 
+def test_penalties_on_all_weights_take_in_those_of_batch_normalization(build: Build) -> None:
+    for penalize, penalized in (("kernels", False), ("all", True)):
+        model = build(l2=0.1, penalize=penalize, norm="batch", init="zeros")
+        layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        ones = sum(layer.gamma.shape[0] for layer in layers)
+        assert float(sum(model.losses)) == pytest.approx(0.1 * ones if penalized else 0.0)
+
+
 def test_penalties_on_all_weights_are_on_biases_too(build: Build) -> None:
     model = build(l2=0.1, penalize="all", init="zeros")
     for layer in model.layers:

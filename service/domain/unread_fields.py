@@ -1,0 +1,50 @@
+"""Which fields are read only sometimes: one that is given and that nothing reads makes false comparisons."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from models.catalog.lookup import find_architecture
+from service.domain.spec import Spec
+from service.errors import SpecError
+
+Condition = tuple[Callable[[Spec], bool], str]
+
+MOMENTUM: Condition = (lambda s: s.optimizer.name in ("sgd", "alexnet"), "optimizer.name sgd or alexnet")
+FOCAL: Condition = (lambda s: s.loss.name == "focal", "loss.name focal")
+STEP: Condition = (lambda s: s.schedule.name == "step", "schedule.name step")
+PLATEAU: Condition = (lambda s: s.schedule.name == "plateau", "schedule.name plateau")
+DROPS: Condition = (lambda s: s.schedule.name in ("step", "plateau"), "schedule.name step or plateau")
+LOWERS: Condition = (lambda s: s.schedule.name in ("cosine", "plateau"), "schedule.name cosine or plateau")
+DROPOUT: Condition = (lambda s: s.model.dropout != "none", "a model.dropout other than none")
+PENALTY: Condition = (lambda s: s.model.l1 > 0 or s.model.l2 > 0, "model.l1 or model.l2 above 0")
+HIDDEN: Condition = (
+    lambda s: find_architecture(s.model.architecture).has_hidden_layers,
+    "a network with hidden layers",
+)
+FOLDER: Condition = (lambda s: s.data.dataset.startswith("folder:"), "a folder of images as data.dataset")
+
+# Every field that is not here is read always; tests/unit/test_unread_fields.py lists those.
+READ_WITH: Mapping[str, Condition] = {
+    "optimizer.momentum": MOMENTUM,
+    "loss.gamma": FOCAL,
+    "loss.alpha": FOCAL,
+    "schedule.factor": DROPS,
+    "schedule.step_epochs": STEP,
+    "schedule.patience_epochs": PLATEAU,
+    "schedule.minimum_lr": LOWERS,
+    "model.activation": HIDDEN,
+    "model.dropout_place": DROPOUT,
+    "model.penalize": PENALTY,
+    "data.in_memory_mib": FOLDER,
+}
+
+
+def check_all_are_read(spec: Spec, given: Iterable[str]) -> None:
+    """Refuse fields that were given, by their dotted paths, and that nothing would read.
+
+    Raises:
+        SpecError: it names the field, and what would read it.
+    """
+    for path in given:
+        is_read, words = READ_WITH.get(path, (None, ""))
+        if is_read is not None and not is_read(spec):
+            raise SpecError(f"{path} would have no effect: it is read only with {words}. Leave it out")
