@@ -5,6 +5,10 @@ class DatasetError(ValueError):
     """A dataset cannot be had, or its files do not hold what they must."""
 
 
+class CannotExport(ValueError):
+    """A network cannot be written where it was asked for."""
+
+
 class DivergedNetwork(ValueError):
     """A network holds numbers that are not finite: what it answers says nothing."""
 

@@ -15,18 +15,19 @@ import numpy.typing as npt
 
 from models.catalog.lookup import INITIALIZERS, Choice, unknown_name
 
-# An SVD of AlexNet's 9,216 x 4,096 would take minutes, a QR decomposition takes seconds.
-LARGEST_SVD = 512
-
 
 @keras.saving.register_keras_serializable(package="cnnctl")
 class Orthogonal(keras.initializers.Initializer):
-    """Draw a Gaussian matrix and keep the orthonormal factor of its SVD that has the kernel's shape.
+    """Draw a Gaussian matrix and keep its orthonormal factor, evenly distributed over all there are.
 
     The kernel is taken as a matrix of fan in x units. With more inputs than units its columns are
-    orthonormal (U), else its rows are (V). Such a matrix keeps the length of what passes through it, and
-    of the gradient on the way back, however deep the network. Matrices with more than 512 rows and columns
-    get their factor from a QR decomposition, with the signs that make it as evenly distributed.
+    orthonormal, else its rows are. Such a matrix keeps the length of what passes through it, and of the
+    gradient on the way back, however deep the network.
+
+    The factor is Q of a QR decomposition whose R has a positive diagonal. It has the distribution of U (or
+    V) of an SVD whose columns have random signs. LAPACK's signs are not random (measured over 1,000 draws of
+    25 x 6: an element's mean is up to 0.27 standard deviations from 0), and an SVD of AlexNet's 9,216 x 4,096
+    would take minutes.
 
     Sources: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear networks,
     ICLR 2014; Mezzadri, How to generate random matrices from the classical compact groups, 2007 (signs).
@@ -44,8 +45,7 @@ class Orthogonal(keras.initializers.Initializer):
         gaussian_IO = np.random.default_rng(self.seed).standard_normal(
             (math.prod(shape[:-1]), shape[-1]), dtype=np.float32
         )
-        factor = _by_svd if min(gaussian_IO.shape) <= LARGEST_SVD else _by_qr
-        kernel_IO = factor(gaussian_IO)
+        kernel_IO = _orthonormal_factor(gaussian_IO)
         return keras.ops.convert_to_tensor(kernel_IO.reshape(shape), dtype=dtype or keras.config.floatx())
 
     def get_config(self) -> dict[str, object]:
@@ -76,12 +76,7 @@ class FanInUniform(keras.initializers.Initializer):
         return {"limit": self.limit, "seed": self.seed}
 
 
-def _by_svd(gaussian_IO: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    u, _, v = np.linalg.svd(gaussian_IO, full_matrices=False)
-    return u if u.shape == gaussian_IO.shape else v
-
-
-def _by_qr(gaussian_IO: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _orthonormal_factor(gaussian_IO: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     inputs, units = gaussian_IO.shape
     q, r = np.linalg.qr(gaussian_IO if inputs >= units else gaussian_IO.T)
     q *= np.sign(np.diag(r))

@@ -34,7 +34,7 @@ INITIALIZERS = _by_name(
     ),
     Entry(
         name="orthogonal",
-        summary="orthonormal rows or columns from the SVD of a Gaussian matrix",
+        summary="orthonormal rows or columns of a Gaussian matrix; other first weights than before 0.2",
         source=SAXE,
     ),
     Entry(name="glorot_uniform", summary="uniform, variance 2 / (fan in + fan out)", source=GLOROT),

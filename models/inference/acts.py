@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from models.errors import CannotSlide, DatasetError, DivergedNetwork
+from models.errors import CannotExport, CannotSlide, DatasetError, DivergedNetwork
 
 
 def predict(given: argparse.Namespace) -> object:
@@ -60,6 +60,7 @@ def detect(given: argparse.Namespace) -> object:
         threshold=given.threshold,
         iou=given.iou,
         scales=given.scales,
+        across_classes=given.across_classes,
     )
 
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         document = ACTS[given.act](given)
-    except (DatasetError, DivergedNetwork, CannotSlide) as error:
+    except (CannotExport, CannotSlide, DatasetError, DivergedNetwork) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -106,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     own["detect"].add_argument("--output", type=Path, required=True)
     own["detect"].add_argument("--threshold", type=float, default=0.9)
     own["detect"].add_argument("--iou", type=float, default=0.3)
-    own["detect"].add_argument("--scales", type=float, nargs="+", default=[1.0, 1.5, 2.0])
+    own["detect"].add_argument("--scales", type=float, nargs="+", default=[])
+    own["detect"].add_argument("--across-classes", action="store_true")
     return parser
 
 

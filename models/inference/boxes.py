@@ -51,15 +51,25 @@ def suppress_overlaps(boxes_N4: Boxes, scores_N: Scores, *, iou: float) -> npt.N
 
 
 def clean_boxes(
-    boxes_N4: Boxes, scores_NK: Scores, *, class_names: Sequence[str], threshold: float, iou: float
+    boxes_N4: Boxes,
+    scores_NK: Scores,
+    *,
+    class_names: Sequence[str],
+    threshold: float,
+    iou: float,
+    across_classes: bool = False,
 ) -> list[Box]:
-    """Keep what is likelier than `threshold`, clean it class by class; surest first."""
-    found = []
-    for label, name in enumerate(class_names):
-        sure = np.flatnonzero(scores_NK[:, label] >= threshold)
-        boxes, scores = boxes_N4[sure], scores_NK[sure, label]
-        for number in suppress_overlaps(boxes, scores, iou=iou):
-            found.append(_to_box(boxes[number], name, float(scores[number])))
+    """Keep what is at least as likely as `threshold`, and of boxes that overlap the surest; surest first.
+
+    Boxes of different classes may overlap, unless `across_classes`: a place may show two things.
+    """
+    numbers, labels = np.nonzero(scores_NK >= threshold)
+    boxes, scores = boxes_N4[numbers], scores_NK[numbers, labels]
+    kept: list[int] = []
+    for label in [None] if across_classes else np.unique(labels):
+        chosen = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
+        kept += chosen[suppress_overlaps(boxes[chosen], scores[chosen], iou=iou)].tolist()
+    found = [_to_box(boxes[n], class_names[labels[n]], float(scores[n])) for n in kept]
     return sorted(found, key=lambda box: -box.score)
 
 

@@ -3,6 +3,7 @@
 Shapes: H W image, C channels, N places, K classes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from models.inference.sliding import SlidingNetwork, make_sliding
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 MOST_BOXES = 100
 LARGEST_SIDE = 4096
+SMALLEST_DRAWN = 400  # pixels of the shorter side
 
 
 def detect_objects(
@@ -30,14 +32,17 @@ def detect_objects(
     output: Path,
     threshold: float,
     iou: float,
-    scales: Sequence[float],
+    scales: Sequence[float] = (),
+    across_classes: bool = False,
 ) -> dict[str, object]:
-    """Slide a network over an image at several scales; boxes cleaned class by class, drawn into a PNG.
+    """Slide a network over an image at several scales; boxes cleaned, drawn into a PNG.
 
     Args:
         threshold: least probability of a box.
         iou: most that two boxes of a class may overlap.
-        scales: shorter side of the image in sides of the network; 1 looks for what fills the image.
+        scales: shorter side of the image in sides of the network; 1 looks for what fills the image. None:
+            as many, a factor of 1.4 apart, as lead up to the image's own size.
+        across_classes: keep one of two boxes that overlap also where their classes differ.
 
     Raises:
         DatasetError: the image cannot be read, or a scale makes it smaller than the network or too large.
@@ -45,6 +50,7 @@ def detect_objects(
     """
     pixels = read_image(image, channels=network.about.channels)
     sliding = make_sliding(network.model)
+    scales = scales or list_scales(pixels.shape[:2], side=sliding.side)
     boxes, scores = zip(*(_look(sliding, pixels, scale) for scale in scales), strict=True)
     found = clean_boxes(
         np.concatenate(boxes),
@@ -52,9 +58,18 @@ def detect_objects(
         class_names=network.about.class_names,
         threshold=threshold,
         iou=iou,
+        across_classes=across_classes,
     )[:MOST_BOXES]
     _draw(pixels, found, output)
     return {"image": str(image), "drawn": str(output), "boxes": [asdict(box) for box in found]}
+
+
+def list_scales(size: tuple[int, int], *, side: int) -> list[float]:
+    """1, 1.41, 2, … and the scale at which the image keeps its size, or becomes as large as is allowed."""
+    own = min(min(size) / side, LARGEST_SIDE / max(size) * min(size) / side)
+    steps = int(2 * math.log2(own)) if own > 1 else 0
+    scales = [2 ** (step / 2) for step in range(steps + 1)]
+    return scales if scales[-1] >= own else [*scales, own]
 
 
 def _look(
@@ -75,14 +90,18 @@ def _look(
 
 
 def _draw(pixels: Pixels, boxes: Sequence[Box], output: Path) -> None:
+    """Draw boxes and labels; a small image becomes larger, so that labels can be read."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    factor = max(1, min(math.ceil(SMALLEST_DRAWN / min(image.size)), LARGEST_SIDE // max(image.size)))
+    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(12, min(image.size) // 25))
     names = sorted({box.class_name for box in boxes})
     for box in reversed(boxes):  # the surest on top
         colour = COLOURS[names.index(box.class_name) % len(COLOURS)]
-        draw.rectangle((box.left, box.top, box.right, box.bottom), outline=colour, width=2)
+        left, top, right, bottom = (factor * edge for edge in (box.left, box.top, box.right, box.bottom))
+        draw.rectangle((left, top, right, bottom), outline=colour, width=2)
         label = f"{box.class_name} {box.score:.2f}"
-        place = (box.left + 3, box.top + 2)
+        place = (left + 3, top + 2)
         draw.rectangle(draw.textbbox(place, label, font=font), fill=colour)
         draw.text(place, label, fill="white", font=font)
     output.parent.mkdir(parents=True, exist_ok=True)

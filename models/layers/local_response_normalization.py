@@ -6,6 +6,8 @@ Shapes: B batch, H W space, C channels, R rows (B x H x W x groups), S blocks, D
 # Keras is untyped:
 # mypy: allow-subclassing-any, allow-untyped-decorators
 
+import math
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -56,14 +58,16 @@ class LocalResponseNormalization(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
-        if n < 1 or n % 2 == 0:
-            raise ValueError(f"n must be an odd number of at least 1. Received: n={n}")
-        if not k > 0:
-            raise ValueError(f"k must be above 0, or a silent window would divide by 0. Received: k={k}")
-        if not alpha >= 0:
-            raise ValueError(f"alpha must be at least 0. Received: alpha={alpha}")
-        if groups < 1:
-            raise ValueError(f"groups must be at least 1. Received: groups={groups}")
+        if not _is_whole(n) or n < 1 or n % 2 == 0:
+            raise ValueError(f"n must be an odd whole number of at least 1. Received: n={n!r}")
+        if not _is_finite(k) or k <= 0:
+            raise ValueError(f"k must be a number above 0: a silent window divides by it. Received: k={k!r}")
+        if not _is_finite(alpha) or alpha < 0:
+            raise ValueError(f"alpha must be a number of at least 0. Received: alpha={alpha!r}")
+        if not _is_finite(beta):
+            raise ValueError(f"beta must be a number. Received: beta={beta!r}")
+        if not _is_whole(groups) or groups < 1:
+            raise ValueError(f"groups must be a whole number of at least 1. Received: groups={groups!r}")
         self.n, self.k, self.alpha, self.beta, self.groups = n, k, alpha, beta, groups
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
@@ -142,6 +146,14 @@ class LocalResponseNormalization(keras.layers.Layer):
         )
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _block_channels(channels: int, *, reach: int) -> int:
     """Return the size of the blocks: at best 16; one block of all channels where none divides them well."""
     sizes = [size for size in range(max(reach, 4), BLOCK_CHANNELS + 1) if channels % size == 0]
@@ -164,7 +176,7 @@ def _add(x_RSD: keras.KerasTensor, constant: float) -> keras.KerasTensor:
         return x_RSD + constant
     import tensorflow as tf
 
-    return tf.nn.bias_add(x_RSD, tf.fill([x_RSD.shape[-1]], tf.cast(constant, x_RSD.dtype)))
+    return tf.nn.bias_add(x_RSD, tf.fill([x_RSD.shape[-1]], tf.constant(constant, x_RSD.dtype)))
 
 
 def _negative_power(x: keras.KerasTensor, exponent: float) -> keras.KerasTensor:

@@ -1,12 +1,24 @@
-"""Durations and moments as people type them: 90m, 7d, 2026-11-01, 2026-11-01T22:00."""
+"""Numbers, durations and moments as people type them: 0.3, 90m, 7d, 2026-11-01, 2026-11-01T22:00."""
 
+import math
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import click
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+
+
+class FiniteFloat(click.FloatRange):
+    """A number in a range: click's own takes nan, which is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]

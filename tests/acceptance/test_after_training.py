@@ -139,7 +139,7 @@ def test_detect_finds_digits_in_a_larger_image_and_draws_them(
     assert classes & {str(DIGITS.y_test[0]), str(DIGITS.y_test[1])}
     assert all(box["bottom"] - box["top"] == pytest.approx(32, abs=0.2) for box in found["boxes"])
     with Image.open(drawn) as image:
-        assert image.size == (80, 32)
+        assert image.size == (13 * 80, 13 * 32)
         assert len(image.getcolors(10_000) or []) > 3  # boxes in colour on a gray image
 
 

@@ -36,3 +36,15 @@ def test_classes_are_cleaned_apart_and_the_surest_comes_first() -> None:
     found = clean_boxes(boxes, scores, class_names=["cat", "dog"], threshold=0.9, iou=0.3)
     assert [(box.class_name, box.score) for box in found] == [("dog", 0.99), ("cat", 0.97)]
     assert (found[1].bottom, found[1].right) == (9, 8)
+
+
+def test_across_classes_one_box_of_a_place_stays() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 1, 10, 11], [50, 50, 60, 60]], np.float64)
+    scores = np.array([[0.95, 0.1], [0.2, 0.97], [0.91, 0.93]])
+    names = ["cat", "dog"]
+    by_class = clean_boxes(boxes, scores, class_names=names, threshold=0.9, iou=0.3)
+    found = [(box.class_name, box.left) for box in by_class]
+    assert found == [("dog", 1), ("cat", 0), ("dog", 50), ("cat", 50)]
+    one = clean_boxes(boxes, scores, class_names=names, threshold=0.9, iou=0.3, across_classes=True)
+    assert [(box.class_name, box.left) for box in one] == [("dog", 1), ("dog", 50)]
+    assert clean_boxes(boxes, scores, class_names=names, threshold=1.1, iou=0.3) == []

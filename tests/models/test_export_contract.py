@@ -1,6 +1,9 @@
 """Every network of the catalog gives the same probabilities after it was exported, in every format."""
 
-from collections.abc import Callable, Mapping
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,36 @@ import pytest
 import tensorflow as tf
 
 from models.catalog.lookup import ARCHITECTURES, Architecture
+from models.errors import CannotExport
 from models.inference.export import FORMATS, export_network
 from tests.models.declared_network import build_declared, choose, draw_images, narrow
 
 # Exported in a second; the others trace the network anew.
 QUICK = {"keras"}
 CASES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.long, id=name) for name in FORMATS]
+PIECES: Mapping[str, Mapping[str, str]] = {
+    "as declared": {},
+    "batch": {"norm": "batch", "init": "orthogonal"},
+    "lrn": {"norm": "lrn", "dropout": "spatial:0.2", "dropout_place": "pool", "head": "gap"},
+}
+# Loads .keras files in a process that has none of our packages, and prints what they answer.
+LOAD_ALONE = """
+import json, sys
+sys.modules.update(models=None, service=None, workers=None)
+import keras, numpy
+answers = {}
+for path in sys.argv[2:]:
+    x_BHWC = numpy.load(sys.argv[1])[f"{keras.saving.load_model(path).input_shape[1]}"]
+    answers[path] = keras.saving.load_model(path)(x_BHWC).numpy().tolist()
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def mixed() -> Iterator[None]:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
 
 
 def read_keras(path: Path, x_BHWC: Any) -> Any:
@@ -42,18 +69,84 @@ READERS: Mapping[str, Callable[[Path, Any], Any]] = {
 }
 
 
+def list_pieces(network: Architecture) -> Mapping[str, Mapping[str, str]]:
+    """Those pieces that the network can be built of."""
+    if network.has_feature_maps:
+        return PIECES
+    return {name: PIECES[name] for name in ("as declared", "batch")[: 1 + network.has_hidden_layers]}
+
+
+def build_of(network: Architecture, pieces: Mapping[str, str]) -> Any:
+    """Build with numbers where a new network has zeros or ones: biases, statistics."""
+    model = build_declared(network, choose(network, options=narrow(network), **pieces))
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) == 1:
+            weight.assign(weight + random.uniform(0, 0.1, weight.shape))
+    return model
+
+
 @pytest.mark.parametrize("format", CASES)
 @pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_an_exported_network_gives_the_same_probabilities(
     network: Architecture, format: str, tmp_path: Path
 ) -> None:
-    model = build_declared(network, choose(network, options=narrow(network)))
     x_BHWC, _ = draw_images(network)
-    output = tmp_path / f"network.{format}"
-    export_network(model, output, format=format)
-    found, expected = np.asarray(READERS[format](output, x_BHWC)), np.asarray(model(x_BHWC))
-    assert expected.std() > 0
-    if format in QUICK:
-        np.testing.assert_array_equal(found, expected)
-    else:
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for number, pieces in enumerate(list_pieces(network).values()):
+        model = build_of(network, pieces)
+        output = tmp_path / f"network{number}.{format}"
+        export_network(model, output, format=format)
+        found, expected = np.asarray(READERS[format](output, x_BHWC)), np.asarray(model(x_BHWC))
+        assert expected.std() > 0
+        np.testing.assert_allclose(found, expected, atol=1e-6 if format == "keras" else 1e-5)
+
+
+def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(tmp_path: Path) -> None:
+    expected, images = {}, {}
+    for network in ARCHITECTURES.values():
+        x_BHWC, _ = draw_images(network)
+        images[f"{network.image_size}"] = x_BHWC
+        for name, pieces in list_pieces(network).items():
+            path = tmp_path / f"{network.name} {name}.keras"
+            model = build_of(network, pieces)
+            export_network(model, path, format="keras")
+            expected[str(path)] = np.asarray(model(x_BHWC))
+    np.savez(tmp_path / "images.npz", **images)
+    words = [sys.executable, "-I", "-c", LOAD_ALONE, str(tmp_path / "images.npz"), *expected]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for path, found in json.loads(done.stdout).items():
+        np.testing.assert_allclose(found, expected[path], atol=1e-6, err_msg=path)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_a_network_of_mixed_arithmetic_is_exported(
+    network: Architecture, format: str, tmp_path: Path
+) -> None:
+    x_BHWC, _ = draw_images(network)
+    for number, pieces in enumerate(list_pieces(network).values()):
+        model = build_of(network, pieces)
+        output = tmp_path / f"network{number}.{format}"
+        export_network(model, output, format=format)
+        found = np.asarray(READERS[format](output, x_BHWC))
+        np.testing.assert_allclose(found, model(x_BHWC), atol=1e-2)
+
+
+def test_places_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> None:
+    model = build_of(ARCHITECTURES["softmax"], {})
+    (tmp_path / "file").write_text("")
+    places = {
+        tmp_path / "model": r"name that ends in \.keras",
+        tmp_path / "file" / "model.keras": "cannot be written",
+        tmp_path / ("x" * 300 + ".keras"): "cannot be written: File name too long",
+    }
+    for path, message in places.items():
+        with pytest.raises(CannotExport, match=message):
+            export_network(model, path, format="keras")
+    (tmp_path / "there.keras").write_text("precious")
+    with pytest.raises(CannotExport, match="is there already"):
+        export_network(model, tmp_path / "there.keras", format="keras")
+    assert (tmp_path / "there.keras").read_text() == "precious"

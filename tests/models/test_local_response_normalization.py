@@ -1,6 +1,7 @@
 # TensorFlow is untyped:
 # mypy: allow-untyped-decorators
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,13 @@ def test_every_float_type_comes_out_as_it_went_in(dtype: str, tolerance: float) 
     np.testing.assert_allclose(tf.cast(y, tf.float64), expected, rtol=tolerance, atol=1e-9)
 
 
+def test_a_constant_that_float32_rounds_is_exact_in_float64() -> None:
+    x = images((2, 3, 3, 32))
+    y = LocalResponseNormalization(k=0.1, dtype="float64")(tf.constant(x, "float64"))
+    expected = x / denominator(x, n=5, k=0.1, alpha=1e-4) ** 0.75
+    np.testing.assert_allclose(y, expected, rtol=1e-14)
+
+
 def test_squares_that_float16_cannot_hold_are_summed_in_float32() -> None:
     x = tf.constant(images((2, 3, 3, 32), scale=900), "float16")
     y, dx = forward_and_gradient(LocalResponseNormalization(dtype="float16"), np.asarray(x), np.ones(x.shape))
@@ -169,10 +177,16 @@ def test_a_saved_layer_comes_back_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n": 4}, "n must be an odd number of at least 1. Received: n=4"),
-        ({"k": 0.0}, "k must be above 0"),
-        ({"alpha": -1.0}, "alpha must be at least 0"),
-        ({"groups": 0}, "groups must be at least 1"),
+        ({"n": 4}, "n must be an odd whole number of at least 1. Received: n=4"),
+        ({"n": 5.0}, "n must be an odd whole number of at least 1. Received: n=5.0"),
+        ({"n": True}, "n must be an odd whole number"),
+        ({"k": 0.0}, "k must be a number above 0"),
+        ({"k": math.nan}, "k must be a number above 0"),
+        ({"alpha": -1.0}, "alpha must be a number of at least 0"),
+        ({"alpha": math.inf}, "alpha must be a number of at least 0"),
+        ({"beta": math.nan}, "beta must be a number"),
+        ({"groups": 0}, "groups must be a whole number of at least 1"),
+        ({"groups": 2.0}, "groups must be a whole number of at least 1"),
     ],
 )
 def test_values_without_meaning_are_refused(arguments: Any, message: str) -> None:

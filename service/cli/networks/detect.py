@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from service.cli.param_types import FiniteFloat
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.trained import find_trained
 from service.domain.jobs import JobId
 
 EDGES = ("top", "left", "bottom", "right")
-FRACTION = click.FloatRange(0, 1)
+FRACTION = FiniteFloat(0, 1)
 
 
 @click.command("detect")
@@ -24,9 +25,11 @@ FRACTION = click.FloatRange(0, 1)
     "--scale",
     "scales",
     multiple=True,
-    type=float,
-    help="Shorter side of the image in sides of the network; may be repeated.  [default: 1, 1.5, 2]",
+    type=FiniteFloat(1, 1000),
+    help="Shorter side of the image in sides of the network; may be repeated.  "
+    "[default: 1, 1.4, 2, 2.8, … up to the image's own size]",
 )
+@click.option("--across-classes", is_flag=True, help="Of boxes that overlap, keep one of all classes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     job: int,
@@ -35,6 +38,7 @@ def command(
     threshold: float,
     iou: float,
     scales: tuple[float, ...],
+    across_classes: bool,
     as_json: bool,
 ) -> None:
     """Find objects in a larger image, with a job's network."""
@@ -43,7 +47,8 @@ def command(
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
     words = [str(image), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
-    found = trained.ask("detect", [*words, "--scales", *map(str, scales or (1.0, 1.5, 2.0))])
+    words += ["--scales", *map(str, scales)] if scales else []
+    found = trained.ask("detect", [*words, *(["--across-classes"] if across_classes else [])])
     if as_json:
         print_json(found)
         return
