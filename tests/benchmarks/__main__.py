@@ -10,6 +10,7 @@ BENCHMARKS = (
     "augmenting",
     "decoding",
     "diagnosing",
+    "finiteness",
     "alexnet",
     "stalling",
     "ingesting",

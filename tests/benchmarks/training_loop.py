@@ -28,6 +28,7 @@ class TrainingLoop:
         num_images: int,
         resize: int | None = None,
         swap: Callable[[keras.Model], keras.Model] = lambda model: model,
+        kind: type[Loop] = Loop,
     ) -> None:
         random, resize = np.random.default_rng(0), resize or image_size
         self._images = random.integers(0, 256, (num_images, resize, resize, 3)).astype(np.uint8)
@@ -44,7 +45,7 @@ class TrainingLoop:
         self.network = logits_model(swap(model))
         self.optimizer = FusedSGD(1e-4, momentum=0.9)
         self.optimizer.build(self.network.trainable_variables)
-        self._loop = Loop(
+        self._loop = kind(
             self.network,
             self.optimizer,
             tf.distribute.get_strategy(),

@@ -165,8 +165,12 @@ class Loop:
         right = tf.reduce_sum(_is_right(logits_bK, y_b)) / self._batch_size
         variables = [variable.value for variable in self._network.trainable_variables]
         gradients = tape.gradient(loss, variables)
-        squares = [tf.cast(tf.nn.l2_loss(gradient), tf.float32) for gradient in gradients]
-        return tf.stack([data_loss, tf.cast(penalty, tf.float32), right, *squares]), *gradients
+        report = [data_loss, tf.cast(penalty, tf.float32), right, *self._measure(gradients)]
+        return tf.stack(report), *gradients
+
+    def _measure(self, gradients: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        """Half the sum of squares of each."""
+        return [tf.cast(tf.nn.l2_loss(gradient), tf.float32) for gradient in gradients]
 
     def _evaluate_batches(
         self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
