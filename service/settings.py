@@ -100,6 +100,16 @@ class Settings:
             raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
         _ = self.home_dir, self.group_id  # raise where they cannot be found
 
+    def environment(self) -> Mapping[str, str]:
+        """The variables whose values are paths, absolute: another process may stand in another folder."""
+        paths = {
+            "CNNCTL_HOME": str(self.home_dir),
+            "CNNCTL_RUNS_DIR": str(self.runs_dir) if self.runs else "",
+            "CNNCTL_DATASETS_DIR": str(self.datasets_dir) if self.datasets else "",
+            "CNNCTL_DATABASE_URL": _absolute_sqlite(self.database),
+        }
+        return {name: path for name, path in paths.items() if path}
+
     @property
     def home_dir(self) -> Path:
         try:
@@ -185,6 +195,12 @@ class Settings:
     @property
     def retry_limit(self) -> int:
         return int(self.retry)
+
+
+def _absolute_sqlite(url: str) -> str:
+    head, slashes, path = url.partition(":///")
+    is_relative = head.startswith("sqlite") and slashes and path[:1] not in ("", "/", ":")
+    return f"{head}:///{Path(path).absolute()}" if is_relative else url
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from models.catalog.lookup import ARCHITECTURES, DATASETS
 from service.errors import TrainersCannotStart
+from service.own_python import KERAS
 from workers.train.entry import run_trainer
 
 # Imports only: an operation, or a look at the devices, would start threads and take hold of GPUs.
@@ -26,7 +27,6 @@ PRELOADED = [
 ]
 # Set before the warm parent starts, since TensorFlow and NumPy read them when they are imported.
 ENVIRONMENT = {
-    "KERAS_BACKEND": "tensorflow",
     "OPENBLAS_NUM_THREADS": "1",  # no threads in the parent: a fork copies only the one that calls it
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "1",
@@ -46,6 +46,7 @@ class Starter:
     """
 
     def __init__(self, start_method: str) -> None:
+        os.environ.update(KERAS)
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._context = multiprocessing.get_context(start_method)

@@ -46,9 +46,10 @@ def command(
     trained = find_trained(store, settings, JobId(job))
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
-    words = [str(image), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
+    words = [str(image.absolute()), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
     words += ["--scales", *map(str, scales)] if scales else []
     found = trained.ask("detect", [*words, *(["--across-classes"] if across_classes else [])])
+    found["image"] = str(image)  # as it was typed
     if as_json:
         print_json(found)
         return

@@ -21,7 +21,9 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     settings, store = open_session()
     trained = find_trained(store, settings, JobId(job))
     say(f"Loading {trained.file} of job {job} …")
-    found = trained.ask("predict", [*map(str, images), "--top", str(top)])
+    found = trained.ask("predict", [*(str(image.absolute()) for image in images), "--top", str(top)])
+    for row, image in zip(found, images, strict=True):
+        row["image"] = str(image)  # as it was typed
     if as_json:
         print_json(found)
         return

@@ -7,6 +7,8 @@ import sys
 import click
 
 from service.errors import MissingExtra
+from service.own_python import FOLDER, own_environment, own_words
+from service.settings import load_settings
 
 
 @click.command("worker")
@@ -20,4 +22,6 @@ def command() -> None:
         raise MissingExtra(
             "The worker needs TensorFlow. Install it with: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'"
         )
-    os.execv(sys.executable, [sys.executable, "-m", "workers"])
+    environment = own_environment(load_settings())
+    os.chdir(FOLDER)
+    os.execve(sys.executable, own_words("workers"), environment)

@@ -1,13 +1,13 @@
 """Looks into a dataset before a job is queued for it: once a file, in a process of its own."""
 
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from models.catalog.dataset_path import find_outside, find_place
 from service.domain.spec import Spec
 from service.errors import SpecError
+from service.own_python import run_module
 from service.settings import Settings
 
 # Exit status of models.datasets.check.
@@ -46,9 +46,7 @@ def check_dataset(spec: Spec, settings: Settings) -> str:
     stamp = _stamp(path) if path.is_file() else ""
     if stamp and known.is_file() and stamp in known.read_text().splitlines():
         return ""
-    # Elsewhere, since Python looks for modules in the current folder first, and people have a `models` there.
-    words = [sys.executable, "-m", "models.datasets.check", name, str(settings.datasets_dir)]
-    done = subprocess.run(words, cwd="/", capture_output=True, text=True, errors="replace", check=False)
+    done = run_module("models.datasets.check", [name, str(settings.datasets_dir)])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stderr.strip()}")
     if done.returncode == CANNOT_READ:

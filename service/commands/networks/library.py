@@ -2,13 +2,11 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from service.errors import CnnctlError, MissingExtra, SpecError
+from service.own_python import run_module
 from service.private_files import close_umask
 
 REFUSED = 2
@@ -24,14 +22,10 @@ def ask_library(module: str, words: Sequence[str]) -> Any:
     """
     if importlib.util.find_spec("keras") is None:
         raise MissingExtra("This needs Keras. Install it with: pip install 'cnnctl[cpu]'")
-    done = subprocess.run(
-        [sys.executable, "-m", f"models.{module}", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        umask=close_umask(),  # what it writes is the person's own
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},
-    )
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = run_module(
+        f"models.{module}", words, env=quiet, umask=close_umask()
+    )  # what it writes is the person's
     if done.returncode == REFUSED:
         raise SpecError(done.stderr.strip().splitlines()[-1].partition("error: ")[2])
     if done.returncode:

@@ -2,7 +2,6 @@
 
 import fcntl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import IO
 from service.commands.fleet.health import check_health
 from service.commands.ops.child_log import ChildLog
 from service.errors import AlreadyRunning, CnnctlError, DatabaseGone
+from service.own_python import FOLDER, own_environment, own_words
 from service.private_files import tighten
 from service.settings import Settings
 from service.store.transaction import Store
@@ -22,8 +22,8 @@ GONE_SECONDS = 60.0  # until a stack ends whose database file is gone
 
 # In the order in which they are stopped: the worker needs a moment to checkpoint its trainers.
 PROGRAMS = {
-    "worker": ["-m", "workers", "--stop-with-stdin"],
-    "scheduler": ["-m", "service.cli.main", "scheduler", "--stop-with-stdin"],
+    "worker": ["workers", "--stop-with-stdin"],
+    "scheduler": ["service.cli.main", "scheduler", "--stop-with-stdin"],
 }
 
 
@@ -84,7 +84,9 @@ class EmbeddedStack:
     def _start(self, name: str, words: list[str]) -> "subprocess.Popen[bytes]":
         with self._logs[name].open() as log:
             return subprocess.Popen(
-                [sys.executable, *words],
+                own_words(*words),
+                cwd=FOLDER,
+                env=own_environment(self._settings),
                 stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
                 stdout=log,
                 stderr=log,

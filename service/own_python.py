@@ -1,0 +1,51 @@
+"""How this service starts Python for parts of its own: with its own modules, wherever somebody types.
+
+Python looks for modules in the current folder and in PYTHONPATH first, and people have a `models` or a
+`numpy.py` there: it would be run in the place of ours, by the worker's user too.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.settings import Settings
+
+FOLDER = "/"  # where only root puts files
+OURS = Path(__file__).resolve().parents[1]
+# Whatever a person's own programs use: the arithmetic and the layout of images are the spec's. A KERAS_HOME
+# that is no folder has no keras.json, and gets none.
+KERAS: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
+
+
+def own_words(module: str, *words: str) -> list[str]:
+    """The command that runs a module of ours; start it in FOLDER, with `own_environment`."""
+    return [sys.executable, "-m", module, *words]
+
+
+def own_environment(settings: Settings | None = None) -> dict[str, str]:
+    """This environment for a process in another folder: no foreign modules, Keras as it comes."""
+    given = {**os.environ, **KERAS, **(settings.environment() if settings else {})}
+    paths = [path for path in given.pop("PYTHONPATH", "").split(os.pathsep) if path and _is_ours(path)]
+    return {**given, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
+
+
+def run_module(module: str, words: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a module of ours to its end, and catch what it prints; what cannot be decoded is shown escaped."""
+    environment = {**own_environment(), **options.pop("env", {})}
+    return subprocess.run(
+        own_words(module, *words),
+        cwd=FOLDER,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        check=False,
+        **options,
+    )
+
+
+def _is_ours(path: str) -> bool:
+    return Path(path).resolve().is_relative_to(OURS)
