@@ -25,7 +25,7 @@ class Hook:
 
     def find_occasion(self, state: JobState) -> Occasion | None:
         """What to tell of a job that has just come to a state; it is queued again after a preemption."""
-        if state is JobState.PAUSED:  # by the scheduler, since it cannot be planned
+        if state is JobState.PAUSED:  # by the service, since a person must see to it
             return Occasion.FAILURE if self.on_failure else None
         if state is JobState.FAILED and self.on_failure:
             return Occasion.FAILURE

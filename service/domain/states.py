@@ -128,7 +128,8 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(
         {JobState.QUEUED, JobState.PAUSED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
     ),
-    # In: paused by a person, submitted on hold, or impossible to plan. Out: a person resumes or cancels it.
+    # In: paused by a person, submitted on hold, impossible to plan, or unable to go on from its checkpoints.
+    # Out: a person resumes or cancels it.
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     # In: the network is trained and stored. Out: never.
     JobState.SUCCEEDED: frozenset(),

@@ -97,10 +97,27 @@ def test_a_resume_with_other_training_never_takes_the_checkpoint(run: Callable[.
     first = run(fields={"training.epochs": 1})
     first.end()
     other = run(fields={"training.epochs": 1, "model.l2": 1e-3}, resume_from=first.newest_first())
-    other.end()
-    (started,) = [event for event in other.events() if event["kind"] == "started"]
-    assert "another spec" in started["note"]
-    assert started["step"] == 0
+    ended = other.end()
+    assert (ended["outcome"], ended["pause"]) == ("interrupted", True)
+    assert "it can go on from none of its checkpoints: " in ended["reason"]
+    assert "another spec" in ended["reason"]
+    assert not any(event["kind"] == "started" for event in other.events())
+
+
+def test_a_checkpoint_of_the_same_spec_and_another_network_is_not_taken(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 1}
+    first = run(fields=fields)
+    first.end()
+    wider = run(fields={**fields, "model.norm": "batch"})
+    wider.end()
+    (path,) = map(Path, wider.newest_first())
+    manifest = read_manifest(path)
+    del manifest["sealed"]
+    write_manifest(path, {**manifest, "spec_digest": first.last_checkpoint().spec_digest})
+    resumed = run(fields=fields, resume_from=(str(path),))
+    ended = resumed.end()
+    assert (ended["outcome"], ended["pause"]) == ("interrupted", True)
+    assert "arrays of another network" in ended["reason"]
 
 
 # What an epoch of 40 steps is cut into by these is no whole number of anything.
@@ -144,7 +161,7 @@ def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable
     assert started["step"] == int(left[0][-10:])
 
 
-def test_damaged_checkpoints_are_passed_over_and_named_down_to_a_restart(run: Callable[..., Run]) -> None:
+def test_damaged_checkpoints_are_passed_over_and_nothing_begins_anew(run: Callable[..., Run]) -> None:
     fields = {"training.epochs": 3}
     whole = run(fields=fields)
     digest = whole.end()["weights_digest"]
@@ -158,10 +175,9 @@ def test_damaged_checkpoints_are_passed_over_and_named_down_to_a_restart(run: Ca
     assert started["step"] == 80
     assert "SHA-256" in started["note"]
     again = run(fields=fields, resume_from=(newest, "/gone/step-0000000040"))
-    assert again.end()["weights_digest"] == digest
-    started = next(event for event in again.events() if event["kind"] == "started")
-    assert started["step"] == 0
-    assert "no valid checkpoint is left: started again from step 0" in started["note"]
+    ended = again.end()
+    assert (ended["outcome"], ended["pause"]) == ("interrupted", True)
+    assert "/gone/step-0000000040" in ended["reason"]
 
 
 def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable[..., Run]) -> None:

@@ -531,8 +531,10 @@ class Laboratory(RuleBasedStateMachine):
 
     def end(self, tx: Transaction, attempt: Attempt, ending: Ending) -> bool:
         outcome, cause = ending
-        words = {"reason": "ended", "actor": "somebody"}
-        return end_attempt(tx, attempt, outcome, cause=cause, retry_limit=self.settings.retry_limit, **words)
+        limit = self.settings.retry_limit
+        return end_attempt(
+            tx, attempt, outcome, cause=cause, reason="ended", actor="somebody", retry_limit=limit
+        )
 
     def teardown(self) -> None:
         """Whatever has happened: once everything works again, every job comes to its end."""

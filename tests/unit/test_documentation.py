@@ -77,7 +77,7 @@ def test_every_kind_of_event_is_documented_with_its_fields(
     reporter.epoch(1)
     reporter.progress(**{field.name: 0 for field in dataclasses.fields(Progress)})
     reporter.checkpoint(step=1, epoch=2, best=False, size=9, digest="d", path=tmp_path)
-    reporter.ended("succeeded", "", weights_digest="d", model="m", cause="error")
+    reporter.ended("succeeded", "", weights_digest="d", model="m", cause="error", pause=True)
     lines = [json.loads(line) for line in written.read_text().splitlines()]
     text = (FOLDER / "events.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE))

@@ -12,11 +12,15 @@ from workers.train.process.failure_cause import NO_ROOM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Outcome, cause where something failed, and one line for the job's owner."""
+    """Outcome, cause where something failed, and one line for the job's owner.
+
+    After one with `pause`, only a person may let the job go on.
+    """
 
     outcome: Outcome
     cause: Cause | None = None
     reason: str
+    pause: bool = False
 
 
 def judge(
@@ -28,6 +32,8 @@ def judge(
         return Ending(outcome=Outcome(last_word["outcome"]), cause=cause, reason=str(last_word["reason"]))
     if wish is Wish.CANCEL:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
+    if last_word is not None and last_word.get("pause"):
+        return Ending(outcome=Outcome.INTERRUPTED, reason=str(last_word["reason"]), pause=True)
     if last_word is not None or closing or wish is not None:
         how = last_word["reason"] if last_word else "killed after the grace time"
         reason = f"interrupted ({how}); waits to continue from its newest checkpoint"

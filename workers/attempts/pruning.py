@@ -15,7 +15,9 @@ from service.store.transaction import Store
 
 
 def prune_checkpoints(store: Store, attempt: Attempt) -> None:
-    """Keep the best and the newest of a job's checkpoints, as its spec says.
+    """Keep the best and the newest of a job's checkpoints, as its spec says, and all that could not be read.
+
+    What this cnnctl cannot read, another may, and what is damaged may be mended: a person throws it away.
 
     A row with a path outside of the job's folder stays as it is, and takes no other one's place.
 
@@ -27,8 +29,9 @@ def prune_checkpoints(store: Store, attempt: Attempt) -> None:
         attempts.write(tx, attempt)
         keep = json.loads(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
         of_job = job_folder_of(Path(attempt.run_dir))
+        unread = checkpoints.list_passed_over(tx, attempt.job_id)
         listed = checkpoints.list_checkpoints(tx, attempt.job_id)
-        known = [checkpoint for checkpoint in listed if is_checkpoint(checkpoint.path, of_job)]
+        known = [c for c in listed if is_checkpoint(c.path, of_job) and c.path not in unread]
         superfluous = [
             checkpoint for checkpoint in known[keep:] if checkpoint.kind is not CheckpointKind.BEST
         ]

@@ -263,6 +263,7 @@ class Supervisor:
                 reason=ending.reason,
                 actor=f"worker {self.attempt.host_name}",
                 retry_limit=self._settings.retry_limit,
+                pause=ending.pause,
             )
 
 

@@ -17,7 +17,7 @@ from models.losses import TOP
 from service.domain import run_folder as files
 from service.domain.spec import Spec, digest_training
 from service.domain.states import Cause
-from workers.train.checkpoints.files import Snapshot
+from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot
 from workers.train.checkpoints.run_state import RunState, describe_environment
 from workers.train.checkpoints.saver import Saver
 from workers.train.checkpoints.writer import (
@@ -120,7 +120,9 @@ class Trainer:
 
     def run(self) -> tuple[str, str, dict[str, object]]:
         """Train; returns outcome, reason and results of the `ended` event."""
-        self._resume()
+        if why_not := self._resume():
+            reason = f"it can go on from none of its checkpoints: {why_not}"
+            return "interrupted", reason, {"pause": True}
         writer = self._open_writer()
         try:
             self._train_epochs(
@@ -283,14 +285,23 @@ class Trainer:
             save_network(self._model, self._run_dir / BEST_FILE)
         return {"weights_digest": digest, "model": str(path)}
 
-    def _resume(self) -> None:
-        state = self._state
-        snapshot, self._resume_note = self._find_checkpoint(self._launch.resume_from)
+    def _resume(self) -> str:
+        """Stand where the newest valid checkpoint stands, or at the start where there is none at all.
+
+        Where there are some and none fits, say why: what they cost is not thrown away unasked.
+        """
+        state, candidates = self._state, self._launch.resume_from
+        snapshot, self._resume_note = self._find_checkpoint(candidates)
+        why_not = "" if snapshot else self._resume_note
         if snapshot is not None:
-            self._continue_from(snapshot)
+            try:
+                self._continue_from(snapshot)
+            except DamagedCheckpoint as error:  # another cnnctl makes another network of the same spec
+                why_not = f"{candidates[0]}: {error}"
         (steps,) = self._agreement.share(state.step)
         if len(set(steps)) > 1:
             raise DifferentStarts(steps)
+        return why_not
 
     def _continue_from(self, snapshot: Snapshot) -> None:
         state = self._state

@@ -12,16 +12,18 @@ from service.domain.jobs import JobId
 
 @click.command("resume")
 @click.argument("jobs", type=int, nargs=-1, required=True)
-def command(jobs: tuple[int, ...]) -> None:
+@click.option("--from-start", is_flag=True, help="Forget their checkpoints and begin again at step 0.")
+def command(jobs: tuple[int, ...], from_start: bool) -> None:
     """Let paused jobs go on.
 
-    Each is queued again and continues from its newest valid checkpoint.
+    Each is queued again and continues from its newest valid checkpoint. The files of checkpoints that
+    --from-start forgets stay in the run folders.
     """
     _, store = open_session()
     actor = current_actor(store)
 
     def act(job: JobId) -> None:
-        resume(store, job, actor=actor)
+        resume(store, job, actor=actor, from_start=from_start)
         echo(f"Job {job} is queued again.")
 
     for_each_job(jobs, act)

@@ -6,7 +6,7 @@ from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Priority, Wish
 from service.errors import JobConflict
-from service.store.jobs import attempts, audit, jobs, stop_requests
+from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
 from service.store.people import outbox, users
 from service.store.transaction import Store, Transaction
 
@@ -73,8 +73,10 @@ def hold(store: Store, job_id: JobId, *, actor: Actor) -> None:
             )
 
 
-def resume(store: Store, job_id: JobId, *, actor: Actor) -> None:
+def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = False) -> None:
     """Queue a paused job again; it continues from its newest valid checkpoint.
+
+    With `from_start` its checkpoints are forgotten, though not deleted, and it begins again at step 0.
 
     Raises:
         JobNotFound: there is no such job.
@@ -90,7 +92,9 @@ def resume(store: Store, job_id: JobId, *, actor: Actor) -> None:
                 f"Job {job_id} cannot be resumed: it is {job.state.value}. "
                 f"Only paused jobs can be. See: cnnctl status {job_id}"
             )
-        audit.add_event(tx, job_id, Action.RESUMED, actor=actor.name)
+        forgotten = checkpoints.forget_checkpoints(tx, job_id) if from_start else 0
+        detail = f"from step 0; {forgotten} checkpoints are forgotten, their files stay" if forgotten else ""
+        audit.add_event(tx, job_id, Action.RESUMED, actor=actor.name, detail=detail)
 
 
 def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:

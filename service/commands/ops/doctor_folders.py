@@ -81,7 +81,7 @@ def _tell_missing_folder(attempt: Attempt) -> Finding:
     return Finding(
         subject="row without folder",
         found=f"attempt {attempt.number} of job {attempt.job_id} has no run folder {attempt.run_dir}",
-        itself="the job goes on from a checkpoint of another attempt, or from step 0"
+        itself="the job goes on from a checkpoint of another attempt; it is paused where none is left"
         if ended
         else "its trainer fails when it writes there",
         mend="mount what CNNCTL_RUNS_DIR names, or bring the folder back from a backup",
@@ -145,12 +145,12 @@ def _tell_of_job(
         for c in known
         if c.step not in damage.get(attempt.id, {})
     ]
-    _, step = max(good, default=(0, 0))
+    goes_on = f"it goes on from step {max(good)[1]}" if good else "it is paused until you decide"
     count = f"{len(words)} of {len(words) + len(good)} checkpoints"
     yield Finding(
         subject="unreadable checkpoint",
         found=f"{count} of job {job_id} cannot be used: {shorten(words)}",
-        itself=f"when the job is started again, it goes on from step {step}",
+        itself=f"when the job is started again, {goes_on}",
         mend="bring the folder back from a backup if they matter; look at the disk and at CNNCTL_RUNS_DIR",
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from service.db.tables import attempts, checkpoints, jobs
 from service.domain.checkpoints import Checkpoint
@@ -27,6 +27,12 @@ def remove_checkpoint(tx: Transaction, job_id: JobId, *, path: str) -> None:
     """Forget a checkpoint of a job, whichever attempt wrote it, whose files go."""
     of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
     tx.connection.execute(delete(checkpoints).where(of_job, checkpoints.c.path == path))
+
+
+def forget_checkpoints(tx: Transaction, job_id: JobId) -> int:
+    """Forget all checkpoints of a job and return how many they were; their files stay."""
+    of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
+    return tx.connection.execute(delete(checkpoints).where(of_job)).rowcount
 
 
 def list_checkpoints_of(
@@ -60,6 +66,22 @@ def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:
         .order_by(attempts.c.number.desc(), checkpoints.c.step.desc())
     )
     return [to_value(Checkpoint, row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_passed_over(tx: Transaction, job_id: JobId) -> frozenset[str]:
+    """The paths of the checkpoints that a later attempt could not read: it began at an earlier step."""
+    later = attempts.alias("later")
+    passed_over = exists().where(
+        later.c.job_id == job_id,
+        later.c.number > attempts.c.number,
+        later.c.start_step < checkpoints.c.step,
+    )
+    statement = (
+        select(checkpoints.c.path)
+        .join(attempts, attempts.c.id == checkpoints.c.attempt_id)
+        .where(attempts.c.job_id == job_id, passed_over)
+    )
+    return frozenset(tx.connection.execute(statement).scalars())
 
 
 def has_checkpoint(tx: Transaction, attempt_id: AttemptId) -> bool:

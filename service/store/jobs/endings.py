@@ -34,27 +34,29 @@ def end_attempt(
     reason: str,
     actor: str,
     retry_limit: int,
+    pause: bool = False,
 ) -> bool:
     """End an attempt, give its GPUs back and move its job on; False when it had ended already.
 
     A wish to cancel or to pause holds, whatever ended the attempt. What another try may mend queues the job
-    again, until `retry_limit` attempts in a row have ended so without a new checkpoint.
+    again, until `retry_limit` attempts in a row have ended so without a new checkpoint. With `pause`, an
+    interrupted one waits for a person, who is told.
     """
     if not attempts.end_if_live(tx, attempt, outcome, cause=cause, reason=reason):
         return False
     leases.release(tx, attempt.id)
     ended = attempts.get_attempt(tx, attempt.id)
-    state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit)
+    state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit, pause=pause)
     jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=why)
     audit.add_event(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
-    if state in FINISHED or action is Action.PREEMPTED:
+    if state in FINISHED or action is Action.PREEMPTED or (pause and state is JobState.PAUSED):
         job = jobs.get_job(tx, attempt.job_id)
         outbox.tell(tx, job, state, attempt_id=attempt.id, reason=why)
     return True
 
 
 def _decide(
-    tx: Transaction, ended: Attempt, outcome: Outcome, *, retry_limit: int
+    tx: Transaction, ended: Attempt, outcome: Outcome, *, retry_limit: int, pause: bool
 ) -> tuple[JobState, Action, str]:
     """What becomes of the job, what the audit calls it, and why."""
     state, reason = JOB_STATE_AFTER[outcome], ended.reason
@@ -63,6 +65,10 @@ def _decide(
         return state, _ACTIONS[state], reason
     if ended.wish is Wish.CANCEL:
         return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
+    if pause:
+        resume = f"cnnctl resume {ended.job_id}"
+        how = f"Mend that, then: {resume}. Or begin again: {resume} --from-start"
+        return JobState.PAUSED, Action.PAUSED, f"{reason}. Nothing was deleted. {how}"
     if mended and ended.wish is not Wish.PAUSE:
         state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
         return state, _ACTIONS[state], reason

@@ -22,6 +22,8 @@ from service.domain.run_folder import (
 )
 from service.domain.stored import read_stored
 
+FORMAT = 2  # grows when an older cnnctl would misread a checkpoint
+
 Array = npt.NDArray[np.generic]
 
 
@@ -131,17 +133,19 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read a checkpoint's manifest.
 
     Raises:
-        DamagedCheckpoint: it is not as it was written.
+        DamagedCheckpoint: it is not as it was written, or a newer cnnctl has written it.
     """
     values: dict[str, Any] = json.loads((path / MANIFEST_FILE).read_text())
     if not is_sealed(values):
         raise DamagedCheckpoint(f"{path / MANIFEST_FILE} does not have the SHA-256 that it names")
+    if values.get("format", FORMAT) > FORMAT:
+        raise DamagedCheckpoint(f"{path} was written by a newer cnnctl (format {values['format']})")
     return values
 
 
 def _manifest(snapshot: Snapshot, digest: str) -> Mapping[str, object]:
     return {
-        "format": 2,
+        "format": FORMAT,
         MANIFEST_DIGEST: digest,
         "position": asdict(snapshot.position),
         "environment": snapshot.environment,

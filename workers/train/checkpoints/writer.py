@@ -64,7 +64,7 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
 def find_checkpoint(
     candidates: Sequence[str], *, spec_digest: str, of_job: Path
 ) -> tuple[Snapshot | None, str]:
-    """The newest valid checkpoint in the folder of a job, and what to say of those that were passed over."""
+    """The newest valid checkpoint in a job's folder, None where none fits; and why others were passed over."""
     notes: list[str] = []
     for path in candidates:
         try:
@@ -76,8 +76,6 @@ def find_checkpoint(
             notes.append(f"{path} belongs to another spec")
         except DamagedCheckpoint as error:
             notes.append(str(error))
-    if notes:
-        notes.append("no valid checkpoint is left: started again from step 0")
     return None, "; ".join(notes)
 
 
