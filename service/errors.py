@@ -19,6 +19,10 @@ class SpecError(CnnctlError):
     http_status = 422
 
 
+class NewerSpec(CnnctlError):
+    """A stored spec has what this cnnctl does not know; the message names it. Upgrade cnnctl here."""
+
+
 class SettingError(CnnctlError):
     """An environment variable has a value that is not allowed."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import signal
+import tarfile
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from tests.servers import PostgresServer, RedisServer
 from workers.train.process.reporter import Reporter
 
 HOST = "gpu01"
+GOLDEN = Path(__file__).parent / "golden"
 ADA = Actor(name="ada")
 # A shell's background job ignores Ctrl-C, and so would all that the tests start, though some test it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,6 +110,15 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_tables(url: str) -> None:
     with closing(Store(make_engine(url))) as store:
         store.upgrade()
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder that 5082cc5 wrote, a copy for a file of tests; see tests/golden/README.md."""
+    folder = tmp_path_factory.mktemp("golden")
+    with tarfile.open(GOLDEN / "5082cc5-sqlite.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "cnnctl-golden"
 
 
 @pytest.fixture

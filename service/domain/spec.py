@@ -5,17 +5,19 @@ Each field carries the sentence that the reference prints (docs/spec.md).
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.catalog import lookup
 from models.catalog.augmentation_config import check_augmentation, parse_augmentation
 from models.catalog.costs import check_network
 from models.catalog.dataset_path import find_place
 from models.catalog.network_config import NetworkChoice
+from service.domain.stored_spec import SCHEMA_VERSION, Tree, load_spec_tree
+from service.errors import NewerSpec
 
-SCHEMA_VERSION: Literal[1] = 1
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
 NOT_TRAINED = ("checkpoint", "resources")
 
@@ -159,7 +161,9 @@ class ResourcesSpec(Section):
 class Spec(Section):
     """A frozen tree of sections; see `resolve_spec` for how one is made."""
 
-    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="version of this tree's shape")
+    schema_version: Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = Field(
+        SCHEMA_VERSION, description="version of this tree's shape"
+    )
     model: ModelSpec = Field(description="the network")
     data: DataSpec = Field(description="the images")
     loss: LossSpec = Field(default_factory=LossSpec, description="what training makes small")
@@ -226,5 +230,33 @@ def digest_training(text: str) -> str:
 
 
 def read_spec(text: str) -> Spec:
-    """Read a stored spec back."""
-    return Spec.model_validate_json(text)
+    """Read a stored spec, also one of an older version.
+
+    Raises:
+        NewerSpec: it has what this cnnctl does not know; the message names it.
+    """
+    if unknown := find_unknown(text):
+        raise NewerSpec(unknown)
+    try:
+        return Spec.model_validate_json(json.dumps(load_spec_tree(text)))
+    except ValidationError as error:  # it was valid when it was stored: a value that is new since then
+        detail = error.errors()[0]
+        raise NewerSpec(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")) from error
+
+
+def find_unknown(text: str) -> str:
+    """What only a newer cnnctl can have put into a stored spec: its version, or fields; else empty."""
+    tree = load_spec_tree(text)
+    version = tree.get("schema_version", SCHEMA_VERSION)
+    if version > SCHEMA_VERSION:
+        return f"schema_version {version}"
+    return ", ".join(_list_unknown(tree, Spec))
+
+
+def _list_unknown(tree: Tree, section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        kind = section.model_fields[name].annotation if name in section.model_fields else None
+        if kind is None:
+            yield f"{prefix}{name}"
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, dict):
+            yield from _list_unknown(value, kind, f"{prefix}{name}.")

@@ -18,6 +18,7 @@ from service.liveness import Hearing
 from service.scheduler import rescue
 from service.scheduler.decayed_usage import Used
 from service.scheduler.faulty_jobs import FaultyJobs, plan_without_faulty
+from service.scheduler.newer_jobs import NewerJobs
 from service.scheduler.policy.decisions import Placement
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.start_estimates import differs
@@ -68,6 +69,7 @@ class Scheduler:
         self._policy = PolicySettings(quantum_seconds=settings.quantum_seconds)
         self._used = Used(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
         self._forecasts = Forecasts(clock=seconds)
+        self._newer = NewerJobs()
         self._messages = Hearing(settings.resend_seconds, clock=seconds)
         patience = rescue.UNANSWERED_SENDS * settings.resend_seconds
         self._unanswered = Hearing(patience, pause_seconds=pause, clock=seconds)
@@ -140,7 +142,9 @@ class Scheduler:
             return False
         used = self._used.by_owner(tx)
         faulty = FaultyJobs()
-        snapshot = take_snapshot(tx, queued, heard=heard, used=used, forecasts=self._forecasts, faulty=faulty)
+        newer = self._newer.explain(tx, queued, faulty)
+        known = [job for job in queued if job.id not in newer]
+        snapshot = take_snapshot(tx, known, heard=heard, used=used, forecasts=self._forecasts, faulty=faulty)
         plan = plan_without_faulty(snapshot, tx.now, settings=self._policy, faulty=faulty)
         for job_id, error in faulty.errors.items():
             self._set_aside(tx, job_id, error)
@@ -150,7 +154,8 @@ class Scheduler:
         for stop in plan.preemptions:
             reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
             stop_requests.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
-        changed = [new for new in plan.waiting if differs(of_id[new.job_id], new, now=tx.now)]
+        waiting = [*plan.waiting, *newer.values()]
+        changed = [new for new in waiting if differs(of_id[new.job_id], new, now=tx.now)]
         jobs.set_waits(tx, changed)
         return True
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import FINISHED
+from service.domain.stored_spec import load_spec_tree
 from service.scheduler.runtime_history import Forecast, History
 from service.store.fleet import leases
 from service.store.fleet.leases import count_gpu_seconds
@@ -112,7 +113,7 @@ class Forecasts:
     def _read_work(self, job: Job) -> tuple[Work, int]:
         """What an epoch's length depends on, and how many there are; read once, as a spec never changes."""
         if job.id not in self._works:
-            spec = json.loads(job.spec)
+            spec = load_spec_tree(job.spec)
             self._works[job.id] = (
                 find_work(spec, hosts=job.terms.hosts),
                 spec.get("training", {}).get("epochs", 1),

@@ -36,6 +36,7 @@ from workers.attempts.trainer_setup import (
     is_removed,
     make_run_folder,
     read_orders,
+    refuse_newer,
 )
 from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
@@ -95,7 +96,8 @@ class MemberSupervisor:
         """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
         orders = self._read_orders()
         self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
-        not_started = self._try_start(starter, orders)
+        refusal = refuse_newer(orders.spec, host_name=self._part.host_name)
+        not_started = refusal or self._try_start(starter, orders)
         if not_started:
             self._end(not_started, {})
         else:

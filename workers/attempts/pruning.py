@@ -3,13 +3,13 @@
 A trainer whose worker is gone keeps them all, so that what SQL knows of is always there to resume from.
 """
 
-import json
 import shutil
 from pathlib import Path
 
 from service.domain.jobs import Attempt
 from service.domain.run_folder import is_checkpoint, job_folder_of
 from service.domain.states import CheckpointKind
+from service.domain.stored_spec import load_spec_tree
 from service.store.jobs import attempts, checkpoints, jobs
 from service.store.transaction import Store
 
@@ -27,7 +27,7 @@ def prune_checkpoints(store: Store, attempt: Attempt) -> None:
     """
     with store.transaction() as tx:
         attempts.write(tx, attempt)
-        keep = json.loads(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
+        keep = load_spec_tree(jobs.get_job(tx, attempt.job_id).spec)["checkpoint"]["keep"]
         of_job = job_folder_of(Path(attempt.run_dir))
         unread = checkpoints.list_passed_over(tx, attempt.job_id)
         listed = checkpoints.list_checkpoints(tx, attempt.job_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from service.domain.jobs import Attempt, Member
 from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import DatabaseUnavailable, Fenced
 from service.liveness import Hearing
 from service.settings import Settings
@@ -23,7 +24,7 @@ SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 
 
 class NotMet(Exception):
-    """The hosts of an attempt did not come together, for the reason of `ending`."""
+    """An attempt does not start, for the reason of `ending`; often its hosts did not come together."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.reason)
@@ -158,6 +159,9 @@ def _ending_of(part: Member) -> Ending:
 
 def _judge(ending: Ending, others: Sequence[Member]) -> Ending:
     """The chief's ending, but where that only follows from how another host's part ended."""
+    refusals = [part.reason for part in others if part.reason.startswith(MADE_BY_NEWER)]
+    if refusals and ending.outcome is not Outcome.CANCELLED:
+        return Ending(outcome=Outcome.INTERRUPTED, reason=refusals[0])
     if ending.outcome not in (Outcome.FAILED, Outcome.LOST) or ending.cause not in SECONDARY:
         return ending
     bad = [part for part in others if part.outcome in (Outcome.FAILED, Outcome.LOST)]

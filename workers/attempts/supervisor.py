@@ -24,7 +24,7 @@ from service.store.transaction import Store
 from workers.attempts.ending import Ending, judge
 from workers.attempts.ingest import Ingester
 from workers.attempts.outages import PAUSE_SECONDS, insist
-from workers.attempts.rendezvous import Company
+from workers.attempts.rendezvous import Company, NotMet
 from workers.attempts.starter import Starter
 from workers.attempts.trainer_setup import (
     Orders,
@@ -33,6 +33,7 @@ from workers.attempts.trainer_setup import (
     make_launch,
     make_run_folder,
     read_orders,
+    refuse_newer,
 )
 from workers.gpus.memory import Used, explain_still_there, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
@@ -85,12 +86,14 @@ class Supervisor:
 
         Raises:
             UnwritableFolder: it cannot be written.
-            NotMet: a host does not come, or somebody wants the attempt to end.
+            NotMet: a host does not come, somebody wants the attempt to end, or the job is of a newer cnnctl.
             Fenced: the attempt has ended meanwhile.
         """
         orders = self._read_orders()
         folder = Path(self.attempt.run_dir)
         self._find_company()
+        if refusal := refuse_newer(orders.spec, host_name=self.attempt.host_name):
+            raise NotMet(refusal)
         make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
         self.renew_lease()
         if self._company:

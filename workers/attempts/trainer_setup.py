@@ -11,7 +11,10 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt
+from service.domain.spec import read_spec
 from service.domain.states import Cause, Outcome
+from service.domain.stored_spec import MADE_BY_NEWER
+from service.errors import NewerSpec
 from service.settings import Settings
 from service.store.fleet import leases
 from service.store.jobs import checkpoints, jobs
@@ -44,6 +47,19 @@ def read_orders(store: Store, attempt: Attempt, *, host_name: str) -> Orders:
             gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
             resume_from=tuple(checkpoint.path for checkpoint in known),
         )
+
+
+def refuse_newer(spec: str, *, host_name: str) -> Ending | None:
+    """How the attempt ends where this cnnctl does not know all that a spec asks for, else None.
+
+    The job stays in the queue: the scheduler gives it to another worker of the host.
+    """
+    try:
+        read_spec(spec)
+    except NewerSpec as error:
+        reason = f"{MADE_BY_NEWER} than runs on {host_name} ({error}): upgrade cnnctl there"
+        return Ending(outcome=Outcome.INTERRUPTED, reason=reason)
+    return None
 
 
 def make_run_folder(

@@ -15,6 +15,7 @@ from service.domain.states import JobState
 from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.decayed_usage import Used
 from service.scheduler.faulty_jobs import FaultyJobs, plan_without_faulty
+from service.scheduler.newer_jobs import NewerJobs
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.situation import QueuedJob
 from service.scheduler.runtime_forecasts import Forecasts
@@ -59,8 +60,10 @@ def find_turn(
     used = Used(half_life_seconds=rules.half_life_seconds, clock=monotonic).by_owner(tx)
     queued = jobs.list_jobs_in(tx, JobState.QUEUED)
     faulty = FaultyJobs()  # the scheduler sets them aside
+    newer = NewerJobs().explain(tx, queued, faulty)
+    known = [job for job in queued if job.id not in newer]
     snapshot = take_snapshot(
-        tx, queued, heard=set(health.hosts), used=used, forecasts=forecasts, faulty=faulty
+        tx, known, heard=set(health.hosts), used=used, forecasts=forecasts, faulty=faulty
     )
     imagined = _imagine(tx, spec, owner=owner, terms=terms, after=after, memory_mib=needs.least_mib)
     imagined = AmpleMemory(snapshot.hosts).ask(imagined, ample_mib=needs.ample_mib)

@@ -11,6 +11,7 @@ from service.domain.jobs import Attempt, AttemptId, Job, JobId
 from service.domain.spec import read_spec
 from service.domain.spec_notices import suspect_cause
 from service.domain.states import JobState
+from service.domain.stored_spec import load_spec_tree
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs, logs, members, metrics
 from service.store.transaction import Store, Transaction
@@ -185,7 +186,7 @@ def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, S
         "host": on_hosts[0] if on_hosts else None,
         "on_hosts": on_hosts,
         "epochs": attempt.epochs_completed if attempt else 0,
-        "epochs_wanted": json.loads(job.spec)["training"]["epochs"],
+        "epochs_wanted": load_spec_tree(job.spec).get("training", {}).get("epochs", 0),
         "loss": progress.loss if progress else None,
         "accuracy": progress.accuracy if progress else None,
         "images_per_second": progress.images_per_second if progress and running else None,

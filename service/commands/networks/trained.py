@@ -1,6 +1,5 @@
 """Finds the network that a job has trained, and uses it."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,4 +61,4 @@ def find_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
             f"to read. It lies on {tries[-1].host_name}: go there, or mount its CNNCTL_RUNS_DIR. The group "
             "that may read is the worker's CNNCTL_GROUP"
         )
-    return Trained(folder=final.parent, file=found.name, dataset=json.loads(job.spec)["data"]["dataset"])
+    return Trained(folder=final.parent, file=found.name, dataset=job.dataset)

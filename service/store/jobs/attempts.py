@@ -5,12 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, String, cast, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, String, cast, exists, func, insert, literal, select, update
 
-from service.db.tables import attempts, checkpoints, jobs
+from service.db.tables import attempt_members, attempts, checkpoints, hosts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
 from service.domain.stored import read_stored
+from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import Fenced
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
@@ -216,6 +217,19 @@ def list_unclaimed_attempts(tx: Transaction) -> Sequence[Attempt]:
     """Attempts that were sent to a worker and not claimed."""
     statement = select(*_COLUMNS).where(attempts.c.state == AttemptState.DISPATCHED)
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
+    """Queued jobs that a newer cnnctl has made, as a worker said that still is its host's."""
+    of_job = attempts.c.job_id == jobs.c.id
+    by_chief = (attempts.c.worker == hosts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
+    part = attempt_members.c
+    by_other = (part.worker == hosts.c.worker) & part.reason.startswith(MADE_BY_NEWER)
+    in_part = exists().where(part.attempt_id == attempts.c.id, by_other)
+    refused = exists().where(of_job, hosts.c.heartbeat_at.is_not(None), by_chief | in_part)
+    waiting = (jobs.c.state == JobState.QUEUED) & jobs.c.reason.startswith(MADE_BY_NEWER)
+    statement = select(jobs.c.id).where(waiting, refused)
+    return frozenset(JobId(number) for number in tx.connection.execute(statement).scalars())
 
 
 def set_sent(tx: Transaction, attempt_id: AttemptId) -> None:

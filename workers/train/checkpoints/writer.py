@@ -64,7 +64,7 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
 def find_checkpoint(
     candidates: Sequence[str], *, spec_digest: str, of_job: Path
 ) -> tuple[Snapshot | None, str]:
-    """The newest valid checkpoint in a job's folder, None where none fits; and why others were passed over."""
+    """The newest valid checkpoint in a job's folder or None, and why others were passed over."""
     notes: list[str] = []
     for path in candidates:
         try:
