@@ -5,7 +5,7 @@ Shapes: N images, H W space, S side of what the network sees, C channels, K clas
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import keras
@@ -77,14 +77,19 @@ class SavedNetwork:
         return mean_NK
 
 
+def load_about(folder: Path) -> About:
+    """Read what `About.save` has written, also in a newer version with fields that are not known here."""
+    values = json.loads((folder / ABOUT_FILE).read_text())
+    known = {field.name: values[field.name] for field in fields(About) if field.name in values}
+    return About(**{**known, "class_names": tuple(values["class_names"])})
+
+
 def load_network(folder: Path, *, file: str) -> SavedNetwork:
     """Load `file` of a run folder.
 
     Raises:
         DivergedNetwork: a weight of it is not finite.
     """
-    about = json.loads((folder / ABOUT_FILE).read_text())
-    about["class_names"] = tuple(about["class_names"])
     # Registered classes are found by their import.
     import models.keras_builder  # noqa: F401
 
@@ -95,7 +100,7 @@ def load_network(folder: Path, *, file: str) -> SavedNetwork:
             f"{folder / file} has weights that are not finite, in {', '.join(wrong)}: its training diverged. "
             "Train it again with a smaller --lr"
         )
-    return SavedNetwork(model=model, about=About(**about))
+    return SavedNetwork(model=model, about=load_about(folder))
 
 
 def _batches(x_NHWC: Pixels) -> Iterator[Pixels]:

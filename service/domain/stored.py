@@ -17,3 +17,11 @@ def read_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value:
     """
     known = {field.name for field in fields(value_type)}  # type: ignore[arg-type]
     return value_type(**{name: value for name, value in values.items() if name in known})
+
+
+def find_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value | None:
+    """The same; None where a field is missing: for what is shown and not decided by."""
+    try:
+        return read_stored(value_type, values)
+    except TypeError:
+        return None

@@ -3,27 +3,36 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.terminal import make_console
+from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.ops.doctor_jobs import check_leases
+from service.commands.people.usage import list_usage_views
 from service.db.tables import jobs as jobs_table
+from service.db.tables import metadata
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.jobs import JobId
+from service.domain.gpus import Outsider, Reading
+from service.domain.jobs import Attempt, JobId, Progress
+from service.domain.run_folder import EVENTS_FILE
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState, Outcome
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
+from service.store.fleet import readings
 from service.store.jobs import attempts, jobs
-from service.store.transaction import Store
+from service.store.transaction import Store, open_store
 from tests.conftest import HOST
+from workers.attempts.ingest import Ingester
 from workers.host_agent import HostAgent
 
 Change = Callable[[dict[str, Any]], object]
@@ -195,3 +204,110 @@ def test_a_host_beside_the_chiefs_that_does_not_know_all_of_a_spec_gives_the_job
     assert reason.startswith("made by a newer cnnctl than runs on b (optimizer.name")
     with store.reading() as tx:
         assert len(attempts.list_attempts(tx, job)) == 1
+
+
+# Every column of JSON, and how a newer cnnctl may have filled it.
+UNKNOWN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
+    ("jobs", "spec"): lambda spec: {**spec, "distillation": {"teacher": 7}},
+    ("attempts", "progress"): lambda progress: {**progress, "learning_rate": 0.1, "queue": [1]},
+    ("gpu_readings", "outsiders"): lambda outsiders: [{**one, "container": "c1"} for one in outsiders],
+}
+PROGRESS = {
+    "epoch": 1,
+    "epochs": 2,
+    "step": 3,
+    "steps_per_epoch": 40,
+    "images_per_second": 1.0,
+    "loss": 0.5,
+    "accuracy": None,
+}
+
+
+def change_column(store: Store, table: str, column: str, change: Callable[[Any], Any]) -> None:
+    """Rewrite the JSON in a column of all rows."""
+    cells = metadata.tables[table]
+    with store.transaction() as tx:
+        for text in set(tx.connection.execute(select(cells.c[column])).scalars()):
+            changed = update(cells).where(cells.c[column] == text)
+            tx.connection.execute(changed.values({column: json.dumps(change(json.loads(text)))}))
+
+
+def look_at_everything(store: Store, settings: Settings) -> None:
+    """Whatever reads those columns: pages, lists, usage, doctor, heartbeat and scheduler."""
+    show_all(store)
+    list_gpu_views(store, settings)
+    list_usage_views(store)
+    list(check_leases(store, settings))
+    new_scheduler(store, settings).tick()
+    with store.transaction() as tx:
+        (live,) = attempts.list_live_attempts(tx)
+        assert attempts.heartbeat(tx, [live.id], worker="w1") == attempts.list_live_attempts(tx)
+
+
+@pytest.fixture
+def busy(store: Store, claimed: Callable[..., Attempt], add_job: Callable[..., JobId]) -> Attempt:
+    """A running attempt with progress and a GPU that somebody else uses, and a job that waits."""
+    attempt = claimed()
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        attempts.write_progress(tx, attempt, Progress(**PROGRESS))  # type: ignore[arg-type]
+        readings.set_readings(tx, {f"{HOST}-1": Reading(outsiders=(Outsider(pid=7, user="bob"),))})
+    add_job(gpus=2)
+    return attempt
+
+
+@pytest.mark.parametrize("cell", UNKNOWN, ids=".".join)
+def test_unknown_keys_in_every_column_of_json_are_passed_over(
+    store: Store, settings: Settings, busy: Attempt, cell: tuple[str, str]
+) -> None:
+    change_column(store, *cell, UNKNOWN[cell])
+    look_at_everything(store, settings)
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, busy.id).progress == Progress(**PROGRESS)  # type: ignore[arg-type]
+        (outsider,) = readings.list_outsiders(tx)[f"{HOST}-1"]
+    assert (outsider.pid, outsider.user) == (7, "bob")
+
+
+def test_progress_that_lacks_what_is_known_here_is_not_shown(
+    store: Store, settings: Settings, busy: Attempt
+) -> None:
+    change_column(store, "attempts", "progress", lambda progress: {"phase": "warm-up"})
+    look_at_everything(store, settings)
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, busy.id).progress is None
+
+
+def test_every_column_of_json_is_among_those_that_are_tried(golden: Path) -> None:
+    with closing(open_store(f"sqlite:///{golden / 'cnnctl.db'}")) as old:
+        old.upgrade()
+        with old.reading() as tx:
+            found = {
+                (table.name, column.name)
+                for table in metadata.tables.values()
+                for column in table.columns
+                for cell in tx.connection.execute(select(column)).scalars()
+                if isinstance(cell, str) and cell.startswith(("{", "["))
+            }
+    assert found == set(UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"kind": "weather", "at": 0, "degrees": 7}],
+        [{"kind": "progress", "at": 0, **PROGRESS, "learning_rate": 0.1}],
+        [{"kind": "progress", "at": 0, "phase": "warm-up"}],
+        [{"kind": "started", "at": 0, "step": 0, "exact": True, "warm": True}],
+        [{"kind": "stage", "at": 0, "text": "reading", "of": 7}],
+    ],
+)
+def test_events_of_a_newer_trainer_are_taken_in(
+    store: Store, claimed: Callable[..., Attempt], tmp_path: Path, events: list[Any]
+) -> None:
+    attempt = claimed(runs_dir=str(tmp_path))
+    folder = Path(attempt.run_dir)
+    folder.mkdir(parents=True)
+    (folder / EVENTS_FILE).write_text("".join(json.dumps(event) + "\n" for event in events))
+    ingester = Ingester(store, attempt, actor="worker")
+    assert ingester.take_in()
+    assert not ingester.take_in()

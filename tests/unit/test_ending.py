@@ -23,6 +23,11 @@ def test_who_was_cancelled_is_cancelled(last_word: dict[str, str] | None) -> Non
     assert judge(last_word, None, wish=Wish.CANCEL, closing=False).outcome is Outcome.CANCELLED
 
 
+def test_a_cause_that_only_a_newer_trainer_knows_is_an_error() -> None:
+    ending = judge({"outcome": "failed", "reason": "x", "cause": "new"}, None, wish=None, closing=False)
+    assert (ending.outcome, ending.cause, ending.reason) == (Outcome.FAILED, Cause.ERROR, "x")
+
+
 @pytest.mark.parametrize("wish", Wish)
 def test_a_trainer_that_came_to_its_end_before_it_heard_has_its_own_outcome(wish: Wish) -> None:
     done = judge({"outcome": "succeeded", "reason": ""}, None, wish=wish, closing=False)

@@ -28,7 +28,7 @@ def judge(
 ) -> Ending:
     """Judge a trainer that has ended; `process` is None where an earlier worker started it."""
     if last_word is not None and last_word["outcome"] != "interrupted":
-        cause = Cause(last_word["cause"]) if "cause" in last_word else None
+        cause = _read_cause(last_word["cause"]) if "cause" in last_word else None
         return Ending(outcome=Outcome(last_word["outcome"]), cause=cause, reason=str(last_word["reason"]))
     if wish is Wish.CANCEL:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
@@ -46,6 +46,11 @@ def judge(
         return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
     reason = f"the trainer died without a last word ({_exit_words(process.exitcode)})"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
+
+
+def _read_cause(text: str) -> Cause:
+    """A cause; one that only a newer trainer knows, which this worker took over, is an error like others."""
+    return Cause(text) if text in {cause.value for cause in Cause} else Cause.ERROR
 
 
 def _exit_words(code: int | None) -> str:

@@ -12,7 +12,7 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
 from service.domain.states import Action, CheckpointKind
-from service.domain.stored import read_stored
+from service.domain.stored import find_stored
 from service.store.jobs import attempts, audit, checkpoints, logs, metrics
 from service.store.transaction import Store, Transaction
 from workers.attempts.pruning import prune_checkpoints
@@ -93,9 +93,9 @@ class Ingester:
         ]
         metrics.add_points(tx, self._attempt.id, points)
         progress = [event for event in lines if event["kind"] == "progress"]
-        if progress:
-            values = {name: value for name, value in progress[-1].items() if name not in ("kind", "at")}
-            attempts.write_progress(tx, self._attempt, read_stored(Progress, values))
+        known = find_stored(Progress, progress[-1]) if progress else None
+        if known:
+            attempts.write_progress(tx, self._attempt, known)
         for event in lines:
             self._apply_one(tx, event)
 
@@ -106,9 +106,8 @@ class Ingester:
         elif event["kind"] == "started":
             attempts.write(tx, attempt, reason="")
             attempts.set_running_if_starting(tx, attempt, start_step=event["step"])
-            detail = f"first step after step {event['step']}" + (
-                f"; {event['note']}" if event["note"] else ""
-            )
+            note = event.get("note", "")
+            detail = f"first step after step {event['step']}" + (f"; {note}" if note else "")
             audit.add_event(
                 tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
             )

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 
 from service.db.tables import gpu_readings
 from service.domain.gpus import Outsider, Reading
+from service.domain.stored import read_stored
 from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
@@ -44,4 +45,4 @@ def list_outsiders(tx: Transaction) -> Mapping[str, tuple[Outsider, ...]]:
 
 
 def _load(text: str) -> tuple[Outsider, ...]:
-    return tuple(Outsider(**one) for one in json.loads(text))
+    return tuple(read_stored(Outsider, one) for one in json.loads(text))

@@ -28,7 +28,7 @@ def _to_stay(row: RowMapping) -> Stay:
     values = dict(row)
     del values["id"]
     progress = values.pop("progress")
-    return Stay(**values, last_step=json.loads(progress)["step"] if progress else None)
+    return Stay(**values, last_step=json.loads(progress).get("step") if progress else None)
 
 
 _later = attempts.alias("later")
