@@ -110,7 +110,13 @@ class DatabaseGone(DatabaseUnavailable):
 
 
 class WrongRevision(CnnctlError):
-    """The database was made by another version of cnnctl. Mend with: cnnctl db upgrade"""
+    """The database was made by an older version of cnnctl. Mend with: cnnctl db upgrade"""
+
+    http_status = 503
+
+
+class NewerDatabase(CnnctlError):
+    """A newer cnnctl has upgraded the database, which must stay as it is. Upgrade this cnnctl."""
 
     http_status = 503
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from service.errors import NoTables, WrongRevision
+from service.errors import NewerDatabase, NoTables, WrongRevision
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -19,7 +19,7 @@ def upgrade(engine: Engine) -> None:
     """Create or upgrade all tables in one transaction; several at once wait for each other.
 
     Raises:
-        WrongRevision: a newer cnnctl has made the database.
+        NewerDatabase: a newer cnnctl has made the database.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -31,11 +31,7 @@ def upgrade(engine: Engine) -> None:
         try:
             command.upgrade(alembic_config(connection), "head")
         except CommandError as error:
-            raise WrongRevision(
-                f"The database is at revision {current_revision(connection)}, which only a newer "
-                f"cnnctl knows; this one knows {HEAD_REVISION}. "
-                "Upgrade cnnctl and leave the database as it is"
-            ) from error
+            raise NewerDatabase(_explain_newer(current_revision(connection))) from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -68,10 +64,20 @@ def check_revision(connection: Connection) -> None:
 
     Raises:
         NoTables, WrongRevision: with the command that mends it.
+        NewerDatabase: it is ahead of this cnnctl, which is what has to be upgraded.
     """
     found = current_revision(connection)
     needed = f"this cnnctl needs {HEAD_REVISION}. Run: cnnctl db upgrade"
     if found is None:
         raise NoTables(f"The database has no cnnctl tables yet; {needed}")
+    if found > HEAD_REVISION:  # their numbers have as many digits
+        raise NewerDatabase(_explain_newer(found))
     if found != HEAD_REVISION:
         raise WrongRevision(f"The database is at revision {found}; {needed}")
+
+
+def _explain_newer(found: str | None) -> str:
+    return (
+        f"The database is at revision {found}, which only a newer cnnctl knows; this one knows "
+        f"{HEAD_REVISION}. Upgrade cnnctl here and leave the database as it is"
+    )

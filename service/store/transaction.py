@@ -93,6 +93,7 @@ class Store:
 
         Raises:
             NoTables, WrongRevision: with the command that mends it.
+            NewerDatabase: a newer cnnctl has upgraded it.
         """
         self._check_file()
         if self._file and self._file.is_missing():
@@ -105,6 +106,7 @@ class Store:
 
         Raises:
             DatabaseUnavailable, WrongRevision: it was still not ready when the time was up.
+            NewerDatabase: at once, since waiting does not help.
         """
         _retry(self.check_revision, (DatabaseUnavailable, WrongRevision), seconds=seconds)
 
@@ -113,7 +115,7 @@ class Store:
 
         Raises:
             DatabaseUnavailable: it does not answer, or its user may not make tables.
-            WrongRevision: a newer cnnctl has made it.
+            NewerDatabase: a newer cnnctl has upgraded it.
         """
         try:
             _retry(self._upgrade_once, DatabaseUnavailable, seconds=seconds)

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,43 @@ def test_a_health_check_before_the_tables_are_there_says_what_to_run(
 ) -> None:
     done = cnnctl("doctor", "--process", "scheduler", code=1, CNNCTL_DATABASE_URL=postgres_url)
     assert "cnnctl db upgrade" in done.stderr
+
+
+@pytest.fixture
+def newer_database(home: Path) -> None:
+    """As if a newer cnnctl had upgraded it."""
+    with closing(sqlite3.connect(home / "cnnctl.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+
+NEWER = "The database is at revision 9999, which only a newer cnnctl knows"
+
+
+@pytest.mark.usefixtures("newer_database")
+@pytest.mark.parametrize("words", ["status", "submit softmax", "db upgrade", "db check", "up"])
+def test_a_command_on_a_newer_database_asks_to_upgrade_cnnctl_alone(cnnctl: Cnnctl, words: str) -> None:
+    output = cnnctl(*words.split(), code=1).output
+    assert NEWER in output
+    assert "Upgrade cnnctl here and leave the database as it is" in output
+
+
+@pytest.mark.usefixtures("newer_database")
+@pytest.mark.parametrize("program", ["workers", "service.cli.main scheduler"])
+def test_a_process_on_a_newer_database_ends_at_once_and_asks_to_upgrade_cnnctl(
+    home: Path, program: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *program.split()],
+        env={**os.environ, "CNNCTL_HOME": str(home), "CNNCTL_GPUS": "sim:1"},
+        capture_output=True,
+        text=True,
+        timeout=25,  # less than a database is waited for that has no tables yet
+        check=False,
+    )
+    assert done.returncode == 1
+    assert NEWER in done.stdout + done.stderr
+    assert "db upgrade" not in done.stdout + done.stderr
 
 
 def test_a_check_before_the_tables_are_there_fails(cnnctl: Cnnctl, home: Path) -> None:

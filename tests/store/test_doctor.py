@@ -4,12 +4,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from service.cli.ops import doctor as cli
 from service.commands.ops import doctor
@@ -32,7 +33,7 @@ from service.settings import Settings, load_settings
 from service.store.fleet import hosts
 from service.store.jobs import attempts, checkpoints
 from service.store.jobs.endings import end_attempt
-from service.store.transaction import Store
+from service.store.transaction import Store, open_store
 from tests.conftest import HOST, Clock
 
 AddRun = Callable[..., Attempt]
@@ -339,6 +340,17 @@ def test_a_database_of_another_revision_is_mended_by_upgrade(tmp_path: Path, dat
     store.upgrade()
     store.close()
     assert examine(tmp_path, database_url)["database"].mend == ""
+
+
+def test_a_database_of_a_newer_cnnctl_is_mended_by_upgrading_this_one(
+    tmp_path: Path, database_url: str
+) -> None:
+    with closing(open_store(database_url)) as store:
+        store.upgrade()
+        with store.transaction() as tx:
+            tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    finding = examine(tmp_path, database_url)["database"]
+    assert finding.mend == "upgrade cnnctl on this host; leave the database as it is"
 
 
 def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from service.db.tables import UtcDateTime, metadata
 from service.domain import states
 from service.domain.gpus import Gpu, Reading
 from service.domain.scheduling_options import NO_TERMS
-from service.errors import DatabaseUnavailable, SettingError, WrongRevision
+from service.errors import DatabaseUnavailable, NewerDatabase, SettingError, WrongRevision
 from service.store.fleet import hosts, readings
 from service.store.jobs import audit, jobs
 from service.store.transaction import Store, open_store
@@ -156,24 +156,31 @@ def test_every_choice_column_is_compared_with_its_enum() -> None:
     assert found == {(table, column) for table, column, _ in CHOICES}
 
 
-def test_a_database_of_another_revision_is_refused_with_the_command_that_mends_it(database_url: str) -> None:
-    store = open_store(database_url)
-    with pytest.raises(WrongRevision, match=r"has no cnnctl tables yet.*cnnctl db upgrade"):
-        store.check_revision()
-    store.upgrade()
+def set_revision(store: Store, revision: str) -> None:
     with store.transaction() as tx:
-        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(WrongRevision, match=r"is at revision 9999.*cnnctl db upgrade"):
-        store.check_revision()
-    store.close()
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+
+
+def test_an_older_database_is_refused_with_the_command_that_mends_it(database_url: str) -> None:
+    with closing(open_store(database_url)) as store:
+        with pytest.raises(WrongRevision, match=r"no (cnnctl tables|database).*yet.*cnnctl db upgrade"):
+            store.check_revision()
+        store.upgrade()
+        set_revision(store, "0002")
+        with pytest.raises(WrongRevision, match=r"is at revision 0002.*cnnctl db upgrade"):
+            store.check_revision()
 
 
 def test_a_database_of_a_newer_cnnctl_is_left_alone_in_words(database_url: str) -> None:
     with closing(open_store(database_url)) as store:
         store.upgrade()
-        with store.transaction() as tx:
-            tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(WrongRevision, match=r"9999.*newer cnnctl"):
+        set_revision(store, "9999")
+        words = r"9999, which only a newer cnnctl knows.*Upgrade cnnctl here and leave the database"
+        with pytest.raises(NewerDatabase, match=words):
+            store.check_revision()
+        with pytest.raises(NewerDatabase, match=words):  # at once, and never after the 3600 s
+            store.wait_until_ready(seconds=3600)
+        with pytest.raises(NewerDatabase, match=words):
             store.upgrade(seconds=3600)
 
 

@@ -19,7 +19,7 @@ from service.commands.ops.findings import Finding, guarded
 from service.db.engine import sqlite_wal_is_safe
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
-from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, WrongRevision
+from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NewerDatabase, WrongRevision
 from service.private_files import can_be_changed_by_others, find_open, list_closed_to_group
 from service.settings import DATABASE_FILE, Settings, load_settings
 from service.store.fleet import hosts
@@ -120,6 +120,9 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         yield Finding(subject="database", found=f"{store.address}{_sqlite_words(settings)}")
         yield from _check_processes(store, settings)
         yield from _check_jobs(store, settings, deep=deep)
+    except NewerDatabase as error:
+        mend = "upgrade cnnctl on this host; leave the database as it is"
+        yield Finding(subject="database", found=str(error), mend=mend)
     except WrongRevision as error:
         itself = "`cnnctl up` upgrades its own database at its start; a server's waits for you"
         yield Finding(subject="database", found=str(error), mend="cnnctl db upgrade", itself=itself)
