@@ -12,6 +12,7 @@ from service.domain.spec import read_spec
 from service.domain.spec_notices import suspect_cause
 from service.domain.states import JobState
 from service.domain.stored_spec import load_spec_tree
+from service.errors import NewerSpec
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs, logs, members, metrics
 from service.store.transaction import Store, Transaction
@@ -127,7 +128,7 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
 def _judge(job: Job, last: Attempt | None, values: Mapping[str, float | None]) -> Sequence[Verdict]:
     try:
         cause = suspect_cause(read_spec(job.spec))
-    except ValueError:  # a newer or an older cnnctl's: what was measured is judged all the same
+    except (NewerSpec, ValueError):  # what was measured is judged all the same
         cause = ""
     return judge(values, epochs=last.epochs_completed if last else 0, likely_cause=cause)
 
