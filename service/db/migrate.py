@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from service.errors import NewerDatabase, NoTables, WrongRevision
+from service.db.completeness import has_some_table, list_missing, name_some
+from service.errors import IncompleteDatabase, NewerDatabase, NoTables, WrongRevision
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 # Written down, so that commands need not import Alembic (0.3 s); a test holds it to the newest file.
 HEAD_REVISION = "0007"
+REVISION_TABLE = "alembic_version"
+NO_REVISION = "has tables, but no revision"
 MIGRATION_LOCK = 0x636E6E63  # any number that this program alone uses; "cnnc"
 
 
@@ -20,6 +23,7 @@ def upgrade(engine: Engine) -> None:
 
     Raises:
         NewerDatabase: a newer cnnctl has made the database.
+        IncompleteDatabase: it has tables without a revision.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -28,6 +32,8 @@ def upgrade(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # another migration may take its time
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        if current_revision(connection) is None and has_some_table(connection):
+            raise _half_restored(NO_REVISION)
         try:
             command.upgrade(alembic_config(connection), "head")
         except CommandError as error:
@@ -54,20 +60,22 @@ def alembic_config(connection: Connection) -> "Config":
 
 def current_revision(connection: Connection) -> str | None:
     """The revision in the database; None when it has no cnnctl tables."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(REVISION_TABLE):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()
 
 
 def check_revision(connection: Connection) -> None:
     """Refuse to work on a database of another version.
 
     Raises:
-        NoTables, WrongRevision: with the command that mends it.
+        NoTables, WrongRevision, IncompleteDatabase: with what mends it.
         NewerDatabase: it is ahead of this cnnctl, which is what has to be upgraded.
     """
     found = current_revision(connection)
     needed = f"this cnnctl needs {HEAD_REVISION}. Run: cnnctl db upgrade"
+    if found is None and has_some_table(connection):
+        raise _half_restored(NO_REVISION)
     if found is None:
         raise NoTables(f"The database has no cnnctl tables yet; {needed}")
     if found > HEAD_REVISION:  # their numbers have as many digits
@@ -80,4 +88,24 @@ def _explain_newer(found: str | None) -> str:
     return (
         f"The database is at revision {found}, which only a newer cnnctl knows; this one knows "
         f"{HEAD_REVISION}. Upgrade cnnctl here and leave the database as it is"
+    )
+
+
+def check_complete(connection: Connection) -> None:
+    """Refuse to work on a database which a restore left half done.
+
+    Takes 10 ms: for processes that stay, not for every command.
+
+    Raises:
+        NoTables, WrongRevision, IncompleteDatabase: with what mends it.
+    """
+    check_revision(connection)
+    if missing := list_missing(connection):
+        raise _half_restored(f"lacks {name_some(missing)}")
+
+
+def _half_restored(what: str) -> IncompleteDatabase:
+    return IncompleteDatabase(
+        f"The database {what}: a restore of it has stopped half way. "
+        "Restore the backup again, whole, as docs/stack.md says; until then nothing works on it"
     )

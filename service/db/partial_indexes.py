@@ -9,6 +9,9 @@ from sqlalchemy import Column, Index, text
 
 from service.db.tables import attempts, leases
 
+# Table → the names of its partial indexes, for who does not import a dialect.
+PARTIAL_INDEXES = {"attempts": ("uq_attempts_live_job",), "leases": ("uq_leases_live_gpu",)}
+
 
 def add_partial_indexes() -> None:
     """Complete the metadata for a comparison with the database."""

@@ -101,14 +101,20 @@ class Store:
         with self.reading() as tx:
             migrate.check_revision(tx.connection)
 
+    def check_complete(self) -> None:
+        """Refuse a database of another version, and one that is half restored."""
+        with self.reading() as tx:
+            migrate.check_complete(tx.connection)
+
     def wait_until_ready(self, *, seconds: float = START_SECONDS) -> None:
         """Wait for the database to answer and to have its tables, as it may be starting beside us.
 
         Raises:
             DatabaseUnavailable, WrongRevision: it was still not ready when the time was up.
             NewerDatabase: at once, since waiting does not help.
+            IncompleteDatabase: it is half restored.
         """
-        _retry(self.check_revision, (DatabaseUnavailable, WrongRevision), seconds=seconds)
+        _retry(self.check_complete, (DatabaseUnavailable, WrongRevision), seconds=seconds)
 
     def upgrade(self, *, seconds: float = 0.0) -> None:
         """Create or upgrade the tables, after waiting for the database for at most so long.
@@ -116,6 +122,7 @@ class Store:
         Raises:
             DatabaseUnavailable: it does not answer, or its user may not make tables.
             NewerDatabase: a newer cnnctl has upgraded it.
+            IncompleteDatabase: it is half restored.
         """
         try:
             _retry(self._upgrade_once, DatabaseUnavailable, seconds=seconds)

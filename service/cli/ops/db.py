@@ -28,12 +28,13 @@ def upgrade() -> None:
     if not settings.database and not (settings.home_dir / DATABASE_FILE).exists():
         refuse_new_database(settings)
     store.upgrade(seconds=START_SECONDS)
+    store.check_complete()
     echo(f"{store.address} is at revision {HEAD_REVISION}.")
 
 
 @command.command("check")
 def check() -> None:
-    """Say whether the tables are at the right revision."""
+    """Say whether the tables are at the right revision, and all there."""
     store = open_until_end(load_settings())
-    store.check_revision()
+    store.check_complete()
     echo(f"{store.address} is at revision {HEAD_REVISION}.")

@@ -116,7 +116,7 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         store = open_store(settings.database_url)
         if not settings.database and not (settings.home_dir / DATABASE_FILE).exists():
             refuse_new_database(settings)
-        store.check_revision()
+        store.check_complete()
         yield Finding(subject="database", found=f"{store.address}{_sqlite_words(settings)}")
         yield from _check_processes(store, settings)
         yield from _check_jobs(store, settings, deep=deep)
