@@ -29,6 +29,12 @@ class Settings:
 
     home: str = _setting("CNNCTL_HOME", "data folder of the embedded stack", "~/.cnnctl")
     database: str = _setting("CNNCTL_DATABASE_URL", "SQLAlchemy URL; empty: SQLite in the data folder")
+    owner: str = _setting(
+        "CNNCTL_OWNER_URL",
+        "SQLAlchemy URL of the same database with its owner, for `cnnctl db upgrade` alone, which then "
+        "gives the user of CNNCTL_DATABASE_URL rights to the tables and to nothing else; "
+        "empty: that user is the owner",
+    )
     broker: str = _setting("CNNCTL_BROKER_URL", "Redis URL; empty: message files in the data folder")
     runs: str = _setting("CNNCTL_RUNS_DIR", "where run folders are made; empty: `runs` in the data folder")
     datasets: str = _setting(
@@ -120,6 +126,11 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.home_dir / DATABASE_FILE}"
+
+    @property
+    def owner_url(self) -> str:
+        """The URL with which tables are made."""
+        return self.owner or self.database_url
 
     @property
     def broker_dir(self) -> Path:

@@ -46,9 +46,9 @@ def make_embedded_database(store: Store, settings: Settings) -> None:
     store.upgrade()
 
 
-def open_until_end(settings: Settings) -> Store:
-    """Open the store, whatever is in it; it is closed when the command ends."""
-    store = open_store(settings.database_url)
+def open_until_end(settings: Settings, *, owner: bool = False) -> Store:
+    """Open the store, whatever is in it, or as its owner; it is closed when the command ends."""
+    store = open_store(settings.owner_url if owner else settings.database_url)
     click.get_current_context().call_on_close(store.close)
     return store
 

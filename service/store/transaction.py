@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from service.db import migrate
+from service.db import migrate, roles
 from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine, sqlite_path
 from service.db.sqlite_file import SqliteFile
 from service.db.write_queue import Turns
@@ -136,6 +136,18 @@ class Store:
                 self._file.make()
             migrate.upgrade(self._engine)
         except (OperationalError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def restrict_service(self, url: str) -> str:
+        """Give the user of a URL rights to the tables and to nothing else (see `roles.restrict_service`).
+
+        Raises:
+            DatabaseUnavailable: it does not answer, or we may not make users in it.
+            SettingError: the user has other rights, or the URL names another database.
+        """
+        try:
+            return roles.restrict_service(self._engine, url)
+        except (OperationalError, ProgrammingError) as error:
             raise self._unavailable(error) from error
 
     @property

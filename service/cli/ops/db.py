@@ -20,16 +20,20 @@ def command() -> None:
 def upgrade() -> None:
     """Bring the tables to the revision of this cnnctl; safe to repeat.
 
-    Waits half a minute for a database that is just starting.
+    Waits half a minute for a database that is just starting. With CNNCTL_OWNER_URL the tables belong to its
+    user; that of CNNCTL_DATABASE_URL is made if missing, and may read and write them and nothing else.
     """
     settings = load_settings()
     open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
-    store = open_until_end(settings)
+    store = open_until_end(settings, owner=True)
     if not settings.database and not (settings.home_dir / DATABASE_FILE).exists():
         refuse_new_database(settings)
     store.upgrade(seconds=START_SECONDS)
     store.check_complete()
     echo(f"{store.address} is at revision {HEAD_REVISION}.")
+    if settings.owner:
+        user = store.restrict_service(settings.database_url)
+        echo(f"{user} may read and write its tables, and nothing else.")
 
 
 @command.command("check")
