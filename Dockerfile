@@ -1,5 +1,5 @@
 # One image for every service of the stack. EXTRA is gpu, or cpu for a machine without GPUs.
-ARG PYTHON_IMAGE=python:3.12-slim
+ARG PYTHON_IMAGE=python:3.12.12-slim-trixie
 FROM ${PYTHON_IMAGE}
 ARG EXTRA=gpu
 
@@ -9,14 +9,14 @@ WORKDIR /app
 
 # The locked versions first: this layer stays when only our own code changes.
 COPY requirements-${EXTRA}.lock ./
-RUN python3 -m venv /opt/cnnctl && pip install --no-cache-dir --quiet -r requirements-${EXTRA}.lock
+RUN python3 -m venv /opt/cnnctl && pip install --no-cache-dir --quiet --require-hashes -r requirements-${EXTRA}.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY workers workers
 COPY models models
 COPY migrations migrations
-RUN pip install --no-cache-dir --quiet --no-deps .
+RUN pip install --no-cache-dir --quiet --no-deps --no-build-isolation .
 
 # Nothing needs root; the folders exist so that volumes mounted on them belong to this user.
 RUN useradd --create-home --uid 1000 cnnctl \

@@ -63,7 +63,7 @@ crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulate
 hooks: $(INSTALLED)  ## run make lint before each commit
 	$(BIN)/pre-commit install
 
-COMPILE := pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate pyproject.toml
+COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header --no-annotate pyproject.toml
 lock: $(INSTALLED)  ## add what pyproject.toml asks for to the locked versions, and keep all others
 	$(BIN)/uv $(COMPILE) --extra cpu --extra dev -o requirements.lock
 	$(BIN)/uv $(COMPILE) --extra cpu --extra postgres --extra redis -o requirements-cpu.lock
