@@ -128,6 +128,11 @@ class Settings:
         return self.database or f"sqlite:///{self.home_dir / DATABASE_FILE}"
 
     @property
+    def submits_only(self) -> bool:
+        """Whether people only submit and look here: a process of the service needs the broker, too."""
+        return self.database.startswith("postgresql") and not self.broker
+
+    @property
     def owner_url(self) -> str:
         """The URL with which tables are made."""
         return self.owner or self.database_url

@@ -384,3 +384,23 @@ def test_a_checkpoint_outside_of_its_jobs_folder_is_named_and_not_opened(
     found = only(look(), "unreadable checkpoint").found
     assert "1 of 3 checkpoints" in found
     assert f"does not lie in {settings.runs_dir}/{attempt.job_id}, and is not opened" in found
+
+
+def test_where_people_only_submit_nothing_is_asked_that_a_worker_needs(
+    store: Store, tmp_path: Path, add_run: AddRun, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host of a compose stack: it has the worker's name, and the run folders are in a volume."""
+    if not store_url.startswith("postgresql"):
+        pytest.skip("embedded, the host that submits is the one that works")
+    attempt = add_run(Outcome.INTERRUPTED)
+    shutil.rmtree(attempt.run_dir)
+    monkeypatch.setattr(doctor, "_version", lambda package: "")  # the plain install
+    home = tmp_path / "home"
+    broker = {"CNNCTL_BROKER_URL": "redis://127.0.0.1:1/0"}
+    serving = examine(home, store_url, CNNCTL_HOST=HOST, **broker)
+    wrong = {subject for subject, finding in serving.items() if finding.mend}
+    assert wrong >= {"packages", "stack", "unreadable checkpoint", "broker"}
+    shutil.rmtree(home)
+    submitting = examine(home, store_url, CNNCTL_HOST=HOST)
+    assert {subject for subject, finding in submitting.items() if finding.mend} == {"stack"}
+    assert not home.exists()

@@ -1,5 +1,6 @@
 """What people read of a job comes from its folder in CNNCTL_RUNS_DIR, whatever the database says."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from service.domain.jobs import Attempt
 from service.domain.run_folder import LOG_FILE
 from service.domain.states import Outcome
 from service.errors import JobConflict
-from service.settings import Settings
+from service.settings import Settings, load_settings
 from service.store.jobs import attempts, logs
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
+from tests.conftest import HOST
 
 MODEL = "model.keras"
 ChangeRow = Callable[..., Attempt]
@@ -83,3 +85,17 @@ def test_a_network_that_lies_elsewhere_is_not_loaded(
     (Path(attempt.run_dir) / "best.keras").symlink_to(private / "best.keras")
     with pytest.raises(JobConflict, match=r"best.keras, which does not lie in"):
         find_trained(store, settings, attempt.job_id)
+
+
+def test_where_a_network_lies_is_told_by_host_and_no_volume_is_to_be_mounted(
+    store: Store, settings: Settings, add_succeeded: ChangeRow, tmp_path: Path
+) -> None:
+    attempt = add_succeeded(model_path=str(settings.runs_dir / "1" / "1" / MODEL))
+    elsewhere = load_settings({"CNNCTL_HOME": str(tmp_path / "elsewhere")})
+    shutil.rmtree(attempt.run_dir)
+    for seen in (settings, elsewhere):
+        with pytest.raises(
+            JobConflict, match=rf"lies on {HOST}: run the command there.*docs/stack.md"
+        ) as caught:
+            find_trained(store, seen, attempt.job_id)
+        assert "mount" not in str(caught.value)

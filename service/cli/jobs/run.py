@@ -52,7 +52,7 @@ def command(
     with _stack_if_none(store, settings) as stack:
         owner = current_actor(store)
         job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after)
-        _follow_or_cancel(store, job_id, stack, fields)
+        _follow_or_cancel(store, settings, job_id, stack, fields)
     show_result(store, job_id, as_json=as_json)
 
 
@@ -70,12 +70,12 @@ def _stack_if_none(store: Store, settings: Settings) -> Iterator[EmbeddedStack |
 
 
 def _follow_or_cancel(
-    store: Store, job_id: JobId, stack: EmbeddedStack | None, fields: dict[str, object]
+    store: Store, settings: Settings, job_id: JobId, stack: EmbeddedStack | None, fields: dict[str, object]
 ) -> None:
     # Left before anything is written: the traceback of a Ctrl-C may hold a connection that reads, for which
     # SQLite's writers would wait.
     with suppress(KeyboardInterrupt):
-        announce(store, job_id, fields)
+        announce(store, settings, job_id, fields)
         follow_job(store, job_id, check=lambda: _check_stack(stack))
         return
     say(f"Cancelling job {job_id} …")

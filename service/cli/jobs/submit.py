@@ -11,6 +11,7 @@ from service.cli.session import open_session, print_json
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.terminal import echo, say
 from service.commands.fleet.health import check_health
+from service.commands.jobs.dataset_check import tell_where_to_have
 from service.commands.jobs.progress import get_progress
 from service.commands.jobs.submit import submit
 from service.commands.people.identity import current_actor
@@ -19,6 +20,7 @@ from service.domain.jobs import JobId
 from service.domain.scheduling_options import Terms
 from service.domain.spec_notices import list_notices
 from service.domain.spec_request import resolve_spec
+from service.settings import Settings
 from service.store.transaction import Store
 
 
@@ -61,7 +63,7 @@ def command(
         show_rehearsal(rehearsal, as_json=as_json)
         return
     job_id = submit(store, settings, architecture, fields, **asked)
-    announce(store, job_id, fields)
+    announce(store, settings, job_id, fields)
     for notice in check_health(store, settings).notices:
         say(notice)
     if follow:
@@ -73,11 +75,13 @@ def command(
         echo(job_id)
 
 
-def announce(store: Store, job_id: JobId, fields: dict[str, object]) -> None:
+def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, object]) -> None:
     """Say what was queued, and what of it may surprise."""
     job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
     _say_notices(job.architecture, fields)
+    if where := tell_where_to_have(job.dataset, settings):
+        say(where)
 
 
 def _say_notices(architecture: str, fields: dict[str, object]) -> None:

@@ -24,6 +24,16 @@ def check_place(dataset: str, settings: Settings) -> None:
         raise SpecError(f"data.dataset: {outside}")
 
 
+def tell_where_to_have(dataset: str, settings: Settings) -> str:
+    """What to say of a dataset by place which this host may be the only one to have; else empty."""
+    if not settings.submits_only or find_place(dataset) is None:
+        return ""
+    return (
+        f"{dataset} is read by the worker, at this path of its own: where it is not there, the job fails, "
+        "whatever lies here. In the compose stack the path begins with /datasets; see docs/stack.md"
+    )
+
+
 def check_dataset(spec: Spec, settings: Settings) -> str:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 

@@ -50,15 +50,18 @@ def find_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
     best = final.with_name(BEST_FILE)
     found = best if os.access(best, os.R_OK) else final
     of_job = job_folder(settings.runs_dir, job_id)
+    where = (
+        f"It lies on {tries[-1].host_name}: run the command there (with the compose stack in its container: "
+        "docs/stack.md, Trained networks)"
+    )
     if place_in(found, of_job) != f"{tries[-1].number}/{found.name}":
         raise JobConflict(
-            f"The network of job {job_id} should be at {found}, which does not lie in {of_job}. "
-            "Set CNNCTL_RUNS_DIR to the folder in which the worker makes its run folders"
+            f"The network of job {job_id} should be at {found}, which does not lie in {of_job}. {where}, "
+            "or set CNNCTL_RUNS_DIR to the folder in which the worker makes its run folders"
         )
     if not os.access(found, os.R_OK):
         raise JobConflict(
             f"The network of job {job_id} should be at {final}, which is not on this machine, or not for you "
-            f"to read. It lies on {tries[-1].host_name}: go there, or mount its CNNCTL_RUNS_DIR. The group "
-            "that may read is the worker's CNNCTL_GROUP"
+            f"to read. {where}. The group that may read is the worker's CNNCTL_GROUP"
         )
     return Trained(folder=final.parent, file=found.name, dataset=job.dataset)

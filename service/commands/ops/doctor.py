@@ -34,14 +34,15 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
     """Yield one finding after the other; a check that breaks is a finding too.
 
     What concerns single jobs is named only where something is wrong. `deep` reads whole checkpoints.
+    Where people only submit, nothing is asked of this host that a worker needs.
     """
     yield Finding(subject="python", found=f"{platform.python_version()} on {platform.platform()}")
-    yield from _check_packages()
     try:
         settings = load_settings()
     except CnnctlError as error:
         yield Finding(subject="settings", found=str(error), mend="correct the variable")
         return
+    yield from _check_packages(settings)
     yield from _check_folders(settings)
     yield from _check_database(settings, deep=deep)
     yield from guarded("broker", lambda: [_check_broker(settings)])
@@ -61,16 +62,18 @@ def examine_process(name: str) -> Finding:
     )
 
 
-def _check_packages() -> Iterator[Finding]:
+def _check_packages(settings: Settings) -> Iterator[Finding]:
     found = {name: _version(name) for name in PACKAGES}
     text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
     trains = found["keras"] and (found["tensorflow"] or found["tensorflow-cpu"])
-    mend = "" if trains else "to train on this host: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'"
+    needed = not trains and not settings.submits_only
+    mend = "to train on this host: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'" if needed else ""
     yield Finding(subject="packages", found=text, mend=mend)
 
 
 def _check_folders(settings: Settings) -> Iterator[Finding]:
-    for subject, folder in (("data folder", settings.home_dir), ("run folders", settings.runs_dir)):
+    folders = [("data folder", settings.home_dir), ("run folders", settings.runs_dir)]
+    for subject, folder in [] if settings.submits_only else folders:
         yield from guarded(subject, partial(_check_folder, subject, folder))
     yield from guarded("private files", lambda: _check_private(settings))
 
@@ -159,13 +162,19 @@ def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
 
 def _check_jobs(store: Store, settings: Settings, *, deep: bool) -> Iterator[Finding]:
     yield from guarded("leases", lambda: check_leases(store, settings))
-    yield from guarded("trainers", lambda: check_trainers(store, settings))
     yield from guarded("clocks", lambda: check_clocks(store, settings))
+    if (
+        settings.submits_only
+    ):  # trainers and run folders are elsewhere, or in a container with this host's name
+        return
+    yield from guarded("trainers", lambda: check_trainers(store, settings))
     yield from guarded("checkpoints", lambda: check_checkpoints(store, settings, deep=deep))
     yield from guarded("run folders", lambda: check_run_folders(store, settings))
 
 
 def _check_broker(settings: Settings) -> Finding:
+    if settings.submits_only:
+        return Finding(subject="broker", found="not asked: only scheduler and workers need CNNCTL_BROKER_URL")
     dispatcher = Dispatcher(settings)
     dispatcher.probe()
     where = "Redis" if settings.broker else f"message files in {settings.broker_dir}"
