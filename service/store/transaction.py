@@ -20,6 +20,7 @@ from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NoTab
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5
+INSUFFICIENT_PRIVILEGE = "42501"  # as PostgreSQL says it
 
 
 class Transaction:
@@ -204,6 +205,11 @@ class Store:
         except (OperationalError, NoConnectionFree, self._driver.OperationalError) as error:
             raise self._unavailable(error) from error
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") == INSUFFICIENT_PRIVILEGE:
+                raise DatabaseUnavailable(
+                    f"The database {self.address} gives its user too few rights: {_cause(error)}. "
+                    "Its owner mends that, also after a restore, with: cnnctl db upgrade"
+                ) from error
             # A plain DatabaseError is what SQLite says of a file that is no database.
             if error.connection_invalidated or type(error) is DatabaseError:
                 raise self._unavailable(error) from error

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from service.cli.main import main
-from service.errors import SettingError
+from service.errors import DatabaseUnavailable, SettingError
 from service.store.jobs import jobs
 from service.store.transaction import open_store
 from tests.conftest import administrator
@@ -108,6 +108,21 @@ def test_an_existing_database_is_brought_there_and_a_new_password_counts(
     assert all(secret.startswith("SCRAM-SHA-256$") for secret in secrets)
     with closing(open_store(service_url)) as store:
         store.check_complete()
+
+
+def test_a_database_that_was_restored_without_rights_names_the_act_that_gives_them(
+    postgres_url: str, service_url: str
+) -> None:
+    upgrade(postgres_url, service_url)
+    with administrator(postgres_url) as connection:
+        connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name_in(service_url)}"))
+    with closing(open_store(service_url)) as store:
+        with pytest.raises(
+            DatabaseUnavailable, match=r"too few rights: permission denied.*cnnctl db upgrade"
+        ):
+            store.wait_until_ready(seconds=0)
+        upgrade(postgres_url, service_url)
+        store.wait_until_ready(seconds=0)
 
 
 @pytest.mark.parametrize(
