@@ -22,6 +22,8 @@ RUN pip install --no-cache-dir --quiet --no-deps --no-build-isolation .
 RUN useradd --create-home --uid 1000 cnnctl \
     && mkdir -p /var/lib/cnnctl /datasets /var/cache/cuda \
     && chown -R cnnctl /var/lib/cnnctl /datasets /var/cache/cuda
+# Not in the compose files: .env has a variable of this name, the host's folder, and some engines confuse the two.
+ENV CNNCTL_DATASETS_DIR=/datasets
 USER cnnctl
 WORKDIR /var/lib/cnnctl
 ENTRYPOINT ["cnnctl"]

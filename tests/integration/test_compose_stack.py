@@ -1,6 +1,6 @@
-"""The compose file: its rules, and each service's own command run natively, with a job through all of them.
+"""The compose files: their rules, and each service's own command run natively, with a job through all.
 
-No container engine is needed: the commands and the environment are the file's; only the addresses of
+No container engine is needed: the commands and the environment are the files'; only the addresses of
 PostgreSQL and Redis are those of this test's own servers.
 """
 
@@ -23,9 +23,40 @@ from service.settings import load_settings
 from tests.servers import find_free_port, redis_program
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLES = {"POSTGRES_PASSWORD": "apple", "REDIS_PASSWORD": "pear", "CNNCTL_HOST": "labhost"}
+STACK = "docker-compose.yml"
+# As .env may list them in COMPOSE_FILE.
+CHOICES = {
+    "gpu": (STACK,),
+    "cpu": (STACK, "docker-compose.cpu.yml"),
+    "hosts": (STACK, "docker-compose.hosts.yml"),
+    "cpu-hosts": (STACK, "docker-compose.cpu.yml", "docker-compose.hosts.yml"),
+    "further-host": ("docker-compose.worker.yml",),
+}
+VARIABLES = {
+    "POSTGRES_PASSWORD": "apple",
+    "SERVICE_PASSWORD": "plum",
+    "REDIS_PASSWORD": "pear",
+    "CNNCTL_HOST": "labhost",
+    "WORKER_MEMORY": "8g",
+    "SHARED_ADDRESS": "10.0.0.1",
+    "STACK_ADDRESS": "10.0.0.1",
+    "SHARED_RUNS": "/shared/runs",
+}
 TOP_LEVEL = {"name", "services", "volumes", "networks", "configs", "secrets", "include"}
-LONG_RUNNING = {"postgres", "redis", "scheduler", "worker", "worker-cpu"}
+LONG_RUNNING = {"postgres", "redis", "scheduler", "worker"}
+# What PostgreSQL's own start script needs to hand the data folder to its user and become it.
+CAPABILITIES = {"postgres": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]}
+
+
+class Reset:
+    """`!reset` in an override: the key goes."""
+
+
+class ComposeLoader(yaml.SafeLoader):
+    """YAML with the tag that compose adds."""
+
+
+ComposeLoader.add_constructor("!reset", lambda _loader, _node: Reset())
 
 
 def interpolate(text: str) -> str:
@@ -41,16 +72,36 @@ def interpolate(text: str) -> str:
     return re.sub(r"\$\{(\w+)(:[-?])?([^}]*)\}", value, text)
 
 
-@pytest.fixture(scope="module")
-def compose() -> Any:
-    return yaml.safe_load(interpolate((ROOT / "docker-compose.yml").read_text()))
+def merge(below: Any, above: Any) -> Any:
+    """Put one file over another: maps are joined, volumes and ports are added, all else is replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        merged = {key: merge(below.get(key), value) for key, value in above.items()}
+        return {key: value for key, value in {**below, **merged}.items() if not isinstance(value, Reset)}
+    if isinstance(below, list) and isinstance(above, list) and all(":" in str(item) for item in above):
+        return [*below, *above]
+    return above
 
 
-def test_the_file_follows_the_rules_of_compose(compose: Any) -> None:
+def load(choice: str) -> Any:
+    """What the files of a choice say together."""
+    stack: Any = {}
+    for name in CHOICES[choice]:
+        stack = merge(stack, yaml.load(interpolate((ROOT / name).read_text()), ComposeLoader))
+    return stack
+
+
+@pytest.fixture(params=list(CHOICES))
+def compose(request: pytest.FixtureRequest) -> Any:
+    return load(request.param)
+
+
+def test_the_files_follow_the_rules_of_compose(compose: Any) -> None:
     assert {key for key in compose if not key.startswith("x-")} <= TOP_LEVEL
     services = compose["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
     for name, service in services.items():
-        assert "image" in service or "build" in service, name
+        assert "@" in service["image"] or ":" in service["image"], name
+        assert service["image"] in built or not service["image"].startswith("cnnctl"), name
         for needed, rule in service.get("depends_on", {}).items():
             assert needed in services
             assert rule["condition"] in (
@@ -65,63 +116,120 @@ def test_the_file_follows_the_rules_of_compose(compose: Any) -> None:
             assert source in compose["volumes"] or source.startswith((".", "/")), volume
 
 
-def test_secrets_are_required_and_no_port_is_published(compose: Any) -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-    assert "${POSTGRES_PASSWORD:?" in text
-    assert "${REDIS_PASSWORD:?" in text
-    assert all("ports" not in service for service in compose["services"].values())
-    assert "pear" in compose["services"]["redis"]["command"]
-    named = set(re.findall(r"\$\{(\w+):\?", text))
-    assert named <= set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+def test_every_secret_and_name_is_asked_for_and_said_where(compose: Any) -> None:
+    example = (ROOT / ".env.example").read_text()
+    for name in (name for files in CHOICES.values() for name in files):
+        text = (ROOT / name).read_text()
+        header = text.partition("\n\n")[0]
+        for variable in set(re.findall(r"\$\{(\w+):\?", text)):
+            assert f"{variable}=" in (header if variable not in example else example), (name, variable)
+    text = (ROOT / STACK).read_text()
+    for secret in ("POSTGRES_PASSWORD", "SERVICE_PASSWORD", "REDIS_PASSWORD"):
+        assert f"${{{secret}:?" in text
+    assert "pear" in load("gpu")["services"]["redis"]["command"]
+
+
+def test_no_port_is_published_unless_hosts_share_a_network(compose: Any) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert all(port.startswith("10.0.0.1:") for port in ports)
+    assert not any("ports" in service for service in load("gpu")["services"].values())
 
 
 def test_services_restart_and_say_whether_they_are_well(compose: Any) -> None:
-    for name in LONG_RUNNING:
-        service = compose["services"][name]
+    for name, service in compose["services"].items():
+        if name == "migrate":
+            assert service["restart"] == "on-failure"
+            continue
+        assert name in LONG_RUNNING
         assert service["restart"] == "unless-stopped", name
         check = service["healthcheck"]
         assert check["test"][0] == "CMD"
         assert {"interval", "timeout", "retries"} <= set(check)
-    assert compose["services"]["migrate"]["restart"] == "on-failure"
+
+
+def test_no_service_can_change_its_image_gain_rights_or_fill_memory_and_disk(compose: Any) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert any(folder.startswith(("/tmp", "/data")) for folder in service["tmpfs"]), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service.get("cap_add", []) == CAPABILITIES.get(name, []), name
+        assert service["security_opt"] == ["no-new-privileges"], name
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
+        assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name
+        assert "privileged" not in service
+
+
+def test_every_image_is_of_one_release(compose: Any) -> None:
+    release = re.compile(r"[a-z]+:\d+\.\d+(\.\d+)?(-[a-z-]+)?")
+    (python,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for name, service in compose["services"].items():
+        if "build" in service:
+            assert service["build"]["args"]["PYTHON_IMAGE"] == python, name
+            assert service["image"] == f"cnnctl:{service['build']['args']['EXTRA']}"
+        for image in [python] if service["image"].startswith("cnnctl") else [service["image"]]:
+            assert release.fullmatch(image), image
 
 
 def test_a_stop_reaches_a_process_that_is_still_starting(compose: Any) -> None:
     # As process 1, Python does not see SIGTERM before it has a handler: a stop took 60 s and a SIGKILL.
-    for name in ("migrate", "scheduler", "worker", "worker-cpu"):
-        assert compose["services"][name]["init"] is True, name
+    for name, service in compose["services"].items():
+        if service["image"].startswith("cnnctl"):
+            assert service["init"] is True, name
 
 
-def test_both_workers_differ_in_their_devices_only(compose: Any) -> None:
-    gpu, cpu = (compose["services"][name] for name in ("worker", "worker-cpu"))
-    own = {"CNNCTL_GPUS", "CUDA_CACHE_PATH", "CUDA_CACHE_MAXSIZE"}
-    different = gpu["environment"].items() ^ cpu["environment"].items()
-    assert {key for key, _ in different} == own
-    for key in ("command", "hostname", "stop_grace_period", "healthcheck", "depends_on", "restart"):
-        assert gpu[key] == cpu[key], key
+def test_only_migrate_is_the_owner_of_the_tables(compose: Any) -> None:
+    for name, service in compose["services"].items():
+        environment = service.get("environment", {})
+        secret = [key for key, value in environment.items() if VARIABLES["POSTGRES_PASSWORD"] in str(value)]
+        owner = {"migrate": ["CNNCTL_OWNER_URL"], "postgres": ["POSTGRES_PASSWORD"]}
+        assert secret == owner.get(name, []), name
+        if "CNNCTL_DATABASE_URL" in environment:
+            assert make_url(environment["CNNCTL_DATABASE_URL"]).username == "cnnctl_service"
 
 
-def test_the_gpu_profile_never_trains_on_simulated_gpus(compose: Any) -> None:
-    assert compose["services"]["worker"]["environment"]["CNNCTL_GPUS"] == "required"
+def test_without_gpus_only_image_and_devices_differ() -> None:
+    gpu, cpu = (load(choice)["services"] for choice in ("gpu", "cpu"))
+    assert gpu.keys() == cpu.keys()
+    for name in gpu:
+        changed = {key for key in gpu[name] if gpu[name][key] != cpu[name].get(key)}
+        assert changed <= {"image", "build", "environment", "deploy", "ulimits"}, name
+    different = gpu["worker"]["environment"].items() ^ cpu["worker"]["environment"].items()
+    assert {key for key, _ in different} == {"CNNCTL_GPUS"}
+    assert {cpu[name]["image"] for name in ("migrate", "scheduler", "worker")} == {"cnnctl:cpu"}
+    assert "deploy" not in cpu["worker"]
 
 
-def test_the_example_of_the_environment_names_a_profile(compose: Any) -> None:
-    text = (ROOT / ".env.example").read_text()
-    profiles = {name for service in compose["services"].values() for name in service.get("profiles", [])}
-    assert set(re.findall(r"^COMPOSE_PROFILES=(\w+)$", text, re.MULTILINE)) <= profiles
-    assert "COMPOSE_PROFILES=" in text
-
-
-def test_the_worker_gets_all_gpus_and_what_nccl_needs(compose: Any) -> None:
+def test_with_gpus_no_job_trains_on_simulated_ones(compose: Any) -> None:
     worker = compose["services"]["worker"]
-    (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
-    assert device["capabilities"] == ["gpu"]
-    assert ("count" in device) != ("device_ids" in device)
-    assert worker["shm_size"] == "2gb"
-    assert worker["ulimits"]["memlock"] == -1
-    assert (worker["profiles"], compose["services"]["worker-cpu"]["profiles"]) == (["gpu"], ["cpu"])
-    margin_seconds = 20  # to find the processes gone and to store the end
-    patience = int(worker["stop_grace_period"].removesuffix("s"))
-    assert patience >= load_settings({}).grace_seconds + margin_seconds
+    gpus = worker["environment"]["CNNCTL_GPUS"]
+    assert gpus == ("required" if "deploy" in worker else "sim:2")
+
+
+def test_the_worker_of_a_further_host_is_the_worker_of_the_stack() -> None:
+    own, stack = (load(choice)["services"]["worker"] for choice in ("further-host", "hosts"))
+    extra = {"build", "hostname", "depends_on", "volumes", "environment"}
+    assert {key: value for key, value in own.items() if key not in extra} == {
+        key: value for key, value in stack.items() if key not in extra
+    }
+    assert {**own["environment"], "CNNCTL_ADDRESS": "10.0.0.1"} == stack["environment"]
+    assert {volume.split(":")[1] for volume in own["volumes"]} == {
+        volume.split(":")[1] for volume in stack["volumes"]
+    }
+    for service in (own, stack, load("hosts")["services"]["scheduler"]):
+        assert "/shared/runs:/var/lib/cnnctl/runs" in service["volumes"]
+
+
+def test_a_gpu_worker_gets_all_gpus_and_what_nccl_needs() -> None:
+    for choice in ("gpu", "further-host"):
+        worker = load(choice)["services"]["worker"]
+        (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+        assert ("count" in device) != ("device_ids" in device)
+        assert worker["shm_size"] == "2gb"
+        assert worker["ulimits"]["memlock"] == -1
+        margin_seconds = 20  # to find the processes gone and to store the end
+        patience = int(worker["stop_grace_period"].removesuffix("s"))
+        assert patience >= load_settings({}).grace_seconds + margin_seconds
 
 
 def test_the_image_has_every_package_that_the_commands_import() -> None:
@@ -130,6 +238,30 @@ def test_the_image_has_every_package_that_the_commands_import() -> None:
         assert f"COPY {package} {package}" in text
     for extra in ("gpu", "cpu"):
         assert (ROOT / f"requirements-{extra}.lock").is_file()
+    assert "ENV CNNCTL_DATASETS_DIR=/datasets" in text
+
+
+def test_the_page_names_services_and_files_that_are_there() -> None:
+    text = (ROOT / "docs" / "stack.md").read_text()
+    assert "worker-cpu" not in text
+    services = load("gpu")["services"].keys()
+    acts = [line.split() for line in text.splitlines() if line.startswith("    docker compose ")]
+    assert len(acts) > 20
+    for words in acts:
+        if {"exec", "run", "stop", "start", "restart", "logs"} & set(words):
+            assert services & set(words), words
+    for name in re.findall(r"docker-compose[\w.-]*\.yml", text):
+        assert (ROOT / name).is_file() or name == "docker-compose.override.yml", name
+
+
+def test_the_page_restores_all_or_nothing() -> None:
+    text = (ROOT / "docs" / "stack.md").read_text()
+    restores = re.findall(r"pg_restore((?:[^\n]|\\\n)*)", text)
+    assert restores
+    for words in restores:
+        assert {"--single-transaction", "--exit-on-error"} <= set(words.split())
+    before = text.partition("## Restore")[2].partition("pg_restore")[0]
+    assert "docker compose stop scheduler worker\n" in before
 
 
 class NativeStack:
@@ -200,14 +332,19 @@ class NativeStack:
         return [sys.executable, "-m", "service.cli.main", *command]
 
     def _environment(self, name: str) -> dict[str, str]:
+        own = {"CNNCTL_DATASETS_DIR": str(self._folder)}  # in the image
         given = {key: self._address(value) for key, value in self._services[name]["environment"].items()}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CNNCTL_")}
-        return {**inherited, "PYTHONPATH": str(ROOT), **given}
+        return {**inherited, "PYTHONPATH": str(ROOT), **own, **given}
 
     def _address(self, value: str) -> str:
         """Put this machine's addresses in the place of the network's."""
         if value.startswith("postgresql:"):
-            return self._database.render_as_string(hide_password=False)
+            user = make_url(value)
+            url = self._database  # whose user is the owner
+            if user.username != "cnnctl":
+                url = url.set(username=user.username, password=user.password)
+            return url.render_as_string(hide_password=False)
         value = value.replace("@redis:6379", f"@127.0.0.1:{self._port}")
         return value.replace("/var/lib/cnnctl", str(self._folder / "data")).replace(
             "/datasets", str(self._folder)
@@ -226,8 +363,8 @@ def _ended(process: "subprocess.Popen[bytes]") -> bool:
 
 
 @pytest.fixture
-def native(compose: Any, tmp_path: Path, postgres_url: str) -> Iterator[NativeStack]:
-    stack = NativeStack(compose, tmp_path, postgres_url)
+def native(tmp_path: Path, postgres_url: str) -> Iterator[NativeStack]:
+    stack = NativeStack(load("cpu"), tmp_path, postgres_url)
     yield stack
     stack.close()
 
@@ -235,9 +372,9 @@ def native(compose: Any, tmp_path: Path, postgres_url: str) -> Iterator[NativeSt
 def test_a_job_goes_through_every_service_started_by_its_own_command(native: NativeStack) -> None:
     native.start("scheduler")  # before its database has tables: it waits for them
     native.start("redis")
-    native.start("worker-cpu")
+    native.start("worker")
     assert native.start("migrate").wait(timeout=60) == 0
-    for name in ("redis", "scheduler", "worker-cpu"):
+    for name in ("redis", "scheduler", "worker"):
         native.wait_until_well(name)
     words = ("run", "lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "1", "--json")
     result = json.loads(native.run("scheduler", *words))
