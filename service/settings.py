@@ -85,6 +85,11 @@ class Settings:
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
     )
+    webhooks: str = _setting(
+        "CNNCTL_WEBHOOK_HOSTS",
+        "host names or addresses, separated by commas, to which webhooks may go though they are private, "
+        "loopback or link-local; set it for all processes",
+    )
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
@@ -152,6 +157,10 @@ class Settings:
     @property
     def data_roots(self) -> tuple[Path, ...]:
         return tuple(Path(root) for root in self.roots.split(":") if root)
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        return frozenset(name for entry in self.webhooks.split(",") if (name := entry.strip().lower()))
 
     @property
     def group_id(self) -> int | None:

@@ -13,11 +13,16 @@ class Receiver:
     def __init__(self) -> None:
         self.received: queue.Queue[Any] = queue.Queue()
         self.answers: list[int] = []  # the next ones; 204 after them
+        self.hosts: list[str] = []  # the Host of each request
+        self.opened = threading.Event()  # until then no request is answered
+        self.opened.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.hosts.append(self.headers["Host"])
+                receiver.opened.wait()
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
@@ -32,6 +37,7 @@ class Receiver:
         self.thread.start()
 
     def close(self) -> None:
+        self.opened.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()

@@ -1,5 +1,7 @@
 """Whom to tell of what, and what is on its way to them."""
 
+import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
@@ -9,6 +11,8 @@ from service.domain.states import FINISHED, Channel, JobState, Occasion
 
 HookId = NewType("HookId", int)
 NotificationId = NewType("NotificationId", int)
+
+MOST_HOOKS = 10  # a person's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +54,26 @@ class Notification:
     next_try_at: datetime | None
     delivered_at: datetime | None
     error: str
+
+
+def may_be_reached(host: str, address: str, allowed: Collection[str]) -> bool:
+    """Whether a webhook may be sent to this IP address of a host, which its owner chose.
+
+    What is private, loopback or link-local is the lab's own: the scheduler can ask services there that the
+    hook's owner cannot. `allowed` names hosts or addresses of them that may be asked all the same.
+    """
+    ip = ipaddress.ip_address(address)
+    if {host.rstrip(".").lower(), address, str(ip)} & {name.lower() for name in allowed}:
+        return True
+    # The standard library counts all of these among the global ones.
+    hidden = isinstance(ip, ipaddress.IPv6Address) and (ip.is_site_local or ip.sixtofour is not None)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or hidden)
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether a host is named by its address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

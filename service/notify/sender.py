@@ -1,22 +1,26 @@
-"""Delivers what is in the outbox, in a thread beside the scheduler: no hook can delay or harm a decision."""
+"""Delivers what is in the outbox, in threads beside the scheduler: no hook can delay or harm a decision."""
 
+import itertools
 import threading
+import time
 from datetime import datetime, timedelta
 
 import structlog
 
 from service.domain.hooks import Notification
 from service.errors import DatabaseUnavailable
-from service.notify.channels import Undelivered, deliver
+from service.notify.channels import deliver
 from service.notify.message import write_message
+from service.notify.undelivered import Undelivered
 from service.settings import Settings
 from service.store.people import hooks, outbox
 from service.store.transaction import Store
 
+AT_ONCE = 4  # deliveries, each of another person's
 POLL_SECONDS = 2.0
 STOP_SECONDS = 1.0
-# Longer than all that are taken at once can take, so that nobody else delivers them meanwhile.
-LEASE = timedelta(minutes=10)
+# Longer than a delivery can take, so that nobody else delivers the message meanwhile.
+LEASE = timedelta(minutes=2)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=1)
 
@@ -24,72 +28,140 @@ log = structlog.get_logger()
 
 
 class Postman:
-    """Delivers each message at least once, and tries again for a day, at growing intervals."""
+    """Delivers each message at least once, and tries again for a day, at growing intervals.
+
+    People take turns, and each has one delivery at a time: who is told by slow servers delays nobody else.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        self._mail_command = settings.mail_command
+        self._settings = settings
+        self._turn = threading.Lock()  # one thread looks for the next message, the others deliver
+        self._changed = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="postman")
+        self._in_delivery: set[str] = set()
+        self._served: dict[str, int] = {}  # when each person last had a turn
+        self._turns = itertools.count(1)
+        self._threads = [
+            threading.Thread(target=self._run, daemon=True, name=f"postman {number}")
+            for number in range(AT_ONCE)
+        ]
 
     def __enter__(self) -> "Postman":
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop, and wait for no long delivery: what was not noted as delivered is delivered again."""
         self._stop.set()
-        self._thread.join(timeout=STOP_SECONDS)
+        self._changed.set()
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def deliver_due(self) -> int:
-        """Deliver what is due now; how many messages were tried."""
-        with self._store.reading() as tx:
-            if not outbox.count_due(tx):
-                return 0
-        with self._store.transaction() as tx:
-            taken = outbox.take_due(tx, lease=LEASE)
-        for note in taken:
-            try:
-                self._deliver(note)
-            except DatabaseUnavailable:
-                raise
-            except Exception as error:
-                # Whatever is wrong with one message: the others are delivered, and this is given up in time.
-                log.exception("postman", action="failed", job=note.job_id)
-                self._note_failure(note, f"{type(error).__name__}: {error}")
-        return len(taken)
+        """Deliver what is due now, one after the other; how many messages were tried."""
+        tried = 0
+        while (taken := self._take_next()) is not None:
+            self._serve(*taken)
+            tried += 1
+        return tried
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.deliver_due()
-            except DatabaseUnavailable as error:
-                log.warning("postman", action="database_unavailable", error=str(error))
-            except Exception:
-                log.exception("postman", action="failed")
-            self._stop.wait(POLL_SECONDS)
+        while True:
+            with self._turn:
+                if self._stop.is_set():
+                    return
+                taken = self._wait_for_next()
+            if taken is not None:
+                self._serve(*taken)
+
+    def _wait_for_next(self) -> tuple[str, Notification] | None:
+        """Whom to tell what next; None after a pause where there is nothing, or the database is away."""
+        self._changed.clear()
+        taken = None
+        try:
+            taken = self._take_next()
+        except DatabaseUnavailable as error:
+            log.warning("postman", action="database_unavailable", error=str(error))
+        except Exception:
+            log.exception("postman", action="failed")
+        if taken is None and not self._stop.is_set():
+            self._changed.wait(POLL_SECONDS)
+        return taken
+
+    def _take_next(self) -> tuple[str, Notification] | None:
+        """Take a message of who has waited longest for a turn, of those who have no delivery now."""
+        with self._store.reading() as tx:
+            due = [owner for owner in outbox.list_owners_due(tx) if owner not in self._in_delivery]
+        for owner in sorted(due, key=lambda owner: self._served.get(owner, 0)):
+            with self._store.transaction() as tx:
+                note = outbox.take_due(tx, owner, lease=LEASE)
+            if note is not None:
+                self._in_delivery.add(owner)
+                self._served[owner] = next(self._turns)
+                return owner, note
+        return None
+
+    def _serve(self, owner: str, note: Notification) -> None:
+        try:
+            self._deliver(note)
+        except DatabaseUnavailable as error:
+            log.warning("postman", action="database_unavailable", error=str(error))
+        except Exception:
+            log.exception("postman", action="failed", job=note.job_id)
+        finally:
+            self._in_delivery.discard(owner)
+            self._changed.set()
 
     def _deliver(self, note: Notification) -> None:
+        try:
+            delivered = self._try(note)
+        except Undelivered as error:
+            self._note_failure(note, error)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            # Whatever is wrong with one message: the others are delivered, and this is given up in time.
+            log.exception("postman", action="failed", job=note.job_id)
+            self._note_failure(
+                note, Undelivered("cnnctl failed; its scheduler's log says why", detail=str(error))
+            )
+        else:
+            if delivered:
+                with self._store.transaction() as tx:
+                    outbox.set_delivered(tx, note.id)
+                log.info("postman", action="delivered", job=note.job_id, hook=note.hook_id)
+
+    def _try(self, note: Notification) -> bool:
+        """Deliver a message; False where its hook is no more.
+
+        Raises:
+            Undelivered: it could not be.
+        """
         with self._store.reading() as tx:
             hook = hooks.find_hook(tx, note.hook_id)
             if hook is None:
-                return  # somebody has removed it
+                return False
             message = write_message(tx, note)
-        try:
-            deliver(message, hook.channel, hook.address, mail_command=self._mail_command)
-        except Undelivered as error:
-            self._note_failure(note, str(error))
-            return
-        with self._store.transaction() as tx:
-            outbox.set_delivered(tx, note.id)
-        log.info("postman", action="delivered", job=note.job_id, hook=note.hook_id)
+        deliver(message, hook.channel, hook.address, self._settings)
+        return True
 
-    def _note_failure(self, note: Notification, error: str) -> None:
+    def _note_failure(self, note: Notification, error: Undelivered) -> None:
         with self._store.transaction() as tx:
             next_try = plan_next_try(note, now=tx.now)
-            outbox.set_failed(tx, note.id, error=error, next_try_at=next_try)
+            outbox.set_failed(tx, note.id, error=str(error), next_try_at=next_try)
         given_up = next_try is None
-        log.warning("postman", action="undelivered", job=note.job_id, error=error, given_up=given_up)
+        log.warning(
+            "postman",
+            action="undelivered",
+            job=note.job_id,
+            hook=note.hook_id,
+            error=str(error),
+            detail=error.detail,
+            given_up=given_up,
+        )
 
 
 def plan_next_try(note: Notification, *, now: datetime) -> datetime | None:

@@ -10,7 +10,11 @@ from tests.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Scheduler and worker on SQLite and message files, for all files of the group `stack`."""
-    stack = Stack(tmp_path_factory.mktemp("stack") / "home", CNNCTL_LEASE_SECONDS="12")
+    stack = Stack(
+        tmp_path_factory.mktemp("stack") / "home",
+        CNNCTL_LEASE_SECONDS="12",
+        CNNCTL_WEBHOOK_HOSTS="127.0.0.1",
+    )
     stack.cnnctl("db", "upgrade")
     stack.start("scheduler")
     stack.start("worker")

@@ -35,7 +35,7 @@ submit_module = importlib.import_module("service.cli.jobs.submit")
 
 
 @pytest.fixture
-def job_id(store: Store, claimed: Callable[..., Attempt]) -> JobId:
+def job_id(store: Store, settings: Settings, claimed: Callable[..., Attempt]) -> JobId:
     """A job that fills every shape: a checkpoint, a verdict, an event, a reading, an outsider, a hook."""
     attempt = claimed()
     path = "/runs/1/1/c"
@@ -45,7 +45,7 @@ def job_id(store: Store, claimed: Callable[..., Attempt]) -> JobId:
         metrics.add_points(tx, attempt.id, [Point("val_accuracy", 1, 0.5), Point("layer/fc3/dead", 1, 0.9)])
         audit.add_event(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
         readings.set_readings(tx, {f"{HOST}-0": Reading(outsiders=(Outsider(),))})
-    add_hook(store, channel=Channel.MAIL, address="ada", occasions=[Occasion.END], actor=ADA)
+    add_hook(store, settings, channel=Channel.MAIL, address="ada", occasions=[Occasion.END], actor=ADA)
     return attempt.job_id
 
 

@@ -35,10 +35,10 @@ def add(names: str, mail: str | None, webhook: str | None) -> None:
     if unknown:
         raise click.UsageError(f"--on takes any of {OCCASIONS}. Received: {sorted(unknown)[0]!r}")
     occasions = {Occasion(name) for name in names.split(",")}
-    _, store = open_session()
+    settings, store = open_session()
     channel = Channel.MAIL if mail is not None else Channel.WEBHOOK
     actor, address = current_actor(store), mail or webhook or ""
-    number = add_hook(store, channel=channel, address=address, occasions=occasions, actor=actor)
+    number = add_hook(store, settings, channel=channel, address=address, occasions=occasions, actor=actor)
     say(f"Hook {number} tells {address} of {actor.name}'s jobs. Remove it: cnnctl notify remove {number}")
     echo(number)
 

@@ -1,33 +1,55 @@
 """Whom to tell of a person's jobs: hooks are added, listed and removed."""
 
 import re
+import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from service.commands.people.permissions import is_administrator
-from service.domain.hooks import Hook, HookId, Notification
+from service.domain.hooks import (
+    MOST_HOOKS,
+    Hook,
+    HookId,
+    Notification,
+    is_ip_address,
+    may_be_reached,
+)
 from service.domain.people import Actor
 from service.domain.states import Channel, Occasion
 from service.errors import HookNotFound, NotAllowed, SpecError
+from service.settings import Settings
 from service.store.jobs import jobs
-from service.store.people import hooks, outbox
+from service.store.people import hooks, outbox, users
 from service.store.transaction import Store
 
 View = Mapping[str, Any]
+LONGEST_ADDRESS = 2000
 _MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
 
 
 def add_hook(
-    store: Store, *, channel: Channel, address: str, occasions: Collection[Occasion], actor: Actor
+    store: Store,
+    settings: Settings,
+    *,
+    channel: Channel,
+    address: str,
+    occasions: Collection[Occasion],
+    actor: Actor,
 ) -> HookId:
     """Tell a person of their own jobs from now on.
 
     Raises:
-        SpecError: the address is none.
+        SpecError: the address is none, or may not be reached; or they have as many hooks as one may have.
     """
-    _check_address(channel, address)
+    _check_address(channel, address, settings)
     with store.transaction() as tx:
+        users.lock_user(tx, actor.name)
+        if len(hooks.list_hooks(tx, actor.name)) >= MOST_HOOKS:
+            raise SpecError(
+                f"{actor.name} has {MOST_HOOKS} hooks, and nobody may have more. "
+                "First: cnnctl notify list, then cnnctl notify remove HOOK"
+            )
         return hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
 
 
@@ -55,21 +77,36 @@ def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
         hooks.remove_hook(tx, hook_id)
 
 
-def _check_address(channel: Channel, address: str) -> None:
+def _check_address(channel: Channel, address: str, settings: Settings) -> None:
     if channel is Channel.MAIL:
         if not _MAIL_ADDRESS.fullmatch(address):
             raise SpecError(f"--mail takes one address, as in ada@example.org. Received: {address!r}")
         return
-    if not _is_web_address(address):
-        raise SpecError(f"--webhook takes an http or https URL. Received: {address!r}")
+    host = _find_host(address)
+    if not host:
+        raise SpecError(
+            "--webhook takes an http or https URL of ASCII letters, without a user. "
+            f"Received: {reprlib.repr(address)}"
+        )
+    # A name is resolved when a message is sent, by the scheduler.
+    if is_ip_address(host) and not may_be_reached(host, host, settings.webhook_hosts):
+        raise SpecError(
+            f"--webhook: {host} is private, loopback or link-local. "
+            "Whoever runs the service can allow it: CNNCTL_WEBHOOK_HOSTS"
+        )
 
 
-def _is_web_address(address: str) -> bool:
+def _find_host(address: str) -> str:
+    """The host of a web address; empty where it is none."""
+    if len(address) > LONGEST_ADDRESS or not address.isascii() or re.search(r"[\s\0-\x1f\x7f]", address):
+        return ""
     try:
         parts = urlsplit(address)
-    except ValueError:  # as of a bracket that is not closed
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # as of a bracket that is not closed, or a port that is no number
+        return ""
+    usable = parts.scheme in ("http", "https") and "@" not in parts.netloc and port != 0
+    return host if usable else ""
 
 
 def _describe(hook: Hook, latest: Notification | None) -> View:

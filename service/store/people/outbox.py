@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, insert, select, update
 
+from service.db.tables import hooks as hook_rows
 from service.db.tables import notifications
 from service.domain.hooks import HookId, Notification, NotificationId
 from service.domain.jobs import AttemptId, Job
@@ -13,8 +14,8 @@ from service.store.people import hooks
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
-MOST_AT_ONCE = 20
 _COLUMNS = columns_of(notifications, Notification)
+_WITH_HOOKS = notifications.join(hook_rows, notifications.c.hook_id == hook_rows.c.id)
 
 
 def tell(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | None, reason: str) -> None:
@@ -28,18 +29,21 @@ def tell(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | 
             tx.connection.execute(insert(notifications).values(**values, **words, **times))
 
 
-def count_due(tx: Transaction) -> int:
-    """How many messages want to be delivered now."""
-    statement = select(func.count()).where(notifications.c.next_try_at <= tx.now)
-    return tx.connection.execute(statement).scalar_one()
+def list_owners_due(tx: Transaction) -> Sequence[str]:
+    """Whose messages want to be delivered now, the longest due first."""
+    due = select(hook_rows.c.owner).select_from(_WITH_HOOKS).where(notifications.c.next_try_at <= tx.now)
+    oldest = (func.min(notifications.c.next_try_at), func.min(notifications.c.id))
+    return tx.connection.execute(due.group_by(hook_rows.c.owner).order_by(*oldest)).scalars().all()
 
 
-def take_due(tx: Transaction, *, lease: timedelta) -> Sequence[Notification]:
-    """Take messages that are due, the longest due first; until the lease is over nobody else takes them."""
-    due = notifications.c.next_try_at <= tx.now
-    statement = select(*_COLUMNS).where(due).order_by(notifications.c.next_try_at, notifications.c.id)
-    rows = tx.connection.execute(statement.limit(MOST_AT_ONCE)).mappings().all()
-    return [note for note in (to_value(Notification, row) for row in rows) if _take(tx, note, lease)]
+def take_due(tx: Transaction, owner: str, *, lease: timedelta) -> Notification | None:
+    """Take a person's message that is longest due; until the lease is over nobody else takes it."""
+    theirs = (hook_rows.c.owner == owner) & (notifications.c.next_try_at <= tx.now)
+    statement = select(*_COLUMNS).select_from(_WITH_HOOKS).where(theirs)
+    oldest = statement.order_by(notifications.c.next_try_at, notifications.c.id).limit(1)
+    row = tx.connection.execute(oldest).mappings().first()
+    note = to_value(Notification, row) if row else None
+    return note if note and _take(tx, note, lease) else None
 
 
 def _take(tx: Transaction, note: Notification, lease: timedelta) -> bool:
@@ -57,8 +61,7 @@ def set_delivered(tx: Transaction, note_id: NotificationId) -> None:
 
 def set_failed(tx: Transaction, note_id: NotificationId, *, error: str, next_try_at: datetime | None) -> None:
     """Remember why a message could not be delivered, and when to try again; None: never."""
-    # PostgreSQL stores no NUL, and a server may answer with anything.
-    values = {"error": error.replace("\0", "�"), "next_try_at": next_try_at}
+    values = {"error": error, "next_try_at": next_try_at}
     tx.connection.execute(update(notifications).where(notifications.c.id == note_id).values(values))
 
 

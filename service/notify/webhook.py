@@ -1,0 +1,156 @@
+"""Posts a JSON object to a webhook: to an address that was checked, and all of it within one deadline."""
+
+import http.client
+import io
+import json
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+from service.domain.hooks import may_be_reached
+from service.notify.undelivered import Undelivered
+
+SECONDS = 20.0
+LOOKED_UP = tuple[int, tuple[Any, ...]]  # what connects a socket: family and address
+
+# The first that fits. An answer may be that of somebody else's service: none of it is quoted.
+_WORDS: Mapping[type[Exception], str] = {
+    TimeoutError: "no answer within {seconds:g} s",
+    socket.gaierror: "its name cannot be resolved",
+    ssl.SSLCertVerificationError: "its certificate is not valid for it",
+    ssl.SSLError: "no TLS with it",
+    OSError: "no connection to it, or it broke",
+    http.client.HTTPException: "its answer is not HTTP",
+    ValueError: "no web address that can be asked",
+}
+
+
+def post(
+    document: Mapping[str, Any], url: str, *, allowed: Collection[str], seconds: float = SECONDS
+) -> None:
+    """Post a document; `allowed` are the hosts that may be asked though they are private.
+
+    The name is resolved once, and what is connected to is the address that was checked. A redirect is an
+    answer like any other: followed, a POST would arrive as a GET, and at an address that nobody has checked.
+
+    Raises:
+        Undelivered: the address may not be reached, or no answer below 300 came in time.
+    """
+    try:
+        status = _post(json.dumps(document).encode(), url, allowed, _Deadline(seconds))
+    except tuple(_WORDS) as error:
+        words = next(words for kind, words in _WORDS.items() if isinstance(error, kind))
+        raise Undelivered(words.format(seconds=seconds), detail=repr(error)) from error
+    if status >= 300:
+        raise Undelivered(f"the server answered {status}" + (", and redirects" * (status < 400)))
+
+
+class _Deadline:
+    """When it must all be done."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def seconds_left(self) -> float:
+        """
+        Raises:
+            TimeoutError: none are.
+        """
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class _Wire(io.RawIOBase):
+    """What http.client needs of a connection; an answer of a byte a second does not move the deadline."""
+
+    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+        self._socket = connected
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._in_time().send(rest) :]
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._in_time().recv_into(buffer)
+
+    def close(self) -> None:
+        """Leave it to who connected: http.client closes it, and then looks whether something is left."""
+
+    def _in_time(self) -> socket.socket:
+        self._socket.settimeout(self._deadline.seconds_left())
+        return self._socket
+
+
+def _post(body: bytes, url: str, allowed: Collection[str], deadline: _Deadline) -> int:
+    """The status of the answer."""
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    connected = _connect(host, port, allowed, deadline)
+    with closing(connected):
+        if secure:
+            connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
+        with closing(connected):
+            connection = http.client.HTTPConnection(host, port)
+            connection.sock = _Wire(connected, deadline)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            headers = {"Host": parts.netloc, "Content-Type": "application/json", "Connection": "close"}
+            connection.request("POST", target, body, headers)
+            return connection.getresponse().status
+
+
+def _connect(host: str, port: int, allowed: Collection[str], deadline: _Deadline) -> socket.socket:
+    """Connect to the first address of a host that answers, of those that may be reached."""
+    found = _resolve(host, port, deadline)
+    reachable = [(family, address) for family, address in found if may_be_reached(host, address[0], allowed)]
+    if not reachable:
+        raise Undelivered(
+            "its address is private, and not allowed by CNNCTL_WEBHOOK_HOSTS", detail=str(found)
+        )
+    for family, address in reachable:
+        connected = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(deadline.seconds_left())
+            connected.connect(address)
+            return connected
+        except OSError as error:
+            connected.close()
+            failure = error
+    raise failure
+
+
+def _resolve(host: str, port: int, deadline: _Deadline) -> list[LOOKED_UP]:
+    """Look a name up, in a thread of its own: the system's resolver knows no deadline."""
+    answers: queue.SimpleQueue[list[LOOKED_UP] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([(family, address) for family, _, _, _, address in found])
+        except (OSError, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name="resolver").start()
+    try:
+        answer = answers.get(timeout=deadline.seconds_left())
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
