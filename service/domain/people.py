@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 LONGEST_NAME = 100  # of a person or a project
+MOST_QUEUED = (
+    10_000  # jobs that who was granted nothing else may have waiting: all are looked at in each plan
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,6 @@ class User:
     name: str
     weight: float = 1.0
     max_gpus: int | None = None
-    max_queued: int | None = None
+    max_queued: int | None = MOST_QUEUED
     may_use_high: bool = False
     administrator: bool = False

@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert, select
 
 from service.commands.jobs.control import cancel, hold, pause, resume, retry, set_priority
 from service.commands.jobs.submit import submit
+from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Job, JobId
-from service.domain.people import Actor, User
+from service.domain.people import MOST_QUEUED, Actor, User
 from service.domain.scheduling_options import Terms
 from service.domain.states import Action, JobState, Outcome, Priority
 from service.errors import JobConflict, NotAllowed, SpecError
@@ -164,6 +166,22 @@ def test_quotas_are_said_and_count_queued_and_paused_jobs(
     with pytest.raises(SpecError, match="ada may have 2 jobs waiting, and has 2"):
         ask()
     cancel(store, first, actor=ADA)
+    ask()
+
+
+def test_who_was_granted_nothing_may_have_ten_thousand_jobs_waiting_and_an_administrator_raises_it(
+    store: Store, ask: Ask, grant: Callable[..., None], add_job: Callable[..., JobId]
+) -> None:
+    first = add_job(owner="ada")
+    columns = [column for column in jobs_table.c if column.name != "id"]
+    with store.transaction() as tx:
+        one = select(*columns).where(jobs_table.c.id == first)
+        row = dict(tx.connection.execute(one).mappings().one())
+        tx.connection.execute(insert(jobs_table), [row] * (MOST_QUEUED - 1))
+    with pytest.raises(SpecError, match=r"ada may have 10000 jobs waiting.* users set ada --max-queued"):
+        ask()
+    ask(owner=EVE)
+    grant(max_queued=MOST_QUEUED + 1)
     ask()
 
 

@@ -9,7 +9,7 @@ from service.commands.people.identity import current_actor
 from service.commands.people.users import change_user, list_user_views
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
-from service.domain.people import Actor, User
+from service.domain.people import MOST_QUEUED, Actor, User
 from service.errors import NotAllowed, SpecError
 from service.store.transaction import Store
 from tests.conftest import ADA
@@ -23,7 +23,14 @@ def test_everybody_who_submitted_or_was_granted_something_is_listed(
     add_job(owner="grace")
     granted = change_user(store, "ada", {"weight": 2.0, "max_gpus": 4}, actor=ROOT)
     assert granted == User(name="ada", weight=2.0, max_gpus=4)
-    assert [view["name"] for view in list_user_views(store)] == ["ada", "grace"]
+    views = {view["name"]: view for view in list_user_views(store)}
+    assert list(views) == ["ada", "grace"]
+    assert {view["max_queued"] for view in views.values()} == {MOST_QUEUED}
+
+
+def test_what_an_older_cnnctl_stored_as_no_quota_stays_none(store: Store) -> None:
+    change_user(store, "ada", {"max_queued": None}, actor=ROOT)
+    assert change_user(store, "ada", {"weight": 2.0}, actor=ROOT).max_queued is None
 
 
 def test_what_is_not_named_stays_as_it_is(store: Store) -> None:

@@ -10,6 +10,7 @@ from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.people.identity import current_actor
 from service.commands.people.users import View, change_user, list_user_views
+from service.domain.people import MOST_QUEUED
 
 NO_QUOTA = "none"
 
@@ -49,7 +50,11 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--weight", type=float, help="Their part of the GPUs, relative to others; 1 unless said.")
 @click.option("--max-gpus", type=Quota(), help="GPUs they may hold at once, or none for no quota.")
-@click.option("--max-queued", type=Quota(), help="Jobs they may have waiting, or none for no quota.")
+@click.option(
+    "--max-queued",
+    type=Quota(),
+    help=f"Jobs they may have waiting ({MOST_QUEUED} unless said), or none for no quota.",
+)
 @click.option("--high/--no-high", "may_use_high", default=None, help="The right to priority high.")
 @click.option("--admin/--no-admin", "administrator", default=None, help="May change everybody's jobs.")
 def set_user(name: str, **given: Any) -> None:

@@ -178,7 +178,8 @@ def check_waiting(tx: Transaction, user: User) -> None:
         if waiting >= user.max_queued:
             raise SpecError(
                 f"{user.name} may have {user.max_queued} jobs waiting, and has {waiting}. "
-                "Submit again when some have started, or cancel some: cnnctl status"
+                "Submit again when some have started, or cancel some: cnnctl status. "
+                f"An administrator can allow more: cnnctl users set {user.name} --max-queued NUMBER"
             )
 
 
