@@ -81,6 +81,12 @@ class Settings:
         "30",
     )
     grace: str = _setting("CNNCTL_GRACE_SECONDS", "time to checkpoint between SIGTERM and SIGKILL", "20")
+    checkpoint: str = _setting(
+        "CNNCTL_CHECKPOINT_SECONDS",
+        "least time between two checkpoints of a job, however many its spec asks for; "
+        "one at a stop or at the end waits for nothing",
+        "1",
+    )
     retry: str = _setting("CNNCTL_RETRY_LIMIT", "how often a job is queued again after a lost attempt", "3")
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
@@ -93,7 +99,7 @@ class Settings:
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
-        for name in ("tick", "heartbeat", "lease", "resend", "quantum", "grace"):
+        for name in ("tick", "heartbeat", "lease", "resend", "quantum", "grace", "checkpoint"):
             _positive_number(self, name)
         if not self.retry.isdecimal():
             raise _unreadable(self, "retry", "a whole number of at least 0")
@@ -216,6 +222,10 @@ class Settings:
     @property
     def grace_seconds(self) -> float:
         return float(self.grace)
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        return float(self.checkpoint)
 
     @property
     def retry_limit(self) -> int:

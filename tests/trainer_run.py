@@ -36,6 +36,7 @@ class Run:
         stop_at_once: bool = False,
         cluster: tuple[str, ...] = (),
         rank: int = 0,
+        checkpoint_seconds: float = 0.0,
         fields: dict[str, object] | None = None,
         spec_text: str = "",
     ) -> "Run":
@@ -54,6 +55,7 @@ class Run:
             lease_seconds=lease_seconds,
             cluster=cluster,
             rank=rank,
+            checkpoint_seconds=checkpoint_seconds,
         ).save(self.folder)
         self.process = self._starter.start(self.folder)
         if stop_at_once:

@@ -29,7 +29,7 @@ def figures() -> Iterator[Figure]:
         reporter = Reporter(Path(folder) / "events.jsonl")
         writer = CheckpointWriter(Path(folder) / "checkpoints", reporter, prepare=state.make_room)
         check = Finiteness(loop.network, lr=0.01).check_snapshot
-        saver = Saver(spec.checkpoint, state, writer, reporter, check=check)
+        saver = Saver(spec.checkpoint, state, writer, reporter, check=check, least_seconds=0)
         for _ in range(ROUNDS):
             for _ in range(STEPS_BETWEEN):  # the writer's thread works beside them
                 loop.train(steps=1)

@@ -80,6 +80,7 @@ class LiveStack:
             "CNNCTL_RESEND_SECONDS": "1",
             "CNNCTL_GRACE_SECONDS": "5",
             "CNNCTL_RETRY_LIMIT": str(retry_limit),
+            "CNNCTL_CHECKPOINT_SECONDS": "0.1",  # a job trains for a few seconds
             **self._start_servers(),
         }
         self.stack = Stack(home, **settings)

@@ -1,7 +1,9 @@
 """Trainers as a worker starts them: real processes, real images, devices simulated on the CPU."""
 
+import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
-from tests.trainer_run import Run
+from tests.trainer_run import NEVER, Run
 from workers.attempts.starter import Starter
 from workers.train.checkpoints.files import read_checkpoint, read_manifest, write_manifest
 
@@ -159,6 +161,45 @@ def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable
     (started,) = [event for event in resumed.events() if event["kind"] == "started"]
     assert started["exact"]
     assert started["step"] == int(left[0][-10:])
+
+
+def best_of(run: Run) -> tuple[int, bytes]:
+    """Step and weights of the best checkpoint that a run has left."""
+    kept = [read_checkpoint(Path(path)) for path in run.newest_first()]
+    best = next(snapshot for snapshot in kept if snapshot.best)
+    return best.position.step, b"".join(array.tobytes() for array in best.network)
+
+
+def test_checkpoints_that_come_too_soon_are_left_out_but_for_the_best_and_the_last(
+    run: Callable[..., Run],
+) -> None:
+    fields = {"training.epochs": 3, "checkpoint.every_steps": 2, "optimizer.lr": 0.1}
+    whole = run(fields=fields)
+    digest = whole.end()["weights_digest"]
+    assert len(whole.newest_first()) == 60
+    limited = run(fields=fields, checkpoint_seconds=NEVER)
+    assert limited.end()["weights_digest"] == digest
+    assert best_of(limited) == best_of(whole)
+    steps = {int(path[-10:]) for path in limited.newest_first()}
+    assert steps == {2, best_of(whole)[0], 120}
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_the_best_checkpoint_that_was_held_back_at_a_stop_is_there_or_found_again(
+    run: Callable[..., Run], end: signal.Signals
+) -> None:
+    fields = {"training.epochs": 20, "optimizer.lr": 0.1}
+    whole = run(fields=fields, checkpoint_seconds=NEVER)
+    stopped = run(fields=fields, checkpoint_seconds=NEVER)
+    stopped.wait_for("epoch")
+    assert stopped.process.pid is not None
+    os.kill(stopped.process.pid, end)
+    stopped.process.join()
+    resumed = run(fields=fields, checkpoint_seconds=NEVER, resume_from=stopped.newest_first())
+    assert resumed.end()["weights_digest"] == whole.end()["weights_digest"]
+    paths = [Path(path) for part in (stopped, resumed) for path in part.newest_first()]
+    best = max(path.name for path in paths if read_manifest(path)["best"])
+    assert int(best[-10:]) == best_of(whole)[0]
 
 
 def test_damaged_checkpoints_are_passed_over_and_nothing_begins_anew(run: Callable[..., Run]) -> None:

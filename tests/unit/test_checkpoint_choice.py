@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from service.domain.run_folder import CHECKPOINTS_DIR
+from tests.servers import wait_until
 from tests.unit.test_checkpoint_files import flip_a_bit, snapshot
 from workers.train.checkpoints.files import read_checkpoint, write_checkpoint
 from workers.train.checkpoints.writer import CheckpointWriter, explain_difference, find_checkpoint
@@ -79,6 +81,26 @@ def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(
     assert stage.endswith("training goes on, the one before is kept")
     assert read_checkpoint(folder / "step-0000000003").position.step == 3
     assert "checkpoint of step 2 could not be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("handed_over", [[(3, False)], [(3, True)], []], ids=["newer", "better", "none"])
+def test_the_best_one_that_could_not_be_written_is_written_before_any_newer_one(
+    tmp_path: Path, open_reporter: Callable[[Path], Reporter], handed_over: list[tuple[int, bool]]
+) -> None:
+    folder, events = tmp_path / "checkpoints", tmp_path / "events.jsonl"
+    folder.write_text("a file where the folder has to be")
+    writer = CheckpointWriter(folder, open_reporter(events))
+    writer.put(best := replace(snapshot(step=1), best=True), snapshot(step=2))
+    wait_until(lambda: "could not be written" in events.read_text())
+    folder.unlink()
+    for step, is_best in handed_over:
+        writer.put(replace(snapshot(step=step), best=is_best))
+    writer.close()
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    written = [(line["step"], line["best"]) for line in lines if line["kind"] == "checkpoint"]
+    before = [] if not handed_over or handed_over[0][1] else [(1, True)]
+    assert written == [*before, *handed_over]
+    assert writer.unwritten_best is (None if handed_over else best)
 
 
 def test_what_differs_between_two_environments_is_named() -> None:

@@ -24,6 +24,7 @@ def test_the_defaults_are_the_embedded_stack_in_the_home_folder(tmp_path: Path) 
         ("CNNCTL_GPUS", "three", "auto, required, or sim:N"),
         ("CNNCTL_TICK_SECONDS", "-1", "a number of seconds above 0"),
         ("CNNCTL_GRACE_SECONDS", "nan", "a number of seconds above 0"),
+        ("CNNCTL_CHECKPOINT_SECONDS", "0", "a number of seconds above 0"),
         ("CNNCTL_LEASE_SECONDS", "2", "at least three heartbeats"),
         ("CNNCTL_RETRY_LIMIT", "many", "a whole number"),
         ("CNNCTL_START_METHOD", "fork", "forkserver or spawn"),

@@ -120,6 +120,7 @@ def make_launch(
         lease_seconds=settings.lease_seconds,
         cluster=cluster,
         rank=rank,
+        checkpoint_seconds=settings.checkpoint_seconds,
     )
 
 

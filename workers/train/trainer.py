@@ -117,6 +117,7 @@ class Trainer:
         self._first_call = True
         self._resume_note = ""
         self._resume_exact = True
+        self._unwritten_best: Snapshot | None = None
 
     def run(self) -> tuple[str, str, dict[str, object]]:
         """Train; returns outcome, reason and results of the `ended` event."""
@@ -125,18 +126,11 @@ class Trainer:
             return "interrupted", reason, {"pause": True}
         writer = self._open_writer()
         try:
-            self._train_epochs(
-                Saver(
-                    self._spec.checkpoint,
-                    self._state,
-                    writer,
-                    self._reporter,
-                    check=self._finiteness.check_snapshot,
-                )
-            )
+            self._train_epochs(self._make_saver(writer))
         finally:
             if writer:
                 writer.close()
+                self._unwritten_best = writer.unwritten_best
         if self._is_finished():
             return "succeeded", self._state.schedule.stop_reason(self._state.epoch - 1), self._finish()
         if self._wants_to_stop:
@@ -154,6 +148,16 @@ class Trainer:
             return None
         return CheckpointWriter(self._checkpoints_dir, self._reporter, prepare=self._state.make_room)
 
+    def _make_saver(self, writer: CheckpointWriter | None) -> Saver:
+        return Saver(
+            self._spec.checkpoint,
+            self._state,
+            writer,
+            self._reporter,
+            check=self._finiteness.check_snapshot,
+            least_seconds=self._launch.checkpoint_seconds,
+        )
+
     def _say_stage(self, text: str) -> None:
         self._reporter.stage(text)
         if self._stop.reason:
@@ -165,13 +169,12 @@ class Trainer:
             started, first_step = time.perf_counter(), self._state.step_in_epoch
             self._train_epoch(saver)
             if self._state.step_in_epoch < self._steps_per_epoch:
-                saver.save(best=False)
+                saver.save(best=False, must=True)
                 return
             images = (self._steps_per_epoch - first_step) * self._spec.training.batch_size
             best = self._end_epoch(images / (time.perf_counter() - started))
             stop = self._must_stop()
-            if best or saver.is_due_after_epoch() or self._is_finished() or stop:
-                saver.save(best=best)
+            saver.save_after_epoch(best=best, must=self._is_finished() or stop)
             if stop:
                 return
 
@@ -279,7 +282,9 @@ class Trainer:
         digest = weights_digest(self._model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._model, self._run_dir / FINAL_FILE)
-        best = find_best_checkpoint(self._list_checkpoints(), spec_digest=self._state.spec_digest)
+        best = self._unwritten_best or find_best_checkpoint(
+            self._list_checkpoints(), spec_digest=self._state.spec_digest
+        )
         if best is not None:
             assign_variables(self._network.variables, best.network)
             save_network(self._model, self._run_dir / BEST_FILE)

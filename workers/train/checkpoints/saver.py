@@ -12,7 +12,13 @@ from workers.train.process.reporter import Reporter
 
 
 class Saver:
-    """Hands snapshots of a run to its writer, at most one a step; `check` raises for one not to be kept.
+    """Hands snapshots of a run to its writer, at most one a step and, unless it must, one in `least_seconds`.
+
+    The best one is never left out: where it comes too soon it is held in memory, until the next better one
+    or the next that is handed over. It goes to disk before any newer one, so a run that is killed and resumed
+    either has it or comes by it again.
+
+    `check` raises for a snapshot that is not to be kept.
 
     Without a writer it does nothing: of several hosts, only the chief's trainer writes.
     """
@@ -25,14 +31,18 @@ class Saver:
         reporter: Reporter,
         *,
         check: Callable[[Snapshot], None],
+        least_seconds: float,
     ) -> None:
         self._spec = spec
         self._state = state
         self._writer = writer
         self._reporter = reporter
         self._check = check
+        self._least_seconds = least_seconds
+        self._best: Snapshot | None = None
         self._saved_step = -1
         self._saved_at = time.monotonic()
+        self._not_before = -math.inf
 
     def most_steps(self) -> int:
         """How many steps may be trained before a checkpoint has to be looked at."""
@@ -44,21 +54,45 @@ class Saver:
         every, minutes = self._spec.every_steps, self._spec.every_minutes
         by_steps = every is not None and self._state.step % every == 0
         by_time = time.monotonic() - self._saved_at > 60 * (math.inf if minutes is None else minutes)
-        if by_steps or by_time:
+        if by_steps or by_time or self._best:
             self.save(best=False)
 
-    def is_due_after_epoch(self) -> bool:
-        return (self._state.epoch - 1) % self._spec.every_epochs == 0
+    def save_after_epoch(self, *, best: bool, must: bool) -> None:
+        """Save after an epoch that is the best one so far, or where the interval by epochs is over."""
+        due = (self._state.epoch - 1) % self._spec.every_epochs == 0
+        if best or due or must or self._best:
+            self.save(best=best, must=must)
 
-    def save(self, *, best: bool) -> None:
-        """Save now; a request right after an epoch's end asks for the same step again."""
+    def save(self, *, best: bool, must: bool = False) -> None:
+        """Save now, where it must be or is not too soon.
+
+        A request right after an epoch's end asks for the same step again.
+        """
         if self._writer is None or self._state.step == self._saved_step:
             return
-        self._saved_step = self._state.step
         started = time.perf_counter()
-        snapshot = self._state.snapshot(best=best, into=self._writer.take_written())
-        self._check(snapshot)
-        self._writer.put(snapshot)
+        if must or time.monotonic() >= self._not_before:
+            self._hand_over(self._writer, best=best)
+        elif best:
+            self._best = self._snapshot(best=True, into=self._best or self._writer.take_written())
+        else:
+            return
         stall = time.perf_counter() - started
-        self._saved_at = time.monotonic()
         self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})
+
+    def _hand_over(self, writer: CheckpointWriter, *, best: bool) -> None:
+        held, self._best = self._best, None
+        step = self._saved_step = self._state.step
+        if held is not None and held.position.step == step:
+            writer.put(held)
+        elif held is not None and not best:
+            writer.put(held, self._snapshot(best=False, into=writer.take_written()))
+        else:
+            writer.put(self._snapshot(best=best, into=held or writer.take_written()))
+        self._saved_at = time.monotonic()
+        self._not_before = self._saved_at + self._least_seconds
+
+    def _snapshot(self, *, best: bool, into: Snapshot | None) -> Snapshot:
+        snapshot = self._state.snapshot(best=best, into=into)
+        self._check(snapshot)
+        return snapshot

@@ -88,6 +88,9 @@ def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) ->
 class CheckpointWriter:
     """Writes snapshots one after the other; a full disk costs a checkpoint and not the training.
 
+    Where the best one could not be written it is tried again, before any newer one: whoever resumes from a
+    newer one knows that there was a better one, and does not look for it again.
+
     It deletes none: the worker does, once SQL knows of newer ones (see `workers.attempts.pruning`).
     `prepare` finds the memory of the first snapshot, while training begins.
     """
@@ -98,14 +101,15 @@ class CheckpointWriter:
         self._folder = folder
         self._reporter = reporter
         self._prepare = prepare
-        self._queue: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
+        self._queue: queue.Queue[Sequence[Snapshot] | None] = queue.Queue(maxsize=1)
         self._written: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.unwritten_best: Snapshot | None = None  # for others once the writer is closed
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def put(self, snapshot: Snapshot) -> None:
-        """Hand over a snapshot; waits only while the one before is still waiting for the disk."""
-        self._queue.put(snapshot)
+    def put(self, *snapshots: Snapshot) -> None:
+        """Hand over snapshots, oldest first; waits only while those before still wait for the disk."""
+        self._queue.put(snapshots)
 
     def take_written(self) -> Snapshot | None:
         """A snapshot that is on disk, whose memory may be used for the next; None when there is none."""
@@ -122,15 +126,28 @@ class CheckpointWriter:
     def _work(self) -> None:
         if self._prepare:
             self._written.put(self._prepare())
-        while (snapshot := self._queue.get()) is not None:
-            try:
-                self._write(snapshot)
-            except Exception as error:  # safetensors reports a full disk with an exception of its own
-                message = f"checkpoint of step {snapshot.position.step} could not be written: {error}"
-                self._reporter.stage(f"{message}; training goes on, the one before is kept")
-                with suppress(OSError):  # the disk may be full for trainer.log, too
-                    print(message, file=sys.stderr, flush=True)  # noqa: T201
-            self._written.put(snapshot)
+        while (snapshots := self._queue.get()) is not None:
+            left = self.unwritten_best
+            if left is not None and not any(snapshot.best for snapshot in snapshots):
+                snapshots = (left, *snapshots)
+            self.unwritten_best = self._write_all(snapshots)
+
+    def _write_all(self, snapshots: Sequence[Snapshot]) -> Snapshot | None:
+        """Write until one fails; the best one, where it is among those that are left."""
+        left = list(snapshots)
+        try:
+            while left:
+                self._write(left[0])
+                self._written.put(left.pop(0))
+        except Exception as error:  # safetensors reports a full disk with an exception of its own
+            message = f"checkpoint of step {left[0].position.step} could not be written: {error}"
+            self._reporter.stage(f"{message}; training goes on, the one before is kept")
+            with suppress(OSError):  # the disk may be full for trainer.log, too
+                print(message, file=sys.stderr, flush=True)  # noqa: T201
+        for snapshot in left:
+            if not snapshot.best:
+                self._written.put(snapshot)
+        return next((snapshot for snapshot in left if snapshot.best), None)
 
     def _write(self, snapshot: Snapshot) -> None:
         written = write_checkpoint(self._folder, snapshot)

@@ -16,6 +16,7 @@ class Launch:
     CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
     checkpoint folders, newest first. `lease_seconds` is how long a worker may
     be silent until its job starts elsewhere. A dataset by place has to lie in one of `data_roots`, if any.
+    `checkpoint_seconds` is the least time between two checkpoints.
 
     Over several hosts, `cluster` lists HOST:PORT of every trainer, each with as many devices, and `rank` is
     the place of this one in it; the first is the chief, which alone reports and writes checkpoints.
@@ -30,6 +31,7 @@ class Launch:
     cluster: tuple[str, ...] = ()
     rank: int = 0
     data_roots: tuple[str, ...] = ()
+    checkpoint_seconds: float = 1.0
 
     @property
     def hosts(self) -> int:
