@@ -51,7 +51,7 @@ class Ingester:
             # Where a commit's answer was lost, the rows are there and our offset is behind.
             done = attempts.get_attempt(tx, self._attempt.id).events_offset - self._offset
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
-            self._apply(tx, [_read(line) for line in data[done:].splitlines()])
+            self._apply(tx, [json.loads(line) for line in data[done:].splitlines()])
         self._offset += len(data)
         if b'"kind": "ended"' in data:
             self.find_last_word()
@@ -127,12 +127,6 @@ class Ingester:
         if not own:
             log.warning("attempt", action="foreign_path", attempt=self._attempt.id, path=path)
         return own
-
-
-def _read(line: bytes) -> Event:
-    """An event; NUL, which PostgreSQL cannot store, becomes a visible mark."""
-    event: Event = json.loads(line.replace(rb"\u0000", rb"\u2400"))
-    return event
 
 
 def read_last_word(folder: Path) -> Event | None:
