@@ -14,7 +14,7 @@ from service.cli.main import COMMANDS, main
 from service.domain.bounds import AFTER, HOSTS, NOT_BEFORE, OPTION, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
-from service.settings import Settings
+from service.settings import LONGEST_ADDRESS, LONGEST_HOST_BYTES, LONGEST_TEXT, Settings
 
 FOLDER = Path(__file__).parent
 TABLE = ["| variable | default | meaning |", "| --- | --- | --- |"]
@@ -65,8 +65,18 @@ def _settings() -> str:
         f"| `{f.metadata['variable']}` | {f.metadata['default'] or '—'} | {f.metadata['meaning']} |"
         for f in fields(Settings)
     ]
-    head = "Environment variables, read once when a command starts.\n"
-    return "\n".join([head, *TABLE, *rows])
+    ranges = [
+        f"| `{f.metadata['variable']}` | {r.least:g} | {r.most:g} | {r.why} |"
+        for f in fields(Settings)
+        if (r := f.metadata["within"])
+    ]
+    head = (
+        f"Environment variables, read once when a command starts. Each is text in UTF-8 of at most "
+        f"{LONGEST_TEXT:,} characters, a host's name at most {LONGEST_HOST_BYTES} bytes without `/`, an "
+        f"address at most {LONGEST_ADDRESS} characters.\n"
+    )
+    bounds = ["", "## Bounds", "", "| of | at least | at most | why |", "| --- | --- | --- | --- |", *ranges]
+    return "\n".join([head, *TABLE, *rows, *bounds])
 
 
 def _spec() -> str:

@@ -3,6 +3,7 @@
 import grp
 import math
 import os
+import reprlib
 import shlex
 import socket
 from collections.abc import Mapping
@@ -12,10 +13,24 @@ from pathlib import Path
 from service.errors import SettingError
 
 DATABASE_FILE = "cnnctl.db"
+LONGEST_TEXT = 4096  # no path is longer
+LONGEST_HOST_BYTES = 100  # it is part of file names, of at most 255 bytes
+LONGEST_ADDRESS = 200
 
 
-def _setting(name: str, meaning: str, default: str = "") -> str:
-    variable: str = field(metadata={"variable": name, "meaning": meaning, "default": default})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The least and the most that a number may be, and why."""
+
+    least: float
+    most: float
+    why: str
+
+
+def _setting(name: str, meaning: str, default: str = "", *, within: Range | None = None) -> str:
+    variable: str = field(
+        metadata={"variable": name, "meaning": meaning, "default": default, "within": within}
+    )
     return variable
 
 
@@ -68,26 +83,56 @@ class Settings:
         "forkserver",
     )
     tick: str = _setting(
-        "CNNCTL_TICK_SECONDS", "pause between two looks of the scheduler; with SQLite it is told", "0.05"
+        "CNNCTL_TICK_SECONDS",
+        "pause between two looks of the scheduler; with SQLite it is told",
+        "0.05",
+        within=Range(
+            least=0.001, most=60, why="each look reads the queue, and a job waits that long for its start"
+        ),
     )
-    heartbeat: str = _setting("CNNCTL_HEARTBEAT_SECONDS", "pause between two heartbeats of a worker", "1")
+    heartbeat: str = _setting(
+        "CNNCTL_HEARTBEAT_SECONDS",
+        "pause between two heartbeats of a worker",
+        "1",
+        within=Range(least=0.01, most=600, why="each is a write, and a stop request waits that long"),
+    )
     lease: str = _setting(
-        "CNNCTL_LEASE_SECONDS", "silence after which a worker's attempts count as lost", "30"
+        "CNNCTL_LEASE_SECONDS",
+        "silence after which a worker's attempts count as lost",
+        "30",
+        within=Range(least=0.03, most=86_400, why="a job on a dead host waits that long"),
     )
-    resend: str = _setting("CNNCTL_RESEND_SECONDS", "age at which an unclaimed dispatch is sent again", "5")
+    resend: str = _setting(
+        "CNNCTL_RESEND_SECONDS",
+        "age at which an unclaimed dispatch is sent again",
+        "5",
+        within=Range(least=0.01, most=3600, why="a job whose message was lost waits that long"),
+    )
     quantum: str = _setting(
         "CNNCTL_QUANTUM_SECONDS",
         "how long a job keeps its GPUs before one of its class may take them",
         "30",
+        within=Range(least=0.001, most=604_800, why="a short job waits that long, at most a week"),
     )
-    grace: str = _setting("CNNCTL_GRACE_SECONDS", "time to checkpoint between SIGTERM and SIGKILL", "20")
+    grace: str = _setting(
+        "CNNCTL_GRACE_SECONDS",
+        "time to checkpoint between SIGTERM and SIGKILL",
+        "20",
+        within=Range(least=0.01, most=3600, why="whoever stops a job or a worker waits that long"),
+    )
+    retry: str = _setting(
+        "CNNCTL_RETRY_LIMIT",
+        "how often a job is queued again after a lost attempt",
+        "3",
+        within=Range(least=0, most=1000, why="each takes the GPUs for a while"),
+    )
     checkpoint: str = _setting(
         "CNNCTL_CHECKPOINT_SECONDS",
         "least time between two checkpoints of a job, however many its spec asks for; "
         "one at a stop or at the end waits for nothing",
         "1",
+        within=Range(least=0.001, most=86_400, why="a crash costs what was trained in it, at most a day"),
     )
-    retry: str = _setting("CNNCTL_RETRY_LIMIT", "how often a job is queued again after a lost attempt", "3")
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
     )
@@ -99,15 +144,21 @@ class Settings:
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
-        for name in ("tick", "heartbeat", "lease", "resend", "quantum", "grace", "checkpoint"):
-            _positive_number(self, name)
+        for one in fields(self):
+            _storable(self, one.name)
+            if one.metadata["within"]:
+                _within(self, one.name, one.metadata["within"])
         if not self.retry.isdecimal():
-            raise _unreadable(self, "retry", "a whole number of at least 0")
+            raise _unreadable(self, "retry", "a whole number")
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise _unreadable(self, "lease", f"at least three heartbeats ({3 * self.heartbeat_seconds:g})")
         _one_of(self, "start_method", ("forkserver", "spawn"))
         _one_of(self, "log_level", ("debug", "info", "warning", "error"))
         _words(self, "mail_command")
+        if not self.host.isprintable() or "/" in self.host or len(self.host.encode()) > LONGEST_HOST_BYTES:
+            raise _unreadable(self, "host", f"at most {LONGEST_HOST_BYTES} printable characters without /")
+        if len(self.address) > LONGEST_ADDRESS:
+            raise _unreadable(self, "address", f"a name or address of at most {LONGEST_ADDRESS} characters")
         if not all(root.is_absolute() for root in self.data_roots):
             raise _unreadable(self, "roots", "absolute paths, separated by colons")
         kind, _, count = self.gpus.partition(":")
@@ -254,16 +305,28 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def _unreadable(settings: Settings, name: str, allowed: str) -> SettingError:
     variable = next(f.metadata["variable"] for f in fields(Settings) if f.name == name)
-    return SettingError(f"{variable} must be {allowed}. Received: {getattr(settings, name)!r}")
+    received = reprlib.repr(getattr(settings, name))
+    return SettingError(f"{variable} must be {allowed}. Received: {received}")
 
 
-def _positive_number(settings: Settings, name: str) -> None:
+def _storable(settings: Settings, name: str) -> None:
+    """Refuse what neither a database nor a terminal can show."""
+    text = getattr(settings, name)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _unreadable(settings, name, "text in UTF-8") from None
+    if len(text) > LONGEST_TEXT:
+        raise _unreadable(settings, name, f"at most {LONGEST_TEXT} characters")
+
+
+def _within(settings: Settings, name: str, bounds: Range) -> None:
     try:
         value = float(getattr(settings, name))
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise _unreadable(settings, name, "a number of seconds above 0")
+    if not bounds.least <= value <= bounds.most:
+        raise _unreadable(settings, name, f"from {bounds.least:g} to {bounds.most:g}: {bounds.why}")
 
 
 def _words(settings: Settings, name: str) -> None:

@@ -96,7 +96,7 @@ def test_a_job_that_none_of_its_checkpoints_fits_waits_for_a_person(store: Store
     end_with_pause(store, again)
     with store.reading() as tx:
         job = jobs.get_job(tx, first.job_id)
-        assert outbox.count_due(tx) == 1
+        assert outbox.list_owners_due(tx) == ["ada"]
         assert audit.list_events(tx, job.id)[-1].action is Action.PAUSED
     assert job.state is JobState.PAUSED
     assert "it can go on from none. Nothing was deleted" in job.reason
