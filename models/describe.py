@@ -43,7 +43,9 @@ def _describe(
     # Only here: TensorFlow takes seconds to import, and a wrong name is answered without it.
     from models.build import build_model
     from models.description import describe_model
+    from models.keras_defaults import use_defaults
 
+    use_defaults()
     model = build_model(choice, input_shape=input_shape, num_classes=num_classes, seed=0)
     return json.dumps(asdict(describe_model(model, batch_size=batch_size)), indent=2)
 

@@ -15,9 +15,8 @@ from service.settings import Settings
 
 FOLDER = "/"  # where only root puts files
 OURS = Path(__file__).resolve().parents[1]
-# Whatever a person's own programs use: the arithmetic and the layout of images are the spec's. A KERAS_HOME
-# that is no folder has no keras.json, and gets none.
-KERAS: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
+# Whatever a person's own programs use; what their keras.json says is set back by `models.keras_defaults`.
+KERAS: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
 
 
 def own_words(module: str, *words: str) -> list[str]:
@@ -26,7 +25,7 @@ def own_words(module: str, *words: str) -> list[str]:
 
 
 def own_environment(settings: Settings | None = None) -> dict[str, str]:
-    """This environment for a process in another folder: no foreign modules, Keras as it comes."""
+    """This environment for a process in another folder: no foreign modules, and our backend of Keras."""
     given = {**os.environ, **KERAS, **(settings.environment() if settings else {})}
     paths = [path for path in given.pop("PYTHONPATH", "").split(os.pathsep) if path and _is_ours(path)]
     return {**given, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}

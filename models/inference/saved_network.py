@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.datasets.files.decode import Pixels, read_square
 from models.errors import DivergedNetwork
 from models.finiteness import list_not_finite
+from models.keras_defaults import use_defaults
 from models.views import centre_view, cut_views, ten_views
 
 ABOUT_FILE = "network.json"
@@ -93,6 +94,7 @@ def load_network(folder: Path, *, file: str) -> SavedNetwork:
     # Registered classes are found by their import.
     import models.keras_builder  # noqa: F401
 
+    use_defaults()
     model = keras.saving.load_model(folder / file, compile=False)
     wrong = [layer.name for layer in model.layers if list_not_finite(layer.get_weights())]
     if wrong:

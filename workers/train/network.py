@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.build import build_model
+from models.keras_defaults import use_defaults
 from models.losses import Loss, LossChoice, balanced_class_weights, make_loss
 from service.domain.spec import LossSpec, Spec
 from workers.train.checkpoints.writer import copy_variables
@@ -14,6 +15,7 @@ from workers.train.data.images import RunImages
 
 def fix_arithmetic(spec: Spec) -> None:
     """Set seeds, precision and determinism, before anything is built."""
+    use_defaults()
     keras.utils.set_random_seed(spec.training.seed)
     keras.config.set_dtype_policy(spec.training.precision)
     if spec.training.deterministic:
