@@ -11,6 +11,13 @@ KINDS = {
     "folder": "image files, one folder per class; or a split.csv with columns file, label, split",
     "npz": "an .npz file with x_train, y_train, x_test, y_test and, at best, class_names",
 }
+# What file servers, notebooks and archives leave behind; in lower case.
+SYSTEM_NAMES = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot", "__macosx", "__pycache__", "$recycle.bin", "lost+found"),
+        *("system volume information", "thumbs.db", "desktop.ini"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,11 @@ def make_absolute(dataset: str) -> str:
     """Give a dataset's path the form in which every process finds it."""
     kind, colon, path = dataset.partition(":")
     return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in KINDS and path else dataset
+
+
+def is_data(name: str) -> bool:
+    """Whether a file or folder of this name may hold data: not, if it is hidden or a system's own."""
+    return not name.startswith(".") and name.lower() not in SYSTEM_NAMES
 
 
 def lies_in(path: Path | str, folder: Path | str) -> bool:

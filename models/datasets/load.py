@@ -7,7 +7,8 @@ from pathlib import Path
 from models.catalog.dataset_path import find_outside, find_place
 from models.catalog.lookup import find_dataset
 from models.datasets.arrays import ImageArrays
-from models.datasets.files.folder import ImageFiles, index_folder
+from models.datasets.files.folder import index_folder
+from models.datasets.files.image_files import ImageFiles
 from models.datasets.files.npz import read_any_npz
 from models.errors import DatasetError
 

@@ -17,10 +17,11 @@ Indices = npt.NDArray[np.intp]
 def hold_out(y: npt.NDArray[np.int32], *, fraction: float) -> tuple[Indices, Indices]:
     """Return sorted indices of the training and of the validation images, every class in proportion.
 
-    The validation images number `fraction` of all, rounded, but at least 1 if the fraction is above 0.
+    The validation images number `fraction` of all, rounded, but at least 1 if the fraction is above 0, and
+    never the last one of a class.
 
     Raises:
-        DatasetError: the fraction is not one, or no image would be left to train on.
+        DatasetError: the fraction is not one, or no image of a class would be left to train on.
     """
     if not 0 <= fraction < 1:
         raise DatasetError(f"The validation fraction must be at least 0 and below 1. Received: {fraction:g}")
@@ -35,6 +36,11 @@ def hold_out(y: npt.NDArray[np.int32], *, fraction: float) -> tuple[Indices, Ind
 
 def _choose(y: npt.NDArray[np.int32], *, num_held_out: int) -> npt.NDArray[np.bool_]:
     classes, counts_K = np.unique(y, return_counts=True)
+    if num_held_out > len(y) - len(classes):
+        raise DatasetError(
+            f"{num_held_out} images for the validation would take the last one of a class: {len(classes)} "
+            f"classes have {len(y)} training images. Add some, or set data.validation_fraction=0"
+        )
     held_out_N = np.zeros(len(y), dtype=np.bool_)
     for label, count in zip(classes, _share(counts_K, total=num_held_out), strict=True):
         members = np.flatnonzero(y == label)
@@ -49,4 +55,12 @@ def _share(counts_K: npt.NDArray[np.intp], *, total: int) -> npt.NDArray[np.intp
     shares_K: npt.NDArray[np.intp] = np.floor(exact_K).astype(np.intp)
     most_cut_off_first = np.argsort(shares_K - exact_K, kind="stable")
     shares_K[most_cut_off_first[: total - shares_K.sum()]] += 1
-    return shares_K
+    return _spare_the_last(shares_K, counts_K)
+
+
+def _spare_the_last(shares_K: npt.NDArray[np.intp], counts_K: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Leave every class an image: what is too much is shared among those with the most to spare."""
+    spared_K = np.minimum(shares_K, counts_K - 1)
+    for _ in range(int(shares_K.sum() - spared_K.sum())):
+        spared_K[np.argmax(counts_K - 1 - spared_K)] += 1
+    return spared_K

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.catalog.dataset_path import find_outside, find_place
 from models.datasets.arrays import ImageArrays
-from models.datasets.files.folder import ImageFiles
+from models.datasets.files.image_files import ImageFiles
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 

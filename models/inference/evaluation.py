@@ -13,7 +13,7 @@ import numpy.typing as npt
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decode import Pixels
 from models.datasets.files.decoder import Decoder
-from models.datasets.files.folder import leave_out
+from models.datasets.files.image_files import leave_out
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 from models.inference.saved_network import BATCH, SavedNetwork

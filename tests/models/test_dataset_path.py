@@ -11,7 +11,8 @@ from PIL import Image
 
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decode import read_image
-from models.datasets.files.folder import ImageFiles, index_folder, leave_out
+from models.datasets.files.folder import index_folder
+from models.datasets.files.image_files import ImageFiles, leave_out
 from models.datasets.load import load_dataset
 from models.datasets.unpacked import load_unpacked
 from models.errors import DatasetError
@@ -79,8 +80,8 @@ def test_classes_that_are_mere_numbers_are_named_by_their_folders(pets: Path) ->
     [
         ("file,label\na.png,b\n", "must begin with the columns file, label, split$"),
         (
-            "file,label,split\ncats/000.png,a,valid\n",
-            "line 2: a row is a file, its label, and train or test$",
+            "file,label,split\ncats/000.png,a,other\n",
+            "line 2: a row is a file, its label, and train, val or test. Look at the column split$",
         ),
         (
             "file,label,split\ncats/999.png,a,train\n",
@@ -161,18 +162,27 @@ def assert_says_nothing(error: BaseException) -> None:
     assert not [word for word in ("salt", "word", "other", "0xff") if word in said], said
 
 
-def test_folders_and_images_of_a_class_that_are_links_to_somewhere_else_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_links_to_somewhere_else_is_never_read_and_never_said_to_be_there(
+    tmp_path: Path, *, exists: bool
+) -> None:
     root, private = tmp_path / "pets", tmp_path / "private"
-    fill(private, count=4)
+    if exists:
+        fill(private, count=4)
     fill(root / "cats", count=4)
+    fill(root / "mice", count=4)
     (root / "dogs").symlink_to(private)
-    with pytest.raises(DatasetError, match=r"dogs/000.png does not lie below .*/pets after symbolic links"):
+    with pytest.raises(DatasetError, match=r"dogs is a link .* does not lie below .*/pets after") as caught:
         index_folder(root)
+    assert str(caught.value).startswith(f"{root}/dogs is a link that leads out of the folder or nowhere")
     (root / "dogs").unlink()
-    fill(root / "dogs", count=4)
-    (root / "dogs" / "x.png").symlink_to(private / "000.png")
-    with pytest.raises(DatasetError, match=r"dogs/x.png does not lie below"):
-        index_folder(root)
+    (root / "mice" / "more").symlink_to(private)
+    (root / "mice" / "x.png").symlink_to(private / "000.png")
+    files = index_folder(root)
+    assert labels(files) == ([3, 3], [1, 1])
+    assert files.left_out == [
+        f"mice/{name} is a link that leads out of the folder or nowhere" for name in ("more", "x.png")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -217,19 +227,19 @@ def test_a_place_has_to_lie_in_a_root_after_symbolic_links_if_there_are_any(
     assert load_dataset(f"folder:{pets}", directory=None, roots=[]) is not None
     for root in (pets, pets.parent):
         assert load_dataset(f"folder:{pets}", directory=None, roots=[Path("/nowhere"), root]) is not None
-    allowed = tmp_path / "allowed"
+    allowed = tmp_path.with_name(f"{tmp_path.name}-allowed")
     allowed.mkdir()
     (allowed / "link").symlink_to(pets)
     for place in (
         pets,
         allowed / "link",
-        allowed / ".." / "cats",
+        allowed / ".." / tmp_path.name,
         tmp_path.with_name(f"{tmp_path.name}-other"),
     ):
         for load in (load_dataset, partial(load_unpacked, folder=tmp_path / "kept")):
-            with pytest.raises(DatasetError, match=r"does not lie below .*/allowed .*CNNCTL_DATA_ROOTS"):
+            with pytest.raises(DatasetError, match=r"does not lie below .*-allowed .*CNNCTL_DATA_ROOTS"):
                 load(f"folder:{place}", directory=None, roots=[allowed])
-    link = tmp_path / "link-to-allowed"
+    link = tmp_path.with_name(f"{tmp_path.name}-link-to-allowed")
     link.symlink_to(pets)
     assert load_dataset(f"folder:{pets}/", directory=None, roots=[link]) is not None
     assert load_dataset("digits", directory=None, roots=[allowed]) is not None

@@ -54,6 +54,17 @@ def test_fraction_0_holds_out_nothing() -> None:
     assert (len(train), len(validation)) == (100, 0)
 
 
+def test_the_last_image_of_a_class_is_never_held_out() -> None:
+    labels = np.array([0, 1, 2, 2, 2, 3, 3], np.int32)
+    for fraction in (0.01, 0.14, 0.28, 0.43):
+        train, validation = hold_out(labels, fraction=fraction)
+        assert set(labels[train]) == {0, 1, 2, 3}
+        assert len(validation) == max(1, round(7 * fraction))
+        assert set(labels[validation]) <= {2, 3}
+    with pytest.raises(DatasetError, match=r"last one of a class: 3 classes have 3 training images"):
+        hold_out(np.arange(3, dtype=np.int32), fraction=0.1)
+
+
 @pytest.mark.parametrize(("num_images", "fraction"), [(1, 0.1), (2, 0.9), (0, 0.0)])
 def test_a_split_that_leaves_nothing_to_train_on_is_refused(num_images: int, fraction: float) -> None:
     with pytest.raises(DatasetError, match=f"leaves nothing to train on. Received: {num_images} images"):

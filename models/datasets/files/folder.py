@@ -1,50 +1,30 @@
-"""Finds the images of a folder: one folder per class, or a split.csv that says what is what.
+"""Finds the images of a folder: one folder per class, parts of such folders, or tables that say what is what.
 
-PATH/train/CLASS/…  and  PATH/test/CLASS/…
-PATH/CLASS/…              every fifth image of a class is a test image
-PATH/split.csv            columns file, label, split (train or test)
+PATH/CLASS/…                        every fifth image of a class is a test image
+PATH/train/CLASS/…  PATH/test/…     parts by their names, also Train, training, val, valid, testing, test_set;
+                                    without a test part, that for the validation is the test
+PATH/split.csv                      columns file, label, split (train, val or test)
+PATH/train.csv  PATH/test.csv       columns file, label
 
-Every file, split.csv too, has to lie below PATH after symbolic links; messages name files, and never quote
+Every file, a table too, has to lie below PATH after symbolic links; messages name files, and never quote
 what is in one: they are read by everybody.
 """
 
-import csv
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from models.catalog.dataset_path import lies_in
+from models.catalog.dataset_path import is_data
+from models.datasets.files.image_files import ImageFiles, check_classes, name_some
+from models.datasets.files.split_table import COLUMNS, SPLIT_FILE, find_tables, read_tables
+from models.datasets.files.splits import TEST, TRAIN, VALIDATION, Labelled, Parts, find_part
+from models.datasets.files.walk import Walk, real_place
 from models.errors import DatasetError
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm"}
-)
-SPLIT_FILE = "split.csv"
-COLUMNS = ("file", "label", "split")
 TEST_EVERY = 5
-NAMED = 10
-
-Labelled = list[tuple[Path, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFiles:
-    """Labelled image files; y_* are int32 (N,) indices of `class_names`."""
-
-    train: Sequence[Path]
-    y_train: npt.NDArray[np.int32]
-    test: Sequence[Path]
-    y_test: npt.NDArray[np.int32]
-    class_names: tuple[str, ...]
-
-    @property
-    def count(self) -> int:
-        return len(self.train) + len(self.test)
 
 
 def index_folder(root: Path) -> ImageFiles:
@@ -52,7 +32,8 @@ def index_folder(root: Path) -> ImageFiles:
 
     Raises:
         DatasetError: no such folder, no images, fewer than two classes, a class without training or test
-            images, a file that lies elsewhere, or a split.csv that is not what it must be.
+            images, parts that cannot be told apart, a file in two of them or with two labels, or a table
+            that is not what it must be.
     """
     try:
         return _index(root)
@@ -63,118 +44,101 @@ def index_folder(root: Path) -> ImageFiles:
 def _index(root: Path) -> ImageFiles:
     if not root.is_dir():
         raise DatasetError(f"There is no folder {root} on this machine")
-    if (root / SPLIT_FILE).is_file():
-        train, test = _read_split(root)
-    elif (root / "train").is_dir() and (root / "test").is_dir():
-        train, test = (_list_classes(root / part, within=root) for part in ("train", "test"))
+    if tables := find_tables(root):
+        parts = read_tables(root, tables)
+        named = {part or TRAIN: path.name for path, part in tables.items()}
+        return _check(root, *_choose_test(parts, named), left_out=[])
+    walk = Walk(root)
+    folders = walk.list_folders(root)
+    if splits := _find_splits(root, folders):
+        for folder in folders:
+            if folder not in splits.values():
+                walk.leave_out(folder, "is no part of the dataset by its name")
+        parts = {part: _list_classes(walk, walk.list_folders(path)) for part, path in splits.items()}
+        parts, sources = _choose_test(parts, {part: f"folder {path.name}" for part, path in splits.items()})
     else:
-        train, test = _hold_out(_list_classes(root, within=root))
-    return _check(root, train, test)
+        _refuse_parts_in_classes(root, folders)
+        parts = _hold_out(_list_classes(walk, folders))
+        sources = {TEST: f"every {TEST_EVERY}th of a class"}
+    if walk.followed:
+        _check_once(root, parts)
+    return _check(root, parts, sources, left_out=_list_left_out(walk))
 
 
-def leave_out(files: ImageFiles, broken: Mapping[Path, str]) -> tuple[ImageFiles, str]:
-    """Leave out files that cannot be read; returns what is left, and a sentence that names them.
+def _find_splits(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
+    """The folders that are parts by their names; empty where all folders are classes.
 
     Raises:
-        DatasetError: a class has no training or no test image left.
+        DatasetError: they look like parts, and which is which cannot be said.
     """
-    if not broken:
-        return files, ""
-    train = np.array([path not in broken for path in files.train])
-    test = np.array([path not in broken for path in files.test])
-    named = "; ".join(list(broken.values())[:NAMED])
-    more = f"; and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
-    note = f"{len(broken):,} of {files.count:,} image files cannot be read and are left out: {named}{more}"
-    left = replace(
-        files,
-        train=[path for path in files.train if path not in broken],
-        y_train=files.y_train[train],
-        test=[path for path in files.test if path not in broken],
-        y_test=files.y_test[test],
-    )
-    try:
-        _check_classes(left)
-    except DatasetError as error:
-        raise DatasetError(f"{error}. {note}") from None
-    return left, note
-
-
-def _read_split(root: Path) -> tuple[Labelled, Labelled]:
-    table = root / SPLIT_FILE
-    stays = _below(root)
-    _check_place(table, root, stays)
-    parts: dict[str, Labelled] = {"train": [], "test": []}
-    missing: list[int] = []
-    for line, row in _read_rows(table):
-        if row["split"] not in parts or not row["file"]:
-            raise DatasetError(f"{table}, line {line}: a row is a file, its label, and train or test")
-        path = root / row["file"]
-        if not stays(path):
-            raise DatasetError(
-                f"{table}, line {line}: the file does not lie below {root} after symbolic links. "
-                "Copy it there, or submit a folder that both are in"
-            )
-        if not os.path.isfile(path):  # noqa: PTH113  # an error of Path's own would quote the row
-            missing.append(line)
-        parts[row["split"]].append((path, row["label"] or ""))
-    if missing:
-        raise DatasetError(
-            f"{table} names {len(missing):,} files that are not there, the first in line {missing[0]}"
-        )
-    return _name_numbers(parts["train"], parts["test"])
-
-
-def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if not set(COLUMNS) <= set(rows.fieldnames or ()):
-                raise DatasetError(f"{table} must begin with the columns {', '.join(COLUMNS)}")
-            for row in rows:
-                yield rows.line_num, row
-    except (UnicodeDecodeError, csv.Error):
-        raise DatasetError(f"{table} is no CSV file in UTF-8") from None
-
-
-def _below(root: Path) -> Callable[[Path], bool]:
-    """Whether a path lies below a folder after symbolic links; quick for many files of few folders."""
-    stays = cache(lambda folder: lies_in(folder, root))
-    return lambda path: lies_in(path, root) if os.path.islink(path) else stays(path.parent)  # noqa: PTH114
-
-
-def _check_place(path: Path, root: Path, stays: Callable[[Path], bool]) -> None:
-    if not stays(path):
-        raise DatasetError(
-            f"{path} does not lie below {root} after symbolic links. Copy it there, or submit the folder "
-            "that it is in"
-        )
-
-
-def _name_numbers(train: Labelled, test: Labelled) -> tuple[Labelled, Labelled]:
-    """Name classes that are mere numbers by their folders, where each has a folder of its own."""
-    pairs = {(label, path.parent.name) for path, label in [*train, *test]}
-    labels, folders = {label for label, _ in pairs}, {folder for _, folder in pairs}
-    if not all(label.isdecimal() for label in labels) or not len(pairs) == len(labels) == len(folders):
-        return train, test
-    names = dict(pairs)
-    return [(path, names[label]) for path, label in train], [(path, names[label]) for path, label in test]
-
-
-def _list_classes(root: Path, *, within: Path) -> Labelled:
-    """All image files below each class's folder, in the order of their names."""
-    stays = _below(within)
-    images = [
-        (path, folder.name)
-        for folder in sorted(entry for entry in root.iterdir() if entry.is_dir())
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    named = [(part, folder) for folder in folders if (part := find_part(folder.name))]
+    splits = dict(named)
+    inside = {folder: _list_names(folder) for folder in folders} if named else {}
+    alike = [
+        folder
+        for part, split in named
+        for folder in folders
+        if folder != split and inside[folder] & inside[split] and folder not in splits.values()
     ]
-    for path, _ in images:
-        _check_place(path, within, stays)
+    told = f"{root} has the folders {name_some([folder.name for folder in folders], separator=', ')}"
+    expected = (
+        "Expected: train beside val, test or both, with the same folders of classes in each. Rename one, "
+        "move it away, or submit the folder that holds the classes"
+    )
+    if len(named) > len(splits):
+        raise DatasetError(f"{told}, of which several are one part by their names. {expected}")
+    if alike:
+        raise DatasetError(f"{told}: {alike[0].name} looks like a part, and which cannot be said. {expected}")
+    if len(named) > 1:
+        if TRAIN not in splits:
+            raise DatasetError(f"{told}, and none to train on. {expected}")
+        return splits
+    if named and len(folders) == 1:
+        raise DatasetError(f"{told}, and no other part. {expected}: {folders[0]}")
+    return {}
+
+
+def _list_names(folder: Path) -> set[str]:
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if is_data(entry.name) and entry.is_dir()}
+
+
+def _refuse_parts_in_classes(root: Path, folders: Sequence[Path]) -> None:
+    """Refuse CLASS/train and CLASS/test, which would be mixed."""
+    for folder in folders:
+        if len({find_part(name) for name in _list_names(folder)} - {None}) < 2:
+            return
+    if folders:
+        raise DatasetError(
+            f"Every class of {root} has folders of its own to train on and to test. "
+            "Expected: train/CLASS and test/CLASS, or a split.csv"
+        )
+
+
+def _list_classes(walk: Walk, folders: Sequence[Path]) -> Labelled:
+    """All image files below each class's folder, in the order of their names."""
+    images: Labelled = []
+    for folder in folders:
+        found = walk.list_images(folder)
+        if not found:
+            walk.leave_out(folder, "holds no images")
+        images += [(path, folder.name) for path in found]
     return images
 
 
-def _hold_out(images: Labelled) -> tuple[Labelled, Labelled]:
+def _choose_test(parts: Parts, named: Mapping[str, str]) -> tuple[Parts, Mapping[str, str]]:
+    """Where nothing is there to test but something for the validation, that is the test."""
+    if parts.get(TEST) or not parts.get(VALIDATION):
+        return parts, named
+    sources = {part: name for part, name in named.items() if part != VALIDATION}
+    taken = named.get(VALIDATION, "the rows for the validation")
+    return (
+        {TRAIN: parts[TRAIN], TEST: parts[VALIDATION]},
+        {**sources, TEST: f"{taken}, since there is no part to test"},
+    )
+
+
+def _hold_out(images: Labelled) -> Parts:
     """Every fifth image of a class is for the test, the first of them the third."""
     train: Labelled = []
     test: Labelled = []
@@ -183,55 +147,63 @@ def _hold_out(images: Labelled) -> tuple[Labelled, Labelled]:
         number = seen[label] = seen.get(label, 0) + 1
         (test if number % TEST_EVERY == TEST_EVERY // 2 + 1 else train).append((path, label))
     # A class of two images gives one to each part.
-    for label in seen.keys() - {label for _, label in test}:
+    for label in sorted(seen.keys() - {label for _, label in test}):
         last = max(number for number, (_, other) in enumerate(train) if other == label)
         if seen[label] > 1:
             test.append(train.pop(last))
-    return train, test
+    return {TRAIN: train, TEST: test}
 
 
-def _check(root: Path, train: Labelled, test: Labelled) -> ImageFiles:
-    if not train and not test:
+def _check_once(root: Path, parts: Parts) -> None:
+    """Refuse a file that links put into two parts, or into two classes."""
+    place = real_place()
+    known: dict[str, tuple[Path, str, str]] = {}
+    for part, images in parts.items():
+        for path, label in images:
+            first, *before = known.setdefault(place(path), (path, part, label))
+            if before != [part, label]:
+                one, two = (os.path.relpath(found, root) for found in (first, path))
+                raise DatasetError(
+                    f"{one} and {two} in {root} are one file, in two classes or parts. "
+                    "Remove one of the links"
+                )
+
+
+def _list_left_out(walk: Walk) -> Sequence[str]:
+    if not walk.others:
+        return walk.reasons
+    kinds = Counter({suffix or "without a suffix": count for suffix, count in walk.others.items()})
+    told = name_some([kind for kind, _ in kinds.most_common()], most=3, separator=", ")
+    count = kinds.total()
+    return [*walk.reasons, f"{count:,} {'file' if count == 1 else 'files'} that are no images ({told})"]
+
+
+def _check(root: Path, parts: Parts, sources: Mapping[str, str], *, left_out: Sequence[str]) -> ImageFiles:
+    labelled = [parts.get(part, []) for part in (TRAIN, VALIDATION, TEST)]
+    if not any(labelled):
+        told = f". Left out: {name_some(left_out, most=3)}" if left_out else ""
         raise DatasetError(
             f"{root} holds no images: expected one folder per class with files like .jpg or .png, "
-            f"or a {SPLIT_FILE} with columns {', '.join(COLUMNS)}"
+            f"or a {SPLIT_FILE} with columns {', '.join(COLUMNS)}{told}"
         )
-    names = tuple(sorted({label for _, label in [*train, *test]}))
+    names = tuple(sorted({label for images in labelled for _, label in images}))
     number = {name: index for index, name in enumerate(names)}
+    paths = [[path for path, _ in images] for images in labelled]
+    y = [np.array([number[label] for _, label in images], dtype=np.int32) for images in labelled]
     files = ImageFiles(
-        train=[path for path, _ in train],
-        y_train=np.array([number[label] for _, label in train], dtype=np.int32),
-        test=[path for path, _ in test],
-        y_test=np.array([number[label] for _, label in test], dtype=np.int32),
+        train=paths[0],
+        y_train=y[0],
+        validation=paths[1],
+        y_validation=y[1],
+        test=paths[2],
+        y_test=y[2],
         class_names=names,
+        sources=sources,
+        left_out=left_out,
     )
     try:
-        _check_classes(files)
+        check_classes(files)
     except DatasetError as error:
-        raise DatasetError(f"Dataset folder {root}: {error}") from None
+        told = f". Left out: {name_some(left_out, most=3)}" if left_out else ""
+        raise DatasetError(f"Dataset folder {root}: {error}{told}") from None
     return files
-
-
-def _check_classes(files: ImageFiles) -> None:
-    names = files.class_names
-    if len(names) < 2:
-        raise DatasetError(
-            f"at least two classes are needed to tell apart. Received: {_tell_class(files, 0)}"
-        )
-    for part, labels in (("training", files.y_train), ("test", files.y_test)):
-        empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
-        if len(empty):
-            told = ", ".join(_tell_class(files, label) for label in empty[:NAMED])
-            raise DatasetError(
-                f"no {part} images for {len(empty)} of {len(names)} classes ({told}). "
-                "Add some, or take the class out"
-            )
-
-
-def _tell_class(files: ImageFiles, label: int) -> str:
-    """A class by its folder's name, else by an image of it: what a split.csv says of it stays there."""
-    found = np.flatnonzero(files.y_train == label), np.flatnonzero(files.y_test == label)
-    paths = [files.train[k] for k in found[0][:1]] + [files.test[k] for k in found[1][:1]]
-    if any(files.class_names[label] in path.parts for path in paths):
-        return files.class_names[label]
-    return f"that of {paths[0]}" if paths else f"number {label + 1} in the order of their names"

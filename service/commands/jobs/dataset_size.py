@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from models.catalog.dataset_path import Place, find_place
+from models.catalog.dataset_path import Place, find_place, is_data
 from models.catalog.lookup import find_dataset
 from service.domain.spec import DataSpec
 
@@ -69,10 +69,10 @@ def _measure_npz(place: Place) -> DatasetSize:
     try:
         with ZipFile(place.path) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]
+        channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
+        resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares
     except DAMAGED:
         return _assume(channels=COLOURS, resident_bytes=0, least_bytes=0, least_channels=1)
-    channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
-    resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares
     return _assume(channels=channels, resident_bytes=resident, least_bytes=resident)
 
 
@@ -102,5 +102,11 @@ def read_npy_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _list_files(folder: Path) -> Iterator[str]:
-    for _, _, names in os.walk(folder):
-        yield from names
+    """Every file below a folder, also behind links, but for hidden and system folders; each folder once."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else filter(is_data, folders)
+        if real not in seen:
+            yield from filter(is_data, names)
+        seen.add(real)

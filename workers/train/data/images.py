@@ -15,9 +15,9 @@ import tensorflow as tf
 from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decoder import Decoder, recall_survey
-from models.datasets.files.folder import ImageFiles, leave_out
+from models.datasets.files.image_files import ImageFiles, leave_out
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
-from models.datasets.split import hold_out
+from models.datasets.split import Indices, hold_out
 from models.datasets.unpacked import load_unpacked
 from service.domain.spec import Spec
 
@@ -127,7 +127,9 @@ def load_images(
     """
     found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir, roots=data_roots)
     if isinstance(found, ImageArrays):
-        return _place_arrays(found, spec, strategy, statistics=_measure(found.x_train, spec))
+        train, validation = hold_out(found.y_train, fraction=spec.data.validation_fraction)
+        statistics = _measure(found.x_train, spec)
+        return _place_arrays(found, strategy, train=train, validation=validation, statistics=statistics)
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
     return _load_files(found, spec, strategy, decoder=decoder, surveys_dir=surveys_dir, say=say)
 
@@ -143,7 +145,7 @@ def _load_files(
 ) -> RunImages:
     """Decode every file once: what cannot be read is left out and named before training starts."""
     fits = files.count * spec.data.resize**2 * COLOUR_CHANNELS <= spec.data.in_memory_mib * MIB
-    paths = [*files.train, *files.test]
+    paths = [*files.train, *files.validation, *files.test]
     if fits:
         survey = decoder.survey(paths, keep=True, say=say)
     else:
@@ -152,30 +154,41 @@ def _load_files(
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
     statistics = _measure(sample_NHWC, spec)
+    seen, y_seen = [*files.train, *files.validation], np.concatenate([files.y_train, files.y_validation])
+    train, validation = _find_validation(files, spec)
     if survey.images is not None:
         arrays = ImageArrays(
-            x_train=survey.images[: len(files.train)],
-            y_train=files.y_train,
-            x_test=survey.images[len(files.train) :],
+            x_train=survey.images[: len(seen)],
+            y_train=y_seen,
+            x_test=survey.images[len(seen) :],
             y_test=files.y_test,
             class_names=files.class_names,
         )
-        return _place_arrays(arrays, spec, strategy, statistics=statistics, note=note)
-    train, validation = hold_out(files.y_train, fraction=spec.data.validation_fraction)
+        return _place_arrays(
+            arrays, strategy, train=train, validation=validation, statistics=statistics, note=note
+        )
 
     def split(paths: Sequence[Path], labels: npt.NDArray[np.int32]) -> FileSplit:
         return FileSplit(files=paths, labels=labels, decoder=decoder)
 
     return RunImages(
-        train=split([files.train[i] for i in train], files.y_train[train]),
-        validation=split([files.train[i] for i in validation], files.y_train[validation]),
+        train=split([seen[i] for i in train], y_seen[train]),
+        validation=split([seen[i] for i in validation], y_seen[validation]),
         test=split(files.test, files.y_test),
-        train_labels=files.y_train[train],
+        train_labels=y_seen[train],
         class_names=files.class_names,
         channels=COLOUR_CHANNELS,
         statistics=statistics,
         note=note,
     )
+
+
+def _find_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
+    """Which images train and which validate, of those to train on followed by those for the validation."""
+    if files.validation:
+        every = np.arange(len(files.train) + len(files.validation))
+        return every[: len(files.train)], every[len(files.train) :]
+    return hold_out(files.y_train, fraction=spec.data.validation_fraction)
 
 
 def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
@@ -184,13 +197,13 @@ def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
 
 def _place_arrays(
     arrays: ImageArrays,
-    spec: Spec,
     strategy: tf.distribute.Strategy,
     *,
+    train: Indices,
+    validation: Indices,
     statistics: PixelStatistics,
     note: str = "",
 ) -> RunImages:
-    train, validation = hold_out(arrays.y_train, fraction=spec.data.validation_fraction)
     return RunImages(
         train=_place(arrays.x_train[train], arrays.y_train[train], strategy),
         validation=_place(arrays.x_train[validation], arrays.y_train[validation], strategy),
