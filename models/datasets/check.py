@@ -1,8 +1,10 @@
-"""Reads one dataset to its end and says what is wrong with it: python -m models.datasets.check NAME FOLDER
+"""Reads one dataset to its end: python -m models.datasets.check NAME FOLDER VALIDATION_FRACTION
 
+Prints, as a JSON string, what was found in one by place; what is wrong is said on standard error.
 Exit status: 0 it is fine, 2 it is not, 3 a package is missing to read it. Anything else is a fault of ours.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,28 +14,45 @@ from models.errors import DatasetError
 BAD, CANNOT_READ = 2, 3
 
 
-def check(name: str, folder: Path) -> None:
-    """Read a dataset whole.
+def check(name: str, directory: Path, *, fraction: float) -> str:
+    """Look into a dataset; returns what was found in words, of one by place.
 
     Raises:
+        DatasetError: it cannot be trained on.
         ModuleNotFoundError: the plain install has no NumPy, and no decoder of images.
-        DatasetError: it is damaged, or not what it must be.
     """
     from models.datasets.arrays import ImageArrays
     from models.datasets.files.checksum import verify_checksum
     from models.datasets.load import load_dataset
+    from models.datasets.split import hold_out
+    from models.datasets.summary import summarize
 
-    found = load_dataset(name, directory=folder)
+    found = load_dataset(name, directory=directory)
     if isinstance(found, ImageArrays) and name in DATASETS:
         verify_checksum(found, DATASETS[name])
+    if isinstance(found, ImageArrays) or not found.validation:
+        hold_out(found.y_train, fraction=fraction)
+    return "" if name in DATASETS else summarize(found)
+
+
+def main() -> int:
+    """Check what the command line names; returns the exit status."""
+    try:
+        name, directory, fraction = sys.argv[1:]
+        sys.stdout.write(json.dumps(check(name, Path(directory), fraction=float(fraction))))
+    except DatasetError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_READ
+    except MemoryError:
+        raise
+    except Exception as error:  # a file that nobody thought of; its words may quote it
+        sys.stderr.write(f"Dataset {sys.argv[1]} cannot be read: {type(error).__name__}\n")
+        return BAD
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        check(sys.argv[1], Path(sys.argv[2]))
-    except DatasetError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(BAD)
-    except ModuleNotFoundError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(CANNOT_READ)
+    sys.exit(main())

@@ -38,8 +38,9 @@ def _choose(y: npt.NDArray[np.int32], *, num_held_out: int) -> npt.NDArray[np.bo
     classes, counts_K = np.unique(y, return_counts=True)
     if num_held_out > len(y) - len(classes):
         raise DatasetError(
-            f"{num_held_out} images for the validation would take the last one of a class: {len(classes)} "
-            f"classes have {len(y)} training images. Add some, or set data.validation_fraction=0"
+            f"{num_held_out} of {len(y)} training images cannot be held out for the validation, since each "
+            f"of {len(classes)} classes keeps one. Add images, or set a smaller data.validation_fraction, "
+            "0 for none"
         )
     held_out_N = np.zeros(len(y), dtype=np.bool_)
     for label, count in zip(classes, _share(counts_K, total=num_held_out), strict=True):

@@ -410,3 +410,43 @@ def test_a_dataset_of_links_to_other_peoples_files_says_nothing_of_them(
 
 def test_an_unknown_setting_is_named(cnnctl: Cnnctl) -> None:
     assert "Unknown setting CNNCTL_GPU" in cnnctl("status", code=2, CNNCTL_GPU="2").stderr
+
+
+def test_what_is_found_in_a_folder_is_said_at_submission_and_kept(
+    cnnctl: Cnnctl, photographs: Path, tmp_path: Path
+) -> None:
+    (photographs / "class1" / "gone.jpg").symlink_to("/nowhere")
+    found = (
+        "120 images in 3 classes (class0 … class2), 96 to train on, 24 to test (every 5th of a class); "
+        "1 left out: class1/gone.jpg is a link that leads out of the folder or nowhere"
+    )
+    dataset = f"folder:{photographs}"
+    submitted = cnnctl("submit", "mlp", "--dataset", dataset)
+    assert f"Dataset: {found}." in submitted.stderr
+    assert json.loads(cnnctl("history", "1", "--json").stdout)[0]["detail"] == found
+    rehearsal = cnnctl("submit", "--dry-run", "mlp", "--dataset", dataset, "--json")
+    assert json.loads(rehearsal.stdout)["found"] == found
+    x, y = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    for _ in range(2):  # the second time from what was kept
+        submitted = cnnctl("submit", "mlp", "--dataset", f"npz:{tmp_path / 'a.npz'}")
+        assert "Dataset: 8 images in 2 classes, 4 to train on, 4 to test." in submitted.stderr
+    assert "Dataset:" not in cnnctl("submit", "mlp", "--dataset", "digits").stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("class0/1.jpg,caf\xe9,train\n".encode("cp1252"), "line 2, byte 17: not UTF-8"),
+        (b"class0/1.jpg,a,train\nclass0/2.jpg\n", "line 3: a row is a file"),
+        (b"x" * 200_000 + b",a,train\n", "line 2: no row of a CSV file"),
+        (b"class0/1.jpg,a,train\nclass0/1.jpg,a,test\n", "line 3: the file of line 2 again"),
+    ],
+    ids=["encoding", "short", "huge", "twice"],
+)
+def test_a_table_with_a_bad_row_queues_nothing(
+    cnnctl: Cnnctl, photographs: Path, table: bytes, message: str
+) -> None:
+    (photographs / "split.csv").write_bytes(b"file,label,split\n" + table)
+    assert message in cnnctl("submit", "mlp", "--dataset", f"folder:{photographs}", code=2).stderr
+    assert json.loads(cnnctl("status", "--json").stdout) == []

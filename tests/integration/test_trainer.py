@@ -399,6 +399,31 @@ def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
     assert len(streamed.values("val_loss")) == 2
 
 
+@pytest.mark.parametrize("in_memory_mib", [1024, 0])
+def test_a_folder_for_the_validation_is_what_validates(
+    run: Callable[..., Run], photographs: Path, in_memory_mib: int
+) -> None:
+    root = photographs.with_name("split")
+    for part, numbers in (("train", range(24)), ("val", range(24, 32)), ("test", range(32, 40))):
+        for folder in sorted(photographs.iterdir()):
+            (root / part / folder.name).mkdir(parents=True)
+            for number in numbers:
+                (folder / f"{number}.jpg").rename(root / part / folder.name / f"{number}.jpg")
+    fields = {
+        "data.dataset": f"folder:{root}",
+        "data.in_memory_mib": in_memory_mib,
+        "training.batch_size": 8,
+        "training.epochs": 1,
+    }
+    done = run(fields=fields)
+    assert done.end()["outcome"] == "succeeded", done.log()
+    (progress,) = {event["steps_per_epoch"] for event in done.events() if event["kind"] == "progress"}
+    assert progress == 9
+    (note,) = (event["note"] for event in done.events() if event["kind"] == "started")
+    assert "72 to train on (folder train), 24 for the validation (folder val), 24 to test" in note
+    assert not (done.values("val_accuracy")[0] * 24) % 1
+
+
 def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one(
     run: Callable[..., Run], photographs: Path
 ) -> None:

@@ -298,6 +298,14 @@ def test_a_file_of_ones_own_is_read_and_cropped_to_squares(tmp_path: Path) -> No
     assert read.class_names == ("0", "1", "2", "3")
 
 
+def test_labels_may_be_of_different_integer_types(tmp_path: Path) -> None:
+    y = {"y_train": (np.arange(20) % 4).astype(np.int64), "y_test": (np.arange(8) % 4).astype(np.uint64)}
+    read = load_dataset(write(tmp_path, **y), directory=None)
+    assert isinstance(read, ImageArrays)
+    assert read.y_train.dtype == read.y_test.dtype == np.int32
+    assert read.class_names == ("0", "1", "2", "3")
+
+
 def test_gray_images_may_lack_the_channel_axis(tmp_path: Path) -> None:
     gray = {key: arrays()[key][..., 0] for key in ("x_train", "x_test")}
     read = load_dataset(write(tmp_path, **gray), directory=None)
@@ -315,6 +323,19 @@ def test_gray_images_may_lack_the_channel_axis(tmp_path: Path) -> None:
         ({"y_test": np.zeros(8, int)}, "y_test has no image of 3 of 4 classes, the first: label 1"),
         ({"y_train": np.arange(20) % 4 - 1}, "y_train must be from 0 to 3. Received: 5 others"),
         ({"y_train": np.arange(20) / 4}, "must be integers"),
+        (
+            {"y_train": np.arange(20) % 4 * 10**8 + 12_345_678, "y_test": np.arange(8) % 4 * 10**8},
+            "labels must be classes counted from 0, .* at most 19, for 20 labels in y_train and 8 in y_test",
+        ),
+        ({"y_test": np.full(8, 2**64 - 1, np.uint64)}, "labels must be classes counted from 0"),
+        ({"x_test": np.uint8(3)}, r"x_test must be uint8 of shape .* Received: uint8 of shape \(\)"),
+        ({"x_train": np.uint8(3)}, r"x_train must be of shape .* Received: uint8 of shape \(\)"),
+        ({"y_test": np.int32(3)}, "y_test must be 8 integers"),
+        ({"class_names": np.array("cats and dogs")}, "class_names must be an array of one string a class"),
+        ({"class_names": np.zeros((2, 2))}, "class_names must be an array of one string a class"),
+        ({"class_names": np.arange(4)}, "class_names must be 4 strings"),
+        ({"x_train": np.zeros((20, 8, 0, 3), np.uint8)}, "H and W at least 1"),
+        ({"x_train": np.zeros((20, 0, 8, 3), np.uint8)}, "H and W at least 1"),
         (
             {
                 "y_train": (np.arange(20) % 4).astype(np.uint8),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from models.datasets.files.folder import index_folder
 from models.datasets.files.image_files import ImageFiles
+from models.datasets.summary import summarize
 from models.errors import DatasetError
 
 
@@ -305,3 +306,41 @@ def test_every_class_of_two_images_keeps_one_to_train_on(tmp_path: Path) -> None
     files = index_folder(tmp_path)
     assert counts(files) == ([1] * 10, [0] * 10, [1] * 10)
     assert [path.parent.name for path in files.test] == list(files.class_names)
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (
+            ("cat", "dog"),
+            "20 images in 2 classes (cat, dog), 16 to train on, 4 to test (every 5th of a class)",
+        ),
+        (
+            ("train/a", "train/b", "train/c", "Val/a", "Val/b", "Val/c"),
+            "60 images in 3 classes (a … c), 30",
+        ),
+        (("train/a", "train/b", "val/a", "val/b"), "20 to test (folder val, since there is no part to test)"),
+        (("cat", "dog", "none"), "; 1 left out: none holds no images"),
+    ],
+)
+def test_what_is_found_is_said_in_one_line(tmp_path: Path, folders: tuple[str, ...], said: str) -> None:
+    for number, folder in enumerate(folders):
+        fill(tmp_path / folder, count=0 if folder == "none" else 10, seed=number)
+    line = summarize(index_folder(tmp_path))
+    assert said in line
+    assert "\n" not in line
+
+
+def test_what_is_found_in_a_table_names_no_class_and_single_images_are_named(tmp_path: Path) -> None:
+    classes(tmp_path, "cat", "dog", count=3)
+    rows = [
+        "cat/000.png,salt,train",
+        "cat/001.png,salt,test",
+        "dog/000.png,word,train",
+        "dog/001.png,word,test",
+    ]
+    (tmp_path / "split.csv").write_text(HEAD + "\n".join([*rows, "dog/002.png,word,train"]))
+    assert summarize(index_folder(tmp_path)) == (
+        "5 images in 2 classes, 3 to train on (split.csv), 2 to test; of one image to train on, none can "
+        f"validate: that of {tmp_path}/cat/000.png"
+    )

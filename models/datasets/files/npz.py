@@ -88,10 +88,10 @@ def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
     if np.issubdtype(x_NHWC.dtype, np.floating) and np.isnan(x_NHWC).any():
         raise DatasetError(f"x_train holds {np.isnan(x_NHWC).sum():,} values that are not a number")
     shape = x_NHWC.shape[1:] if x_NHWC.ndim == 4 else (*x_NHWC.shape[1:], 1)
-    if len(shape) != 3 or shape[-1] not in (1, 3):
+    if len(shape) != 3 or shape[-1] not in (1, 3) or not all(shape):
         raise DatasetError(
-            "x_train must be of shape (N, H, W), or (N, H, W, C) with 1 or 3 channels: convert others, "
-            f"as with Pillow's convert('RGB'). Received: {_describe(x_NHWC)}"
+            "x_train must be of shape (N, H, W), or (N, H, W, C) with 1 or 3 channels, H and W at least 1: "
+            f"convert others, as with Pillow's convert('RGB'). Received: {_describe(x_NHWC)}"
         )
     return Dataset(
         name=path.stem,
@@ -102,7 +102,7 @@ def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
         num_classes=len(_guess_names(arrays)),
         image_shape=shape,
         train_images=len(x_NHWC),
-        test_images=len(arrays["x_test"]),
+        test_images=arrays["x_test"].shape[0] if arrays["x_test"].ndim else 0,
         offline=True,
     )
 
@@ -111,9 +111,13 @@ def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
     for key in ("y_train", "y_test"):
         if arrays[key].dtype.kind not in "iu":
             raise DatasetError(f"{key} must be integers. Received: {_describe(arrays[key])}")
-    labels = np.concatenate([arrays[key].reshape(-1) for key in ("y_train", "y_test")])
     if "class_names" not in arrays:
-        return tuple(map(str, range(int(labels.max(initial=0)) + 1)))
+        return _number_classes(arrays)
+    if arrays["class_names"].ndim != 1:
+        raise DatasetError(
+            "class_names must be an array of one string a class. "
+            f"Received: {_describe(arrays['class_names'])}"
+        )
     names = tuple(map(str, arrays["class_names"]))
     for key in ("y_train", "y_test"):
         most = np.iinfo(arrays[key].dtype).max + 1
@@ -123,6 +127,21 @@ def _guess_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
                 "labels have wrapped around. Save them as int32"
             )
     return names
+
+
+def _number_classes(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    """Names 0, 1, … of as many classes as there are; the images bound them, since each class needs some."""
+    labels = [arrays["y_train"], arrays["y_test"]]
+    # Each by itself: together, int64 and uint64 would become floating-point numbers.
+    num_classes = max(int(y.max(initial=0)) for y in labels) + 1
+    most = max(y.size for y in labels)
+    if num_classes > most:
+        raise DatasetError(
+            f"labels must be classes counted from 0, each with images: at most {most - 1:,}, for "
+            f"{labels[0].size:,} labels in y_train and {labels[1].size:,} in y_test. Received: a larger one. "
+            "Ids become such numbers by numpy.unique(ids, return_inverse=True)"
+        )
+    return tuple(map(str, range(num_classes)))
 
 
 def _check_classes(read: ImageArrays) -> None:

@@ -30,6 +30,7 @@ def rehearsal_table(view: View) -> Table:
     table.add_column(overflow="fold")
     rows = {
         "network": f"{view['network']} on {view['dataset']}, images of {view['image_size']} pixels",
+        **({"dataset": view["found"]} if view["found"] else {}),
         "batch": _batch(view),
         "devices": _devices(view),
         "memory": _memory(view),

@@ -13,6 +13,7 @@ from service.cli.terminal import echo, say
 from service.commands.fleet.health import check_health
 from service.commands.jobs.dataset_check import tell_where_to_have
 from service.commands.jobs.progress import get_progress
+from service.commands.jobs.status import list_event_views
 from service.commands.jobs.submit import submit
 from service.commands.people.identity import current_actor
 from service.domain.gpus import count_gpus
@@ -79,6 +80,8 @@ def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, 
     """Say what was queued, and what of it may surprise."""
     job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
+    if found := list_event_views(store, job_id)[0]["detail"]:
+        say(f"Dataset: {found}.")
     _say_notices(job.architecture, fields)
     if where := tell_where_to_have(job.dataset, settings):
         say(where)

@@ -1,6 +1,8 @@
 """Looks into a dataset before a job is queued for it: once a file, in a process of its own."""
 
+import json
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,10 +36,11 @@ def tell_where_to_have(dataset: str, settings: Settings) -> str:
     )
 
 
-def check_dataset(spec: Spec, settings: Settings) -> str:
+def check_dataset(spec: Spec, settings: Settings, *, tell: Callable[[str], object]) -> str:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 
-    Returns what the person has to know where nobody could check it; else nothing.
+    Returns what was found in one by place, in one line. Where nobody could check it, `tell` is called with
+    what the person has to know.
 
     Raises:
         SpecError: it is not there, lies where it may not, is damaged, is not what it must be, or its check
@@ -51,21 +54,25 @@ def check_dataset(spec: Spec, settings: Settings) -> str:
         if place is None:
             return ""  # bundled, or downloaded by the trainer
         if settings.database:
-            return f"{path} is not on this machine, so nobody has looked into it: the trainer will."
+            tell(f"{path} is not on this machine, so nobody has looked into it: the trainer will.")
+            return ""
     known = settings.home_dir / "datasets-checked"
-    stamp = _stamp(path) if path.is_file() else ""
-    if stamp and known.is_file() and stamp in known.read_text().splitlines():
-        return ""
-    done = run_module("models.datasets.check", [name, str(settings.datasets_dir)])
+    fraction = str(spec.data.validation_fraction)
+    stamp = f"{_stamp(path)} {fraction}" if path.is_file() else ""
+    if stamp and (found := _recall(known, stamp)) is not None:
+        return found
+    done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stderr.strip()}")
     if done.returncode == CANNOT_READ:
-        return f"{path} was not looked into, since a package is missing here: the trainer will."
+        tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
+        return ""
     if done.returncode != FINE:
         raise SpecError(f"data.dataset: {path} could not be checked: {_explain(done)}")
+    found = str(json.loads(done.stdout))
     if stamp:
-        _remember(known, stamp)
-    return ""
+        _remember(known, stamp, found)
+    return found
 
 
 def _exists(path: Path) -> bool:
@@ -87,8 +94,17 @@ def _stamp(path: Path) -> str:
     return f"{path} {about.st_size} {about.st_mtime_ns}"
 
 
-def _remember(known: Path, stamp: str) -> None:
+def _recall(known: Path, stamp: str) -> str | None:
+    """What was found in the same file before; None of an unknown one, or one of before it was kept."""
+    if not known.is_file():
+        return None
+    lines = [line.partition("\t") for line in known.read_text().splitlines()]
+    found = [said for before, _, said in lines if before == json.dumps(stamp)]
+    return str(json.loads(found[-1])) if found else None
+
+
+def _remember(known: Path, stamp: str, found: str) -> None:
     with suppress(OSError):  # a full disk: then the next submission checks the file again
         known.parent.mkdir(parents=True, exist_ok=True)
         with known.open("a") as file:
-            file.write(stamp + "\n")
+            file.write(f"{json.dumps(stamp)}\t{json.dumps(found)}\n")

@@ -48,8 +48,7 @@ def rehearse(
         SpecError, NotAllowed: as `submit` would.
     """
     spec = resolve_spec(architecture, assignments)
-    if unchecked := check_dataset(spec, settings):
-        tell(unchecked)
+    found = check_dataset(spec, settings, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
@@ -73,6 +72,7 @@ def rehearse(
         return {
             "dry_run": True,
             **_view_spec(spec),
+            "found": found,
             **_view_devices(tx, spec, needs, terms, heard=health.hosts),
             **_view_time(pace, epochs=spec.training.epochs),
             **_view_turn(turn),

@@ -33,7 +33,7 @@ def submit(
 ) -> JobId:
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
-    `tell` is called with what could not be checked.
+    Its history says what was found in its dataset; `tell` is called with what could not be checked.
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
@@ -41,8 +41,7 @@ def submit(
         NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
-    if unchecked := check_dataset(spec, settings):
-        tell(unchecked)
+    found = check_dataset(spec, settings, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
@@ -56,7 +55,7 @@ def submit(
             ample_memory_mib=needs.ample_mib,
         )
         dependencies.add_dependencies(tx, job_id, after)
-        audit.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name)
+        audit.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name, detail=found)
         if hold:
             why = f"on hold since its submission; cnnctl resume {job_id}"
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)

@@ -18,6 +18,7 @@ from models.datasets.files.decoder import Decoder, recall_survey
 from models.datasets.files.image_files import ImageFiles, leave_out
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
 from models.datasets.split import Indices, hold_out
+from models.datasets.summary import summarize
 from models.datasets.unpacked import load_unpacked
 from service.domain.spec import Spec
 
@@ -85,7 +86,7 @@ class RunImages:
     """The three splits of a run, with what the network must know of them.
 
     `train_labels` (N,) are those of the training images that are not held out. `note` says in words what
-    the owner should know of the files, such as those that cannot be read.
+    was found in a folder, and what is left out.
     """
 
     train: Split
@@ -150,7 +151,8 @@ def _load_files(
         survey = decoder.survey(paths, keep=True, say=say)
     else:
         survey = recall_survey(decoder, paths, folder=surveys_dir, say=say)
-    files, note = leave_out(files, survey.broken)
+    files, broken = leave_out(files, survey.broken)
+    note = "; ".join(filter(None, [summarize(files), broken]))
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
     statistics = _measure(sample_NHWC, spec)
