@@ -7,6 +7,7 @@ import click
 
 from service.cli.terminal import echo, say
 from service.errors import NoTables
+from service.escaping import escape_document
 from service.private_files import open_to_group
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
@@ -55,7 +56,7 @@ def open_until_end(settings: Settings, *, owner: bool = False) -> Store:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    echo(json.dumps(document, indent=2, default=str, allow_nan=False))
+    echo(json.dumps(escape_document(document), indent=2, default=str, allow_nan=False))
 
 
 def shorten_home(path: str) -> str:

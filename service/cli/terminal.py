@@ -16,15 +16,17 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from service.escaping import escape_surrogates
+
 PIPE_WIDTH = 160
-# Control characters but tab and newline, marks that turn the direction of writing, and lone surrogates.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters but tab and newline, and marks that turn the direction of writing.
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _FORMULA = frozenset("=+-@\t\r\n")
 
 
 def escape(text: str) -> str:
     r"""Write every character that a terminal would act on as its code, as in \x1b."""
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), escape_surrogates(text))
 
 
 def echo(message: object, *, err: bool = False, nl: bool = True) -> None:

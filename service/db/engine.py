@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from service.errors import MissingExtra, SettingError
+from service.escaping import escape_document
 
 BUSY_TIMEOUT_SECONDS = 30.0
 # On PostgreSQL: a process that is frozen in a transaction keeps its locks. Nobody waits for one longer than
@@ -26,11 +27,16 @@ def make_engine(url: str) -> Engine:
         MissingExtra: PostgreSQL is named and psycopg is not installed.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _make_sqlite_engine(parsed)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    engine = _make_sqlite_engine(parsed) if sqlite else _make_postgres_engine(parsed)
+    event.listen(engine, "before_cursor_execute", _escape_parameters, retval=True)
+    return engine
+
+
+def _make_postgres_engine(url: URL) -> Engine:
     try:
         return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
+            url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": 5,
@@ -65,6 +71,19 @@ def _parse(url: str) -> URL:
         "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, "
         f"or empty for SQLite in CNNCTL_HOME. Received a URL of the kind {url.partition(':')[0]!r}"
     )
+
+
+def _escape_parameters(
+    _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, *many: bool
+) -> tuple[str, Any]:
+    """Whatever is stored or asked for: no database takes a surrogate, as a name of a file may have."""
+    rows = parameters if any(many) else [parameters]
+    plain = all(_is_ascii(value) for row in rows for value in (row.values() if type(row) is dict else row))
+    return statement, parameters if plain else escape_document(parameters)
+
+
+def _is_ascii(value: object) -> bool:
+    return not isinstance(value, str) or value.isascii()
 
 
 def _make_sqlite_engine(url: URL) -> Engine:

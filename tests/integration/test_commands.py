@@ -450,3 +450,25 @@ def test_a_table_with_a_bad_row_queues_nothing(
     (photographs / "split.csv").write_bytes(b"file,label,split\n" + table)
     assert message in cnnctl("submit", "mlp", "--dataset", f"folder:{photographs}", code=2).stderr
     assert json.loads(cnnctl("status", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["usage", "--user", "\udcff"], 0),
+        (["notify", "add", "--mail", "\udcff@example.org"], 2),
+        (["notify", "add", "--webhook", "https://example.org/\udcff"], 2),
+        (["submit", "mlp", "--project", "\udcff"], 2),
+        (["users", "set", "\udcff", "--max-gpus", "1"], 2),
+        (["gpus", "drain", "x:0", "--reason", "\udcff"], 3),
+        (["predict", "1", "\udcff.png"], 3),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_words_that_are_no_text_get_an_answer(home: Path, words: list[str], code: int) -> None:
+    program = [sys.executable, "-m", "service.cli.main", *words]
+    done = subprocess.run(
+        program, env={**os.environ, "CNNCTL_HOME": str(home)}, cwd=ROOT, capture_output=True
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert done.returncode == code, done.stderr.decode()

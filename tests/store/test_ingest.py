@@ -1,17 +1,19 @@
 """Events go from a trainer's log into SQL exactly once, whoever reads them."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from service.commands.people.usage import list_usage_views
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
 from service.domain.run_folder import CHECKPOINTS_DIR, checkpoint_name
 from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import DatabaseUnavailable, Fenced
-from service.store.jobs import attempts, checkpoints, logs, metrics
+from service.store.jobs import attempts, audit, checkpoints, logs, metrics
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from workers.attempts.ingest import Ingester, read_tail
@@ -249,6 +251,20 @@ def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp
     Ingester(store, attempt, actor="worker").take_in()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "reading a\u2400b"
+
+
+def test_a_name_that_is_no_text_is_stored_as_one_can_read_it(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    """A trainer of before names were escaped; whoever asks for such a name gets an answer, too."""
+    note = os.fsdecode(b"caf\xe9.png cannot be read")
+    write(tmp_path, {"kind": "started", "at": 0, "step": 0, "exact": True, "note": note})
+    write(tmp_path, {"kind": "stage", "at": 0, "text": note})
+    assert Ingester(store, attempt, actor="worker").take_in()
+    with store.reading() as tx:
+        assert attempts.get_attempt(tx, attempt.id).reason == "caf\\xe9.png cannot be read"
+        assert audit.list_events(tx, attempt.job_id)[-1].detail.endswith("; caf\\xe9.png cannot be read")
+    assert list_usage_views(store, owner=os.fsdecode(b"\xff")) == []
 
 
 def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,3 +57,9 @@ def test_a_disk_that_stays_full_is_an_error_at_the_end(
     reporter.points(1, {"loss": 0.5})
     with pytest.raises(OSError, match="disk is full"):
         reporter.ended("succeeded", "")
+
+
+def test_a_name_that_is_no_text_is_written_out(tmp_path: Path, open_reporter: Open) -> None:
+    path = tmp_path / "events.jsonl"
+    open_reporter(path).stage(os.fsdecode(b"caf\xe9.png"))
+    assert read(path)[0]["text"] == "caf\\xe9.png"

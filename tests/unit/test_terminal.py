@@ -11,7 +11,7 @@ import service.cli
 from service.cli.terminal import PlainConsole, echo, escape, print_csv, say
 
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\u202ed\udce9\x00e"
-SHOWN = r"a\x1b]0;owned\x07b\x9b31mc\u202ed\udce9\x00e"
+SHOWN = r"a\x1b]0;owned\x07b\x9b31mc\u202ed\xe9\x00e"
 
 
 def test_what_a_terminal_would_act_on_is_shown_as_text() -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from service.escaping import escape_document
+
 LAST_WORD_SECONDS = 60.0  # how long a full disk is waited for at the end
 RETRY_SECONDS = 0.5
 
@@ -73,7 +75,9 @@ class Reporter:
         os.close(self._file)
 
     def _write(self, kind: str, **values: object) -> None:
-        line = json.dumps({"kind": kind, "at": time.time(), **values}, allow_nan=False) + "\n"
+        line = (
+            json.dumps({"kind": kind, "at": time.time(), **escape_document(values)}, allow_nan=False) + "\n"
+        )
         with self._lock:
             self._unwritten += line.encode()
         self._flush()
