@@ -48,7 +48,7 @@ def detect_objects(
         DatasetError: the image cannot be read, or a scale makes it smaller than the network or too large.
         CannotSlide: the network has no feature maps.
     """
-    pixels = read_image(image, channels=network.about.channels)
+    pixels = read_image(image, channels=network.about.channels, white_levels=network.about.white_levels)
     sliding = make_sliding(network.model)
     scales = scales or list_scales(pixels.shape[:2], side=sliding.side)
     boxes, scores = zip(*(_look(sliding, pixels, scale) for scale in scales), strict=True)

@@ -82,7 +82,9 @@ def _test_images(
                 f"Received: {found.x_test.shape[-1]} in {dataset}"
             )
         return _slices(found.x_test), found.y_test, ""
-    decoder = Decoder(side=about.resize, channels=about.channels, threads=THREADS)
+    decoder = Decoder(
+        side=about.resize, channels=about.channels, threads=THREADS, white_levels=about.white_levels
+    )
     survey = decoder.survey(found.test, keep=False, say=lambda _: None)
     found, note = leave_out(found, survey.broken)
     return _decoded(decoder, found.test), found.y_test, note

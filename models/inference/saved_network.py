@@ -5,14 +5,14 @@ Shapes: N images, H W space, S side of what the network sees, C channels, K clas
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.datasets.files.decode import Pixels, read_square
+from models.datasets.files.decode import Pixels, WhiteLevels, read_square
 from models.errors import DivergedNetwork
 from models.finiteness import list_not_finite
 from models.keras_defaults import use_defaults
@@ -28,12 +28,17 @@ Probabilities = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a model file does not say: class names, and how images are brought to what the network sees."""
+    """What a model file does not say: class names, and how images are brought to what the network sees.
+
+    `white_levels` say what was white in its files of more than 8 bits, by the kind of their numbers. Files of
+    a kind that it was not trained on, or of a network of before this was kept, are scaled one by one.
+    """
 
     class_names: tuple[str, ...]
     channels: int
     resize: int
     image_size: int
+    white_levels: WhiteLevels = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         (folder / ABOUT_FILE).write_text(json.dumps(asdict(self), indent=1))
@@ -57,8 +62,15 @@ class SavedNetwork:
         Raises:
             DatasetError: a file cannot be read; the message names it.
         """
-        side, channels = self.about.resize, self.about.channels
-        return np.stack([read_square(path, side=side, channels=channels) for path in paths])
+        about = self.about
+        return np.stack(
+            [
+                read_square(
+                    path, side=about.resize, channels=about.channels, white_levels=about.white_levels
+                ).pixels
+                for path in paths
+            ]
+        )
 
     def predict(self, x_NHWC: Pixels, *, ten_crop: bool = False) -> Probabilities:
         """Give probabilities (N, K) for images of any one size; of ten views, their mean."""

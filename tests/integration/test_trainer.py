@@ -1,5 +1,6 @@
 """Trainers as a worker starts them: real processes, real images, devices simulated on the CPU."""
 
+import json
 import os
 import re
 import resource
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
@@ -422,6 +424,38 @@ def test_a_folder_for_the_validation_is_what_validates(
     (note,) = (event["note"] for event in done.events() if event["kind"] == "started")
     assert "72 to train on (folder train), 24 for the validation (folder val), 24 to test" in note
     assert not (done.values("val_accuracy")[0] * 24) % 1
+
+
+def test_what_is_left_out_is_named_and_16_bits_have_one_scale_in_memory_or_not(
+    run: Callable[..., Run], tmp_path: Path
+) -> None:
+    root = tmp_path / "cells"
+    for name, top in (("dim", 255), ("lit", 4095)):
+        (root / name / "@eaDir").mkdir(parents=True)
+        for number in range(12):
+            noise = np.random.default_rng(number).integers(0, top + 1, (32, 32)).astype(np.uint16)
+            Image.fromarray(noise).save(root / name / f"{number}.png")
+    (root / "dim" / "gone.png").symlink_to("/nowhere")
+    (root / "dim" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"junk")
+    fields = {
+        "data.dataset": f"folder:{root}",
+        "data.augment": "crop:2",
+        "training.batch_size": 4,
+        "training.epochs": 1,
+        "optimizer.lr": 1e-3,
+    }
+    runs = [run(fields={**fields, "data.in_memory_mib": most}) for most in (1024, 0)]
+    first, second = (one.end() for one in runs)
+    assert first["outcome"] == "succeeded", runs[0].log()
+    assert first["weights_digest"] == second["weights_digest"]
+    for one in runs:
+        (note,) = (event["note"] for event in one.events() if event["kind"] == "started")
+        assert "24 images in 2 classes (dim, lit)" in note
+        assert "1 left out: dim/gone.png is a link that leads out of the folder or nowhere" in note
+        assert "1 of 25 image files cannot be read and are left out:" in note
+        assert "caf\\xe9.png cannot be read as an image" in note
+        about = json.loads((one.folder / "network.json").read_text())
+        assert about["white_levels"] == {"integer": 4095}
 
 
 def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one(

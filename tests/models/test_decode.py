@@ -1,13 +1,19 @@
+import os
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from PIL import __version__ as PILLOW
 
 from models.datasets.files.decode import read_image, read_square, resize_and_crop
-from models.datasets.files.decoder import Decoder, recall_survey
+from models.datasets.files.decoder import Decoder, Survey, recall_survey
 from models.errors import DatasetError
 
 RAMP = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
@@ -38,6 +44,80 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path, channels=1)[..., 0], RAMP)
 
 
+def deep(folder: Path, name: str, pixels: npt.NDArray[Any], *, suffix: str = "png") -> Path:
+    return save(folder, Image.fromarray(pixels), name=f"{name}.{suffix}")
+
+
+def ramp(top: float, dtype: str) -> npt.NDArray[Any]:
+    return np.linspace(0, top, 64).astype(dtype)[None].repeat(64, 0)
+
+
+def survey_deep(paths: list[Path], *, keep: bool = True) -> tuple[Survey, Decoder]:
+    decoder = Decoder(side=64, channels=1, threads=2)
+    return decoder.survey(paths, keep=keep, say=lambda _: None), decoder
+
+
+@pytest.mark.parametrize(
+    ("tops", "dtype", "suffix", "white_levels"),
+    [
+        ((255, 256), "u2", "png", {"integer": 1023}),
+        ((255, 4095), "u2", "png", {"integer": 4095}),
+        ((255, 65535), "u2", "png", {"integer": 65535}),
+        ((10, 255), "u2", "png", {"integer": 255}),
+        ((70_000,), "i4", "tif", {"integer": 65535}),
+        ((0.5, 1.0001), "f4", "tif", {"float": 1}),
+        ((0.5, 200), "f4", "tif", {"float": 255}),
+        ((np.inf, 1), "f4", "tif", {"float": 1}),
+    ],
+)
+def test_deep_files_of_a_dataset_have_one_scale(
+    tmp_path: Path, tops: tuple[float, ...], dtype: str, suffix: str, white_levels: dict[str, float]
+) -> None:
+    finite = [1.0 if np.isinf(top) else top for top in tops]
+    pixels = [ramp(top, dtype) for top in finite]
+    if np.isinf(tops[0]):
+        pixels[0][0, 0], pixels[0][0, 1] = np.inf, np.nan
+    paths = [deep(tmp_path, str(n), each, suffix=suffix) for n, each in enumerate(pixels)]
+    plain = save(tmp_path, Image.fromarray(RAMP), name="plain.png")
+    survey, decoder = survey_deep([*paths, plain])
+    assert survey.white_levels == white_levels
+    assert survey.images is not None
+    (white,) = white_levels.values()
+    for path, image, top in zip(paths, survey.images, finite, strict=False):
+        assert abs(float(image[-1, -1, 0]) - min(255.0, top / white * 255)) <= 0.5
+        np.testing.assert_array_equal(decoder.decode(path), image)  # as it is streamed
+        np.testing.assert_array_equal(
+            read_square(path, side=64, channels=1, white_levels=white_levels).pixels, image
+        )
+    np.testing.assert_array_equal(survey.images[-1], decoder.decode(plain))
+
+
+def test_without_a_survey_each_deep_file_is_scaled_by_itself(tmp_path: Path) -> None:
+    path = deep(tmp_path, "a", ramp(4095, "u2"))
+    assert read_image(path, channels=1).max() == 16
+    assert read_image(path, channels=1, white_levels={"integer": 4095}).max() == 255
+    assert read_image(path, channels=1, white_levels={"float": 1}).max() == 16
+
+
+def test_a_survey_that_is_remembered_knows_the_scale(tmp_path: Path) -> None:
+    paths = [deep(tmp_path, str(n), ramp(top, "u2")) for n, top in enumerate((255, 4095))]
+    for _ in range(2):
+        decoder = Decoder(side=64, channels=1, threads=1)
+        survey = recall_survey(decoder, paths, folder=tmp_path / "surveys", say=lambda _: None)
+        assert survey.white_levels == {"integer": 4095}
+        assert [decoder.decode(path).max() for path in paths] == [16, 255]
+
+
+def test_a_survey_remembers_files_of_any_name_and_names_those_that_are_gone(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes(b"junk")
+    gone = tmp_path / "gone.png"
+    for _ in range(2):
+        decoder = Decoder(side=8, channels=1, threads=1)
+        survey = recall_survey(decoder, [path, gone], folder=tmp_path / "surveys", say=lambda _: None)
+        assert {*survey.broken} == {path, gone}
+
+
 def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     pixels = np.dstack([COLOURS, np.full_like(RAMP, 255)])
     pixels[:10, :, 3] = 0
@@ -57,6 +137,39 @@ def test_every_mode_is_brought_to_three_channels(tmp_path: Path, mode: str, comp
     assert read.shape == (40, 30, 3)
     assert read.dtype == np.uint8
     assert abs(float(read.mean()) - 127) < 5
+
+
+def test_exif_data_that_are_damaged_cost_no_image(tmp_path: Path) -> None:
+    path = save(tmp_path, Image.fromarray(COLOURS))
+    plain = path.read_bytes()
+    chunk = b"eXIf" + b"no TIFF header at all"
+    damaged = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(plain[:33] + damaged + plain[33:])  # behind the header
+    np.testing.assert_array_equal(read_image(path, channels=3), COLOURS)
+    assert read_square(path, side=8, channels=3).pixels.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000)])
+def test_a_strip_is_cropped_before_it_is_resized(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = save(tmp_path, Image.linear_gradient("L").resize(size).convert("RGB"))
+    program = (
+        "import resource, sys; from pathlib import Path;"
+        "from models.datasets.files.decode import read_square;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "read_square(Path(sys.argv[1]), side=256, channels=3);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 30_000  # KiB; resized whole, it took 12 GB
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 80), (80, 20), (30, 41), (64, 64)])
+def test_images_up_to_four_to_one_are_resized_as_a_whole(tmp_path: Path, height: int, width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    path = save(tmp_path, Image.fromarray(pixels))
+    np.testing.assert_array_equal(
+        read_square(path, side=16, channels=3).pixels, resize_and_crop(pixels, side=16)
+    )
 
 
 def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def describe_images(spec: Spec, images: RunImages) -> About:
         channels=images.channels,
         resize=spec.data.resize,
         image_size=spec.data.image_size,
+        white_levels=dict(images.white_levels),
     )
 
 

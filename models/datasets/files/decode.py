@@ -1,9 +1,14 @@
 """Reads one image file, whatever its mode, and brings it to a size.
 
+Numbers of more than 8 bits are scaled by what is white in the whole dataset, so that equal numbers stay
+equal; where nobody has looked at the dataset, by what the file's own numbers suggest.
+
 Shapes: H W space, C channels, S side.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +21,60 @@ MODES = {1: "L", 3: "RGB"}
 # Modes of more than 8 bits, which Pillow would clip at 255 instead of scaling.
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 BITS_TO_DROP = 257  # 65535 / 255
+WHITE_16 = 65535.0
+INTEGER, FLOAT = "integer", "float"  # kinds of numbers
+UNIT_WHITE, LARGEST_UNIT = 1.0, 2.0  # resampling makes some numbers larger than white
+DEPTHS = (8, 10, 12, 14, 16)
+LONGEST = 4  # sides to a side: what is longer is cropped before it is resized
+
+WhiteLevels = Mapping[str, float]  # what becomes 255, by the kind of numbers
 
 
-def read_image(path: Path, *, channels: int) -> Pixels:
+class Depth(NamedTuple):
+    """What was found in a file of more than 8 bits: the kind of its numbers, and the largest."""
+
+    kind: str
+    peak: float
+
+
+class Square(NamedTuple):
+    """An image (S, S, C); `depth` is None where the file has 8 bits."""
+
+    pixels: Pixels
+    depth: Depth | None
+
+
+def find_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
+    """What is white in files like these: 1 for floats up to that, else the depth in which all fit."""
+    peaks: dict[str, float] = {}
+    for depth in depths:
+        peaks[depth.kind] = max(depth.peak, peaks.get(depth.kind, 0.0))
+    return {kind: _find_white(kind, peak) for kind, peak in peaks.items()}
+
+
+def _find_white(kind: str, peak: float) -> float:
+    if kind == FLOAT and peak <= LARGEST_UNIT:
+        return UNIT_WHITE
+    return next((float(2**bits - 1) for bits in DEPTHS if peak <= 2**bits - 1), WHITE_16)
+
+
+def read_image(path: Path, *, channels: int, white_levels: WhiteLevels | None = None) -> Pixels:
     """Read an image file as uint8 (H, W, C) with 1 or 3 channels.
 
     Any mode is taken: palettes and CMYK are converted, transparency is laid on white, 16 bits are scaled to
-    8, of an animation the first frame is taken, and the camera's orientation is applied.
+    8, of an animation the first frame is taken, and the camera's orientation is applied, if it can be read.
 
     Raises:
         DatasetError: the file cannot be read; the message names it.
     """
     try:
         with Image.open(path) as image:
-            return _to_array(ImageOps.exif_transpose(image), channels=channels)
+            return _to_array(_turn(image), channels=channels, white_levels=white_levels or {})
     except Exception as error:  # what a broken file makes a decoder raise is not limited
         raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
 
 
-def read_square(path: Path, *, side: int, channels: int) -> Pixels:
+def read_square(path: Path, *, side: int, channels: int, white_levels: WhiteLevels | None = None) -> Square:
     """Read an image file and bring it to (S, S, C): see `resize_and_crop`.
 
     Raises:
@@ -44,8 +84,10 @@ def read_square(path: Path, *, side: int, channels: int) -> Pixels:
         with Image.open(path) as image:
             # A JPEG can be decoded at half or a quarter of its size, if that is still large enough.
             image.draft(MODES[channels], (2 * side, 2 * side))
-            pixels = _to_array(ImageOps.exif_transpose(image), channels=channels)
-            return resize_and_crop(pixels, side=side)
+            turned = _turn(image)
+            depth = _measure(turned) if turned.mode in DEEP_MODES else None
+            pixels = _to_array(_cut_strip(turned), channels=channels, white_levels=white_levels or {})
+            return Square(resize_and_crop(pixels, side=side), depth)
     except Exception as error:  # as above
         raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
 
@@ -73,9 +115,29 @@ def _tell(error: Exception) -> str:
     return type(error).__name__
 
 
-def _to_array(image: Image.Image, *, channels: int) -> Pixels:
+def _turn(image: Image.Image) -> Image.Image:
+    """Apply the camera's orientation; an image whose Exif data are damaged is taken as it is."""
+    image.load()  # what is wrong with the pixels is an error
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # what damaged data make the reader raise is not limited
+        return image
+
+
+def _cut_strip(image: Image.Image) -> Image.Image:
+    """Of a strip, the middle: resized as a whole, 60,000 pixels by 1 would take 12 GB."""
+    width, height = image.size
+    longest = LONGEST * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    cut_width, cut_height = min(width, longest), min(height, longest)
+    left, top = (width - cut_width) // 2, (height - cut_height) // 2
+    return image.crop((left, top, left + cut_width, top + cut_height))
+
+
+def _to_array(image: Image.Image, *, channels: int, white_levels: WhiteLevels) -> Pixels:
     if image.mode in DEEP_MODES:
-        image = _scale_to_8_bits(image)
+        image = _scale_to_8_bits(image, white_levels)
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image.convert("RGBA"))
@@ -83,10 +145,24 @@ def _to_array(image: Image.Image, *, channels: int) -> Pixels:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
+def _kind(image: Image.Image) -> str:
+    return FLOAT if image.mode == "F" else INTEGER
+
+
+def _measure(image: Image.Image) -> Depth:
+    values = np.asarray(image).astype(np.float64)
+    return Depth(_kind(image), float(values.max(initial=0.0, where=np.isfinite(values))))
+
+
+def _scale_to_8_bits(image: Image.Image, white_levels: WhiteLevels) -> Image.Image:
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    if image.mode == "F" and values.max() <= 1:
-        values = values * 65535
-    elif values.max() <= 255:
-        values = values * BITS_TO_DROP
-    return Image.fromarray(np.clip(np.rint(values / BITS_TO_DROP), 0, 255).astype(np.uint8))
+    white = white_levels.get(_kind(image)) or _guess_white(image.mode, float(values.max()))
+    scaled = np.clip(values, 0, white) * (WHITE_16 / white) / BITS_TO_DROP
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _guess_white(mode: str, peak: float) -> float:
+    """What is white in one file, of which alone something is known."""
+    if mode == "F" and peak <= UNIT_WHITE:
+        return UNIT_WHITE
+    return 255.0 if peak <= 255 else WHITE_16

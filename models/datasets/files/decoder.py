@@ -15,27 +15,39 @@ from pathlib import Path
 
 import numpy as np
 
-from models.datasets.files.decode import Pixels, read_square
+from models.datasets.files.decode import Pixels, Square, WhiteLevels, find_white_levels, read_square
 from models.errors import DatasetError
 
 SAY_EVERY = 500
+AHEAD = 256
+
+
+FORMAT = b"2"  # of what is remembered of a survey: 1 knew no white levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What reading every file once found: `broken` files with the reason, and the images if kept."""
+    """What reading every file once found: `broken` files with the reason, and the images if kept.
+
+    `white_levels` say what is white in files of more than 8 bits.
+    """
 
     broken: dict[Path, str]
     images: Pixels | None
+    white_levels: WhiteLevels
 
 
 class Decoder:
     """Brings image files to squares of `side` pixels with 1 or 3 channels.
 
-    Pillow decodes outside of Python's lock, so that threads use all cores.
+    Pillow decodes outside of Python's lock, so that threads use all cores. Files of more than 8 bits are
+    scaled by `white_levels`; None leaves it to a survey to find them.
     """
 
-    def __init__(self, *, side: int, channels: int, threads: int) -> None:
+    def __init__(
+        self, *, side: int, channels: int, threads: int, white_levels: WhiteLevels | None = None
+    ) -> None:
+        self._white_levels = white_levels
         self._side = side
         self._channels = channels
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decoder")
@@ -46,7 +58,7 @@ class Decoder:
         Raises:
             DatasetError: the file cannot be read.
         """
-        return read_square(path, side=self._side, channels=self._channels)
+        return self._read(path).pixels
 
     def decode_ahead(self, paths: Sequence[Path], *, ahead: int) -> Generator[Pixels, None, None]:
         """Yield the images in order; at most `ahead` of them wait decoded, however many there are.
@@ -68,8 +80,13 @@ class Decoder:
                 future.cancel()
 
     def survey(self, paths: Sequence[Path], *, keep: bool, say: Callable[[str], None]) -> Survey:
-        """Read every file once; `keep` the images (N, S, S, C) of those that can be read."""
+        """Read every file once; `keep` the images (N, S, S, C) of those that can be read.
+
+        Those of more than 8 bits are read once more, when it is known what is white in them.
+        """
         broken: dict[Path, str] = {}
+        deep: dict[int, Path] = {}
+        depths = []
         shape = (len(paths), self._side, self._side, self._channels)
         images = np.empty(shape, np.uint8) if keep else None
         read = 0
@@ -78,22 +95,39 @@ class Decoder:
                 broken[path] = found
             else:
                 if images is not None:
-                    images[read] = found
+                    images[read] = found.pixels
+                if found.depth:
+                    deep[read] = path
+                    depths.append(found.depth)
                 read += 1
             if number % SAY_EVERY == 0 or number == len(paths):
                 say(f"reading images: {number:,} of {len(paths):,}")
-        return Survey(broken=broken, images=None if images is None else images[:read])
+        white_levels = self.use_white_levels(find_white_levels(depths))
+        if images is not None:
+            for number, image in zip(deep, self.decode_ahead([*deep.values()], ahead=AHEAD), strict=True):
+                images[number] = image
+        return Survey(
+            broken=broken, images=None if images is None else images[:read], white_levels=white_levels
+        )
 
-    def _try_all(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Pixels | str]]:
-        def attempt(path: Path) -> Pixels | str:
+    def use_white_levels(self, found: WhiteLevels) -> WhiteLevels:
+        """Scale from now on by what was found, unless levels were given; returns those in use."""
+        if self._white_levels is None:
+            self._white_levels = found
+        return self._white_levels
+
+    def _read(self, path: Path) -> Square:
+        return read_square(path, side=self._side, channels=self._channels, white_levels=self._white_levels)
+
+    def _try_all(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Square | str]]:
+        def attempt(path: Path) -> Square | str:
             try:
-                return self.decode(path)
+                return self._read(path)
             except DatasetError as error:
                 return str(error)
 
-        ahead = 256
-        for first in range(0, len(paths), ahead):
-            some = paths[first : first + ahead]
+        for first in range(0, len(paths), AHEAD):
+            some = paths[first : first + AHEAD]
             yield from zip(some, self._pool.map(attempt, some), strict=True)
 
 
@@ -101,17 +135,27 @@ def recall_survey(
     decoder: Decoder, paths: Sequence[Path], *, folder: Path, say: Callable[[str], None]
 ) -> Survey:
     """Survey files without keeping images; what `folder` remembers of unchanged files is not read again."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(FORMAT)
     for path in paths:
-        about = path.stat()
-        digest.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+        digest.update(os.fsencode(path) + b"\0" + _stamp(path) + b"\0")
     known = folder / f"{digest.hexdigest()}.json"
     if known.is_file():
-        broken = json.loads(known.read_text())
-        return Survey(broken={Path(path): reason for path, reason in broken.items()}, images=None)
+        kept = json.loads(known.read_text())
+        broken = {Path(path): reason for path, reason in kept["broken"].items()}
+        return Survey(broken=broken, images=None, white_levels=decoder.use_white_levels(kept["white_levels"]))
     survey = decoder.survey(paths, keep=False, say=say)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = known.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({str(path): reason for path, reason in survey.broken.items()}))
+    broken_by_name = {str(path): reason for path, reason in survey.broken.items()}
+    temporary.write_text(json.dumps({"broken": broken_by_name, "white_levels": dict(survey.white_levels)}))
     temporary.rename(known)
     return survey
+
+
+def _stamp(path: Path) -> bytes:
+    """Tells whether a file has changed; one that cannot be looked at is for the survey to name."""
+    try:
+        about = path.stat()
+    except OSError:
+        return b"gone"
+    return f"{about.st_size}\0{about.st_mtime_ns}".encode()

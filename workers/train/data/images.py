@@ -5,7 +5,7 @@ Shapes: N images of a split, H W stored image, C channels.
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.arrays import ImageArrays
+from models.datasets.files.decode import WhiteLevels
 from models.datasets.files.decoder import Decoder, recall_survey
 from models.datasets.files.image_files import ImageFiles, leave_out
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
@@ -86,7 +87,7 @@ class RunImages:
     """The three splits of a run, with what the network must know of them.
 
     `train_labels` (N,) are those of the training images that are not held out. `note` says in words what
-    was found in a folder, and what is left out.
+    was found in a folder, and what is left out; `white_levels` what is white in files of more than 8 bits.
     """
 
     train: Split
@@ -97,6 +98,7 @@ class RunImages:
     channels: int
     statistics: PixelStatistics
     note: str = ""
+    white_levels: WhiteLevels = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -166,9 +168,8 @@ def _load_files(
             y_test=files.y_test,
             class_names=files.class_names,
         )
-        return _place_arrays(
-            arrays, strategy, train=train, validation=validation, statistics=statistics, note=note
-        )
+        placed = _place_arrays(arrays, strategy, train=train, validation=validation, statistics=statistics)
+        return replace(placed, note=note, white_levels=survey.white_levels)
 
     def split(paths: Sequence[Path], labels: npt.NDArray[np.int32]) -> FileSplit:
         return FileSplit(files=paths, labels=labels, decoder=decoder)
@@ -182,6 +183,7 @@ def _load_files(
         channels=COLOUR_CHANNELS,
         statistics=statistics,
         note=note,
+        white_levels=survey.white_levels,
     )
 
 
@@ -204,7 +206,6 @@ def _place_arrays(
     train: Indices,
     validation: Indices,
     statistics: PixelStatistics,
-    note: str = "",
 ) -> RunImages:
     return RunImages(
         train=_place(arrays.x_train[train], arrays.y_train[train], strategy),
@@ -214,7 +215,6 @@ def _place_arrays(
         class_names=arrays.class_names,
         channels=arrays.x_train.shape[-1],
         statistics=statistics,
-        note=note,
     )
 
 
