@@ -8,7 +8,7 @@ from pathlib import Path
 from models.catalog.lookup import CatalogError
 
 KINDS = {
-    "folder": "image files, one folder per class; or a split.csv with columns file, label, split",
+    "folder": "images, a folder per class; train beside val or test; or split.csv: file, label, split",
     "npz": "an .npz file with x_train, y_train, x_test, y_test and, at best, class_names",
 }
 # What file servers, notebooks and archives leave behind; in lower case.

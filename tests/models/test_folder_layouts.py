@@ -69,12 +69,14 @@ def test_of_three_parts_that_for_the_validation_is_kept_apart(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        (("train", "val", "valid"), "several are one part"),
-        (("train", "Training"), "several are one part"),
-        (("val", "test"), "none to train on"),
+        (("train", "val", "valid"), "several of them are one part"),
+        (("train", "Training"), "several of them are one part"),
+        (("val", "test"), "none is to train on"),
         (("train", "eval"), "eval looks like a part"),
         (("train", "test", "holdout"), "holdout looks like a part"),
         (("train",), "no other part"),
+        (("train", "masks"), "masks looks like a part"),
+        (("test", "masks"), "masks looks like a part"),
     ],
 )
 def test_parts_that_cannot_be_told_apart_are_refused_in_words(
@@ -85,6 +87,29 @@ def test_parts_that_cannot_be_told_apart_are_refused_in_words(
     with pytest.raises(DatasetError, match=message) as caught:
         index_folder(tmp_path)
     assert "Expected: train beside val, test or both" in str(caught.value)
+
+
+def test_what_is_beside_train_and_test_with_their_classes_is_named(tmp_path: Path) -> None:
+    for part in ("train", "test", "masks"):
+        classes(tmp_path / part, "cat", "dog", count=2)
+    files = index_folder(tmp_path)
+    assert counts(files) == ([2, 2], [0, 0], [2, 2])
+    assert files.left_out == ["masks is no part of the dataset by its name"]
+
+
+def test_classes_may_be_numbered_tests(tmp_path: Path) -> None:
+    classes(tmp_path, "test1", "test2", "train1", count=5)
+    assert index_folder(tmp_path).class_names == ("test1", "test2", "train1")
+
+
+def test_a_folder_of_links_to_elsewhere_is_told_what_to_do(tmp_path: Path) -> None:
+    classes(tmp_path / "archive", "cat", "dog", count=4)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for path in (tmp_path / "archive" / name).iterdir():
+            (tmp_path / "pets" / name / path.name).symlink_to(path)
+    with pytest.raises(DatasetError, match=r"Left out: cat/.* Copy there what the links name, or submit the"):
+        index_folder(tmp_path / "pets")
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

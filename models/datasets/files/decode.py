@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.errors import DatasetError
 
@@ -110,6 +110,8 @@ def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
 
 def _tell(error: Exception) -> str:
     """Some decoders quote the file in other errors than these, and everybody reads what is said."""
+    if isinstance(error, UnidentifiedImageError):  # whose words would be the file's name again
+        return "its format is not known"
     if isinstance(error, (OSError, Image.DecompressionBombError)):
         return getattr(error, "strerror", None) or str(error)
     return type(error).__name__

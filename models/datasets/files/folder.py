@@ -20,8 +20,16 @@ import numpy as np
 from models.catalog.dataset_path import is_data
 from models.datasets.files.image_files import ImageFiles, check_classes, name_some
 from models.datasets.files.split_table import COLUMNS, SPLIT_FILE, find_tables, read_tables
-from models.datasets.files.splits import TEST, TRAIN, VALIDATION, Labelled, Parts, find_part
-from models.datasets.files.walk import Walk, real_place
+from models.datasets.files.splits import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Labelled,
+    Parts,
+    find_part,
+    looks_like_part,
+)
+from models.datasets.files.walk import LEADS_AWAY, Walk, real_place
 from models.errors import DatasetError
 
 TEST_EVERY = 5
@@ -72,30 +80,38 @@ def _find_splits(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
         DatasetError: they look like parts, and which is which cannot be said.
     """
     named = [(part, folder) for folder in folders if (part := find_part(folder.name))]
+    if not named:
+        return {}
+    inside = {folder: _list_names(folder) for folder in folders}
     splits = dict(named)
-    inside = {folder: _list_names(folder) for folder in folders} if named else {}
-    alike = [
-        folder
-        for part, split in named
-        for folder in folders
-        if folder != split and inside[folder] & inside[split] and folder not in splits.values()
-    ]
-    told = f"{root} has the folders {name_some([folder.name for folder in folders], separator=', ')}"
-    expected = (
-        "Expected: train beside val, test or both, with the same folders of classes in each. Rename one, "
-        "move it away, or submit the folder that holds the classes"
-    )
-    if len(named) > len(splits):
-        raise DatasetError(f"{told}, of which several are one part by their names. {expected}")
-    if alike:
-        raise DatasetError(f"{told}: {alike[0].name} looks like a part, and which cannot be said. {expected}")
-    if len(named) > 1:
-        if TRAIN not in splits:
-            raise DatasetError(f"{told}, and none to train on. {expected}")
-        return splits
-    if named and len(folders) == 1:
-        raise DatasetError(f"{told}, and no other part. {expected}: {folders[0]}")
-    return {}
+    unclear = _find_unclear(splits, inside)
+    several = len(named) > len(splits) and any(inside[folder] for _, folder in named)
+    wrong = ""
+    if several:
+        wrong = "several of them are one part by their names"
+    elif unclear:
+        wrong = f"{unclear.name} looks like a part, and which cannot be said"
+    elif len(splits) > 1 and TRAIN not in splits:
+        wrong = "none is to train on"
+    elif len(folders) == 1 and inside[folders[0]]:
+        wrong = "there is no other part"
+    if wrong:
+        raise DatasetError(
+            f"{root} has the folders {name_some([path.name for path in folders], separator=', ')}: {wrong}. "
+            "Expected: train beside val, test or both, each with the folders of the classes. Rename folders, "
+            "move them away, or submit the one that holds the classes"
+        )
+    return splits if 1 < len(splits) == len(named) else {}
+
+
+def _find_unclear(splits: Mapping[str, Path], inside: Mapping[Path, set[str]]) -> Path | None:
+    """A folder that has the classes of a part and is none by its name; any name, until two are there."""
+    whole = TRAIN in splits and TEST in splits
+    for folder, names in inside.items():
+        alike = any(names & inside[split] for split in splits.values() if split != folder)
+        if alike and not find_part(folder.name) and (not whole or looks_like_part(folder.name)):
+            return folder
+    return None
 
 
 def _list_names(folder: Path) -> set[str]:
@@ -178,10 +194,18 @@ def _list_left_out(walk: Walk) -> Sequence[str]:
     return [*walk.reasons, f"{count:,} {'file' if count == 1 else 'files'} that are no images ({told})"]
 
 
+def _tell_left_out(left_out: Sequence[str]) -> str:
+    if not left_out:
+        return ""
+    away = any(reason.endswith(LEADS_AWAY) for reason in left_out)
+    advice = ". Copy there what the links name, or submit the folder that both are in" if away else ""
+    return f". Left out: {name_some(left_out, most=3)}{advice}"
+
+
 def _check(root: Path, parts: Parts, sources: Mapping[str, str], *, left_out: Sequence[str]) -> ImageFiles:
     labelled = [parts.get(part, []) for part in (TRAIN, VALIDATION, TEST)]
+    told = _tell_left_out(left_out)
     if not any(labelled):
-        told = f". Left out: {name_some(left_out, most=3)}" if left_out else ""
         raise DatasetError(
             f"{root} holds no images: expected one folder per class with files like .jpg or .png, "
             f"or a {SPLIT_FILE} with columns {', '.join(COLUMNS)}{told}"
@@ -204,6 +228,5 @@ def _check(root: Path, parts: Parts, sources: Mapping[str, str], *, left_out: Se
     try:
         check_classes(files)
     except DatasetError as error:
-        told = f". Left out: {name_some(left_out, most=3)}" if left_out else ""
         raise DatasetError(f"Dataset folder {root}: {error}{told}") from None
     return files

@@ -15,9 +15,19 @@ Labelled = list[tuple[Path, str]]
 Parts = Mapping[str, Labelled]  # by TRAIN, TEST and perhaps VALIDATION
 
 
+_LIKE_PART = re.compile(
+    r"(?:dev|eval|evaluation|hold[-_ ]?out|extra|unlabell?ed)(?:[-_ .]?set)?", re.IGNORECASE
+)
+
+
 def find_part(name: str) -> str | None:
     """Which part a folder or table of this name holds, as `Train`, `valid` or `test_set` do."""
     found = _PART.fullmatch(name)
     if not found:
         return None
     return next(part for part, word in zip((TRAIN, VALIDATION, TEST), found.groups(), strict=True) if word)
+
+
+def looks_like_part(name: str) -> bool:
+    """Whether people call a part of a dataset so, though which one differs."""
+    return bool(_LIKE_PART.fullmatch(name))
