@@ -104,6 +104,7 @@ class Store:
 
     def check_complete(self) -> None:
         """Refuse a database of another version, and one that is half restored."""
+        self.check_revision()
         with self.reading() as tx:
             migrate.check_complete(tx.connection)
 

@@ -28,13 +28,20 @@ PROGRAM = "from service.cli.main import main\nmain()"
 
 
 def run_apart(
-    home: Path, *words: str, stdout: int = subprocess.PIPE, program: str = PROGRAM, **settings: str
+    home: Path,
+    *words: str,
+    stdout: int = subprocess.PIPE,
+    program: str = PROGRAM,
+    copy: Path = ROOT,
+    **settings: str,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in a process of its own, where its output or its user is not ours."""
+    """Run a command in a process of its own, where its output or its user is not ours, or a copy of ours."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CNNCTL_")}
+    path = os.pathsep.join(map(str, dict.fromkeys([copy, ROOT])))
     return subprocess.run(
         [sys.executable, "-c", program, *words],
-        env={**inherited, "CNNCTL_HOME": str(home), "PYTHONPATH": str(ROOT), **settings},
+        cwd=copy,
+        env={**inherited, "CNNCTL_HOME": str(home), "PYTHONPATH": path, **settings},
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -220,13 +227,9 @@ def sound_npz(tmp_path: Path) -> Path:
 def test_a_dataset_whose_check_fails_is_refused(  # as nobody knows what is in it
     home: Path, tmp_path: Path, sound_npz: Path, checker: str, words: str
 ) -> None:
-    folder = tmp_path / "broken" / "models" / "datasets"
-    folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "models" / "catalog", folder.parent / "catalog")
-    for name in ("__init__.py", "datasets/__init__.py", "datasets/check.py"):
-        (folder.parent / name).write_text(checker if name.endswith("check.py") else "")
-    python_path = f"{tmp_path / 'broken'}{os.pathsep}{ROOT}"
-    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", PYTHONPATH=python_path)
+    copy = copy_ours(tmp_path)
+    (copy / "models" / "datasets" / "check.py").write_text(checker)
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", copy=copy)
     assert done.returncode == 2
     assert f"{sound_npz} could not be checked: " in done.stderr
     assert words in done.stderr
@@ -236,13 +239,21 @@ def test_a_dataset_whose_check_fails_is_refused(  # as nobody knows what is in i
 def test_a_dataset_that_this_install_cannot_read_is_queued_and_that_is_said(
     home: Path, tmp_path: Path, sound_npz: Path
 ) -> None:
-    (tmp_path / "plain").mkdir()
-    (tmp_path / "plain" / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")")
-    python_path = f"{tmp_path / 'plain'}{os.pathsep}{ROOT}"
-    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", PYTHONPATH=python_path)
+    copy = copy_ours(tmp_path)
+    (copy / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")")
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", copy=copy)
     assert done.returncode == 0, done.stderr
     assert "was not looked into, since a package is missing here" in done.stderr
     assert not (home / "datasets-checked").exists()
+
+
+def copy_ours(folder: Path) -> Path:
+    """A copy of our packages to break: children run nothing from elsewhere."""
+    for package in ("service", "models"):
+        shutil.copytree(
+            ROOT / package, folder / "copy" / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return folder / "copy"
 
 
 def test_a_models_folder_of_the_persons_own_is_not_taken_for_ours(

@@ -222,7 +222,8 @@ def as_nobody() -> Iterator[None]:
 def test_an_unreadable_class_is_refused_and_an_unreadable_corner_named() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = classes(Path(name), "cat", "dog")
-        root.chmod(0o755)
+        for folder in (root, root / "cat", root / "dog"):
+            folder.chmod(0o755)  # whatever the umask
         hidden = fill(root / "dog" / "private")
         hidden.chmod(0)
         with as_nobody():
