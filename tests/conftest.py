@@ -112,13 +112,23 @@ def make_tables(url: str) -> None:
         store.upgrade()
 
 
+def unpack_golden(kind: str, into: Path) -> Path:
+    """The folder that 5082cc5 wrote with a kind of database, a copy; see tests/golden/README.md."""
+    with tarfile.open(GOLDEN / f"5082cc5-{kind}.tar.gz") as archive:
+        archive.extractall(into, filter="data")
+    return into / "cnnctl-golden"
+
+
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder that 5082cc5 wrote, a copy for a file of tests; see tests/golden/README.md."""
-    folder = tmp_path_factory.mktemp("golden")
-    with tarfile.open(GOLDEN / "5082cc5-sqlite.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "cnnctl-golden"
+    """The data folder of an embedded stack of 5082cc5, a copy for a file of tests."""
+    return unpack_golden("sqlite", tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="module")
+def golden_of_servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a stack of 5082cc5 with servers and two hosts wrote, a copy for a file of tests."""
+    return unpack_golden("postgresql", tmp_path_factory.mktemp("golden"))
 
 
 @pytest.fixture
