@@ -201,8 +201,16 @@ class LiveStack:
                 f"job {number} is {state.value} after {seconds} s\n"
                 f"{json.dumps(self.view(number), indent=1)}\n{self.stack.logs()}"
             )
+            self.begin_again(number)
             time.sleep(0.1)
         return state
+
+    def begin_again(self, number: JobId) -> None:
+        """Let a job begin again that rests since all its checkpoints were damaged, as a person decides."""
+        job = self.ask(lambda tx: jobs.get_job(tx, number))
+        if job.state is JobState.PAUSED and "go on from none of its checkpoints" in job.reason:
+            with suppress(JobConflict):
+                self.insist(lambda: resume(self.store, number, actor=CHAOS, from_start=True))
 
     def restart(self, name: str) -> None:
         """Start a process that has been ended, or has given up."""

@@ -51,7 +51,9 @@ def find_truth(live: LiveStack) -> Truth:
 
 
 def keep_busy(live: LiveStack, chance: random.Random) -> None:
-    """Submit until some jobs have not ended."""
+    """Submit until some jobs have not ended, and let none of them rest for ever."""
+    for number in list(live.submitted)[-2 * MOST_JOBS :]:
+        live.begin_again(number)
     while (
         sum(live.state(number) not in FINISHED for number in list(live.submitted)[-2 * MOST_JOBS :])
         < MOST_JOBS
