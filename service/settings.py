@@ -134,6 +134,13 @@ class Settings:
         "1",
         within=Range(least=0.001, most=86_400, why="a crash costs what was trained in it, at most a day"),
     )
+    disk_reserve: str = _setting(
+        "CNNCTL_DISK_RESERVE",
+        "percent of the run folders' disk that are kept free: below it no attempt starts on the host, and no "
+        "checkpoint is written but at a stop and at the end; 0 keeps nothing",
+        "5",
+        within=Range(least=0, most=100, why="it is a percentage"),
+    )
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
     )
@@ -274,6 +281,10 @@ class Settings:
     @property
     def grace_seconds(self) -> float:
         return float(self.grace)
+
+    @property
+    def disk_reserve_percent(self) -> float:
+        return float(self.disk_reserve)
 
     @property
     def checkpoint_seconds(self) -> float:

@@ -11,6 +11,7 @@ from functools import partial
 
 import structlog
 
+from service.disk_reserve import NoRoom, check_room
 from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome
@@ -57,6 +58,7 @@ class HostAgent:
         self._takes_messages = threading.Event()
         self._closing = threading.Event()
         self._stopped = threading.Event()
+        self._disk_is_full = False
         self.replaced = ""
         with store.reading() as tx:
             had_real = hosts.had_real_gpus(tx, settings.host_name)
@@ -87,6 +89,7 @@ class HostAgent:
         )
         self._parts.update(parts)
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._watch_disk, daemon=True, name="disk").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
         for attempt_id, part in parts.items():
             self._adopt_part(attempt_id, part)
@@ -225,6 +228,20 @@ class HostAgent:
             for supervisor in self._list_followed():
                 supervisor.renew_lease()
 
+    def _watch_disk(self) -> None:
+        """In a thread of its own: a network's disk may hang."""
+        percent = self._settings.disk_reserve_percent
+        while True:
+            try:
+                check_room(self._settings.runs_dir, reserve_percent=percent)
+                self._disk_is_full = False
+            except NoRoom:
+                self._disk_is_full = True
+            except OSError as error:
+                log.warning("worker", action="disk_unknown", error=str(error))
+            if self._stopped.wait(self._settings.heartbeat_seconds):
+                return
+
     def _watch_gpus(self) -> None:
         self._gpu_watch.run(self._stopped)
 
@@ -287,8 +304,13 @@ class HostAgent:
             if standing is Standing.UNANSWERING and not self._takes_messages.is_set():
                 return  # whoever takes no messages gets no work, until one comes or the broker is there anew
             self._takes_messages.clear()
-            if standing is not Standing.REGISTERED:
+            wanted = Standing.DISK_FULL if self._disk_is_full else Standing.REGISTERED
+            if standing not in (Standing.REGISTERED, wanted):
                 self._register(tx)
+                standing = Standing.REGISTERED
+            if standing is not wanted:
+                hosts.set_disk_full(tx, name, worker=self.worker)
+                log.warning("worker", action="disk_full", folder=str(self._settings.runs_dir))
             readings.set_readings(tx, self._gpu_watch.take())
 
     def _reserve(self) -> None:

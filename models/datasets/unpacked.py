@@ -26,9 +26,16 @@ ARRAYS = tuple(field.name for field in fields(ImageArrays) if field.name != "cla
 
 
 def load_unpacked(
-    name: str, *, directory: Path | None, folder: Path, roots: Sequence[Path] = ()
+    name: str,
+    *,
+    directory: Path | None,
+    folder: Path,
+    reserve_percent: float = 0.0,
+    roots: Sequence[Path] = (),
 ) -> ImageArrays | ImageFiles:
     """Load a dataset as `load_dataset` does; an .npz file that is as it was from what `folder` keeps of it.
+
+    Of the folder's disk `reserve_percent` stay free of what is kept.
 
     Raises:
         CatalogError, DatasetError: as `load_dataset`.
@@ -46,7 +53,7 @@ def load_unpacked(
     arrays = load_dataset(name, directory=directory)
     if isinstance(arrays, ImageArrays):
         with suppress(OSError):  # a full disk: the next run unpacks it again
-            _keep(arrays, kept)
+            _keep(arrays, kept, reserve_percent=reserve_percent)
     return arrays
 
 
@@ -69,11 +76,12 @@ def _map(kept: Path) -> ImageArrays:
     return ImageArrays(class_names=tuple(json.loads((kept / NAMES_FILE).read_text())), **arrays)
 
 
-def _keep(arrays: ImageArrays, kept: Path) -> None:
+def _keep(arrays: ImageArrays, kept: Path, *, reserve_percent: float) -> None:
     unfinished = kept.with_suffix(f".{os.getpid()}")
     kept.parent.mkdir(parents=True, exist_ok=True)
     size = sum(getattr(arrays, name).nbytes for name in ARRAYS)
-    if shutil.disk_usage(kept.parent).free < LEAVE_FREE * size:
+    disk = shutil.disk_usage(kept.parent)
+    if disk.free < max(LEAVE_FREE * size, size + disk.total * reserve_percent / 100):
         return
     try:
         unfinished.mkdir()

@@ -15,7 +15,8 @@ class Gpu:
     """A device of a host; a simulated one is a logical CPU device and says so in its model.
 
     A `mig` one is an instance of a partitioned GPU: a process works on one of them, so it never takes part
-    in a job of several. `driver` is the version of its driver, None of a simulated one.
+    in a job of several. `driver` is the version of its driver, None of a simulated one. `disk_full` is its
+    host's standing.
     """
 
     uuid: str
@@ -28,6 +29,7 @@ class Gpu:
     driver: str | None = None
     state: GpuState = GpuState.AVAILABLE
     reason: str = ""
+    disk_full: bool = False
 
     @property
     def place(self) -> str:
@@ -72,6 +74,7 @@ class Standing(str, Enum):
 
     REGISTERED = "registered"  # it does while its worker is heard
     RESERVED = "reserved"  # its worker starts or stops, and holds the host's name
+    DISK_FULL = "disk_full"  # what runs there goes on, and nothing new starts
     UNANSWERING = "unanswering"  # its worker is heard, and takes no messages
     REMOVED = "removed"  # by an administrator, until a worker of its name starts
 
@@ -111,6 +114,8 @@ def explain_unusable(gpu: Gpu, outsiders: Sequence[Outsider]) -> str:
     """Why a GPU gets no new job, in words; empty when it may."""
     if gpu.state is not GpuState.AVAILABLE:
         return f"GPU {gpu.number} is {gpu.state.value}"
+    if gpu.disk_full:
+        return f"the disk of {gpu.host_name} has only the reserve left (CNNCTL_DISK_RESERVE)"
     if not outsiders:
         return ""
     named = [str(outsider) for outsider in outsiders[:MOST_NAMED]]

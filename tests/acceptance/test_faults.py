@@ -428,6 +428,22 @@ def test_a_full_disk_costs_no_training(live: LiveStack, disturb: Callable[..., V
 
 
 @on_files
+def test_below_the_reserve_of_the_disk_a_job_waits_until_there_is_room(live: LiveStack) -> None:
+    disk = live.settings.home_dir
+    if subprocess.run(["mountpoint", "-q", str(disk)], check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    about = shutil.disk_usage(disk)
+    with live.ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, about.free - about.total // 50)
+    wait_until(lambda: "only the reserve left" in str(check_health(live.store, live.settings).notices))
+    number = live.submit(RECIPES[2])
+    wait_until(lambda: "CNNCTL_DISK_RESERVE" in live.view(number)["reason"])
+    live.ballast.unlink()
+    assert live.wait(number) is JobState.SUCCEEDED
+    assert endings(live.view(number)) == [("succeeded", None)]
+
+
+@on_files
 def test_a_run_folder_that_is_removed_costs_what_lay_in_it(
     live: LiveStack, disturb: Callable[..., View]
 ) -> None:

@@ -24,8 +24,9 @@ def write(path: Path, *, gray: int) -> Path:
     return path
 
 
-def load(source: Path) -> ImageArrays:
-    found = load_unpacked(f"npz:{source}", directory=None, folder=source.parent / "kept")
+def load(source: Path, *, reserve_percent: float = 0.0) -> ImageArrays:
+    kept = source.parent / "kept"
+    found = load_unpacked(f"npz:{source}", directory=None, folder=kept, reserve_percent=reserve_percent)
     assert isinstance(found, ImageArrays)
     return found
 
@@ -40,6 +41,12 @@ def test_the_second_run_maps_what_the_first_has_unpacked(source: Path) -> None:
     for name in ("x_train", "y_train", "x_test", "y_test"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert second.class_names == first.class_names == ("left", "right")
+
+
+def test_nothing_is_kept_where_it_would_take_from_the_reserve_of_the_disk(source: Path) -> None:
+    for _ in range(2):
+        assert not is_mapped(load(source, reserve_percent=100))
+    assert list((source.parent / "kept").iterdir()) == []
 
 
 def test_a_file_that_has_changed_is_unpacked_anew(source: Path) -> None:

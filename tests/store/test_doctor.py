@@ -353,6 +353,14 @@ def test_a_database_of_a_newer_cnnctl_is_mended_by_upgrading_this_one(
     assert finding.mend == "upgrade cnnctl on this host; leave the database as it is"
 
 
+def test_a_disk_that_has_only_its_reserve_left_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'cnnctl.db'}"
+    finding = examine(tmp_path, url, CNNCTL_DISK_RESERVE="100")["disk reserve"]
+    assert "less than 100 % of the disk of" in finding.found
+    assert "CNNCTL_DISK_RESERVE" in finding.mend
+    assert "disk reserve" not in examine(tmp_path, url, CNNCTL_DISK_RESERVE="0")
+
+
 def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'cnnctl.db'}"
     gone = examine(tmp_path, url, CNNCTL_BROKER_URL="redis://127.0.0.1:1/0")["broker"]

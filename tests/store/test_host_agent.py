@@ -12,14 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from service.commands.fleet.health import check_health
+from service.commands.fleet.hosts import list_host_views
+from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Host, Standing
-from service.domain.jobs import Attempt, AttemptId
-from service.domain.states import AttemptState, GpuState, Outcome, Wish
+from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.states import AttemptState, GpuState, JobState, Outcome, Wish
 from service.errors import AlreadyRunning
 from service.process import find_start
+from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store.fleet import hosts
-from service.store.jobs import attempts
+from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
@@ -68,7 +72,7 @@ def make_agent(store: Store, settings: Settings) -> Iterator[Callable[..., HostA
     made: list[HostAgent] = []
     before = set(threading.enumerate())
 
-    def make(*dead_workers: str) -> HostAgent:
+    def make(*dead_workers: str, settings: Settings = settings) -> HostAgent:
         made.append(HostAgent(store, settings, NoStarter(), dead_workers=dead_workers))  # type: ignore[arg-type]
         return made[-1]
 
@@ -216,6 +220,37 @@ def test_a_worker_that_takes_no_messages_is_registered_again_when_one_comes_or_i
         assert host_of(store).standing is Standing.UNANSWERING
         sign()
         wait_until(lambda: host_of(store).standing is Standing.REGISTERED)
+
+
+def test_below_the_reserve_of_its_disk_a_host_gets_no_new_work_and_says_why(
+    store: Store, settings: Settings, make_agent: Callable[..., HostAgent], add_job: Callable[..., JobId]
+) -> None:
+    number = add_job()
+    agent = make_agent(settings=replace(settings, disk_reserve="100"))
+    agent.take_over()
+    agent.register()
+    wait_until(lambda: host_of(store).standing is Standing.DISK_FULL)
+    scheduler = Scheduler(store, settings, Dispatcher(settings))
+    scheduler.tick()
+    with store.reading() as tx:
+        reason = jobs.get_job(tx, number).reason
+    assert reason == (
+        "waits for 1 GPU on one host: gpu01, the largest that is up, has 0 that can be used; "
+        "the disk of gpu01 has only the reserve left (CNNCTL_DISK_RESERVE)"
+    )
+    (view,) = list_host_views(store, settings)
+    assert (view["heard"], view["gpus_free"]) == (True, 0)
+    assert "CNNCTL_DISK_RESERVE" in view["reason"]
+    assert any("nothing new starts there" in notice for notice in check_health(store, settings).notices)
+    agent.close()
+    agent.stop()
+    again = make_agent(agent.worker)
+    again.take_over()
+    again.register()
+    wait_until(lambda: host_of(store).standing is Standing.REGISTERED)
+    scheduler.tick()
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).state is JobState.RUNNING
 
 
 def test_a_lock_file_proves_the_death_of_the_worker_that_it_names(settings: Settings) -> None:

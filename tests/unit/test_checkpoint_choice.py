@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.disk_reserve import NoRoom, check_room
 from service.domain.run_folder import CHECKPOINTS_DIR
 from tests.servers import wait_until
 from tests.unit.test_checkpoint_files import flip_a_bit, snapshot
@@ -76,7 +77,8 @@ def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(
     writer.close()
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     assert [line["step"] for line in lines if line["kind"] == "checkpoint"] == [1, 3]
-    (stage,) = (line["text"] for line in lines if line["kind"] == "stage")
+    stage, over = (line["text"] for line in lines if line["kind"] == "stage")
+    assert over == ""
     assert "checkpoint of step 2 could not be written" in stage
     assert stage.endswith("training goes on, the one before is kept")
     assert read_checkpoint(folder / "step-0000000003").position.step == 3
@@ -101,6 +103,33 @@ def test_the_best_one_that_could_not_be_written_is_written_before_any_newer_one(
     before = [] if not handed_over or handed_over[0][1] else [(1, True)]
     assert written == [*before, *handed_over]
     assert writer.unwritten_best is (None if handed_over else best)
+
+
+def test_below_the_reserve_only_what_must_be_is_written_and_that_is_said_once(
+    tmp_path: Path, open_reporter: Callable[[Path], Reporter]
+) -> None:
+    folder, events = tmp_path / "checkpoints", tmp_path / "events.jsonl"
+    writer = CheckpointWriter(folder, open_reporter(events), reserve_percent=100)
+    for step in (1, 2):
+        writer.put(snapshot(step=step))
+    writer.put(snapshot(step=3), must=True)
+    writer.close()
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "checkpoint"] == [3]
+    said, over = (line["text"] for line in lines if line["kind"] == "stage")
+    assert said == (
+        f"checkpoint of step 1 could not be written: less than 100 % of the disk of {folder} would stay free "
+        "(CNNCTL_DISK_RESERVE); training goes on, the one before is kept"
+    )
+    assert over == ""
+
+
+def test_room_is_what_would_be_left_beyond_the_reserve(tmp_path: Path) -> None:
+    folder = tmp_path / "still" / "to be made"
+    check_room(folder, reserve_percent=1e-9)
+    check_room(folder, reserve_percent=0, wanted_bytes=2**60)
+    with pytest.raises(NoRoom):
+        check_room(folder, reserve_percent=1e-9, wanted_bytes=2**60)
 
 
 def test_what_differs_between_two_environments_is_named() -> None:

@@ -121,6 +121,7 @@ def make_launch(
         cluster=cluster,
         rank=rank,
         checkpoint_seconds=settings.checkpoint_seconds,
+        disk_reserve_percent=settings.disk_reserve_percent,
     )
 
 

@@ -70,6 +70,7 @@ class Trainer:
                 datasets_dir=Path(launch.datasets_dir),
                 data_roots=[Path(root) for root in launch.data_roots],
                 surveys_dir=files.runs_dir_of(run_dir) / files.SURVEYS_DIR,
+                reserve_percent=launch.disk_reserve_percent,
                 threads=launch.threads,
                 say=self._say_stage,
             )
@@ -125,9 +126,11 @@ class Trainer:
             reason = f"it can go on from none of its checkpoints: {why_not}"
             return "interrupted", reason, {"pause": True}
         writer = self._open_writer()
+        saver = self._make_saver(writer)
         try:
-            self._train_epochs(self._make_saver(writer))
+            self._train_epochs(saver)
         finally:
+            saver.close()
             if writer:
                 writer.close()
                 self._unwritten_best = writer.unwritten_best
@@ -146,7 +149,12 @@ class Trainer:
         """Of several hosts, only the chief's trainer writes checkpoints."""
         if self._launch.rank:
             return None
-        return CheckpointWriter(self._checkpoints_dir, self._reporter, prepare=self._state.make_room)
+        return CheckpointWriter(
+            self._checkpoints_dir,
+            self._reporter,
+            prepare=self._state.make_room,
+            reserve_percent=self._launch.disk_reserve_percent,
+        )
 
     def _make_saver(self, writer: CheckpointWriter | None) -> Saver:
         return Saver(

@@ -65,6 +65,8 @@ def _table(views: Sequence[View]) -> Table:
 
 
 def _worker(view: View) -> Text:
+    if view["heard"] and view["reason"]:
+        return Text("heard, disk full", style="yellow")
     if view["heard"]:
         return Text(f"heard {age_of(view['heartbeat_at'])} ago", style="green")
     if view["heartbeat_at"] is None:

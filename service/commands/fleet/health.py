@@ -52,6 +52,12 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
             f"The worker of {name} is heard and takes no messages: its host gets no work until it does. "
             "Is its CNNCTL_BROKER_URL the scheduler's? Look at its log, then restart it"
         )
+    for host in heard:
+        if host.standing is Standing.DISK_FULL:
+            notices.append(
+                f"The disk of {host.name}'s run folders has only the reserve left (CNNCTL_DISK_RESERVE): "
+                "nothing new starts there. Make room: cnnctl gc"
+            )
     if not heard and not unanswering:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
     return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))

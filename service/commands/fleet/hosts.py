@@ -16,6 +16,7 @@ from service.store.transaction import Store
 View = Mapping[str, Any]
 _REASONS = {
     Standing.RESERVED: "its worker starts or stops",
+    Standing.DISK_FULL: "its disk has only the reserve left (CNNCTL_DISK_RESERVE)",
     Standing.UNANSWERING: "its worker takes no messages",
     Standing.REGISTERED: "its worker has left",
 }
@@ -46,7 +47,7 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
                 {
                     "host": host.name,
                     "heard": heard,
-                    "reason": "" if heard else _explain(host),
+                    "reason": _explain(host, heard=heard),
                     "heartbeat_at": host.heartbeat_at.isoformat() if host.heartbeat_at else None,
                     "cores": host.cores,
                     "gpus": len(own),
@@ -85,6 +86,8 @@ def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) ->
             )
 
 
-def _explain(host: Host) -> str:
-    """Why a host that is not heard gets no work."""
-    return "its worker is silent" if host.heartbeat_at else _REASONS[host.standing]
+def _explain(host: Host, *, heard: bool) -> str:
+    """Why a host gets no work; empty when it does."""
+    if heard and host.standing is Standing.REGISTERED:
+        return ""
+    return "its worker is silent" if host.heartbeat_at and not heard else _REASONS[host.standing]

@@ -17,6 +17,7 @@ from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_t
 from service.commands.ops.embedded_stack import refuse_new_database
 from service.commands.ops.findings import Finding, guarded
 from service.db.engine import sqlite_wal_is_safe
+from service.disk_reserve import NoRoom, check_room
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
 from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NewerDatabase, WrongRevision
@@ -75,6 +76,7 @@ def _check_folders(settings: Settings) -> Iterator[Finding]:
     folders = [("data folder", settings.home_dir), ("run folders", settings.runs_dir)]
     for subject, folder in [] if settings.submits_only else folders:
         yield from guarded(subject, partial(_check_folder, subject, folder))
+    yield from guarded("disk reserve", lambda: _check_reserve(settings))
     yield from guarded("private files", lambda: _check_private(settings))
 
 
@@ -86,6 +88,15 @@ def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
     mend = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
     itself = "a checkpoint that does not fit is left out, and training goes on" if mend else ""
     yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", mend=mend, itself=itself)
+
+
+def _check_reserve(settings: Settings) -> Iterator[Finding]:
+    try:
+        check_room(settings.runs_dir, reserve_percent=settings.disk_reserve_percent)
+    except NoRoom as error:
+        itself = "jobs that run go on without new checkpoints, and no other starts on this host"
+        mend = "make room, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
+        yield Finding(subject="disk reserve", found=str(error), mend=mend, itself=itself)
 
 
 def _check_private(settings: Settings) -> Iterator[Finding]:

@@ -94,7 +94,7 @@ def _explain_unusable_of_all(hosts: Sequence[Host], job: QueuedJob) -> str:
 
 
 def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
-    why = [gpu.why for gpu in host.gpus if gpu.why and is_right(gpu, job)]
+    why = list(dict.fromkeys(gpu.why for gpu in host.gpus if gpu.why and is_right(gpu, job)))
     instances = [gpu for gpu in host.gpus if gpu.usable and gpu.mig and job.gpus > 1]
     if instances:
         why.append(f"its {len(instances)} MIG instances take jobs on one GPU only")

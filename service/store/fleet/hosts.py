@@ -11,8 +11,15 @@ from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
 _HOST_COLUMNS = columns_of(hosts, Host, leave_out={"standing"})
-_GPU_COLUMNS = columns_of(gpus, Gpu)
-_LIST_GPUS = select(*_GPU_COLUMNS).where(gpus.c.present).order_by(gpus.c.host_name, gpus.c.number)
+_GPU_COLUMNS = columns_of(gpus, Gpu, leave_out={"disk_full"})
+_DISK_FULL = hosts.c.worker.startswith(f"{Standing.DISK_FULL.value}:", autoescape=True).label("disk_full")
+_LIST_GPUS = (
+    select(*_GPU_COLUMNS, _DISK_FULL)
+    .select_from(gpus.join(hosts, gpus.c.host_name == hosts.c.name))
+    .where(gpus.c.present)
+    .order_by(gpus.c.host_name, gpus.c.number)
+)
+_HEARD = (Standing.REGISTERED, Standing.DISK_FULL)
 _LARGEST, _LARGEST_OF_WHOLE = (
     select(gpus.c.host_name, count)
     .where(gpus.c.present)
@@ -37,7 +44,7 @@ def _to_host(row: RowMapping) -> Host:
     word, mark, worker = row["worker"].partition(":")
     known = bool(mark) and word in set(Standing)
     standing = Standing(word) if known else Standing.REGISTERED
-    heartbeat_at = row["heartbeat_at"] if standing is Standing.REGISTERED else None
+    heartbeat_at = row["heartbeat_at"] if standing in _HEARD else None
     name = worker if known else row["worker"]
     return to_value(Host, row, worker=name, heartbeat_at=heartbeat_at, standing=standing)
 
@@ -127,6 +134,11 @@ def withdraw(tx: Transaction, name: str, *, worker: str) -> None:
 def set_unanswering(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's worker takes no messages: it gets no work until it registers again."""
     _set_mark(tx, name, worker=worker, standing=Standing.UNANSWERING)
+
+
+def set_disk_full(tx: Transaction, name: str, *, worker: str) -> None:
+    """Say that a host's disk has only its reserve left: nothing new starts there until it registers again."""
+    _set_mark(tx, name, worker=worker, standing=Standing.DISK_FULL)
 
 
 def _set_mark(tx: Transaction, name: str, *, worker: str, standing: Standing) -> None:

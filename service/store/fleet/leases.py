@@ -31,7 +31,7 @@ def list_leased_gpus(
 ) -> Sequence[Gpu]:
     """The GPUs that an attempt holds or held, of one host or of all, in the order of their numbers."""
     statement = (
-        select(*columns_of(gpus, Gpu))
+        select(*columns_of(gpus, Gpu, leave_out={"disk_full"}))
         .join(leases, leases.c.gpu_uuid == gpus.c.uuid)
         .where(leases.c.attempt_id == attempt_id)
         .order_by(gpus.c.host_name, gpus.c.number)

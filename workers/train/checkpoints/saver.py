@@ -16,9 +16,7 @@ class Saver:
 
     The best one is never left out: where it comes too soon it is held in memory, until the next better one
     or the next that is handed over. It goes to disk before any newer one, so a run that is killed and resumed
-    either has it or comes by it again.
-
-    `check` raises for a snapshot that is not to be kept.
+    either has it or comes by it again. `check` raises for a snapshot that is not to be kept.
 
     Without a writer it does nothing: of several hosts, only the chief's trainer writes.
     """
@@ -72,27 +70,39 @@ class Saver:
             return
         started = time.perf_counter()
         if must or time.monotonic() >= self._not_before:
-            self._hand_over(self._writer, best=best)
+            self._hand_over(self._writer, best=best, must=must)
         elif best:
-            self._best = self._snapshot(best=True, into=self._best or self._writer.take_written())
+            self._hold(self._writer, self._take(self._writer, best=True))
         else:
             return
         stall = time.perf_counter() - started
         self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})
 
-    def _hand_over(self, writer: CheckpointWriter, *, best: bool) -> None:
-        held, self._best = self._best, None
-        step = self._saved_step = self._state.step
-        if held is not None and held.position.step == step:
-            writer.put(held)
-        elif held is not None and not best:
-            writer.put(held, self._snapshot(best=False, into=writer.take_written()))
+    def close(self) -> None:
+        """Hand over the best one that is held still, whatever has ended the training."""
+        if self._writer is not None and self._best is not None:
+            self._writer.put(self._best, must=True)
+
+    def _hand_over(self, writer: CheckpointWriter, *, best: bool, must: bool) -> None:
+        held = self._best
+        if held is not None and held.position.step == self._state.step:
+            writer.put(held, must=must)
         else:
-            writer.put(self._snapshot(best=best, into=held or writer.take_written()))
+            newest = self._take(writer, best=best)
+            if best:
+                self._hold(writer, None)
+            writer.put(*([held] if held and not best else []), newest, must=must)
+        self._best = None
+        self._saved_step = self._state.step
         self._saved_at = time.monotonic()
         self._not_before = self._saved_at + self._least_seconds
 
-    def _snapshot(self, *, best: bool, into: Snapshot | None) -> Snapshot:
-        snapshot = self._state.snapshot(best=best, into=into)
+    def _hold(self, writer: CheckpointWriter, best: Snapshot | None) -> None:
+        if self._best is not None:
+            writer.give_back(self._best)
+        self._best = best
+
+    def _take(self, writer: CheckpointWriter, *, best: bool) -> Snapshot:
+        snapshot = self._state.snapshot(best=best, into=writer.take_written())
         self._check(snapshot)
         return snapshot

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from service.disk_reserve import check_room
 from service.domain.run_folder import is_checkpoint
 from workers.train.checkpoints.files import (
     Array,
@@ -91,25 +92,33 @@ class CheckpointWriter:
     Where the best one could not be written it is tried again, before any newer one: whoever resumes from a
     newer one knows that there was a better one, and does not look for it again.
 
+    Those that come by themselves leave `reserve_percent` of the disk free; one that must be may take from it.
     It deletes none: the worker does, once SQL knows of newer ones (see `workers.attempts.pruning`).
     `prepare` finds the memory of the first snapshot, while training begins.
     """
 
     def __init__(
-        self, folder: Path, reporter: Reporter, *, prepare: Callable[[], Snapshot] | None = None
+        self,
+        folder: Path,
+        reporter: Reporter,
+        *,
+        prepare: Callable[[], Snapshot] | None = None,
+        reserve_percent: float = 0.0,
     ) -> None:
         self._folder = folder
         self._reporter = reporter
         self._prepare = prepare
-        self._queue: queue.Queue[Sequence[Snapshot] | None] = queue.Queue(maxsize=1)
+        self._reserve_percent = reserve_percent
+        self._failed = False
+        self._queue: queue.Queue[tuple[Sequence[Snapshot], bool] | None] = queue.Queue(maxsize=1)
         self._written: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
         self.unwritten_best: Snapshot | None = None  # for others once the writer is closed
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def put(self, *snapshots: Snapshot) -> None:
+    def put(self, *snapshots: Snapshot, must: bool = False) -> None:
         """Hand over snapshots, oldest first; waits only while those before still wait for the disk."""
-        self._queue.put(snapshots)
+        self._queue.put((snapshots, must))
 
     def take_written(self) -> Snapshot | None:
         """A snapshot that is on disk, whose memory may be used for the next; None when there is none."""
@@ -117,6 +126,10 @@ class CheckpointWriter:
             return self._written.get_nowait()
         except queue.Empty:
             return None
+
+    def give_back(self, snapshot: Snapshot) -> None:
+        """Let the memory of a snapshot that is not to be written be used for the next."""
+        self._written.put(snapshot)
 
     def close(self) -> None:
         """Wait until everything is on disk."""
@@ -126,31 +139,47 @@ class CheckpointWriter:
     def _work(self) -> None:
         if self._prepare:
             self._written.put(self._prepare())
-        while (snapshots := self._queue.get()) is not None:
+        while (taken := self._queue.get()) is not None:
+            snapshots, must = taken
             left = self.unwritten_best
             if left is not None and not any(snapshot.best for snapshot in snapshots):
                 snapshots = (left, *snapshots)
-            self.unwritten_best = self._write_all(snapshots)
+            self.unwritten_best = self._write_all(snapshots, must=must)
 
-    def _write_all(self, snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    def _write_all(self, snapshots: Sequence[Snapshot], *, must: bool) -> Snapshot | None:
         """Write until one fails; the best one, where it is among those that are left."""
         left = list(snapshots)
         try:
             while left:
+                if not must:
+                    self._check_room(left[0])
                 self._write(left[0])
                 self._written.put(left.pop(0))
         except Exception as error:  # safetensors reports a full disk with an exception of its own
-            message = f"checkpoint of step {left[0].position.step} could not be written: {error}"
-            self._reporter.stage(f"{message}; training goes on, the one before is kept")
-            with suppress(OSError):  # the disk may be full for trainer.log, too
-                print(message, file=sys.stderr, flush=True)  # noqa: T201
+            self._tell_failure(f"checkpoint of step {left[0].position.step} could not be written: {error}")
         for snapshot in left:
             if not snapshot.best:
                 self._written.put(snapshot)
         return next((snapshot for snapshot in left if snapshot.best), None)
 
+    def _check_room(self, snapshot: Snapshot) -> None:
+        size = sum(array.nbytes for array in (*snapshot.network, *snapshot.optimizer))
+        check_room(self._folder, reserve_percent=self._reserve_percent, wanted_bytes=size)
+
+    def _tell_failure(self, message: str) -> None:
+        """Say what failed, once until something is written again: the disk has no room for more."""
+        if self._failed:
+            return
+        self._failed = True
+        self._reporter.stage(f"{message}; training goes on, the one before is kept")
+        with suppress(OSError):  # the disk may be full for trainer.log, too
+            print(message, file=sys.stderr, flush=True)  # noqa: T201
+
     def _write(self, snapshot: Snapshot) -> None:
         written = write_checkpoint(self._folder, snapshot)
+        if self._failed:
+            self._failed = False
+            self._reporter.stage("")
         self._reporter.checkpoint(
             step=snapshot.position.step,
             epoch=snapshot.position.epoch,

@@ -120,6 +120,7 @@ def load_images(
     datasets_dir: Path,
     data_roots: Sequence[Path],
     surveys_dir: Path,
+    reserve_percent: float,
     threads: int,
     say: Say,
 ) -> RunImages:
@@ -128,7 +129,13 @@ def load_images(
     Raises:
         DatasetError: the dataset cannot be had or is damaged.
     """
-    found = load_unpacked(spec.data.dataset, directory=datasets_dir, folder=surveys_dir, roots=data_roots)
+    found = load_unpacked(
+        spec.data.dataset,
+        directory=datasets_dir,
+        folder=surveys_dir,
+        reserve_percent=reserve_percent,
+        roots=data_roots,
+    )
     if isinstance(found, ImageArrays):
         train, validation = hold_out(found.y_train, fraction=spec.data.validation_fraction)
         statistics = _measure(found.x_train, spec)

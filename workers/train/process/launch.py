@@ -16,7 +16,8 @@ class Launch:
     CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
     checkpoint folders, newest first. `lease_seconds` is how long a worker may
     be silent until its job starts elsewhere. A dataset by place has to lie in one of `data_roots`, if any.
-    `checkpoint_seconds` is the least time between two checkpoints.
+    `checkpoint_seconds` is the least time between two checkpoints, and `disk_reserve_percent` what they leave
+    free of the disk.
 
     Over several hosts, `cluster` lists HOST:PORT of every trainer, each with as many devices, and `rank` is
     the place of this one in it; the first is the chief, which alone reports and writes checkpoints.
@@ -32,6 +33,7 @@ class Launch:
     rank: int = 0
     data_roots: tuple[str, ...] = ()
     checkpoint_seconds: float = 1.0
+    disk_reserve_percent: float = 0.0
 
     @property
     def hosts(self) -> int:

@@ -1,0 +1,31 @@
+"""A share of the disk that is kept free: for the database, for logs, and for a job that has to stop."""
+
+import errno
+import shutil
+from pathlib import Path
+
+
+class NoRoom(OSError):
+    """What was to be written would take from the reserve of its disk; the message says so."""
+
+    def __init__(self, folder: Path, *, reserve_percent: float) -> None:
+        words = (
+            f"less than {reserve_percent:g} % of the disk of {folder} would stay free (CNNCTL_DISK_RESERVE)"
+        )
+        super().__init__(errno.ENOSPC, words)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def check_room(folder: Path, *, reserve_percent: float, wanted_bytes: int = 0) -> None:
+    """Refuse to write so many bytes into a folder, which may still have to be made.
+
+    Raises:
+        NoRoom: less than the reserve would stay free.
+        OSError: the disk cannot be asked.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    disk = shutil.disk_usage(there)
+    if reserve_percent and disk.free - wanted_bytes < disk.total * reserve_percent / 100:
+        raise NoRoom(folder, reserve_percent=reserve_percent)
