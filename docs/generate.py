@@ -11,7 +11,7 @@ import click
 from models.catalog import lookup
 from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
-from service.domain.bounds import AFTER, HOSTS, NOT_BEFORE, OPTION, SPEC, TEXT
+from service.domain.bounds import MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
 from service.settings import LONGEST_ADDRESS, LONGEST_HOST_BYTES, LONGEST_TEXT, Settings
@@ -108,16 +108,19 @@ def _options() -> str:
 
 
 def _bounds() -> str:
-    of_options = {"--after": AFTER, "--hosts": HOSTS, "--not-before": NOT_BEFORE}
-    of_others = {"any other text": TEXT, "an option of an architecture": OPTION}
+    of_others = {
+        "any other text": TEXT,
+        "an option of an architecture": OPTION,
+        "memory that a job takes of a GPU, in MiB": MEMORY_MIB,
+    }
     rows = [
         f"| {name if ' ' in name else f'`{name}`'} | {bound.least:,.10g} | {bound.most:,.10g} | {bound.why} |"
-        for name, bound in {**SPEC, **of_options, **of_others}.items()
+        for name, bound in {**SPEC, **OPTIONS, **of_others}.items()
     ]
     head = [
         "## Bounds",
         "",
-        "Of a number the value, of a text or a list the length, of `--not-before` the days until then.",
+        "Of a number the value, of a text or a list the length. The settings have theirs in settings.md.",
         "",
         "| of | at least | at most | why |",
         "| --- | --- | --- | --- |",

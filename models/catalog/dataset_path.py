@@ -53,7 +53,9 @@ def find_place(dataset: str) -> Place | None:
 def make_absolute(dataset: str) -> str:
     """Give a dataset's path the form in which every process finds it."""
     kind, colon, path = dataset.partition(":")
-    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in KINDS and path else dataset
+    if not (colon and kind in KINDS and path):
+        return dataset
+    return f"{kind}:{Path(os.path.expanduser(path)).absolute()}"  # noqa: PTH111, since `~nobody` is an error there
 
 
 def is_data(name: str) -> bool:

@@ -48,8 +48,20 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+LONGEST_WORD = 4096
+
+
 class LazyGroup(click.Group):
     """Lists commands without importing them, and turns our errors into a message and an exit code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            if len(word) > LONGEST_WORD:
+                raise click.UsageError(
+                    f"A word of a command may have at most {LONGEST_WORD:,} characters: no path is longer. "
+                    f"Received {len(word):,}, which begin with {word[:40]!r}"
+                )
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

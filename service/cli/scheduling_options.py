@@ -28,7 +28,7 @@ OPTIONS = [
     click.option("--host", "host_name", help="Only on this host."),
     click.option(
         "--hosts",
-        type=click.IntRange(min=1),
+        type=int,
         default=1,
         help="Over so many hosts at once, each with the same share of the --gpus.",
     ),

@@ -1,7 +1,8 @@
-"""The bounds of the numbers, texts and lists of a submission, each with its reason.
+"""The bounds of the numbers, texts and lists that people give, each with its reason.
 
 Plans, forecasts and tables count with the numbers of all jobs: one without a bound could stop them for
-everybody. Bounds are checked at a submission, never on reading: an older cnnctl may have stored anything.
+everybody. Bounds are checked when something is given, never on reading: an older cnnctl may have stored
+anything. Those of the settings stand beside their defaults, in service/settings.py.
 """
 
 import reprlib
@@ -25,6 +26,8 @@ class Bound:
         Raises:
             SpecError: with the bounds and the reason for them.
         """
+        if isinstance(value, str) and not value.isprintable():
+            raise SpecError(f"{name} takes printable characters. Received: {reprlib.repr(value)}")
         what, size = _measure(value)
         if size is not None and not self.least <= size <= self.most:
             raise SpecError(
@@ -83,6 +86,44 @@ SPEC: Mapping[str, Bound] = {
     "resources.time_limit_minutes": Bound(least=1, most=5_256_000, why="from a minute to ten years"),
 }
 
-AFTER = Bound(least=0, most=1000, why="each is looked up whenever the queue is planned")
-HOSTS = Bound(least=1, most=64, why="all of them must meet before the first step")
-NOT_BEFORE = Bound(least=0, most=3650, why="whoever waits for longer than ten years has left the lab")
+_NAME = Bound(least=1, most=100, why="no name of a person or project is longer")
+_PLACE = Bound(least=1, most=200, why="no name of a host or GPU is longer")
+
+# By option or argument, as it is written on the command line; use cases check them. Those of `detect` are
+# ranges of Click.
+OPTIONS: Mapping[str, Bound] = {
+    "--after": Bound(least=0, most=1000, why="each is looked up whenever the queue is planned"),
+    "--hosts": Bound(least=1, most=64, why="all of them must meet before the first step"),
+    "--not-before": Bound(
+        least=0, most=3650, why="in days from now: whoever waits for longer than ten years has left the lab"
+    ),
+    "--project": Bound(least=0, most=100, why=_NAME.why),
+    "--host": _PLACE,
+    "--gpu-model": _PLACE,
+    "--reason": Bound(least=0, most=500, why="it is shown in a table"),
+    "--user": _NAME,
+    "--since": Bound(least=-1, most=36_500, why="in days ago: nobody used a GPU a century ago"),
+    "NAME": _NAME,
+    "--weight": Bound(least=1e-6, most=1e6, why="a millionth of everybody's is as good as nothing"),
+    "--max-gpus": Bound(least=0, most=65_536, why="64 hosts of 1,024 GPUs"),
+    "--max-queued": Bound(least=0, most=1_000_000, why="each is looked at whenever the queue is planned"),
+    "--mail": Bound(least=1, most=254, why="no mail server takes a longer address"),
+    "--webhook": Bound(least=1, most=2048, why="web servers refuse longer ones"),
+    "--older-than": Bound(least=0, most=36_500, why="in days: no checkpoint is a century old"),
+    "--top": Bound(least=1, most=100_000, why="no dataset has more classes"),
+    "--input": Bound(least=1, most=4096, why=_SIDE.why),
+    "--classes": Bound(least=1, most=100_000, why="no dataset has more classes"),
+    "--batch-size": SPEC["training.batch_size"],
+}
+
+# Of what a whole submission comes to.
+MEMORY_MIB = Bound(least=0, most=2**24, why="no GPU has 16 TiB")
+
+
+def check_option(name: str, value: object) -> None:
+    """Refuse what lies outside the bounds of an option; None was not given.
+
+    Raises:
+        SpecError: with the bounds and the reason for them.
+    """
+    OPTIONS[name].check(name, value)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-LONGEST_NAME = 100  # of a person or a project
 MOST_QUEUED = (
     10_000  # jobs that who was granted nothing else may have waiting: all are looked at in each plan
 )

@@ -56,8 +56,6 @@ def _check_value(path: str, value: object) -> None:
     if not isinstance(value, (bool, int, float, str, NoneType)):
         raise SpecError(f"{path} takes one value. Received: {reprlib.repr(value)}")
     SPEC.get(path, TEXT if isinstance(value, str) else OPTION).check(path, value)
-    if isinstance(value, str) and not value.isprintable():
-        raise SpecError(f"{path} takes printable characters. Received: {reprlib.repr(value)}")
 
 
 def _default_model(tree: dict[str, object], network: lookup.Architecture) -> None:
@@ -69,6 +67,7 @@ def _default_model(tree: dict[str, object], network: lookup.Architecture) -> Non
 
 def _default_data(tree: dict[str, object], network: lookup.Architecture) -> None:
     dataset = tree["data.dataset"] = make_absolute(str(tree.get("data.dataset", network.default_dataset)))
+    _check_value("data.dataset", dataset)  # the whole path, which is stored
     tree.setdefault("data.image_size", network.image_size)
     if _are_photographs(dataset):
         tree.setdefault("data.augment", network.augment)

@@ -103,8 +103,8 @@ def test_what_was_asked_of_the_scheduler_is_read_back(
         ({"gpu_model": "H900"}, "no GPU is a H900. Did you mean NVIDIA H200? Known: NVIDIA H200, sim"),
         ({"gpu_model": "h200", "gpus": 2}, "no host has 2 h200 GPUs. The largest, gpu02, has 1"),
         ({"gpu_model": "h200", "host_name": HOST}, "gpu01 has not 1 h200 GPUs. It has 0."),
-        ({"project": "p" * 101}, "--project takes at most 100 printable characters"),
-        ({"project": "a\udcffb"}, "--project takes at most 100 printable characters"),
+        ({"project": "p" * 101}, "--project must have a length from 0 to 100"),
+        ({"project": "a\udcffb"}, "--project takes printable characters"),
         ({"after": (7,)}, "there is no job 7. A job can wait for jobs that were submitted before it"),
         ({"after": (2,)}, "later one. See: cnnctl status"),  # the number that it would get
         ({"after": (1,)}, "job 1 is cancelled and will not succeed by itself. First: cnnctl retry 1"),

@@ -15,7 +15,7 @@ from service.commands.jobs.status import get_job_view, list_job_views
 from service.commands.jobs.submit import submit
 from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.bounds import SPEC
+from service.domain.bounds import MEMORY_MIB, SPEC
 from service.domain.jobs import Attempt, JobId
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
@@ -63,6 +63,30 @@ def test_the_extremes_of_every_field_are_refused_or_planned_and_shown(
     scheduler.tick()
     for view in list_job_views(store):
         json.dumps(get_job_view(store, view["job"]), default=str)
+
+
+def test_a_network_that_no_gpu_could_hold_is_refused_even_where_gpus_are_simulated(
+    store: Store, settings: Settings, add_host: Callable[..., None]
+) -> None:
+    add_host()
+    with pytest.raises(SpecError, match=MEMORY_MIB.why):
+        submit(
+            store, settings, "alexnet", {"data.dataset": "synthetic", "model.padding": 2**31 - 1}, owner=ADA
+        )
+
+
+def test_the_longest_path_of_a_dataset_is_stored_and_a_longer_one_refused(store: Store) -> None:
+    longest = ("npz:" + "/é" * 510).ljust(int(SPEC["data.dataset"].most), "x")
+    with store.transaction() as tx:
+        number = jobs.create_job(
+            tx, resolve_spec("lenet5", {"data.dataset": longest}), owner="ada", reason=""
+        )
+    with store.reading() as tx:
+        assert jobs.get_job(tx, number).dataset == longest
+    relative = "npz:" + "x/" * 509 + "y"  # of 1,023 characters, before the current folder is put in front
+    for path in (longest + "x", relative):
+        with pytest.raises(SpecError, match=SPEC["data.dataset"].why):
+            resolve_spec("lenet5", {"data.dataset": path})
 
 
 def store_as_an_older_one_did(store: Store, number: JobId, **columns: object) -> None:

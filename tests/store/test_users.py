@@ -11,6 +11,7 @@ from service.db.engine import make_engine
 from service.domain.jobs import JobId
 from service.domain.people import MOST_QUEUED, Actor, User
 from service.errors import NotAllowed, SpecError
+from service.store.people import users
 from service.store.transaction import Store
 from tests.conftest import ADA
 
@@ -46,11 +47,21 @@ def test_only_administrators_change_what_people_may_have(store: Store) -> None:
     change_user(store, "grace", {"weight": 0.5}, actor=ADA)
 
 
-@pytest.mark.parametrize("changes", [{"weight": 0.0}, {"weight": float("nan")}, {"max_gpus": 2**31}])
+@pytest.mark.parametrize(
+    "changes", [{"weight": 0.0}, {"weight": 1e-320}, {"weight": float("nan")}, {"max_gpus": 2**31}]
+)
 def test_a_grant_that_makes_no_sense_is_refused(store: Store, changes: dict[str, float]) -> None:
-    with pytest.raises(SpecError, match="must be"):
+    with pytest.raises(SpecError, match="must have"):
         change_user(store, "ada", changes, actor=ROOT)
     assert list_user_views(store) == []
+
+
+def test_a_quota_from_before_there_were_bounds_keeps_nobody_from_changing_something_else(
+    store: Store,
+) -> None:
+    with store.transaction() as tx:
+        users.set_user(tx, User(name="ada", max_queued=2**31 - 1))
+    assert change_user(store, "ada", {"weight": 2.0}, actor=ROOT).max_queued == 2**31 - 1
 
 
 def test_who_acts_is_what_the_operating_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

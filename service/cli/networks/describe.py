@@ -8,6 +8,7 @@ from rich.table import Table
 from service.cli.session import print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.library import ask_library
+from service.domain.bounds import check_option
 from service.domain.spec_request import parse_assignment, resolve_spec
 from service.errors import SpecError
 
@@ -38,6 +39,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Show a network layer by layer."""
+    check_option("--classes", classes)
+    check_option("--batch-size", batch_size)
     words = [_choice(architecture, input_shape, assignments)]
     words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
     words += ["--input", input_shape] if input_shape else []
@@ -56,6 +59,8 @@ def _choice(architecture: str, input_shape: str | None, assignments: tuple[str, 
         if not path.startswith("model."):
             raise SpecError(f"describe takes fields of the network, as in model.head=gap. Received: {path!r}")
     sides = [int(side) for side in (input_shape or "").split("x") if side.isdecimal()]
+    for side in sides:
+        check_option("--input", side)
     size = {"data.image_size": min(sides[:2])} if len(sides) == 3 and min(sides) > 0 else {}
     return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
 

@@ -8,16 +8,18 @@ from rich.table import Table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.trained import find_trained
+from service.domain.bounds import check_option
 from service.domain.jobs import JobId
 
 
 @click.command("predict")
 @click.argument("job", type=int)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Classes to show.")
+@click.option("--top", default=5, show_default=True, type=int, help="Classes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:
     """Tell the classes of images, with a job's network."""
+    check_option("--top", top)
     settings, store = open_session()
     trained = find_trained(store, settings, JobId(job))
     say(f"Loading {trained.file} of job {job} …")

@@ -20,7 +20,7 @@ from service.store.transaction import Store
     "--older-than",
     "days",
     metavar="DAYS",
-    type=click.IntRange(0, 36500),
+    type=int,
     default=30,
     show_default=True,
     help="How long failed and cancelled jobs keep their checkpoints, for `cnnctl retry`.",

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.commands.fleet.health import is_heard
 from service.commands.people.permissions import check_administrator
+from service.domain.bounds import check_option
 from service.domain.gpus import Gpu, Reading, find_named
 from service.domain.people import Actor
 from service.domain.states import GpuState
@@ -17,7 +18,6 @@ from service.store.fleet.leases import Holding
 from service.store.transaction import Store, Transaction
 
 View = Mapping[str, Any]
-LONGEST_REASON = 500
 
 
 def list_gpu_views(store: Store, settings: Settings) -> Sequence[View]:
@@ -141,8 +141,7 @@ def _find(known: Sequence[Gpu], name: str) -> Gpu:
 
 def _sign(reason: str, *, actor: Actor) -> str:
     """Who did it is part of the reason: GPUs have no audit of their own, jobs have."""
-    if len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise SpecError(f"--reason takes at most {LONGEST_REASON} printable characters")
+    check_option("--reason", reason)
     return f"{reason.strip()} (by {actor.name})" if reason.strip() else f"by {actor.name}"
 
 

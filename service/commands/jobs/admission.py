@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 from service.commands.fleet.eligible_gpus import list_right_gpus
 from service.commands.people.permissions import is_administrator
-from service.domain.bounds import AFTER, HOSTS, NOT_BEFORE, TEXT
+from service.domain.bounds import check_option
 from service.domain.gpus import is_model
 from service.domain.jobs import JobId
-from service.domain.people import LONGEST_NAME, Actor, User
+from service.domain.people import Actor, User
 from service.domain.scheduling_options import Terms
 from service.domain.states import RETRYABLE, Priority
 from service.errors import NotAllowed, SpecError
@@ -30,7 +30,6 @@ def check_admission(
     """
     if terms.priority is Priority.HIGH:
         check_high_priority(tx, owner)
-    _check_project(terms.project)
     _check_bounds(tx, terms, after)
     _check_places(tx, terms)
     if terms.hosts > 1:
@@ -41,19 +40,14 @@ def check_admission(
     _check_after(tx, after)
 
 
-def _check_project(name: str) -> None:
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise SpecError(f"--project takes at most {LONGEST_NAME} printable characters. Received: {name!r}")
-
-
 def _check_bounds(tx: Transaction, terms: Terms, after: Collection[JobId]) -> None:
-    AFTER.check("--after", after)
-    HOSTS.check("--hosts", terms.hosts)
-    for name, text in (("--host", terms.host_name), ("--gpu-model", terms.gpu_model)):
-        TEXT.check(name, text)
+    check_option("--project", terms.project)
+    check_option("--after", after)
+    check_option("--hosts", terms.hosts)
+    check_option("--host", terms.host_name)
+    check_option("--gpu-model", terms.gpu_model)
     if terms.not_before is not None:
-        days = (terms.not_before - tx.now).total_seconds() / 86400
-        NOT_BEFORE.check("--not-before, in days from now,", max(0.0, days))
+        check_option("--not-before", max(0.0, (terms.not_before - tx.now).total_seconds() / 86400))
 
 
 def check_high_priority(tx: Transaction, actor: Actor) -> None:

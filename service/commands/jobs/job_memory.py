@@ -8,6 +8,7 @@ from models.catalog.costs import count_layers
 from models.catalog.training_memory import TrainingMemory, count_slots, largest_batch, predict_memory
 from service.commands.fleet.eligible_gpus import find_limit, list_right_gpus, room_mib
 from service.commands.jobs.dataset_size import DatasetSize
+from service.domain.bounds import MEMORY_MIB
 from service.domain.gpus import Gpu
 from service.domain.scheduling_options import Terms
 from service.domain.spec import Spec
@@ -100,6 +101,7 @@ def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms
     Raises:
         SpecError: with the largest batch size that surely fits, and with how many GPUs this one would.
     """
+    MEMORY_MIB.check("The memory that this takes of a GPU, in MiB,", needs.ample_mib)
     gpus = spec.resources.gpus
     limit = find_limit(list_right_gpus(tx, terms, gpus=gpus), gpus=gpus, hosts=terms.hosts)
     if limit is None or needs.fit(limit) is not Fit.NOT:

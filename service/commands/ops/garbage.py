@@ -16,6 +16,7 @@ from service.commands.ops.run_folders import (
     list_unfinished_folders,
     size_of,
 )
+from service.domain.bounds import check_option
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
 from service.domain.run_folder import CHECKPOINTS_DIR, is_checkpoint, job_folder, place_in
@@ -56,6 +57,7 @@ class Waste:
 
 def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Waste]:
     """Everything on this host's disk that may go; changes nothing."""
+    check_option("--older-than", policy.older_than_days)
     folders = list_run_folders(settings.runs_dir) if policy.orphans else []
     with store.reading() as tx:
         ended_before = tx.now - timedelta(days=policy.older_than_days)

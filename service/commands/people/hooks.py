@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.commands.people.permissions import is_administrator
+from service.domain.bounds import check_option
 from service.domain.hooks import (
     MOST_HOOKS,
     Hook,
@@ -78,6 +79,7 @@ def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
 
 
 def _check_address(channel: Channel, address: str, settings: Settings) -> None:
+    check_option(f"--{channel.value}", address)
     if channel is Channel.MAIL:
         if not _MAIL_ADDRESS.fullmatch(address):
             raise SpecError(f"--mail takes one address, as in ada@example.org. Received: {address!r}")
