@@ -1,5 +1,6 @@
 """Reads stored values of older and newer versions."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -25,3 +26,12 @@ def find_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value | N
         return read_stored(value_type, values)
     except TypeError:
         return None
+
+
+def load_object(text: str | None) -> Mapping[str, Any]:
+    """A stored JSON object; empty where it is none: for what is shown and not decided by."""
+    try:
+        values = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}

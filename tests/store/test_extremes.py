@@ -1,5 +1,6 @@
 """Nobody's numbers stop the scheduler or the lists that all look at."""
 
+import io
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -11,8 +12,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from service.cli.display.job_page import job_page
+from service.cli.display.job_table import job_table
+from service.cli.terminal import make_console
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.commands.jobs.submit import submit
+from service.commands.people.usage import list_usage_views
 from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.bounds import MEMORY_MIB, SPEC
@@ -24,7 +29,7 @@ from service.errors import SpecError
 from service.scheduler.loop import Scheduler
 from service.scheduler.policy import wait_reasons
 from service.settings import Settings
-from service.store.jobs import audit, jobs
+from service.store.jobs import attempts, audit, jobs
 from service.store.people import hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
@@ -154,6 +159,46 @@ def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
     views = {view["job"]: view for view in list_job_views(store)}
     assert "cannot be shown" in views[first]["reason"]
     assert views[second]["state"] == "running"
+
+
+UNREADABLE = {
+    "nothing": "",
+    "list": "[]",
+    "number": "5",
+    "words": "no JSON",
+    "deep": '{"training":' * 5000,
+    "section": '{"training": 5}',
+    "version": '{"schema_version": []}',
+}
+
+
+@pytest.mark.parametrize("spec", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_job_whose_spec_cannot_be_read_is_shown_with_all_the_rest(
+    store: Store, scheduler: Scheduler, add_job: Callable[..., JobId], spec: str
+) -> None:
+    number, other = add_job(), add_job()
+    store_as_an_older_one_did(store, number, spec=spec)
+    scheduler.tick()
+    view = get_job_view(store, number)
+    assert view["owner"] == "ada"
+    assert view.keys() == get_job_view(store, other).keys()
+    assert "cannot be shown" in view["reason"] or "cannot be planned" in view["reason"]
+    assert len(view["reason"]) < 1000
+    console = make_console(file=io.StringIO())
+    console.print(job_page(view))
+    console.print(job_table(list_job_views(store), []))
+
+
+@pytest.mark.parametrize("progress", ["", "[]", "no JSON", '"x"'])
+def test_progress_that_cannot_be_read_hides_nothing(
+    store: Store, settings: Settings, claimed: Callable[..., Attempt], progress: str
+) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        attempts.write(tx, attempt, progress=progress)
+    Scheduler(store, settings, Dispatcher(settings)).tick()
+    assert get_job_view(store, attempt.job_id)["state"] == "running"
+    assert list_usage_views(store)[0]["attempts"] == 1
 
 
 def test_a_running_job_whose_forecast_fails_is_asked_once_to_stop(

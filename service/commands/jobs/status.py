@@ -18,7 +18,8 @@ from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs,
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
-UNREADABLE = '{"training": {"epochs": 0}}'  # in the place of a spec that cannot be read
+LONGEST_ERROR = 200
+UNREADABLE = "{}"  # in the place of a spec that cannot be read
 
 View = Mapping[str, Any]
 
@@ -53,32 +54,58 @@ def get_job_view(store: Store, job_id: JobId) -> View:
     """
     with store.reading() as tx:
         job = jobs.get_job(tx, job_id)
-        tries = attempts.list_attempts(tx, job_id)
-        return {
-            **_result(tx, job, tries),
-            "owner": job.owner,
-            "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
-            "reason": job.reason,
-            "estimated_start_at": _moment(job.estimated_start_at),
-            "log_tail": _log_tail(tx, job, tries),
-            "gpus": job.gpus,
-            "memory_mib": job.memory_mib,
-            "ample_memory_mib": job.ample_memory_mib,
-            "priority": job.terms.priority.value,
-            "project": job.terms.project,
-            "after": list(dependencies.list_after(tx, job_id)),
-            "not_before": _moment(job.terms.not_before),
-            "exclusive": job.terms.exclusive,
-            "gpu_model": job.terms.gpu_model,
-            "host_asked_for": job.terms.host_name,
-            "hosts": job.terms.hosts,
-            "preemptions": job.preemptions,
-            "submitted_at": _moment(job.submitted_at),
-            "ended_at": _moment(job.ended_at),
-            "spec": json.loads(job.spec),
-            "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
-            "events": _list_events(tx, job_id),
-        }
+        try:
+            return _describe(tx, job)
+        except Exception as error:  # its owner has to see why, and all the rest of it
+            return _describe(tx, _without_spec(job, error))
+
+
+def _describe(tx: Transaction, job: Job) -> View:
+    tries = attempts.list_attempts(tx, job.id)
+    return {
+        **_result(tx, job, tries),
+        "owner": job.owner,
+        "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
+        "reason": job.reason,
+        "estimated_start_at": _moment(job.estimated_start_at),
+        "log_tail": _log_tail(tx, job, tries),
+        "gpus": job.gpus,
+        "memory_mib": job.memory_mib,
+        "ample_memory_mib": job.ample_memory_mib,
+        "priority": job.terms.priority.value,
+        "project": job.terms.project,
+        "after": list(dependencies.list_after(tx, job.id)),
+        "not_before": _moment(job.terms.not_before),
+        "exclusive": job.terms.exclusive,
+        "gpu_model": job.terms.gpu_model,
+        "host_asked_for": job.terms.host_name,
+        "hosts": job.terms.hosts,
+        "preemptions": job.preemptions,
+        "submitted_at": _moment(job.submitted_at),
+        "ended_at": _moment(job.ended_at),
+        "spec": _read_tree(job.spec),
+        "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
+        "events": _list_events(tx, job.id),
+    }
+
+
+def _read_tree(text: str) -> View:
+    """A stored spec as it is; its sections have fields.
+
+    Raises:
+        ValueError: it is none.
+    """
+    tree = json.loads(text)
+    if not isinstance(tree, dict):
+        raise ValueError("the stored spec is no JSON object")
+    return tree
+
+
+def _without_spec(job: Job, error: Exception) -> Job:
+    """The job with words in the place of what cannot be read."""
+    words = str(error)[:LONGEST_ERROR]
+    reason = f"cannot be shown ({type(error).__name__}: {words}); {job.reason}"
+    return replace(job, spec=UNREADABLE, reason=reason)
 
 
 def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
@@ -128,7 +155,7 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
 def _judge(job: Job, last: Attempt | None, values: Mapping[str, float | None]) -> Sequence[Verdict]:
     try:
         cause = suspect_cause(read_spec(job.spec))
-    except (NewerSpec, ValueError):  # what was measured is judged all the same
+    except NewerSpec:  # what was measured is judged all the same
         cause = ""
     return judge(values, epochs=last.epochs_completed if last else 0, likely_cause=cause)
 
@@ -167,8 +194,7 @@ def _summarize_whatever_it_is(
     try:
         return _summarize(job, attempt, hosts_of)
     except Exception as error:
-        reason = f"cannot be shown ({type(error).__name__}: {error}); {job.reason}"
-        return _summarize(replace(job, spec=UNREADABLE, reason=reason), None, hosts_of)
+        return _summarize(_without_spec(job, error), None, hosts_of)
 
 
 def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> View:

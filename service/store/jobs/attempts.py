@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, String, cast, exists, func, in
 from service.db.tables import attempt_members, attempts, checkpoints, hosts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
-from service.domain.stored import find_stored
+from service.domain.stored import find_stored, load_object
 from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import Fenced
 from service.store.rows import columns_of, to_value
@@ -21,8 +21,7 @@ _LIVE = attempts.c.state != AttemptState.ENDED
 
 
 def _to_attempt(row: RowMapping) -> Attempt:
-    progress = find_stored(Progress, json.loads(row["progress"])) if row["progress"] else None
-    return to_value(Attempt, row, progress=progress)
+    return to_value(Attempt, row, progress=find_stored(Progress, load_object(row["progress"])))
 
 
 def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt:

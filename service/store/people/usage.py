@@ -1,6 +1,5 @@
 """Reads for how long attempts held their GPUs."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from sqlalchemy import RowMapping, func, select
 
 from service.db.tables import attempts, job_events, jobs, leases
 from service.domain.states import Action
+from service.domain.stored import load_object
 from service.domain.usage import Stay
 from service.store.transaction import Transaction
 
@@ -28,7 +28,7 @@ def _to_stay(row: RowMapping) -> Stay:
     values = dict(row)
     del values["id"]
     progress = values.pop("progress")
-    return Stay(**values, last_step=json.loads(progress).get("step") if progress else None)
+    return Stay(**values, last_step=load_object(progress).get("step"))
 
 
 _later = attempts.alias("later")
