@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import structlog
 
+from service.visible import escape
+
 STANDARD_ERROR = 2
 
 
@@ -22,11 +24,17 @@ def configure_log(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
+            _show,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=_make_logger,
     )
+
+
+def _show(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Let nothing that a line quotes act in the terminal of whoever reads the log."""
+    return {name: escape(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _make_logger(*_: object) -> "_LineLogger":

@@ -13,6 +13,7 @@ from service.parent import stop_when_parent_ends
 from service.private_files import close_umask, open_to_group, tighten
 from service.settings import load_settings
 from service.store.transaction import open_store
+from service.visible import escape
 from workers.attempts.starter import Starter
 from workers.celery_app import make_worker
 from workers.host_agent import HostAgent
@@ -62,7 +63,7 @@ def run() -> int:
     try:
         return main(stop_with_stdin="--stop-with-stdin" in sys.argv[1:])
     except CnnctlError as error:
-        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
+        print(escape(f"Error: {error}"), file=sys.stderr)  # noqa: T201
         return error.exit_code
 
 

@@ -10,6 +10,7 @@ import click
 from service.cli.terminal import prepare_streams, say
 from service.errors import CnnctlError
 from service.private_files import close_umask
+from service.visible import escape
 
 # Name → module and one line of help; a test compares the lines with the commands' own.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -82,6 +83,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:  # Click prints it by itself
+            raise click.UsageError(escape(error.format_message()), ctx=error.ctx) from error
         except CnnctlError as error:
             say(f"Error: {error}")
             ctx.exit(error.exit_code)

@@ -7,7 +7,6 @@ whoever looks: they are shown as text. Only what is drawn here has colours.
 import csv
 import io
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,17 +15,10 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from service.escaping import escape_surrogates
+from service.visible import escape
 
 PIPE_WIDTH = 160
-# Control characters but tab and newline, and marks that turn the direction of writing.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_FORMULA = frozenset("=+-@\t\r\n")
-
-
-def escape(text: str) -> str:
-    r"""Write every character that a terminal would act on as its code, as in \x1b."""
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), escape_surrogates(text))
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")  # the wide ones too, which some spreadsheets take for the others
 
 
 def echo(message: object, *, err: bool = False, nl: bool = True) -> None:
@@ -70,10 +62,10 @@ class PlainConsole(Console):
 def make_console(**options: Any) -> Console:
     """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe.
 
-    Without markup: what a trainer or a path says may have brackets.
+    Without markup and emoji codes: what a trainer or a path says may have brackets and colons.
     """
     width = None if sys.stdout.isatty() or options else PIPE_WIDTH
-    return PlainConsole(width=width, highlight=False, markup=False, **options)
+    return PlainConsole(width=width, highlight=False, markup=False, emoji=False, **options)
 
 
 def prepare_streams() -> None:

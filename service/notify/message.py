@@ -8,6 +8,7 @@ from models.catalog.verdicts import PREFIX
 from service.domain.hooks import Notification
 from service.store.jobs import attempts, jobs, logs, metrics
 from service.store.transaction import Transaction
+from service.visible import escape
 
 LOG_LINES = 20
 
@@ -33,9 +34,9 @@ def write_message(tx: Transaction, note: Notification) -> Message:
     lines += [f"  {name:24} {'not finite' if v is None else f'{v:.4f}'}" for name, v in values.items()]
     lines += ["", "Last lines of its log:", *(f"  {line}" for line in log)] if log else []
     lines += ["", f"Everything: cnnctl status {job.id}"]
-    text = "\n".join(lines)
+    text = escape("\n".join(lines))
     return Message(
-        subject=subject,
+        subject=escape(subject),
         text=text,
         document={
             "job": job.id,

@@ -102,6 +102,23 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
     check_keys(told, "notify list", shape=1)
 
 
+def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
+    store: Store, claimed: Claim, receiver: Receiver, mailbox: Path, postman: Postman
+) -> None:
+    for address in ("ada@example.org", receiver.url):
+        hook(store, address, Occasion.FAILURE)
+    attempt = claimed()
+    with store.transaction() as tx:
+        logs.set_log_tail(tx, attempt.id, "ä \x1b]0;owned\x07\tend")
+    end(store, attempt, Outcome.FAILED)
+    assert postman.deliver_due() == 2
+    shown = "  ä \\x1b]0;owned\\x07\tend"
+    mail = message_from_bytes(mailbox.read_bytes(), policy=default)
+    assert isinstance(mail, EmailMessage)
+    assert shown in mail.get_content()
+    assert shown in receiver.received.get_nowait()["text"]
+
+
 def test_a_mail_goes_through_the_command_of_the_settings(
     store: Store, hook: AddHook, claimed: Claim, mailbox: Path, postman: Postman
 ) -> None:

@@ -5,13 +5,18 @@ import re
 from pathlib import Path
 
 import pytest
+import structlog
+from click.testing import CliRunner
 from rich.table import Table
 
 import service.cli
-from service.cli.terminal import PlainConsole, echo, escape, print_csv, say
+from service.cli.main import main
+from service.cli.terminal import PlainConsole, echo, make_console, print_csv, say
+from service.log import configure_log
+from service.visible import escape
 
-HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\u202ed\udce9\x00e"
-SHOWN = r"a\x1b]0;owned\x07b\x9b31mc\u202ed\xe9\x00e"
+HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\u202e\u061cd\udce9\x00e"
+SHOWN = r"a\x1b]0;owned\x07b\x9b31mc\u202e\u061cd\xe9\x00e"
 
 
 def test_what_a_terminal_would_act_on_is_shown_as_text() -> None:
@@ -43,8 +48,41 @@ def test_a_table_keeps_its_columns_around_it(width: int) -> None:
     assert len({len(line) for line in plain.splitlines()}) == 1
 
 
+def test_a_path_with_colons_is_shown_as_it_is() -> None:
+    file = io.StringIO()
+    make_console(file=file).print("folder:/data/:fire:/[bold]x")
+    assert file.getvalue() == "folder:/data/:fire:/[bold]x\n"
+
+
+def test_the_log_of_a_process_acts_in_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_log("info")
+    try:
+        structlog.get_logger().warning("attempt", action="failed", path=HOSTILE)
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            structlog.get_logger().exception("attempt")
+    finally:
+        structlog.reset_defaults()
+    written = capfd.readouterr().err
+    assert written.count("owned") >= 2
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\x00"} & set(written)
+
+
+def test_an_option_that_there_is_none_of_is_shown() -> None:
+    done = CliRunner().invoke(main, ["list", "--\x1b]0;owned\x07"])
+    assert done.exit_code == 2
+    assert not {"\x1b", "\x07"} & set(done.output)
+    assert "owned" in done.output
+
+
 def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    rows: list[list[object]] = [['=HYPERLINK("http://x")', -1.5, 3], ["+1", "@sum", "-2"], ["ada", "", None]]
+    rows: list[list[object]] = [
+        ['=HYPERLINK("http://x")', -1.5, 3],
+        ["+1", "@sum", "-2"],
+        ["ada", "", None],
+        ["＝1", "a=1", ""],
+    ]
     rows.append(["\x1b[2J", "a,b", '"'])
     print_csv(["name", "one", "two"], rows)
     assert capsys.readouterr().out.splitlines() == [
@@ -52,6 +90,7 @@ def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
         '"\'=HYPERLINK(""http://x"")",-1.5,3',
         "'+1,'@sum,'-2",
         "ada,,",
+        "'＝1,a=1,",
         r'\x1b[2J,"a,b",""""',
     ]
 
