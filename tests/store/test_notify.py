@@ -333,7 +333,7 @@ def test_nobody_has_more_than_ten_hooks_also_when_they_ask_at_once(store: Store,
     ],
 )
 def test_an_address_that_is_none_is_refused(hook: AddHook, channel: Channel, address: str) -> None:
-    with pytest.raises(SpecError, match="takes|must have a length"):
+    with pytest.raises(SpecError, match=r"takes|must have a length"):
         hook(address, Occasion.END, channel=channel)
 
 
