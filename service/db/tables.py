@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from service.domain import states
+from service.escaping import escape_surrogates
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -55,10 +56,7 @@ class _Storable(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        whole = (
-            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )
-        return whole.replace("\0", "␀")
+        return escape_surrogates(value).replace("\0", "␀")
 
 
 class Name(_Storable):

@@ -466,7 +466,7 @@ def test_a_table_with_a_bad_row_queues_nothing(
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["usage", "--user", "\udcff"], 0),
+        (["usage", "--user", "\udcff"], 2),
         (["notify", "add", "--mail", "\udcff@example.org"], 2),
         (["notify", "add", "--webhook", "https://example.org/\udcff"], 2),
         (["submit", "mlp", "--project", "\udcff"], 2),

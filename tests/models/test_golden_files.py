@@ -61,13 +61,13 @@ def test_unpacked_images_are_mapped(old: Path, tmp_path: Path) -> None:
     assert found.class_names == ("0", "1")
 
 
-def test_a_survey_is_recalled(old: Path, tmp_path: Path) -> None:
-    """Put where this version looks for that of files which are whole."""
+def test_a_survey_that_says_nothing_of_white_levels_is_made_anew(old: Path, tmp_path: Path) -> None:
     image = tmp_path / "image.png"
     image.write_bytes(b"oops")
     kept = tmp_path / "kept"
+    kept.mkdir()
+    shutil.copy(only(list((old / ".surveys").glob("*.json"))), kept)
     decoder = Decoder(side=8, channels=3, threads=1)
-    recall_survey(decoder, [image], folder=kept, say=lambda _: None)
-    shutil.copy(only(list((old / ".surveys").glob("*.json"))), only(list(kept.iterdir())))
     survey = recall_survey(decoder, [image], folder=kept, say=lambda _: None)
-    assert [path.name for path in survey.broken] == ["broken.png"]
+    assert [path.name for path in survey.broken] == ["image.png"]
+    assert len(list(kept.iterdir())) == 2

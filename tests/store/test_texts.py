@@ -14,7 +14,7 @@ from workers.train.process.reporter import Reporter
 
 # NUL, which PostgreSQL refuses, half a character, and a byte of a file's name that is no UTF-8.
 ODD = "a\0b\ud800c\udce9d ä\U0001f600"
-STORED = "a␀b�c�d ä\U0001f600"
+STORED = "a␀b\\ud800c\\xe9d ä\U0001f600"
 
 
 def test_what_no_database_can_store_becomes_a_visible_mark(
