@@ -21,7 +21,7 @@ def escape_surrogates(text: str) -> str:
 
 
 def escape_document(document: Value) -> Value:
-    """The same JSON document, or parameters of a statement, with every text in it escaped; keys, too."""
+    """The same JSON document with every text in it escaped; keys, too."""
     found: object = document
     if isinstance(document, str):
         found = escape_surrogates(document)
@@ -30,7 +30,7 @@ def escape_document(document: Value) -> Value:
     elif isinstance(document, Sequence) and not isinstance(document, bytes | bytearray | memoryview):
         found = [escape_document(value) for value in document]
         found = tuple(found) if isinstance(document, tuple) else found
-    return found  # type: ignore[return-value]  # of the same kind, as far as JSON and statements can tell
+    return found  # type: ignore[return-value]  # of the same kind, as far as JSON can tell
 
 
 def _write_out(character: str) -> str:

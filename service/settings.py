@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from service.errors import SettingError
-from service.escaping import escape_surrogates
 
 DATABASE_FILE = "cnnctl.db"
 LONGEST_TEXT = 4096  # no path is longer
@@ -312,9 +311,6 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if unknown:
         raise SettingError(f"Unknown setting {unknown[0]}. Known: {', '.join(known)}")
     values = {f.name: environment.get(name) or f.metadata["default"] for name, f in known.items()}
-    for name, f in known.items():
-        if escape_surrogates(values[f.name]) != values[f.name]:  # a folder that no database can name
-            raise SettingError(f"{name} must be text in UTF-8. Received: {escape_surrogates(values[f.name])}")
     return Settings(**values)
 
 

@@ -1,6 +1,7 @@
 """Makes engines: PostgreSQL through psycopg 3, SQLite with the locking that several processes need."""
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from service.errors import MissingExtra, SettingError
-from service.escaping import escape_document
+from service.escaping import escape_surrogates
 
 BUSY_TIMEOUT_SECONDS = 30.0
 # On PostgreSQL: a process that is frozen in a transaction keeps its locks. Nobody waits for one longer than
@@ -76,14 +77,26 @@ def _parse(url: str) -> URL:
 def _escape_parameters(
     _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, *many: bool
 ) -> tuple[str, Any]:
-    """Whatever is stored or asked for: no database takes a surrogate, as a name of a file may have."""
+    """No database takes a surrogate, as a name of a file may have; PostgreSQL takes no NUL either."""
     rows = parameters if any(many) else [parameters]
-    plain = all(_is_ascii(value) for row in rows for value in (row.values() if type(row) is dict else row))
-    return statement, parameters if plain else escape_document(parameters)
+    if all(_is_plain(value) for row in rows for value in (row.values() if type(row) is dict else row)):
+        return statement, parameters
+    escaped = [_escape_row(row) for row in rows]
+    return statement, escaped if any(many) else escaped[0]
 
 
-def _is_ascii(value: object) -> bool:
-    return not isinstance(value, str) or value.isascii()
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, str) or (value.isascii() and "\0" not in value)
+
+
+def _escape_row(row: Any) -> Any:
+    if isinstance(row, Mapping):
+        return {name: _escape(value) for name, value in row.items()}
+    return tuple(map(_escape, row))
+
+
+def _escape(value: object) -> object:
+    return escape_surrogates(value).replace("\0", "␀") if isinstance(value, str) else value
 
 
 def _make_sqlite_engine(url: URL) -> Engine:

@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 
 from service.domain import states
-from service.escaping import escape_surrogates
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -45,32 +44,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-
-
-class _Storable(TypeDecorator[str]):
-    """Text in which what a database refuses is a visible mark: NUL, and halves of characters.
-
-    The latter stand in Python for bytes of a file's name that are no UTF-8.
-    """
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return escape_surrogates(value).replace("\0", "␀")
-
-
-class Name(_Storable):
-    """Text of limited length."""
-
-    impl = String
-    cache_ok = True
-
-
-class Words(_Storable):
-    """Text of any length."""
-
-    impl = Text
-    cache_ok = True
 
 
 def choice(enum: type[PyEnum], name: str) -> Enum:
@@ -99,24 +72,24 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("owner", Name(255), nullable=False),
+    Column("owner", String(255), nullable=False),
     Column("state", choice(states.JobState, "state"), nullable=False, index=True),
-    Column("spec", Words, nullable=False),
-    Column("architecture", Name(255), nullable=False),
-    Column("dataset", Name(1024), nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("architecture", String(255), nullable=False),
+    Column("dataset", String(1024), nullable=False),
     Column("gpus", Integer, nullable=False),
     # Needed on each of them, for sure and at most; unknown for jobs from before it was predicted.
     Column("memory_mib", Integer),
     Column("ample_memory_mib", Integer),
     Column("time_limit_seconds", Float(53)),
     Column("priority", choice(states.Priority, "priority"), nullable=False),
-    Column("project", Name(255), nullable=False),
+    Column("project", String(255), nullable=False),
     Column("not_before", UtcDateTime),
     Column("exclusive", Boolean, nullable=False),
-    Column("gpu_model", Name(255)),
-    Column("host_name", Name(255)),  # asked for
+    Column("gpu_model", String(255)),
+    Column("host_name", String(255)),  # asked for
     Column("hosts", Integer, nullable=False),  # over how many of them at once
-    Column("reason", Words, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("estimated_start_at", UtcDateTime),
     Column("lost_attempts", Integer, nullable=False),
     Column("preemptions", Integer, nullable=False),
@@ -141,7 +114,7 @@ job_dependencies = Table(
 users = Table(
     "users",
     metadata,
-    Column("name", Name(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
     Column("weight", Float(53), nullable=False),
     Column("max_gpus", Integer),
     Column("max_queued", Integer),
@@ -153,8 +126,8 @@ users = Table(
 hosts = Table(
     "hosts",
     metadata,
-    Column("name", Name(255), primary_key=True),
-    Column("worker", Name(64), nullable=False),
+    Column("name", String(255), primary_key=True),
+    Column("worker", String(64), nullable=False),
     Column("cores", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime),  # NULL: its worker has left
     Column("clock_ahead_seconds", Float(53)),  # of the host's clock before the database's
@@ -163,29 +136,29 @@ hosts = Table(
 gpus = Table(
     "gpus",
     metadata,
-    Column("uuid", Name(255), primary_key=True),
-    Column("host_name", Name(255), ForeignKey("hosts.name"), nullable=False, index=True),
+    Column("uuid", String(255), primary_key=True),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False, index=True),
     Column("number", Integer, nullable=False),
-    Column("model", Name(255), nullable=False),
+    Column("model", String(255), nullable=False),
     Column("memory_mib", Integer, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("mig", Boolean, nullable=False),
-    Column("driver", Name(64)),
+    Column("driver", String(64)),
     Column("present", Boolean, nullable=False),
     Column("state", choice(states.GpuState, "state"), nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 gpu_readings = Table(
     "gpu_readings",
     metadata,
-    Column("gpu_uuid", Name(255), ForeignKey("gpus.uuid"), primary_key=True),
+    Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), primary_key=True),
     Column("read_at", UtcDateTime, nullable=False),
     Column("temperature_celsius", Integer),  # NULL, here and below: the device does not tell
     Column("utilization_percent", Integer),
     Column("memory_used_mib", Integer),
     Column("ecc_errors", BigInteger),
-    Column("outsiders", Words, nullable=False),  # JSON, read and replaced as a whole
+    Column("outsiders", Text, nullable=False),  # JSON, read and replaced as a whole
 )
 
 attempts = Table(
@@ -194,24 +167,24 @@ attempts = Table(
     Column("id", Integer, primary_key=True),
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("host_name", Name(255), ForeignKey("hosts.name"), nullable=False),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
     Column("state", choice(states.AttemptState, "state"), nullable=False),
     Column("outcome", choice(states.Outcome, "outcome")),
     Column("cause", choice(states.Cause, "cause")),
-    Column("reason", Words, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("wish", choice(states.Wish, "wish")),
-    Column("wish_reason", Words, nullable=False),
+    Column("wish_reason", Text, nullable=False),
     Column("token", Integer, nullable=False),
-    Column("worker", Name(64)),
-    Column("run_dir", Words, nullable=False),
+    Column("worker", String(64)),
+    Column("run_dir", Text, nullable=False),
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),
     Column("start_step", BigInteger),  # where this attempt resumed; NULL before its first step
     Column("events_offset", BigInteger, nullable=False),
-    Column("progress", Words),
+    Column("progress", Text),
     Column("epochs_completed", Integer, nullable=False),
-    Column("weights_digest", Name(64)),
-    Column("model_path", Words),
+    Column("weights_digest", String(64)),
+    Column("model_path", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("sent_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime),
@@ -230,14 +203,14 @@ attempt_members = Table(
     metadata,
     Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
     Column("rank", Integer, primary_key=True),
-    Column("host_name", Name(255), ForeignKey("hosts.name"), nullable=False),
-    Column("address", Name(255)),  # HOST:PORT of its trainer; NULL before a worker took the part
-    Column("worker", Name(64)),
+    Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
+    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker took the part
+    Column("worker", String(64)),
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),
     Column("outcome", choice(states.Outcome, "outcome")),
     Column("cause", choice(states.Cause, "cause")),
-    Column("reason", Words, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("sent_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime),
     Column("ended_at", UtcDateTime),  # all its processes are gone
@@ -249,7 +222,7 @@ leases = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("attempt_id", Integer, ForeignKey("attempts.id"), nullable=False, index=True),
-    Column("gpu_uuid", Name(255), ForeignKey("gpus.uuid"), nullable=False),
+    Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), nullable=False),
     Column("acquired_at", UtcDateTime, nullable=False),
     Column("released_at", UtcDateTime),
 )
@@ -258,7 +231,7 @@ metrics = Table(
     "metrics",
     metadata,
     Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
-    Column("name", Name(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("value", Float(53)),  # NULL: not a finite number
     sqlite_with_rowid=False,
@@ -273,8 +246,8 @@ checkpoints = Table(
     Column("epoch", Integer, nullable=False),
     Column("kind", choice(states.CheckpointKind, "kind"), nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    Column("digest", Name(64), nullable=False),
-    Column("path", Words, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("path", Text, nullable=False),
     UniqueConstraint("attempt_id", "step"),
 )
 
@@ -285,34 +258,34 @@ job_events = Table(
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False, index=True),
     Column("attempt_id", Integer, ForeignKey("attempts.id")),
     Column("at", UtcDateTime, nullable=False),
-    Column("actor", Name(255), nullable=False),
+    Column("actor", String(255), nullable=False),
     Column("action", choice(states.Action, "action"), nullable=False),
-    Column("detail", Words, nullable=False),
+    Column("detail", Text, nullable=False),
 )
 
 attempt_logs = Table(
     "attempt_logs",
     metadata,
     Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
-    Column("tail", Words, nullable=False),
+    Column("tail", Text, nullable=False),
 )
 
 schedulers = Table(
     "schedulers",
     metadata,
-    Column("name", Name(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
     Column("pid", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
-    Column("broker_error", Words, nullable=False),
+    Column("broker_error", Text, nullable=False),
 )
 
 hooks = Table(
     "hooks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("owner", Name(255), nullable=False, index=True),
+    Column("owner", String(255), nullable=False, index=True),
     Column("channel", choice(states.Channel, "channel"), nullable=False),
-    Column("address", Words, nullable=False),
+    Column("address", Text, nullable=False),
     Column("on_end", Boolean, nullable=False),
     Column("on_failure", Boolean, nullable=False),
     Column("on_preemption", Boolean, nullable=False),
@@ -327,10 +300,10 @@ notifications = Table(
     Column("attempt_id", Integer, ForeignKey("attempts.id")),  # NULL: it ended in the queue
     Column("occasion", choice(states.Occasion, "occasion"), nullable=False),
     Column("job_state", choice(states.JobState, "job_state"), nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("next_try_at", UtcDateTime, index=True),  # NULL: delivered, or given up
     Column("delivered_at", UtcDateTime),
-    Column("error", Words, nullable=False),
+    Column("error", Text, nullable=False),
 )

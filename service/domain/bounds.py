@@ -108,7 +108,7 @@ OPTIONS: Mapping[str, Bound] = {
     "--max-gpus": Bound(least=0, most=65_536, why="64 hosts of 1,024 GPUs"),
     "--max-queued": Bound(least=0, most=1_000_000, why="each is looked at whenever the queue is planned"),
     "--mail": Bound(least=1, most=254, why="no mail server takes a longer address"),
-    "--webhook": Bound(least=1, most=2048, why="web servers refuse longer ones"),
+    "--webhook": Bound(least=1, most=2000, why="web servers refuse much longer ones"),
     "--older-than": Bound(least=0, most=36_500, why="in days: no checkpoint is a century old"),
     "--top": Bound(least=1, most=100_000, why="no dataset has more classes"),
     "--input": Bound(least=1, most=4096, why=_SIDE.why),

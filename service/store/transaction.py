@@ -96,17 +96,18 @@ class Store:
             NoTables, WrongRevision: with the command that mends it.
             NewerDatabase: a newer cnnctl has upgraded it.
         """
+        self._check(migrate.check_revision)
+
+    def check_complete(self) -> None:
+        """Refuse a database of another version, and one that is half restored."""
+        self._check(migrate.check_complete)
+
+    def _check(self, check: Callable[[Connection], None]) -> None:
         self._check_file()
         if self._file and self._file.is_missing():
             raise NoTables(f"There is no database {self.address} yet. Run: cnnctl db upgrade")
         with self.reading() as tx:
-            migrate.check_revision(tx.connection)
-
-    def check_complete(self) -> None:
-        """Refuse a database of another version, and one that is half restored."""
-        self.check_revision()
-        with self.reading() as tx:
-            migrate.check_complete(tx.connection)
+            check(tx.connection)
 
     def wait_until_ready(self, *, seconds: float = START_SECONDS) -> None:
         """Wait for the database to answer and to have its tables, as it may be starting beside us.

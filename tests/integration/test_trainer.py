@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
 from tests.trainer_run import NEVER, Run
 from workers.attempts.starter import Starter
-from workers.train.checkpoints.files import read_checkpoint, read_manifest, write_manifest
+from workers.train.checkpoints.files import (
+    read_checkpoint,
+    read_manifest,
+    write_checkpoint,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -252,6 +258,23 @@ def test_a_loss_that_is_not_finite_fails_with_words_that_help(run: Callable[...,
     assert (ended["outcome"], ended["cause"]) == ("failed", "nan_loss")
     assert "diverged" in ended["reason"]
     assert "smaller learning rate" in ended["reason"]
+
+
+def test_a_last_checkpoint_of_nan_that_an_older_cnnctl_left_is_no_success(
+    run: Callable[..., Run], tmp_path: Path
+) -> None:
+    fields = {"training.epochs": 1}
+    whole = run(fields=fields)
+    assert whole.end()["outcome"] == "succeeded"
+    last = whole.last_checkpoint()
+    spoilt = [np.full_like(array, np.nan) if array.dtype.kind == "f" else array for array in last.network]
+    (tmp_path / "9" / "checkpoints").mkdir(parents=True)
+    written = write_checkpoint(tmp_path / "9" / "checkpoints", replace(last, network=spoilt))
+    resumed = run(fields=fields, resume_from=(str(written.path),))
+    ended = resumed.end()
+    assert (ended["outcome"], ended["cause"]) == ("failed", "nan_loss")
+    assert "a weight of conv1" in ended["reason"]
+    assert not [*resumed.folder.glob("*.keras")]
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

@@ -91,14 +91,19 @@ def build_of(network: Architecture, pieces: Mapping[str, str]) -> Any:
 def test_an_exported_network_gives_the_same_probabilities(
     network: Architecture, format: str, tmp_path: Path
 ) -> None:
+    check_export(network, format, tmp_path, atol=1e-6 if format == "keras" else 1e-5)
+
+
+def check_export(network: Architecture, format: str, folder: Path, *, atol: float) -> None:
+    """Export a network of each of its pieces, and compare what is read back with it."""
     x_BHWC, _ = draw_images(network)
     for number, pieces in enumerate(list_pieces(network).values()):
         model = build_of(network, pieces)
-        output = tmp_path / f"network{number}.{format}"
+        output = folder / f"network{number}.{format}"
         export_network(model, output, format=format)
         found, expected = np.asarray(READERS[format](output, x_BHWC)), np.asarray(model(x_BHWC))
         assert expected.std() > 0
-        np.testing.assert_allclose(found, expected, atol=1e-6 if format == "keras" else 1e-5)
+        np.testing.assert_allclose(found, expected, atol=atol)
 
 
 def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(tmp_path: Path) -> None:
@@ -126,13 +131,7 @@ def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(tmp_path: Path
 def test_a_network_of_mixed_arithmetic_is_exported(
     network: Architecture, format: str, tmp_path: Path
 ) -> None:
-    x_BHWC, _ = draw_images(network)
-    for number, pieces in enumerate(list_pieces(network).values()):
-        model = build_of(network, pieces)
-        output = tmp_path / f"network{number}.{format}"
-        export_network(model, output, format=format)
-        found = np.asarray(READERS[format](output, x_BHWC))
-        np.testing.assert_allclose(found, model(x_BHWC), atol=1e-2)
+    check_export(network, format, tmp_path, atol=1e-2)
 
 
 def test_places_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> None:

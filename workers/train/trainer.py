@@ -277,7 +277,6 @@ class Trainer:
 
     def _finish(self) -> dict[str, object]:
         """Score the test images, store the network and say what became of it."""
-        self._finiteness.check_snapshot(self._state.snapshot(best=False))  # it may be an older cnnctl's
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
@@ -319,6 +318,7 @@ class Trainer:
     def _continue_from(self, snapshot: Snapshot) -> None:
         state = self._state
         state.restore(snapshot)
+        self._finiteness.check_snapshot(snapshot)  # an older cnnctl did not look at what it wrote
         difference = explain_difference(snapshot.environment, self._environment)
         self._resume_exact = not difference
         self._reporter.epoch(state.epoch - 1)

@@ -25,7 +25,6 @@ from service.store.people import hooks, outbox, users
 from service.store.transaction import Store
 
 View = Mapping[str, Any]
-LONGEST_ADDRESS = 2000
 _MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
 
 
@@ -100,7 +99,7 @@ def _check_address(channel: Channel, address: str, settings: Settings) -> None:
 
 def _find_host(address: str) -> str:
     """The host of a web address; empty where it is none."""
-    if len(address) > LONGEST_ADDRESS or not address.isascii() or re.search(r"[\s\0-\x1f\x7f]", address):
+    if not address.isascii() or re.search(r"[\s\0-\x1f\x7f]", address):
         return ""
     try:
         parts = urlsplit(address)

@@ -28,7 +28,7 @@ def lock_user(tx: Transaction, name: str) -> None:
     """
     if tx.connection.dialect.name != "sqlite":
         lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))")
-        tx.connection.execute(lock, {"kind": QUOTA_LOCK, "name": name.replace("\0", "␀")})
+        tx.connection.execute(lock, {"kind": QUOTA_LOCK, "name": name})
 
 
 def list_granted(tx: Transaction) -> Sequence[User]:
