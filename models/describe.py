@@ -15,9 +15,8 @@ from models.catalog.network_config import NetworkChoice, network_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Describe one network; print one JSON object."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    """Describe one network; print one JSON object, or with exit status 2 why that cannot be done."""
+    given = _parser().parse_args(arguments)
     try:
         fields = json.loads(given.choice)
         network = find_architecture(fields["architecture"])
@@ -25,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         input_shape = given.input or (network.image_size, network.image_size, 3)
         choice = check_network(choice, image_size=min(input_shape[:2]))
     except CatalogError as error:
-        parser.error(str(error))
+        sys.stdout.write(f"{error}\n")
+        return 2
     text = _describe(
         # Costs do not depend on values, and zeros are drawn at once.
         replace(choice, init="zeros"),
@@ -53,25 +53,15 @@ def _describe(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.describe", description=__doc__)
     parser.add_argument("choice", help="fields of a NetworkChoice, as one JSON object")
-    parser.add_argument(
-        "--input", type=_shape, metavar="HxWxC", help="default: the network's own size, 3 channels"
-    )
-    parser.add_argument("--num-classes", type=_positive, default=10)
-    parser.add_argument("--batch-size", type=_positive, default=32, help="images that training_bytes is for")
+    parser.add_argument("--input", type=_shape, help="as in 32x32x3; default: the network's own, 3 channels")
+    parser.add_argument("--num-classes", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=32, help="images that training_bytes is for")
     return parser
 
 
 def _shape(text: str) -> tuple[int, int, int]:
-    sides = [_positive(side) for side in text.split("x")]
-    if len(sides) != 3:
-        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTHxCHANNELS, as in 32x32x3. Received: {text}")
-    return sides[0], sides[1], sides[2]
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text}")
-    return int(text)
+    height, width, channels = map(int, text.split("x"))
+    return height, width, channels
 
 
 if __name__ == "__main__":

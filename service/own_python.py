@@ -32,15 +32,17 @@ def own_environment(settings: Settings | None = None) -> dict[str, str]:
 
 
 def run_module(module: str, words: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a module of ours to its end, and catch what it prints; what cannot be decoded is shown escaped."""
-    environment = {**own_environment(), **options.pop("env", {})}
+    """Run a module of ours to its end, and catch what it prints, bytes of file names as surrogates."""
+    # The bytes of a file's name come back as they are.
+    names = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    environment = {**own_environment(), **names, **options.pop("env", {})}
     return subprocess.run(
         own_words(module, *words),
         cwd=FOLDER,
         env=environment,
         capture_output=True,
         encoding="utf-8",
-        errors="backslashreplace",
+        errors="surrogateescape",
         check=False,
         **options,
     )

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from service.errors import SettingError
 
@@ -16,6 +17,7 @@ DATABASE_FILE = "cnnctl.db"
 LONGEST_TEXT = 4096  # no path is longer
 LONGEST_HOST_BYTES = 100  # it is part of file names, of at most 255 bytes
 LONGEST_ADDRESS = 200
+WITH_PASSWORDS = ("database", "owner", "broker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,10 @@ class Settings:
     """
 
     home: str = _setting("CNNCTL_HOME", "data folder of the embedded stack", "~/.cnnctl")
-    database: str = _setting("CNNCTL_DATABASE_URL", "SQLAlchemy URL; empty: SQLite in the data folder")
+    database: str = _setting(
+        "CNNCTL_DATABASE_URL",
+        "`postgresql://USER:PASSWORD@HOST/DATABASE` or `sqlite:///PATH`; empty: SQLite in the data folder",
+    )
     owner: str = _setting(
         "CNNCTL_OWNER_URL",
         "SQLAlchemy URL of the same database with its owner, for `cnnctl db upgrade` alone, which then "
@@ -173,7 +178,9 @@ class Settings:
             kind == "sim" and count.isdecimal() and 1 <= int(count) <= 64
         ):
             raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
-        _ = self.home_dir, self.group_id  # raise where they cannot be found
+        if not _names_redis(self.broker):
+            raise _unreadable(self, "broker", "redis://HOST:6379/0 or rediss://HOST:6379/0")
+        _ = self.home_dir, self.runs_dir, self.datasets_dir, self.group_id  # raise where they cannot be found
 
     def environment(self) -> Mapping[str, str]:
         """The variables whose values are paths, absolute: another process may stand in another folder."""
@@ -187,10 +194,7 @@ class Settings:
 
     @property
     def home_dir(self) -> Path:
-        try:
-            return Path(self.home).expanduser().absolute()
-        except RuntimeError:
-            raise _unreadable(self, "home", "a folder; ~NAME must be the home of a user") from None
+        return _folder(self, "home")
 
     @property
     def database_url(self) -> str:
@@ -212,11 +216,11 @@ class Settings:
 
     @property
     def runs_dir(self) -> Path:
-        return Path(self.runs).expanduser().absolute() if self.runs else self.home_dir / "runs"
+        return _folder(self, "runs") if self.runs else self.home_dir / "runs"
 
     @property
     def datasets_dir(self) -> Path:
-        return Path(self.datasets).expanduser().absolute() if self.datasets else self.home_dir / "datasets"
+        return _folder(self, "datasets") if self.datasets else self.home_dir / "datasets"
 
     @property
     def data_roots(self) -> tuple[Path, ...]:
@@ -316,8 +320,34 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def _unreadable(settings: Settings, name: str, allowed: str) -> SettingError:
     variable = next(f.metadata["variable"] for f in fields(Settings) if f.name == name)
-    received = reprlib.repr(getattr(settings, name))
+    value = getattr(settings, name)
+    received = f"a URL of the kind {name_kind(value)}" if name in WITH_PASSWORDS else reprlib.repr(value)
     return SettingError(f"{variable} must be {allowed}. Received: {received}")
+
+
+def name_kind(url: str) -> str:
+    """What may be shown of a URL with a password in it: the kind, as in 'postgresql'."""
+    kind, colon, _ = url.partition("://")
+    return reprlib.repr(kind) if colon else "none"
+
+
+def _names_redis(url: str) -> bool:
+    """Whether this is a URL of Redis that can be read to its end, or empty."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        return False
+    number = parts.path.strip("/")
+    readable = parts.scheme in ("redis", "rediss") and parts.hostname and (not number or number.isdecimal())
+    return not url or bool(readable)
+
+
+def _folder(settings: Settings, name: str) -> Path:
+    try:
+        return Path(getattr(settings, name)).expanduser().absolute()
+    except RuntimeError:
+        raise _unreadable(settings, name, "a folder; ~NAME must be the home of a user") from None
 
 
 def _storable(settings: Settings, name: str) -> None:

@@ -1,6 +1,6 @@
 """Reads one dataset to its end: python -m models.datasets.check NAME FOLDER VALIDATION_FRACTION
 
-Prints, as a JSON string, what was found in one by place; what is wrong is said on standard error.
+Prints, as a JSON string, what was found in one by place, or in words what is wrong.
 Exit status: 0 it is fine, 2 it is not, 3 a package is missing to read it. Anything else is a fault of ours.
 """
 
@@ -41,7 +41,7 @@ def main() -> int:
         name, directory, fraction = sys.argv[1:]
         sys.stdout.write(json.dumps(check(name, Path(directory), fraction=float(fraction))))
     except DatasetError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stdout.write(f"{error}\n")
         return BAD
     except ModuleNotFoundError as error:
         sys.stderr.write(f"{error}\n")
@@ -49,7 +49,7 @@ def main() -> int:
     except MemoryError:
         raise
     except Exception as error:  # a file that nobody thought of; its words may quote it
-        sys.stderr.write(f"Dataset {sys.argv[1]} cannot be read: {type(error).__name__}\n")
+        sys.stdout.write(f"Dataset {sys.argv[1]} cannot be read: {type(error).__name__}\n")
         return BAD
     return 0
 

@@ -73,12 +73,12 @@ ACTS: Mapping[str, Callable[[argparse.Namespace], object]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one act; what cannot be done is said on standard error with exit status 2."""
+    """Run one act; what cannot be done is said instead of the document, with exit status 2."""
     given = _parser().parse_args(arguments)
     try:
         document = ACTS[given.act](given)
     except (CannotExport, CannotSlide, DatasetError, DivergedNetwork) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stdout.write(f"{error}\n")
         return 2
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     return 0

@@ -1,8 +1,9 @@
-"""Numbers, durations and moments as people type them: 0.3, 90m, 7d, 2026-11-01, 2026-11-01T22:00."""
+"""What people type, as values: 0.3, 32x32x3, ~/cat.jpg, 90m, 7d, 2026-11-01, 2026-11-01T22:00."""
 
 import math
 import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,33 @@ class FiniteFloat(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class Shape(click.ParamType):  # type: ignore[type-arg]
+    """Height, width and channels of an image, in pixels, as a tuple."""
+
+    name = "shape"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})x([1-9]\d{0,8})", str(value), re.ASCII)
+        if not found:
+            self.fail(f"{value!r} must be HEIGHTxWIDTHxCHANNELS, as in 32x32x3", param, ctx)
+        return tuple(map(int, found.groups()))
+
+
+class FilePath(click.ParamType):  # type: ignore[type-arg]
+    """A path; `~` is a home also where the shell leaves it, as after `--output=`."""
+
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        text = str(value)
+        try:
+            return Path(text).expanduser() if text.startswith("~") else Path(text)
+        except RuntimeError:
+            self.fail(f"{text.partition('/')[0]!r} is nobody's home; a file may be ./{text}", param, ctx)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]

@@ -12,12 +12,14 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from service.errors import MissingExtra, SettingError
 from service.escaping import escape_surrogates
+from service.settings import name_kind
 
 BUSY_TIMEOUT_SECONDS = 30.0
 # On PostgreSQL: a process that is frozen in a transaction keeps its locks. Nobody waits for one longer than
 # this, and the server ends a transaction that says nothing for so long.
 LOCK_SECONDS = 5.0
 SILENT_TRANSACTION_SECONDS = 10.0
+LAST_PORT = 65_535
 
 
 def make_engine(url: str) -> Engine:
@@ -36,6 +38,7 @@ def make_engine(url: str) -> Engine:
 
 def _make_postgres_engine(url: URL) -> Engine:
     try:
+        _check_options(url)
         return create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
@@ -61,16 +64,37 @@ def _make_postgres_engine(url: URL) -> Engine:
         ) from None
 
 
+def _check_options(url: URL) -> None:
+    from psycopg import ProgrammingError  # an extra
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        make_conninfo("", **dict.fromkeys(url.query, ""))
+    except ProgrammingError as error:
+        raise SettingError(f"CNNCTL_DATABASE_URL: {error}") from None
+
+
 def _parse(url: str) -> URL:
+    head, is_file, path = url.partition(":///")
+    if head == "sqlite" and is_file:
+        return URL.create("sqlite", database=path)  # as it stands: a folder's name may hold ? and %41
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() in ("sqlite", "postgresql"):
-            return parsed
-    except (ArgumentError, NoSuchModuleError):
-        pass
-    raise SettingError(
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise _unreadable(url) from None
+    if parsed.get_backend_name() == "sqlite" and not parsed.query:
+        return parsed
+    if parsed.get_backend_name() != "postgresql" or (parsed.port or 0) > LAST_PORT:
+        raise _unreadable(url)
+    if "@" in (parsed.host or ""):
+        raise SettingError("In CNNCTL_DATABASE_URL, write @ in a password as %40, and / as %2F")
+    return parsed
+
+
+def _unreadable(url: str) -> SettingError:
+    return SettingError(
         "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, "
-        f"or empty for SQLite in CNNCTL_HOME. Received a URL of the kind {url.partition(':')[0]!r}"
+        f"or empty for SQLite in CNNCTL_HOME. Received: a URL of the kind {name_kind(url)}"
     )
 
 

@@ -1,6 +1,7 @@
 """What a trained network is good for: predictions, scores, other formats, detection; on real processes."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -144,10 +145,14 @@ def test_detect_finds_digits_in_a_larger_image_and_draws_them(
 
 
 def test_what_cannot_be_done_is_said(stack: Stack, job: int, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no image")
-    refused = stack.cnnctl("predict", str(job), str(tmp_path / "text.png"), code=2)
-    assert "text.png cannot be read as an image" in refused.stderr
+    odd = tmp_path / os.fsdecode(b"error: caf\xe9\n.png")
+    odd.write_text("no image")
+    refused = stack.cnnctl("predict", str(job), str(odd), code=2)
+    assert "error: caf\\xe9\n.png cannot be read as an image" in refused.stderr
     assert "Traceback" not in refused.stderr
+    for dataset, words in (("minst", "Did you mean mnist?"), ("zip:/x", "is folder:PATH or npz:PATH")):
+        assert words in stack.cnnctl("evaluate", str(job), "--dataset", dataset, code=2).stderr
+    assert "is nobody's home" in stack.cnnctl("export", str(job), "--output=~nosuchuser/x", code=2).stderr
     assert "999" in stack.cnnctl("predict", "999", "x.png", code=3).stderr
     cancelled = stack.submit("lenet5", "--dataset", "digits", "--epochs", "500")
     stack.cnnctl("cancel", str(cancelled))

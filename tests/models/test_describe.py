@@ -90,16 +90,12 @@ def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) 
     ("arguments", "message"),
     [
         (['{"architecture": "lenet"}'], "Did you mean lenet5?"),
-        ([LENET, "--input", "32x32"], "must be HEIGHTxWIDTHxCHANNELS"),
-        ([LENET, "--input", "32x0x3"], "at least 1. Received: 0"),
         ([LENET, "--input", "8x8x1"], "at least 16 pixels a side"),
         (['{"architecture": "mlp", "options": {"hidden_units": "4"}}'], "must be of type int"),
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_why(
+def test_what_cannot_be_described_is_said_instead_with_status_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    with pytest.raises(SystemExit) as exit_info:
-        main(arguments)
-    assert exit_info.value.code == 2
-    assert message in capsys.readouterr().err
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().out

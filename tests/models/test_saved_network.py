@@ -40,7 +40,7 @@ def test_a_network_with_weights_that_are_not_finite_is_refused(
     with pytest.raises(DivergedNetwork, match="not finite, in logits: its training diverged"):
         load_network(folder, file=FINAL_FILE)
     assert main(["evaluate", str(folder), "--file", FINAL_FILE, "--dataset", "digits"]) == 2
-    assert "its training diverged" in capsys.readouterr().err
+    assert "its training diverged" in capsys.readouterr().out
 
 
 def test_scores_that_are_not_finite_count_as_wrong(save: Callable[..., Path]) -> None:

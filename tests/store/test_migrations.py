@@ -26,6 +26,7 @@ from service.domain import states
 from service.domain.gpus import Gpu, Reading
 from service.domain.scheduling_options import NO_TERMS
 from service.errors import DatabaseUnavailable, NewerDatabase, SettingError, WrongRevision
+from service.settings import load_settings
 from service.store.fleet import hosts, readings
 from service.store.jobs import audit, jobs
 from service.store.transaction import Store, open_store
@@ -245,10 +246,34 @@ def test_a_postgresql_database_made_in_the_c_locale_is_read_as_text(postgres_ser
     admin.dispose()
 
 
-@pytest.mark.parametrize("url", ["mysql://x@y/z", "no url at all", "oracle+nothing://"])
-def test_another_kind_of_database_is_refused(url: str) -> None:
-    with pytest.raises(SettingError, match="CNNCTL_DATABASE_URL must be"):
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://x@y/z", "must be postgresql://"),
+        ("no url at all", "of the kind none"),
+        ("oracle+nothing://", "must be postgresql://"),
+        ("postgresql://cnnctl:secret@db:port/cnnctl", "must be postgresql://"),
+        ("postgresql://cnnctl:secret@db:65536/cnnctl", "must be postgresql://"),
+        ("postgresql://cnnctl:sec@secret@db/cnnctl", "write @ in a password as %40"),
+        ("postgresql://cnnctl:secret@db/cnnctl?flavour=pear", 'option "flavour"'),
+        ("sqlite://?flavour=pear", "must be postgresql://"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_in_words_without_its_password(url: str, words: str) -> None:
+    with pytest.raises(SettingError, match="CNNCTL_DATABASE_URL") as caught:
         make_engine(url)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["what?", "100%41", "a#b c", "50%", "café"])
+def test_a_data_folder_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    settings = load_settings({"CNNCTL_HOME": str(tmp_path / name)})
+    with closing(open_store(settings.database_url)) as store:
+        store.upgrade()
+        store.check_revision()
+    assert (tmp_path / name / "cnnctl.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,22 @@ def test_the_defaults_are_the_embedded_stack_in_the_home_folder(tmp_path: Path) 
         ("CNNCTL_GROUP", "nobody-of-that-name", "a group of this machine"),
         ("CNNCTL_GPU", "sim:2", "Unknown setting CNNCTL_GPU"),
         ("CNNCTL_HOME", "~nobody-of-that-name", "must be the home of a user"),
+        ("CNNCTL_RUNS_DIR", "~nobody-of-that-name/runs", "must be the home of a user"),
+        ("CNNCTL_DATASETS_DIR", "~nobody-of-that-name", "must be the home of a user"),
+        ("CNNCTL_BROKER_URL", "amqp://guest:secret@rabbit:5672//", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "localhost:6379", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "redis://:secret@localhost:port/0", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "redis://:secret@localhost:99999/0", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "redis://:secret@[::1/0", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "redis:///0", "redis://HOST:6379/0"),
+        ("CNNCTL_BROKER_URL", "redis://localhost/jobs", "redis://HOST:6379/0"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, words: str) -> None:
     with pytest.raises(SettingError, match=words) as caught:
         load_settings({name: value})
     assert name in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:

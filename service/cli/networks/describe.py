@@ -5,6 +5,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from service.cli.param_types import Shape
 from service.cli.session import print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.library import ask_library
@@ -18,7 +19,11 @@ MIB = 1024 * 1024
 @click.command("describe")
 @click.argument("architecture")
 @click.option(
-    "--input", "input_shape", metavar="HxWxC", help="Image shape; the default is the network's own."
+    "--input",
+    "input_shape",
+    metavar="HxWxC",
+    type=Shape(),
+    help="Image shape; the default is the network's own.",
 )
 @click.option("--classes", default=10, show_default=True, help="Number of classes.")
 @click.option("--batch-size", default=32, show_default=True, help="Images per step, for the memory.")
@@ -32,7 +37,7 @@ MIB = 1024 * 1024
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     architecture: str,
-    input_shape: str | None,
+    input_shape: tuple[int, int, int] | None,
     classes: int,
     batch_size: int,
     assignments: tuple[str, ...],
@@ -43,7 +48,7 @@ def command(
     check_option("--batch-size", batch_size)
     words = [_choice(architecture, input_shape, assignments)]
     words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
-    words += ["--input", input_shape] if input_shape else []
+    words += ["--input", "x".join(map(str, input_shape))] if input_shape else []
     say("Building the network (TensorFlow takes some seconds to import) …")
     description = ask_library("describe", words)
     if as_json:
@@ -52,16 +57,15 @@ def command(
         _print(description, batch_size)
 
 
-def _choice(architecture: str, input_shape: str | None, assignments: tuple[str, ...]) -> str:
+def _choice(architecture: str, input_shape: tuple[int, int, int] | None, assignments: tuple[str, ...]) -> str:
     """Resolve the network as a submission would."""
     given = {path if "." in path else f"model.{path}": v for path, v in map(parse_assignment, assignments)}
     for path in given:
         if not path.startswith("model."):
             raise SpecError(f"describe takes fields of the network, as in model.head=gap. Received: {path!r}")
-    sides = [int(side) for side in (input_shape or "").split("x") if side.isdecimal()]
-    for side in sides:
+    for side in input_shape or ():
         check_option("--input", side)
-    size = {"data.image_size": min(sides[:2])} if len(sides) == 3 and min(sides) > 0 else {}
+    size = {"data.image_size": min(input_shape[:2])} if input_shape else {}
     return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from service.cli.param_types import FiniteFloat
+from service.cli.param_types import FilePath, FiniteFloat
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.trained import find_trained
@@ -17,8 +17,8 @@ FRACTION = FiniteFloat(0, 1)
 
 @click.command("detect")
 @click.argument("job", type=int)
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="PNG to draw; default: IMAGE-boxes.png here.")
+@click.argument("image", type=FilePath())
+@click.option("--output", type=FilePath(), help="PNG to draw; default: IMAGE-boxes.png here.")
 @click.option("--threshold", default=0.9, show_default=True, type=FRACTION, help="Least probability.")
 @click.option("--iou", default=0.3, show_default=True, type=FRACTION, help="Most overlap within a class.")
 @click.option(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from service.cli.param_types import FilePath
 from service.cli.session import open_session
 from service.cli.terminal import echo, say
 from service.commands.networks.trained import find_trained
@@ -15,7 +16,7 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 @click.command("export")
 @click.argument("job", type=int)
 @click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="keras", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="File, or folder of a savedmodel.")
+@click.option("--output", type=FilePath(), help="File, or folder of a savedmodel.")
 def command(job: int, kind: str, output: Path | None) -> None:
     """Write a job's network for other programs."""
     settings, store = open_session()

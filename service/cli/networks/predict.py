@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from service.cli.param_types import FilePath
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.networks.trained import find_trained
@@ -14,7 +15,7 @@ from service.domain.jobs import JobId
 
 @click.command("predict")
 @click.argument("job", type=int)
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=FilePath())
 @click.option("--top", default=5, show_default=True, type=int, help="Classes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:

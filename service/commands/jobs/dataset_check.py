@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.catalog.dataset_path import find_outside, find_place
+from models.catalog.lookup import CatalogError, find_dataset
 from service.domain.spec import Spec
 from service.errors import SpecError
 from service.own_python import run_module
@@ -17,12 +18,18 @@ FINE, BAD_DATASET, CANNOT_READ = 0, 2, 3
 
 
 def check_place(dataset: str, settings: Settings) -> None:
-    """Refuse a dataset by place that lies where none may.
+    """Refuse a dataset whose name is unknown, or that lies where none may.
 
     Raises:
-        SpecError: it does not lie in CNNCTL_DATA_ROOTS.
+        SpecError: it is neither in the catalog nor in CNNCTL_DATA_ROOTS.
     """
-    if outside := find_outside(dataset, settings.data_roots):
+    try:
+        if find_place(dataset) is None:
+            find_dataset(dataset)
+        outside = find_outside(dataset, settings.data_roots)
+    except CatalogError as error:
+        raise SpecError(f"data.dataset: {error}") from None
+    if outside:
         raise SpecError(f"data.dataset: {outside}")
 
 
@@ -63,7 +70,7 @@ def check_dataset(spec: Spec, settings: Settings, *, tell: Callable[[str], objec
         return found
     done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
-        raise SpecError(f"data.dataset: {done.stderr.strip()}")
+        raise SpecError(f"data.dataset: {done.stdout.strip()}")
     if done.returncode == CANNOT_READ:
         tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
         return ""

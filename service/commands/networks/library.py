@@ -13,7 +13,7 @@ REFUSED = 2
 
 
 def ask_library(module: str, words: Sequence[str]) -> Any:
-    """Run `python -m models.MODULE WORDS` and read the JSON that it prints.
+    """Run `python -m models.MODULE WORDS` and read what it prints: JSON, or why it refused.
 
     Raises:
         MissingExtra: Keras is not installed.
@@ -26,8 +26,8 @@ def ask_library(module: str, words: Sequence[str]) -> Any:
     done = run_module(
         f"models.{module}", words, env=quiet, umask=close_umask()
     )  # what it writes is the person's
-    if done.returncode == REFUSED:
-        raise SpecError(done.stderr.strip().splitlines()[-1].partition("error: ")[2])
+    if done.returncode == REFUSED and done.stdout:
+        raise SpecError(done.stdout.strip())
     if done.returncode:
         raise CnnctlError(f"models.{module} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout)

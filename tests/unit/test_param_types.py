@@ -1,12 +1,13 @@
-"""Durations and moments are read as people type them."""
+"""Shapes, paths, durations and moments are read as people type them."""
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import click
 import pytest
 import time_machine
 
-from service.cli.param_types import Duration, Minutes, Moment
+from service.cli.param_types import Duration, FilePath, Minutes, Moment, Shape
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -56,3 +57,17 @@ def test_what_is_neither_is_refused_with_what_is_allowed(text: str) -> None:
     for kind in (Duration(), Moment(ahead=True), Moment(ahead=False)):
         with pytest.raises(click.BadParameter, match=r"Allowed|too long"):
             kind.convert(text, None, None)
+
+
+def test_a_shape_is_height_width_and_channels() -> None:
+    assert Shape().convert("32x48x3", None, None) == (32, 48, 3)
+    for text in ("32x32", "32x0x3", "32x-1x3", "²x2x2", "9" * 5000 + "x1x1", "32x32x3\n", ""):
+        with pytest.raises(click.BadParameter, match="HEIGHTxWIDTHxCHANNELS"):
+            Shape().convert(text, None, None)
+
+
+def test_a_path_may_begin_with_a_home() -> None:
+    assert FilePath().convert("~/cat.jpg", None, None) == Path.home() / "cat.jpg"
+    assert FilePath().convert("./~cat.jpg", None, None) == Path("~cat.jpg")
+    with pytest.raises(click.BadParameter, match=r"'~nosuchuser' is nobody's home.*\./~nosuchuser/cat.jpg"):
+        FilePath().convert("~nosuchuser/cat.jpg", None, None)
