@@ -12,7 +12,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from service.cli.main import COMMANDS, LONGEST_WORD, main
-from service.cli.param_types import FiniteFloat
+from service.cli.param_types import FilePath, FiniteFloat
 from service.cli.spec_options import FIELDS
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import list_job_views
@@ -104,8 +104,7 @@ def test_every_number_and_text_has_bounds_or_is_looked_up() -> None:
     free = {
         f"{name} {option_of(parameter)}"
         for name, parameter in PLACES
-        if not isinstance(parameter.type, (click.Path, FiniteFloat))
-        and parameter.name not in spec | LOOKED_UP
+        if not isinstance(parameter.type, (FilePath, FiniteFloat)) and parameter.name not in spec | LOOKED_UP
         if option_of(parameter) not in OPTIONS
     }
     assert not free
