@@ -146,9 +146,11 @@ def wait_for_trainer(live: LiveStack, number: JobId, *, attempt: int = 1) -> int
 
 def freeze_worker(live: LiveStack) -> None:
     """Freeze it, but not while it holds SQLite's only lock: that would freeze everybody until it goes on."""
+    database = live.settings.home_dir / "cnnctl.db"
     live.stack.signal("worker", signal.SIGSTOP)
-    while live.postgres is None and not can_write(live.settings.home_dir / "cnnctl.db"):
+    while live.postgres is None and not can_write(database):
         live.stack.signal("worker", signal.SIGCONT)
+        wait_until(lambda: can_write(database))
         live.stack.signal("worker", signal.SIGSTOP)
 
 
@@ -311,10 +313,12 @@ def wait_for_two_leases(run_dir: str) -> None:
 
 
 @on_files
-@pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_jumps(live: LiveStack, disturb: Callable[..., View], hours: int) -> None:
-    def fault(_number: JobId) -> None:
-        live.clock.write_text(str(hours * faults.HOUR))
+def test_a_clock_that_jumps(live: LiveStack, disturb: Callable[..., View]) -> None:
+    def fault(number: JobId) -> None:
+        for hours in (1, -1):
+            live.clock.write_text(str(hours * faults.HOUR))
+            epochs = live.view(number)["epochs"]
+            wait_until(lambda epochs=epochs: live.view(number)["epochs"] > epochs)  # type: ignore[misc]
 
     view = disturb(fault)
     live.clock.write_text("0")
@@ -332,9 +336,9 @@ def test_a_host_that_reboots(live: LiveStack, disturb: Callable[..., View]) -> N
 @on_servers
 def test_two_schedulers(live: LiveStack, disturb: Callable[..., View]) -> None:
     live.stack.start("second scheduler", program="scheduler")
-    views = [disturb(lambda _number: None) for _ in range(2)]
+    view = disturb(lambda _number: None)
     live.stack.stop("second scheduler")
-    assert [endings(view) for view in views] == [[("succeeded", None)]] * 2
+    assert endings(view) == [("succeeded", None)]
 
 
 @on_files

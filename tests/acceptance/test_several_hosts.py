@@ -14,7 +14,7 @@ from tests.stack import Stack, is_alive
 from workers.process_tree import find_run_dirs
 from workers.train.checkpoints.files import read_checkpoint
 
-JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "25")  # long enough to be disturbed
+JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "15")  # long enough to be disturbed
 OVER_TWO = (*JOB, "--hosts", "2")
 HOSTS = ("a", "b")
 pytestmark = pytest.mark.xdist_group("several hosts")
@@ -70,6 +70,7 @@ def test_it_trains_on_both_hosts_as_one_host_with_as_many_gpus_would(
     assert max(differences) <= 1e-5
 
 
+@pytest.mark.long
 def test_it_is_paused_and_resumed_as_one(stack: Stack, truth: Any) -> None:
     number = stack.submit(*OVER_TWO)
     stack.wait(number, lambda job: job["checkpoints"])

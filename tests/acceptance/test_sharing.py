@@ -11,9 +11,9 @@ from service.domain.jobs import JobId
 from service.domain.people import Actor
 from tests.stack import Stack
 
-QUANTUM = timedelta(seconds=5)
+QUANTUM = timedelta(seconds=3)
 pytestmark = pytest.mark.xdist_group("sharing")
-LONG = {"training.epochs": 60}
+LONG = {"training.epochs": 40}
 
 
 @pytest.fixture(scope="module")

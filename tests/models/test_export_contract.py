@@ -17,9 +17,6 @@ from models.errors import CannotExport
 from models.inference.export import FORMATS, export_network
 from tests.models.declared_network import build_declared, choose, draw_images, narrow
 
-# Exported in a second; the others trace the network anew.
-QUICK = {"keras"}
-CASES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.long, id=name) for name in FORMATS]
 PIECES: Mapping[str, Mapping[str, str]] = {
     "as declared": {},
     "batch": {"norm": "batch", "init": "orthogonal"},
@@ -32,8 +29,8 @@ sys.modules.update(models=None, service=None, workers=None)
 import keras, numpy
 answers = {}
 for path in sys.argv[2:]:
-    x_BHWC = numpy.load(sys.argv[1])[f"{keras.saving.load_model(path).input_shape[1]}"]
-    answers[path] = keras.saving.load_model(path)(x_BHWC).numpy().tolist()
+    network = keras.saving.load_model(path)
+    answers[path] = network(numpy.load(sys.argv[1])[f"{network.input_shape[1]}"]).numpy().tolist()
 print(json.dumps(answers))
 """
 
@@ -86,7 +83,8 @@ def build_of(network: Architecture, pieces: Mapping[str, str]) -> Any:
     return model
 
 
-@pytest.mark.parametrize("format", CASES)
+@pytest.mark.long  # but for .keras, see below: each traces the network anew
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_an_exported_network_gives_the_same_probabilities(
     network: Architecture, format: str, tmp_path: Path

@@ -1,10 +1,11 @@
-"""A network that has diverged is not used as if it knew something."""
+"""A network is used for what it knows: not if it has diverged, nor for other classes."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,3 +60,27 @@ def test_a_probability_that_is_no_number_is_null(
     assert main(words) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert {one["probability"] for one in row["classes"]} == {None}
+
+
+def test_ten_views_of_an_image_and_one_have_scores_of_their_own(
+    save: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(factor=1.0)
+    logits = keras.saving.load_model(folder / FINAL_FILE)
+    logits.get_layer("logits").kernel.assign(np.random.default_rng(0).normal(size=(64, 10)))
+    logits.save(folder / FINAL_FILE)
+    losses = []
+    for words in ([], ["--ten-crop"]):
+        assert main(["evaluate", str(folder), "--file", FINAL_FILE, "--dataset", "digits", *words]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["ten_crop"] is bool(words)
+        losses.append(found["loss"])
+    assert losses[0] != losses[1]
+
+
+def test_a_dataset_of_other_classes_is_refused(
+    save: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(save(factor=1.0)), "--file", FINAL_FILE, "--dataset", "synthetic"]
+    assert main(words) == 2
+    assert "other classes" in capsys.readouterr().out
