@@ -32,6 +32,7 @@ class Rule:
 
 FEWEST_EPOCHS = 3
 CHANCE = "chance_accuracy"  # metric: share of the most frequent class among the training images
+LARGEST_CHANCE = 0.5  # where most images are of one class, accuracy does not tell who has learned the others
 GLOROT = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, AISTATS 2010"
 RULES: Mapping[str, Rule] = {
     "vanishing gradient": Rule(
@@ -72,7 +73,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "does not learn": Rule(
         threshold=1.2,
-        reason=f"accuracy over that of the most frequent class, after {FEWEST_EPOCHS} epochs or more",
+        reason=f"accuracy over that of the most frequent class, after {FEWEST_EPOCHS} epochs or more, "
+        "where that class has at most half of the images",
         advice="try another --lr, --init or --norm batch",
         source="whoever names the most frequent class always has learned nothing; 1.2 leaves room for chance",
     ),
@@ -126,11 +128,10 @@ def _judge_learning(
     values: Mapping[str, float | None], *, epochs: int, likely_cause: str
 ) -> Sequence[Verdict]:
     chance, reached = values.get(CHANCE), [values.get("accuracy"), values.get("val_accuracy")]
-    if epochs < FEWEST_EPOCHS or not chance:
+    if epochs < FEWEST_EPOCHS or not chance or chance > LARGEST_CHANCE:
         return []
     ratio = max((value for value in reached if value is not None), default=math.inf) / chance
-    # Where nearly all images are of one class, no network can be so much better than that.
-    if ratio > min(RULES["does not learn"].threshold, (1 + 1 / chance) / 2):
+    if ratio > RULES["does not learn"].threshold:
         return []
     return [_verdict("does not learn", "", ratio, likely_cause=likely_cause)]
 

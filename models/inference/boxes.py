@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+MOST_BOXES = 100
+
 Boxes = npt.NDArray[np.floating]
 Scores = npt.NDArray[np.floating]
 
@@ -36,16 +38,18 @@ def overlap(box_4: Boxes, boxes_N4: Boxes) -> npt.NDArray[np.float64]:
     return np.where(has_area, intersection / np.where(has_area, union, 1.0), 0.0)
 
 
-def suppress_overlaps(boxes_N4: Boxes, scores_N: Scores, *, iou: float) -> npt.NDArray[np.intp]:
-    """Return the numbers of the boxes to keep, surest first; of equal scores the first box.
+def suppress_overlaps(
+    boxes_N4: Boxes, scores_N: Scores, *, iou: float, most: int | None = None
+) -> npt.NDArray[np.intp]:
+    """Return the numbers of the boxes to keep, at most `most`, surest first; of equal scores the first box.
 
     Non-maximum suppression: keep the surest box, drop all that overlap it by more than `iou`, and again.
     """
     rest = np.argsort(-scores_N, kind="stable")
-    kept = []
-    while len(rest):
+    kept: list[int] = []
+    while len(rest) and len(kept) != most:
         best, rest = rest[0], rest[1:]
-        kept.append(best)
+        kept.append(int(best))
         rest = rest[overlap(boxes_N4[best], boxes_N4[rest]) <= iou]
     return np.array(kept, dtype=np.intp)
 
@@ -59,8 +63,9 @@ def clean_boxes(
     iou: float,
     across_classes: bool = False,
 ) -> list[Box]:
-    """Keep what is at least as likely as `threshold`, and of boxes that overlap the surest; surest first.
+    """Keep what is at least as likely as `threshold`, and of boxes that overlap the surest.
 
+    Returns the MOST_BOXES surest, surest first: without a bound, a photograph full of boxes takes minutes.
     Boxes of different classes may overlap, unless `across_classes`: a place may show two things.
     """
     numbers, labels = np.nonzero(scores_NK >= threshold)
@@ -68,9 +73,10 @@ def clean_boxes(
     kept: list[int] = []
     for label in [None] if across_classes else np.unique(labels):
         chosen = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
-        kept += chosen[suppress_overlaps(boxes[chosen], scores[chosen], iou=iou)].tolist()
+        best = suppress_overlaps(boxes[chosen], scores[chosen], iou=iou, most=MOST_BOXES)
+        kept += chosen[best].tolist()
     found = [_to_box(boxes[n], class_names[labels[n]], float(scores[n])) for n in kept]
-    return sorted(found, key=lambda box: -box.score)
+    return sorted(found, key=lambda box: -box.score)[:MOST_BOXES]
 
 
 def _to_box(box_4: Boxes, name: str, score: float) -> Box:

@@ -15,8 +15,11 @@ from models.layers.local_response_normalization import LocalResponseNormalizatio
 from models.layers.spatial_dropout import SpatialDropout2D
 from models.layers.tower_conv2d import TowerConv2D
 
-# What initialized, penalized or froze a weight is history: the copy has the weights.
-HISTORY = ("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer", "trainable")
+# What initialized, penalized, froze or averaged a weight is history: the copy has the weights.
+HISTORY = (
+    *("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer"),
+    *("trainable", "synchronized"),  # the latter is known to TensorFlow alone
+)
 KERAS_HAS: Mapping[type[keras.Layer], type[keras.Layer]] = {
     Dropout: keras.layers.Dropout,
     SpatialDropout2D: keras.layers.SpatialDropout2D,

@@ -20,7 +20,7 @@ from models.inference.saved_network import SavedNetwork
 from models.inference.sliding import SlidingNetwork, make_sliding
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
-MOST_BOXES = 100
+LEAST_STEP = 1.2  # between two scales: what is closer is looked at once
 LARGEST_SIDE = 4096
 SMALLEST_DRAWN = 400  # pixels of the shorter side
 
@@ -59,7 +59,7 @@ def detect_objects(
         threshold=threshold,
         iou=iou,
         across_classes=across_classes,
-    )[:MOST_BOXES]
+    )
     _draw(pixels, found, output)
     return {"image": str(image), "drawn": str(output), "boxes": [asdict(box) for box in found]}
 
@@ -69,7 +69,7 @@ def list_scales(size: tuple[int, int], *, side: int) -> list[float]:
     own = min(min(size) / side, LARGEST_SIDE / max(size) * min(size) / side)
     steps = int(2 * math.log2(own)) if own > 1 else 0
     scales = [2 ** (step / 2) for step in range(steps + 1)]
-    return scales if scales[-1] >= own else [*scales, own]
+    return [scale for scale in scales if scale == 1 or scale * LEAST_STEP <= own] + [own] * (own > 1)
 
 
 def _look(
@@ -81,7 +81,7 @@ def _look(
     size = (round(height * scale), round(width * scale))
     if min(size) < sliding.side or max(size) > LARGEST_SIDE:
         raise DatasetError(
-            f"--scales: the image must become at least {sliding.side} pixels at its shorter side and at most "
+            f"--scale: the image must become at least {sliding.side} pixels at its shorter side and at most "
             f"{LARGEST_SIDE} at its longer one. Received: {sides:g}, which makes it {size[1]}x{size[0]}"
         )
     scaled = keras.ops.image.resize(pixels.astype(np.float32), size, antialias=True)

@@ -1,7 +1,7 @@
 """Writes a trained network in the formats of others."""
 
 import importlib.util
-import shutil
+import tempfile
 from pathlib import Path
 
 import keras
@@ -24,23 +24,23 @@ def export_network(model: keras.Model, output: Path, *, format: str) -> None:
     if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
         raise CannotExport("Export to ONNX needs more packages. Run: pip install 'cnnctl[onnx]'")
     _check_place(output, format=format)
-    # Under another name first: what is cut short must not look whole.
-    temporary = output.with_name(f"tmp-{output.name}")
     try:
-        if format == "keras":
-            copy_in_plain_keras(model).save(temporary)
-        else:
-            exact = copy_in_float32(model)
-            exact(keras.ops.zeros((1, *model.input_shape[1:])))  # Keras exports only what was called once
-            kind = "tf_saved_model" if format == "savedmodel" else format
-            exact.export(temporary, format=kind, verbose=False)
-        temporary.rename(output)
+        # In a folder of its own first: what is cut short must not look whole.
+        with tempfile.TemporaryDirectory(prefix="cnnctl-export-", dir=output.parent) as folder:
+            written = Path(folder) / output.name
+            _write(model, written, format=format)
+            written.rename(output)
     except OSError as error:
         raise CannotExport(f"{output} cannot be written: {error.strerror or error}") from None
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+
+
+def _write(model: keras.Model, output: Path, *, format: str) -> None:
+    if format == "keras":
+        copy_in_plain_keras(model).save(output)
+        return
+    exact = copy_in_float32(model)
+    exact(keras.ops.zeros((1, *model.input_shape[1:])))  # Keras exports only what was called once
+    exact.export(output, format="tf_saved_model" if format == "savedmodel" else format, verbose=False)
 
 
 def _check_place(output: Path, *, format: str) -> None:

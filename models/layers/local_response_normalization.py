@@ -7,6 +7,7 @@ Shapes: B batch, H W space, C channels, R rows (B x H x W x groups), S blocks, D
 # mypy: allow-subclassing-any, allow-untyped-decorators
 
 import math
+from numbers import Integral, Real
 
 import keras
 import numpy as np
@@ -68,7 +69,8 @@ class LocalResponseNormalization(keras.layers.Layer):
             raise ValueError(f"beta must be a number. Received: beta={beta!r}")
         if not _is_whole(groups) or groups < 1:
             raise ValueError(f"groups must be a whole number of at least 1. Received: groups={groups!r}")
-        self.n, self.k, self.alpha, self.beta, self.groups = n, k, alpha, beta, groups
+        self.n, self.groups = int(n), int(groups)
+        self.k, self.alpha, self.beta = float(k), float(alpha), float(beta)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -147,11 +149,11 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _block_channels(channels: int, *, reach: int) -> int:

@@ -84,17 +84,17 @@ def _parse(url: str) -> URL:
         raise _unreadable(url) from None
     if parsed.get_backend_name() == "sqlite" and not parsed.query:
         return parsed
-    if parsed.get_backend_name() != "postgresql" or (parsed.port or 0) > LAST_PORT:
+    readable = "@" not in (parsed.host or "") and (parsed.port or 0) <= LAST_PORT
+    if parsed.get_backend_name() != "postgresql" or not readable:
         raise _unreadable(url)
-    if "@" in (parsed.host or ""):
-        raise SettingError("In CNNCTL_DATABASE_URL, write @ in a password as %40, and / as %2F")
     return parsed
 
 
 def _unreadable(url: str) -> SettingError:
     return SettingError(
-        "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, "
-        f"or empty for SQLite in CNNCTL_HOME. Received: a URL of the kind {name_kind(url)}"
+        "CNNCTL_DATABASE_URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE (in a password, write @ "
+        "as %40 and / as %2F) or sqlite:///PATH, or empty for SQLite in CNNCTL_HOME. "
+        f"Received: a URL of the kind {name_kind(url)}"
     )
 
 

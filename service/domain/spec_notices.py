@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from models.catalog.network_builder import find_features
 from service.domain.spec import Spec
 
 
@@ -28,8 +29,12 @@ def list_notices(spec: Spec, given: Collection[str]) -> Sequence[str]:
 
 def suspect_cause(spec: Spec) -> str:
     """What in a spec may be why its network does not learn; empty where nothing stands out."""
-    if spec.model.init == "paper" and spec.data.normalize == "standardize":
-        return "its paper's initial weights may be made for other pixels: try --set data.normalize=mean"
+    _, paper = find_features(spec.model.architecture)
+    if spec.model.init == "paper" and paper and spec.data.normalize != paper.normalize:
+        return (
+            "its paper's initial weights are made for other pixels: "
+            f"try --set data.normalize={paper.normalize}"
+        )
     if spec.model.activation in ("sigmoid", "tanh") and spec.model.norm != "batch":
         return (
             f"{spec.model.activation} flattens large and deep signals: try --activation relu or --norm batch"

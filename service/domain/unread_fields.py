@@ -20,6 +20,11 @@ HIDDEN: Condition = (
     lambda s: find_architecture(s.model.architecture).has_hidden_layers,
     "a network with hidden layers",
 )
+FLATTEN: Condition = (lambda s: s.model.head == "flatten", "model.head flatten")
+VALIDATION: Condition = (
+    lambda s: s.data.validation_fraction > 0 or s.data.dataset.startswith("folder:"),
+    "images for the validation",
+)
 FOLDER: Condition = (lambda s: s.data.dataset.startswith("folder:"), "a folder of images as data.dataset")
 
 # Every field that is not here is read always; tests/unit/test_unread_fields.py lists those.
@@ -31,7 +36,9 @@ READ_WITH: Mapping[str, Condition] = {
     "schedule.step_epochs": STEP,
     "schedule.patience_epochs": PLATEAU,
     "schedule.minimum_lr": LOWERS,
+    "training.early_stopping.monitor": VALIDATION,
     "model.activation": HIDDEN,
+    "model.dense_units": FLATTEN,
     "model.dropout_place": DROPOUT,
     "model.penalize": PENALTY,
     "data.in_memory_mib": FOLDER,
@@ -44,7 +51,7 @@ def check_all_are_read(spec: Spec, given: Iterable[str]) -> None:
     Raises:
         SpecError: it names the field, and what would read it.
     """
-    for path in given:
+    for path in (path.replace("model.options.", "model.") for path in given):
         is_read, words = READ_WITH.get(path, (None, ""))
         if is_read is not None and not is_read(spec):
             raise SpecError(f"{path} would have no effect: it is read only with {words}. Leave it out")

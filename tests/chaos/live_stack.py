@@ -242,9 +242,9 @@ class LiveStack:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """Make a folder a disk of 256 MiB, where we may; whether it became one."""
+    """Make a folder a disk of 1 GiB, room for 200 jobs, where we may; whether it became one."""
     folder.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(folder)]
+    words = ["mount", "-t", "tmpfs", "-o", "size=1g", "none", str(folder)]
     mounted = subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == 0
     try:
         yield mounted

@@ -32,7 +32,13 @@ def detect(network: SavedNetwork, image: Path, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("size", "scales"),
-    [((48, 64), [1, 2**0.5, 2, 8**0.5, 3]), ((16, 20), [1]), ((10, 10), [1]), ((64, 8192), [1, 2**0.5, 2])],
+    [
+        ((48, 64), [1, 2**0.5, 2, 3]),
+        ((17, 20), [1, 17 / 16]),
+        ((16, 20), [1]),
+        ((10, 10), [1]),
+        ((64, 8192), [1, 2**0.5, 2]),
+    ],
 )
 def test_objects_of_every_size_down_to_the_networks_own_are_looked_for(
     size: tuple[int, int], scales: list[float]

@@ -147,9 +147,9 @@ def test_a_network_at_chance_level_after_some_epochs_does_not_learn(
     assert all("try another planet" in verdict.message for verdict in passed)
 
 
-def test_a_rare_second_class_is_no_reason_to_say_that_nothing_is_learned() -> None:
-    assert judge({CHANCE: 0.95, "accuracy": 0.99}, epochs=10) == []
-    assert [one.name for one in judge({CHANCE: 0.95, "accuracy": 0.95}, epochs=10)] == ["does not learn"]
+@pytest.mark.parametrize("accuracy", [0.5, 0.91, 0.95, 0.99])
+def test_where_most_images_are_of_one_class_accuracy_does_not_tell_who_learns(accuracy: float) -> None:
+    assert judge({CHANCE: 0.95, "accuracy": accuracy}, epochs=10) == []
 
 
 def test_zero_kernels_make_symmetric_units_also_after_steps(build: Build) -> None:

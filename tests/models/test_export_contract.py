@@ -143,6 +143,10 @@ def test_places_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> N
     for path, message in places.items():
         with pytest.raises(CannotExport, match=message):
             export_network(model, path, format="keras")
+    longest = tmp_path / ("x" * 249 + ".keras")
+    export_network(model, longest, format="keras")
+    assert longest.is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"file", longest.name}
     (tmp_path / "there.keras").write_text("precious")
     with pytest.raises(CannotExport, match="is there already"):
         export_network(model, tmp_path / "there.keras", format="keras")

@@ -1,6 +1,7 @@
 # TensorFlow is untyped:
 # mypy: allow-untyped-decorators
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,13 @@ def test_a_saved_layer_comes_back_the_same(tmp_path: Path) -> None:
 def test_values_without_meaning_are_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LocalResponseNormalization(**arguments)
+
+
+def test_numpys_numbers_are_taken_and_can_be_stored() -> None:
+    numbers: Any = {"n": np.int64(3), "k": np.float32(2), "groups": np.int8(1)}
+    config = LocalResponseNormalization(**numbers).get_config()
+    assert (config["n"], config["k"], config["groups"]) == (3, 2.0, 1)
+    json.dumps(config)
 
 
 def test_channels_that_groups_cannot_share_are_refused() -> None:

@@ -254,7 +254,7 @@ def test_a_postgresql_database_made_in_the_c_locale_is_read_as_text(postgres_ser
         ("oracle+nothing://", "must be postgresql://"),
         ("postgresql://cnnctl:secret@db:port/cnnctl", "must be postgresql://"),
         ("postgresql://cnnctl:secret@db:65536/cnnctl", "must be postgresql://"),
-        ("postgresql://cnnctl:sec@secret@db/cnnctl", "write @ in a password as %40"),
+        ("postgresql://cnnctl:sec@secret@db/cnnctl", "write @ as %40"),
         ("postgresql://cnnctl:secret@db/cnnctl?flavour=pear", 'option "flavour"'),
         ("sqlite://?flavour=pear", "must be postgresql://"),
     ],

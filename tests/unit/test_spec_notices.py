@@ -51,3 +51,8 @@ def test_a_dataset_that_was_not_chosen_is_named() -> None:
 def test_what_may_keep_a_network_from_learning_is_suspected(fields: dict[str, Any], words: str) -> None:
     found = suspect_cause(resolve_spec("convnet4", fields))
     assert (words in found) if words else found == ""
+
+
+def test_pixels_are_not_suspected_where_they_are_those_of_the_paper() -> None:
+    found = suspect_cause(resolve_spec("lenet5", {"model.init": "paper", "model.activation": "sigmoid"}))
+    assert "sigmoid flattens" in found

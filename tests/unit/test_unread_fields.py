@@ -17,8 +17,7 @@ READ_ALWAYS = {
     *("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name"),
     *("training.batch_size", "training.epochs", "training.seed", "training.precision"),
     *("training.deterministic", "training.diagnostics", "training.early_stopping.patience_epochs"),
-    # These two also decide which checkpoint is the best.
-    *("training.early_stopping.monitor", "training.early_stopping.minimum_change"),
+    "training.early_stopping.minimum_change",  # decides also which checkpoint is the best
     *("checkpoint.every_epochs", "checkpoint.every_steps", "checkpoint.every_minutes", "checkpoint.keep"),
     *("resources.gpus", "resources.time_limit_minutes", "schema_version"),
 }
@@ -32,14 +31,19 @@ VALUES: Mapping[str, tuple[object, Mapping[str, object], Mapping[str, object]]] 
     "schedule.minimum_lr": (1e-4, {"schedule.name": "step"}, {"schedule.name": "cosine"}),
     "model.dropout_place": ("pool", {}, {"model.dropout": "standard:0.5"}),
     "model.penalize": ("all", {}, {"model.l2": 0.1}),
+    "training.early_stopping.monitor": (
+        "val_accuracy",
+        {"data.validation_fraction": 0, "training.early_stopping.patience_epochs": 0},
+        {},
+    ),
     "data.in_memory_mib": (1, {}, {"data.dataset": "folder:/photographs"}),
 }
 
 
 def test_of_every_field_it_is_said_when_it_is_read() -> None:
     assert READ_ALWAYS.isdisjoint(READ_WITH)
-    assert {path for path, _ in spec_paths()} == READ_ALWAYS | READ_WITH.keys()
-    assert READ_WITH.keys() - VALUES.keys() == {"model.activation"}  # below
+    assert {path for path, _ in spec_paths()} == READ_ALWAYS | READ_WITH.keys() - {"model.dense_units"}
+    assert READ_WITH.keys() - VALUES.keys() == {"model.activation", "model.dense_units"}  # below
 
 
 @pytest.mark.parametrize("path", VALUES)
@@ -56,3 +60,9 @@ def test_an_activation_needs_hidden_layers() -> None:
     with pytest.raises(SpecError, match="read only with a network with hidden layers"):
         resolve_spec("softmax", {"model.activation": "tanh"})
     resolve_spec("mlp", {"model.activation": "tanh"})
+
+
+def test_dense_layers_have_units_only_where_there_are_any() -> None:
+    with pytest.raises(SpecError, match=r"model\.dense_units .* with model\.head flatten"):
+        resolve_spec("vgg", {"model.head": "gap", "model.dense_units": 64})
+    resolve_spec("vgg", {"model.dense_units": 64})

@@ -12,6 +12,7 @@ from workers.train.checkpoints.files import Snapshot
 from workers.train.loop import LOSS, NUM_MEANS, PENALTY
 
 MOST_NAMED = 4
+LARGEST_NORM = math.sqrt(2 * float(np.finfo(np.float32).max))  # half of a larger one's square is infinite
 ADVICE = (
     "training diverged. Try a smaller learning rate than {lr:g} (--lr), another --init, "
     "or weaker --l1 and --l2"
@@ -44,7 +45,8 @@ class Finiteness:
         where = f"at step {step} (epoch {epoch})"
         if math.isfinite(loss):
             wrong = [self._trained[number] for number in np.flatnonzero(~np.isfinite(squares_T))]
-            raise self._diverged(f"the gradient of {_name_some(wrong)} is not finite {where}")
+            size = f"is not finite, or its norm is above {LARGEST_NORM:.1e}"
+            raise self._diverged(f"the gradient of {_name_some(wrong)} {size}, {where}")
         raise self._diverged(f"the loss is {loss} {where}{self._largest_before()}")
 
     def check_snapshot(self, snapshot: Snapshot) -> None:
@@ -62,7 +64,7 @@ class Finiteness:
         squares_T = self._before[NUM_MEANS:]
         largest = int(squares_T.argmax())
         name, norm = self._trained[largest], math.sqrt(2 * squares_T[largest])
-        return f"; the largest gradient of the step before was that of {name}, its norm {norm:.2g}"
+        return f"; the largest gradient of the step before was that of {name}, its norm about {norm:.2g}"
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(f"{what}: {ADVICE.format(lr=self._lr)}")
