@@ -1,7 +1,5 @@
 """Every network of the catalog gives the same probabilities after it was exported, in every format."""
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ import tensorflow as tf
 from models.catalog.lookup import ARCHITECTURES, Architecture
 from models.errors import CannotExport
 from models.inference.export import FORMATS, export_network
+from tests.models.backends import require, run_on
 from tests.models.declared_network import build_declared, choose, draw_images, narrow
 
 PIECES: Mapping[str, Mapping[str, str]] = {
@@ -30,7 +29,8 @@ import keras, numpy
 answers = {}
 for path in sys.argv[2:]:
     network = keras.saving.load_model(path)
-    answers[path] = network(numpy.load(sys.argv[1])[f"{network.input_shape[1]}"]).numpy().tolist()
+    found = network(numpy.load(sys.argv[1])[f"{network.input_shape[1]}"])
+    answers[path] = keras.ops.convert_to_numpy(found).tolist()
 print(json.dumps(answers))
 """
 
@@ -104,7 +104,18 @@ def check_export(network: Architecture, format: str, folder: Path, *, atol: floa
         np.testing.assert_allclose(found, expected, atol=atol)
 
 
-def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "atol"),
+    [
+        ("tensorflow", 1e-6),
+        pytest.param("jax", 1e-5, marks=pytest.mark.long),
+        pytest.param("torch", 1e-5, marks=pytest.mark.long),
+    ],
+)
+def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(
+    backend: str, atol: float, tmp_path: Path
+) -> None:
+    require(backend)
     expected, images = {}, {}
     for network in ARCHITECTURES.values():
         x_BHWC, _ = draw_images(network)
@@ -116,10 +127,8 @@ def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(tmp_path: Path
             expected[str(path)] = np.asarray(model(x_BHWC))
     np.savez(tmp_path / "images.npz", **images)
     words = [sys.executable, "-I", "-c", LOAD_ALONE, str(tmp_path / "images.npz"), *expected]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    for path, found in json.loads(done.stdout).items():
-        np.testing.assert_allclose(found, expected[path], atol=1e-6, err_msg=path)
+    for path, found in run_on(backend, words).items():
+        np.testing.assert_allclose(found, expected[path], atol=atol, err_msg=path)
 
 
 @pytest.mark.long
