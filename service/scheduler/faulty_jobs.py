@@ -1,5 +1,6 @@
 """Keeps a job that cannot be planned from stopping the plan for everybody."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,11 +9,15 @@ from typing import TypeVar
 
 import structlog
 
-from service.domain.jobs import JobId
+from service.domain.jobs import JobId, Waiting
 from service.scheduler.policy import planner
 from service.scheduler.policy.decisions import Plan
 from service.scheduler.policy.settings import PolicySettings
-from service.scheduler.policy.situation import QueuedJob, Snapshot
+from service.scheduler.policy.situation import QueuedJob, RunningJob, Snapshot
+
+LONGEST_SEARCH_SECONDS = 1.0  # in one tick, which holds the write lock
+
+LONGEST_ERROR = 200
 
 Result = TypeVar("Result")
 
@@ -37,34 +42,69 @@ class FaultyJobs:
 def plan_without_faulty(
     snapshot: Snapshot, now: datetime, *, settings: PolicySettings, faulty: FaultyJobs
 ) -> Plan:
-    """Plan; where that fails, leave out the queued jobs for which it does, and note them.
+    """Plan; where that fails, note the jobs for which it does, and plan without them.
 
-    Where it fails without any queued job, nobody starts.
+    A queued job is left out. A running one keeps its GPUs, and nothing else of it is looked at. Where the
+    search takes long, those behind the next faulty job are planned in the next tick.
     """
-    queued = list(snapshot.queued)
+    queued, running = list(snapshot.queued), list(snapshot.running)
+    until = time.monotonic() + LONGEST_SEARCH_SECONDS
+
+    def plan(queued: Sequence[QueuedJob], running: Sequence[RunningJob]) -> Plan:
+        return planner.plan(replace(snapshot, queued=queued, running=running), now, settings=settings)
+
     while True:
         try:
-            return planner.plan(replace(snapshot, queued=queued), now, settings=settings)
+            return plan(queued, running)
         except Exception as error:
-            place = _find_fault(snapshot, queued, now, settings)
-            if place is None:
+            if _works(lambda: plan([], running)):
+                place = _find_first(len(queued), lambda n: not _works(lambda: plan(queued[:n], running))) or 0
+                if time.monotonic() > until and faulty.errors:
+                    del queued[place:]
+                else:
+                    faulty.errors[queued.pop(place).id] = error
+                continue
+            found = _find_first(len(running), lambda n: _works(lambda: plan([], _let_be(running, n))))
+            if found is None or running[found].id in faulty.errors:
                 log.exception("scheduler", action="plan_failed")
-                return Plan()
-            faulty.errors[queued.pop(place).id] = error
+                why = f"the scheduler cannot plan ({describe(error)}); its log says where"
+                return Plan(waiting=[Waiting(job_id=job.id, reason=why) for job in queued])
+            faulty.errors[running[found].id] = error
+            running[found : found + 1] = _let_be(running[found : found + 1], 1)
 
 
-def _find_fault(
-    snapshot: Snapshot, queued: Sequence[QueuedJob], now: datetime, settings: PolicySettings
-) -> int | None:
-    """The place of the job with which planning begins to fail, None where it does without any."""
+def describe(error: Exception) -> str:
+    """An error in few words."""
+    return f"{type(error).__name__}: {str(error)[:LONGEST_ERROR]}"
 
-    def fails(count: int) -> bool:
-        try:
-            planner.plan(replace(snapshot, queued=queued[:count]), now, settings=settings)
-        except Exception:
-            return True
+
+def _works(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except Exception:
         return False
+    return True
 
-    if fails(0):
-        return None
-    return bisect_left(range(1, len(queued)), True, key=fails)
+
+def _find_first(length: int, met: Callable[[int], bool]) -> int | None:
+    """The place of the job with which `met` begins to hold of the first n jobs; None where it never does."""
+    place = bisect_left(range(1, length + 1), True, key=met)
+    return place if place < length else None
+
+
+def _let_be(running: Sequence[RunningJob], count: int) -> list[RunningJob]:
+    """The jobs, the first ones as if they were stopping: they hold their GPUs, and nothing is computed."""
+    return [
+        replace(
+            job,
+            attained_gpu_seconds=0.0,
+            expected_seconds=None,
+            price_seconds=None,
+            limit_seconds=None,
+            preempted_at=(),
+            stopping=True,
+        )
+        if number < count
+        else job
+        for number, job in enumerate(running)
+    ]

@@ -17,7 +17,7 @@ from service.errors import DatabaseUnavailable
 from service.liveness import Hearing
 from service.scheduler import rescue
 from service.scheduler.decayed_usage import Used
-from service.scheduler.faulty_jobs import FaultyJobs, plan_without_faulty
+from service.scheduler.faulty_jobs import FaultyJobs, describe, plan_without_faulty
 from service.scheduler.newer_jobs import NewerJobs
 from service.scheduler.policy.decisions import Placement
 from service.scheduler.policy.settings import PolicySettings
@@ -37,7 +37,6 @@ LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
 LONGEST_WAIT_SECONDS = 0.5
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
-LONGEST_ERROR = 200
 ACTOR = "scheduler"
 
 log = structlog.get_logger()
@@ -161,15 +160,17 @@ class Scheduler:
 
     def _set_aside(self, tx: Transaction, job_id: JobId, error: Exception) -> None:
         """Pause a job that cannot be planned, with the error as its reason, and tell its owner."""
-        why = f"set aside, since it cannot be planned ({type(error).__name__}: {str(error)[:LONGEST_ERROR]})"
+        why = f"set aside, since it cannot be planned ({describe(error)})"
+        reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
         attempt = attempts.find_live_attempt(tx, job_id)
         if attempt is not None:
             if attempt.wish is None:  # else it stops already: each request is an entry, and each entry a tick
-                stop_requests.ask(tx, attempt, Wish.PAUSE, reason=why, actor=ACTOR)
+                stop_requests.ask(tx, attempt, Wish.PAUSE, reason=reason, actor=ACTOR)
+                job = jobs.get_job(tx, job_id)
+                outbox.tell(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
             return
-        reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
         if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
-            log.error("scheduler", action="set_aside", job=job_id, error=repr(error)[:LONGEST_ERROR])
+            log.error("scheduler", action="set_aside", job=job_id, error=describe(error))
             audit.add_event(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
             outbox.tell(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
 

@@ -127,8 +127,8 @@ def test_a_keras_file_is_loaded_by_a_process_that_has_keras_alone(
             expected[str(path)] = np.asarray(model(x_BHWC))
     np.savez(tmp_path / "images.npz", **images)
     words = [sys.executable, "-I", "-c", LOAD_ALONE, str(tmp_path / "images.npz"), *expected]
-    for path, found in run_on(backend, words).items():
-        np.testing.assert_allclose(found, expected[path], atol=atol, err_msg=path)
+    for name, found in run_on(backend, words).items():
+        np.testing.assert_allclose(found, expected[name], atol=atol, err_msg=name)
 
 
 @pytest.mark.long

@@ -24,10 +24,11 @@ from service.domain.bounds import MEMORY_MIB, SPEC
 from service.domain.jobs import Attempt, JobId
 from service.domain.scheduling_options import Terms
 from service.domain.spec_request import resolve_spec
-from service.domain.states import Action, Channel, JobState, Occasion
+from service.domain.states import Action, Channel, JobState, Occasion, Wish
 from service.errors import SpecError
+from service.scheduler import faulty_jobs
 from service.scheduler.loop import Scheduler
-from service.scheduler.policy import wait_reasons
+from service.scheduler.policy import planner, wait_reasons
 from service.settings import Settings
 from service.store.jobs import attempts, audit, jobs
 from service.store.people import hooks, outbox
@@ -146,6 +147,87 @@ def test_a_job_that_cannot_be_planned_is_set_aside_and_its_owner_is_told(
         assert outbox.list_owners_due(tx) == ["ada"]
     assert (job.state, states) == (JobState.PAUSED, {JobState.RUNNING, JobState.QUEUED})
     assert "set aside, since it cannot be planned (OverflowError: date value out of range)" in job.reason
+
+
+def test_a_running_job_for_which_planning_fails_is_asked_to_pause_its_owner_is_told_and_others_start(
+    store: Store,
+    settings: Settings,
+    claimed: Callable[..., Attempt],
+    add_job: Callable[..., JobId],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poisoned = claimed().job_id
+    scheduler = Scheduler(store, settings, Dispatcher(settings))
+    other, third = add_job(), add_job()
+    with store.transaction() as tx:
+        hooks.add_hook(tx, "ada", channel=Channel.WEBHOOK, address="http://x", occasions=[Occasion.FAILURE])
+    compute = planner.plan
+
+    def compute_nothing_with_one(snapshot: Any, now: datetime, **options: Any) -> Any:
+        if any(job.id == poisoned and not job.stopping for job in snapshot.running):
+            raise OverflowError("date value out of range")
+        return compute(snapshot, now, **options)
+
+    monkeypatch.setattr(planner, "plan", compute_nothing_with_one)
+    for _ in range(2):
+        scheduler.tick()
+    with store.reading() as tx:
+        attempt = attempts.find_live_attempt(tx, poisoned)
+        assert attempt is not None
+        assert attempt.wish is Wish.PAUSE
+        assert f"cannot be planned (OverflowError: date value out of range); cnnctl cancel {poisoned}" in (
+            attempt.wish_reason
+        )
+        assert outbox.list_owners_due(tx) == ["ada"]
+        assert [jobs.get_job(tx, number).state for number in (other, third)] == [
+            JobState.RUNNING,
+            JobState.QUEUED,
+        ]
+        assert "told to stop" in jobs.get_job(tx, third).reason
+
+
+def test_where_planning_fails_whatever_is_left_out_every_waiting_job_says_so(
+    store: Store,
+    scheduler: Scheduler,
+    add_job: Callable[..., JobId],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = [add_job(), add_job()]
+
+    def fail(*_words: Any, **_options: Any) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(planner, "plan", fail)
+    scheduler.tick()
+    with store.reading() as tx:
+        found = [jobs.get_job(tx, number) for number in waiting]
+    assert {job.state for job in found} == {JobState.QUEUED}
+    assert all("cannot plan (ZeroDivisionError: division by zero)" in job.reason for job in found)
+
+
+def test_many_jobs_that_cannot_be_planned_hold_up_a_tick_for_a_moment_only(
+    store: Store,
+    scheduler: Scheduler,
+    add_job: Callable[..., JobId],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(faulty_jobs, "LONGEST_SEARCH_SECONDS", 0.0)
+    good = add_job()
+    poisoned = {add_job() for _ in range(3)}
+    explain = wait_reasons.find_postponement
+
+    def explain_the_good(job: Any, now: datetime) -> Any:
+        if job.id in poisoned:
+            raise OverflowError("date value out of range")
+        return explain(job, now)
+
+    monkeypatch.setattr(wait_reasons, "find_postponement", explain_the_good)
+    for ticks in (1, 2, 3):
+        scheduler.tick()
+        with store.reading() as tx:
+            states = [jobs.get_job(tx, number).state for number in poisoned]
+            assert jobs.get_job(tx, good).state is JobState.RUNNING
+        assert states.count(JobState.PAUSED) == ticks
 
 
 def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
