@@ -48,12 +48,15 @@ def load_unpacked(
     kept = folder / _key(name, source)
     if kept.is_dir():
         with suppress(OSError, ValueError, EOFError):
-            return _map(kept)
+            found = _map(kept)
+            os.utime(kept)  # what nobody uses any more is removed by `cnnctl gc`
+            return found
         shutil.rmtree(kept, ignore_errors=True)  # it is damaged
     arrays = load_dataset(name, directory=directory)
     if isinstance(arrays, ImageArrays):
         with suppress(OSError):  # a full disk: the next run unpacks it again
             _keep(arrays, kept, reserve_percent=reserve_percent)
+        _remove_earlier(kept)
     return arrays
 
 
@@ -67,8 +70,17 @@ def _find_npz(name: str, directory: Path | None) -> Path | None:
 
 
 def _key(name: str, source: Path) -> str:
+    """Which file it is, then which version of it."""
     about = source.stat()
-    return hashlib.sha256(f"{name}\0{source}\0{about.st_size}\0{about.st_mtime_ns}".encode()).hexdigest()
+    parts = (f"{name}\0{source}", f"{about.st_size}\0{about.st_mtime_ns}")
+    return "-".join(hashlib.sha256(os.fsencode(part)).hexdigest()[:32] for part in parts)
+
+
+def _remove_earlier(kept: Path) -> None:
+    """Remove what is kept of earlier versions of a file: whoever has mapped it goes on with it."""
+    for other in kept.parent.glob(f"{kept.name.partition('-')[0]}-*"):
+        if other.suffix == "" and other != kept:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _map(kept: Path) -> ImageArrays:

@@ -53,9 +53,21 @@ def test_a_file_that_has_changed_is_unpacked_anew(source: Path) -> None:
     load(source)
     write(source, gray=7)
     os.utime(source, ns=(1, 1))
+    before = load(source)
+    write(source, gray=7)
+    os.utime(source, ns=(2, 2))
     changed = load(source)
     assert not is_mapped(changed)
-    assert changed.x_train.max() == 7
+    assert (before.x_train.max(), changed.x_train.max()) == (7, 7)
+    assert len(list((source.parent / "kept").iterdir())) == 1  # of the newest version
+
+
+def test_a_copy_that_is_used_is_touched(source: Path) -> None:
+    load(source)
+    (copy,) = (source.parent / "kept").iterdir()
+    os.utime(copy, (0, 0))
+    load(source)
+    assert copy.stat().st_mtime > 0
 
 
 def test_a_damaged_copy_is_unpacked_anew(source: Path) -> None:

@@ -230,7 +230,6 @@ def test_folders_without_a_row_go_when_they_are_old_and_asked_for(
     staying = [
         orphan(runs, "78/1", touched_at=new),
         orphan(runs, f"78/{found_name('1', at_ns=int(new) * 10**9)}", touched_at=old),
-        orphan(runs, ".surveys/1", touched_at=old),
         orphan(runs, "78/notes", touched_at=old),
     ]
     assert collect(MONTH) == []
@@ -238,6 +237,20 @@ def test_folders_without_a_row_go_when_they_are_old_and_asked_for(
     assert not any(path.exists() for path in going)
     assert all(path.exists() for path in staying)
     assert steps_on_disk(known) == [1, 2, 3]
+
+
+def test_unpacked_images_go_when_no_run_has_used_them_for_long_and_surveys_stay(
+    settings: Settings, clock: Clock, collect: Callable[..., list[str]]
+) -> None:
+    now, folder = clock.now.timestamp(), settings.runs_dir / ".surveys"
+    going = [orphan(folder, name, touched_at=now - 31 * DAY) for name in ("0f-a1", "0f-a1.77")]
+    staying = [orphan(folder, "0f-b2", touched_at=now - 29 * DAY), folder / "survey.json"]
+    staying[1].write_text("{}")
+    os.utime(staying[1], (0, 0))
+    assert collect() == ["", ""]
+    assert not any(path.exists() for path in going)
+    assert all(path.exists() for path in staying)
+    assert collect(Policy(older_than_days=0, orphans=False)) == [""]
 
 
 def test_a_folder_that_an_attempt_has_got_meanwhile_stays(

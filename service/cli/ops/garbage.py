@@ -23,7 +23,7 @@ from service.store.transaction import Store
     type=int,
     default=30,
     show_default=True,
-    help="How long failed and cancelled jobs keep their checkpoints, for `cnnctl retry`.",
+    help="How long failed and cancelled jobs keep their checkpoints, for `cnnctl retry`; and unused images.",
 )
 @click.option("--orphans", is_flag=True, help="Also run folders of that age that the database does not know.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -31,8 +31,9 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     """Delete checkpoints that no job can still need.
 
     Of succeeded jobs all but the best one; of failed and cancelled jobs all, a while after their end; of
-    queued and running jobs none. Networks, logs, events and specs stay. Looks at run folders on this host
-    only. Exits with 1 when something could not be deleted.
+    queued and running jobs none. Also unpacked images of datasets that no run has used for as long. Networks,
+    logs, events and specs stay. Looks at run folders on this host only. Exits with 1 when something could not
+    be deleted.
     """
     settings, store = open_session()
     policy = Policy(older_than_days=days, orphans=orphans)

@@ -5,15 +5,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from service.commands.fleet.health import check_health
 from service.commands.ops.child_log import ChildLog
 from service.errors import AlreadyRunning, CnnctlError, DatabaseGone
 from service.own_python import FOLDER, own_environment, own_words
 from service.private_files import tighten
 from service.settings import Settings
+from service.store.fleet import hosts, schedulers
 from service.store.transaction import Store
 
 START_SECONDS = 120.0
@@ -109,9 +110,11 @@ def running_stack(
         _take(lock, settings)
         tighten(settings)
         store.upgrade()
+        with store.reading() as tx:
+            begun = tx.now
         stack = EmbeddedStack(store, settings)
         try:
-            _wait_until_ready(store, settings, stack, on_wait)
+            _wait_until_ready(store, settings, stack, on_wait, since=begun)
             yield stack
         finally:
             stack.stop()
@@ -155,11 +158,25 @@ def _take(lock: IO[str], settings: Settings) -> None:
         ) from None
 
 
+def are_heard(store: Store, settings: Settings, *, since: datetime) -> bool:
+    """Whether scheduler and worker of this stack were heard, and not those that ran before it."""
+    with store.reading() as tx:
+        latest = schedulers.find_latest(tx)
+        own = [host.heartbeat_at for host in hosts.list_hosts(tx) if host.name == settings.host_name]
+    heard = [latest.heartbeat_at if latest else None, *own]
+    return len(heard) == 2 and all(moment is not None and moment >= since for moment in heard)
+
+
 def _wait_until_ready(
-    store: Store, settings: Settings, stack: EmbeddedStack, on_wait: Callable[[], object]
+    store: Store,
+    settings: Settings,
+    stack: EmbeddedStack,
+    on_wait: Callable[[], object],
+    *,
+    since: datetime,
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not check_health(store, settings).up:
+    while not are_heard(store, settings, since=since):
         stack.look_after()
         if time.monotonic() > deadline:
             raise CnnctlError(stack.explain_end("worker"))

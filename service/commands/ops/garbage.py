@@ -1,10 +1,11 @@
-"""Collects what no job can still need: checkpoints, what is half written, and folders without a row."""
+"""Collects what no job can still need: checkpoints, what is half written, folders without a row, copies."""
 
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from service.commands.ops.run_folders import (
 from service.domain.bounds import check_option
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
-from service.domain.run_folder import CHECKPOINTS_DIR, is_checkpoint, job_folder, place_in
+from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, place_in
 from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
 from service.settings import Settings
 from service.store.jobs import attempts, checkpoints, jobs
@@ -34,11 +35,12 @@ class Kind(str, Enum):
     CHECKPOINT = "checkpoint"
     UNFINISHED = "unfinished"
     ORPHAN = "orphan"
+    UNPACKED = "unpacked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may go: `older_than_days` holds for jobs that can be retried and for folders without a row."""
+    """What may go; `older_than_days` is how long what might be wanted again stays."""
 
     older_than_days: int
     orphans: bool
@@ -46,13 +48,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waste:
-    """A folder that may go and why; `source` is the job, or the run folder without a row."""
+    """A folder that may go and why; `source` is the job, or the run folder without a row; None of a copy."""
 
     path: Path
     kind: Kind
     why: str
     bytes: int
-    source: Job | RunFolder
+    source: Job | RunFolder | None
 
 
 def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Waste]:
@@ -77,7 +79,8 @@ def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Was
             of_job=job_folder(settings.runs_dir, attempt.job_id),
         )
     ]
-    return [*found, *_find_orphans(orphans, ended_before)]
+    unpacked = _find_unpacked(settings.runs_dir / SURVEYS_DIR, ended_before)
+    return [*found, *_find_orphans(orphans, ended_before), *unpacked]
 
 
 def remove(store: Store, waste: Waste, policy: Policy) -> str:
@@ -133,6 +136,16 @@ def _find_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Ite
             )
 
 
+def _find_unpacked(folder: Path, used_before: datetime) -> Iterator[Waste]:
+    """Unpacked images of datasets: a trainer that uses some touches their folder."""
+    for path in sorted(folder.glob("*/")):
+        with suppress(OSError):  # it goes while we look
+            used_at = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+            if used_at < used_before:
+                why = f"images of a dataset that no run has used since {used_at:%Y-%m-%d}"
+                yield Waste(path=path, kind=Kind.UNPACKED, why=why, bytes=size_of(path), source=None)
+
+
 def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
     """Why no resume can want a checkpoint of a job any more; empty while one can."""
     if job.state is JobState.SUCCEEDED and not best:
@@ -147,6 +160,8 @@ def _release(store: Store, waste: Waste, policy: Policy) -> bool:
 
     The job is locked: a retry comes either before, and keeps the checkpoint, or after, and knows of none.
     """
+    if waste.source is None:
+        return True  # whoever has mapped it keeps it, and it can be unpacked again
     if isinstance(waste.source, RunFolder):
         with store.reading() as tx:
             return bool(keep_orphans(tx, [waste.source]))
