@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.domain.run_folder import EVENTS_FILE, LOG_FILE
@@ -15,6 +15,7 @@ from service.process import GROUP, PARENT, SESSION, STARTED, is_running, read_st
 MARK = "TRAINER_RUN_DIR"
 
 KILL_SECONDS = 5.0
+DELETED = " (deleted)"  # how the system names an open file that has no name any more
 
 Stat = list[str]  # the fields of /proc/PID/stat from the state on
 
@@ -34,6 +35,13 @@ class ProcessTree:
     def is_alive(self) -> bool:
         """Whether the trainer itself runs; a zombie does not."""
         return is_running(self.pid, started=self.started)
+
+    def proven(self) -> "ProcessTree":
+        """The tree, without a `pid` that runs and writes nothing into the folder, whoever has stored it."""
+        if self.pid is None or not self.is_alive():
+            return self
+        known = self._resolved() in find_run_dirs([self.pid]).get(self.pid, ())
+        return self if known else replace(self, pid=None, started=None)
 
     def terminate(self) -> None:
         """Ask the trainer to checkpoint and end."""
@@ -88,7 +96,7 @@ def _written_by(pid: int) -> Iterator[str]:
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed in this moment: the process has others, and its mark
             path = link.readlink()
-            if path.name in (EVENTS_FILE, LOG_FILE) and _is_written(pid, link.name):
+            if path.name.removesuffix(DELETED) in (EVENTS_FILE, LOG_FILE) and _is_written(pid, link.name):
                 yield str(path.parent)
 
 

@@ -156,6 +156,17 @@ def test_a_tree_is_found_through_a_linked_folder(start: Start, tmp_path: Path) -
     assert linked.members() == tree.members()
 
 
+def test_a_stored_number_of_another_process_is_not_believed(start: Start, tmp_path: Path) -> None:
+    tree = start(STUBBORN)
+    assert tree.proven() == tree
+    (tmp_path / "trainer.log").unlink()
+    assert tree.proven() == tree  # it has the log open all the same
+    own = ProcessTree(pid=os.getpid(), started=find_start(os.getpid()), run_dir=str(tmp_path))
+    assert own.proven() == ProcessTree(pid=None, started=None, run_dir=str(tmp_path))
+    kill_leader(tree)
+    assert len(tree.proven().members()) == 1
+
+
 def test_who_only_reads_a_log_does_not_belong_to_it(start: Start, tmp_path: Path) -> None:
     tree = start(STUBBORN)
     reader = subprocess.Popen(["tail", "-f", str(tmp_path / "trainer.log")], stdout=subprocess.DEVNULL)

@@ -301,4 +301,5 @@ def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
 
 
 def _tree_of(attempt: Attempt) -> ProcessTree:
-    return ProcessTree(pid=attempt.trainer_pid, started=attempt.trainer_started, run_dir=attempt.run_dir)
+    pid, started = attempt.trainer_pid, attempt.trainer_started
+    return ProcessTree(pid=pid, started=started, run_dir=attempt.run_dir).proven()
