@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.catalog.lookup import ARCHITECTURES, Architecture
 from models.errors import CannotExport
+from models.inference.copies import copy_in_float32
 from models.inference.export import FORMATS, export_network
 from tests.models.backends import require, run_on
 from tests.models.declared_network import build_declared, choose, draw_images, narrow
@@ -93,7 +94,7 @@ def test_an_exported_network_gives_the_same_probabilities(
 
 
 def check_export(network: Architecture, format: str, folder: Path, *, atol: float) -> None:
-    """Export a network of each of its pieces, and compare what is read back with it."""
+    """Export a network of each of its pieces, and compare what is read back with it and with its copy."""
     x_BHWC, _ = draw_images(network)
     for number, pieces in enumerate(list_pieces(network).values()):
         model = build_of(network, pieces)
@@ -102,6 +103,8 @@ def check_export(network: Architecture, format: str, folder: Path, *, atol: floa
         found, expected = np.asarray(READERS[format](output, x_BHWC)), np.asarray(model(x_BHWC))
         assert expected.std() > 0
         np.testing.assert_allclose(found, expected, atol=atol)
+        if format != "keras":
+            np.testing.assert_allclose(found, np.asarray(copy_in_float32(model)(x_BHWC)), atol=1e-6)
 
 
 @pytest.mark.parametrize(
