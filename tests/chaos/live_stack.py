@@ -153,7 +153,7 @@ class LiveStack:
 
     def retry_without_room(self) -> None:
         """Ask again for jobs that failed because the disk was full, as a person does who has freed some."""
-        for number in list(self.submitted)[-6:]:
+        for number in list(self.submitted):
             if self.state(number) is JobState.FAILED and self.view(number)["cause"] == "disk_full":
                 with suppress(JobConflict):
                     self.insist(partial(retry, self.store, number, actor=CHAOS))
