@@ -15,7 +15,11 @@ class SqliteFile:
         self._first: tuple[int, int] | None = None
 
     def is_missing(self) -> bool:
-        return self._identify() is None
+        """Whether there is no file; not where a disk that fails does not say."""
+        try:
+            return self._identify() is None
+        except OSError:
+            return False
 
     def make(self) -> None:
         """Make an empty one, where there is none; SQLite itself would give no group the right to write it."""
@@ -24,7 +28,10 @@ class SqliteFile:
 
     def find_loss(self) -> str:
         """What has happened to the file since it was found first, in words; empty where nothing has."""
-        now = self._identify()
+        try:
+            now = self._identify()
+        except OSError as error:
+            return f"cannot be looked at ({error.strerror})"
         if self._first is None:
             self._first = now
         if now == self._first:

@@ -34,8 +34,12 @@ class Channel(filesystem.Channel):
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
         temporary = folder / f".{name}.unfinished"
-        temporary.write_text(json.dumps(payload))
-        temporary.rename(folder / name)
+        try:
+            temporary.write_text(json.dumps(payload))
+            temporary.rename(folder / name)
+        except OSError:  # a full disk: nobody would remove what was begun
+            temporary.unlink(missing_ok=True)
+            raise
 
     def _get(self, queue: str) -> Any:
         for path in sorted(Path(self.data_folder_in).iterdir()):

@@ -105,6 +105,7 @@ def _post(body: bytes, url: str, allowed: Collection[str], deadline: _Deadline) 
     connected = _connect(host, port, allowed, deadline)
     with closing(connected):
         if secure:
+            connected.settimeout(deadline.seconds_left())
             connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
         with closing(connected):
             connection = http.client.HTTPConnection(host, port)

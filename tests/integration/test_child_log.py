@@ -57,6 +57,21 @@ def test_a_log_that_has_grown_large_is_rotated_under_the_child_that_writes_it(
     assert log.read_tail() == now
 
 
+def test_a_log_for_whose_copy_there_is_no_room_stays_and_so_does_what_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_log, "MOST_BYTES", 100)
+    log = ChildLog(tmp_path / "worker.log")
+    (tmp_path / "worker.log.1").write_text("what came before")
+    log.path.write_bytes(b"x" * 200)
+    (tmp_path / "worker.log.tmp").symlink_to("/dev/full")
+    log.rotate_if_large()
+    assert {path.name for path in tmp_path.iterdir()} == {"worker.log", "worker.log.1"}
+    assert (tmp_path / "worker.log.1").read_text() == "what came before"
+    log.rotate_if_large()  # within the pause, though there is room
+    assert log.path.stat().st_size == 200
+
+
 def test_up_shows_why_a_child_ended_and_nothing_of_earlier_starts(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "home")
     (stack.home / "logs").mkdir()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import resource
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from celery import Celery
 from kombu.simple import SimpleQueue
 from redis import Redis
+from structlog.testing import capture_logs
 
 from service.dispatch.dispatcher import Dispatcher, celery_settings, queue_name
 from service.dispatch.file_transport import SCHEME
@@ -85,6 +87,20 @@ def test_a_broker_that_went_away_and_came_back_is_used_again(
     send(dispatcher, 3)
     with closing(Redis.from_url(redis_server.url)) as client:
         assert client.llen(queue_name("gpu01")) == 1
+
+
+def test_a_message_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    settings = load_settings({"CNNCTL_HOME": str(tmp_path)})
+    dispatcher = Dispatcher(settings)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # files can be made, and nothing written
+    try:
+        with capture_logs():
+            send(dispatcher, 7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "File too large" in dispatcher.error
+    assert list((settings.broker_dir / "messages").iterdir()) == []
 
 
 def test_half_a_message_is_passed_over(tmp_path: Path) -> None:

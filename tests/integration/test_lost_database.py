@@ -40,6 +40,21 @@ def test_a_file_that_is_gone_or_replaced_is_said_and_one_that_is_back_is_used_ag
             assert jobs.list_jobs(tx) == []
 
 
+def test_a_disk_that_does_not_say_whether_the_file_is_there_is_an_outage_like_others(home: Path) -> None:
+    with closing(open_store(f"sqlite:///{home / 'cnnctl.db'}")) as store:
+        with store.reading():
+            pass
+        home.rename(home.with_name("aside"))
+        home.symlink_to(home)  # a circle of links: neither there nor missing
+        words = r"cnnctl\.db.*cannot be looked at \(Too many levels of symbolic links\)"
+        with pytest.raises(DatabaseUnavailable, match=words), store.transaction():
+            pass
+        home.unlink()
+        home.with_name("aside").rename(home)
+        with store.transaction():
+            pass
+
+
 def test_looking_at_a_database_makes_none(tmp_path: Path) -> None:
     path = tmp_path / "new" / "cnnctl.db"
     with closing(open_store(f"sqlite:///{path}")) as store:

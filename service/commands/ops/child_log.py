@@ -1,14 +1,15 @@
 """The log file of a child of the embedded stack: what it said since this start, and no endless growth."""
 
 import shutil
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 MOST_BYTES = 10 * 1024 * 1024
 TAIL_BYTES = 64 * 1024
 TAIL_LINES = 20
+PAUSE_SECONDS = 60.0  # after a copy that failed: it takes room that others need more
 
 
 class ChildLog:
@@ -20,6 +21,7 @@ class ChildLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._begin = 0
+        self._next_try = 0.0
 
     def open(self) -> IO[bytes]:
         """Open it for a child that starts now."""
@@ -33,12 +35,18 @@ class ChildLog:
 
         The child has the file open and goes on in it, so that it is copied and emptied.
         """
-        with suppress(OSError):  # a full disk, or somebody deletes it: tried again at the next look
-            if self.path.stat().st_size > MOST_BYTES:
-                shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.1"))
+        copy = self.path.with_name(f"{self.path.name}.1")
+        unfinished = self.path.with_name(f"{self.path.name}.tmp")
+        try:
+            if self.path.stat().st_size > MOST_BYTES and time.monotonic() >= self._next_try:
+                shutil.copyfile(self.path, unfinished)
+                unfinished.rename(copy)
                 with self.path.open("r+b") as file:
                     file.truncate()
                 self._begin = 0
+        except OSError:  # a full disk, or somebody deletes it: what was moved before stays
+            self._next_try = time.monotonic() + PAUSE_SECONDS
+            unfinished.unlink(missing_ok=True)
 
     def read_tail(self) -> Sequence[str]:
         """The last lines since `open`."""
