@@ -78,7 +78,7 @@ def test_classes_that_are_mere_numbers_are_named_by_their_folders(pets: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\na.png,b\n", "must begin with the columns file, label, split$"),
+        ("file,label\na.png,b\n", "must begin with the columns file, label, split, separated by commas$"),
         (
             "file,label,split\ncats/000.png,a,other\n",
             "line 2: a row is a file, its label, and train, val or test. Look at the column split$",

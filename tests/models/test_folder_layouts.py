@@ -278,6 +278,7 @@ def test_a_table_may_have_rows_for_the_validation(tmp_path: Path) -> None:
         (b"cat/000.png,,train\n", "line 2: .* Look at the column label"),
         (b"cat/000, 1.png,cat,train\n", "line 2: more fields than the first line has columns"),
         (b"cat/000.png,cat,train\n" + b"x" * 200_000 + b",cat,train\n", "line 3: no row of a CSV file"),
+        (b"cat/000.png,cat,train\ncat/0\x0000.png,cat,train\n", "line 3: a zero, which no text has"),
         (b"cat/000.png,cat,train\ncat/000.png,cat,test\n", "line 3: the file of line 2 again, as train and"),
         (b"cat/000.png,cat,train\ncat/000.png,dog,train\n", "line 3: the file of line 2 again, with two"),
         (b"cat/000.png,cat,train\ndog/../cat/000.png,cat,test\n", "line 3: the file of line 2 again"),
@@ -289,6 +290,13 @@ def test_a_table_that_is_not_what_it_must_be_is_refused_by_its_line(
     classes(tmp_path, "cat", "dog")
     (tmp_path / "split.csv").write_bytes(HEAD.encode() + content)
     with pytest.raises(DatasetError, match=f"split.csv, {message}"):
+        index_folder(tmp_path)
+
+
+def test_a_table_with_semicolons_is_told_what_is_read(tmp_path: Path) -> None:
+    classes(tmp_path, "cat", "dog")
+    (tmp_path / "split.csv").write_text("\n".join([HEAD.strip(), *ROWS]).replace(",", ";"))
+    with pytest.raises(DatasetError, match=r"columns file, label, split, separated by commas"):
         index_folder(tmp_path)
 
 
@@ -306,6 +314,48 @@ def test_pairs_in_a_table_a_part_are_read(tmp_path: Path, head: str) -> None:
     files = index_folder(tmp_path)
     assert counts(files) == ([8, 8], [0, 0], [2, 2])
     assert files.sources == {"train": "train.csv", "test": "test.csv"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_pairs_are_read_in_every_encoding_that_says_what_it_is(tmp_path: Path, encoding: str) -> None:
+    write_pairs(tmp_path, "path,label", encoding=encoding, mark=encoding in ("utf-16-be", "utf-16-le"))
+    files = index_folder(tmp_path)
+    assert files.sources == {"train": "train.csv", "test": "test.csv"}
+    assert counts(files) == ([8, 8], [0, 0], [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding", "message"),
+    [
+        ("path;label", "utf-8", "must begin with the columns file, label, separated by commas"),
+        ("path\tlabel", "utf-8", "must begin with the columns file, label, separated by commas"),
+        ("path,label,gr\xf6\xdfe", "cp1252", "line 1, byte 14: not UTF-8. Save the table as UTF-8"),
+        ("path,label", "utf-16-le", "line 1: a zero, which no text has. Save the table as UTF-8"),
+        ("path,label", "utf-16-be", "line 1: a zero, which no text has. Save the table as UTF-8"),
+    ],
+)
+def test_pairs_that_cannot_be_read_are_refused_and_not_ignored(
+    tmp_path: Path, head: str, encoding: str, message: str
+) -> None:
+    write_pairs(tmp_path, head, encoding=encoding)
+    with pytest.raises(DatasetError, match=rf"test.csv,? {message}"):
+        index_folder(tmp_path)
+
+
+def write_pairs(root: Path, head: str, *, encoding: str, mark: bool = False) -> None:
+    """Class folders with a train.csv and a test.csv beside them."""
+    classes(root, "cat", "dog")
+    separator = ";" if ";" in head else "\t" if "\t" in head else ","
+    for part in ("train", "test"):
+        rows = [separator.join(row.split(",")[:2]) for row in ROWS if row.endswith(part)]
+        text = "\ufeff" * mark + "\n".join([head, *rows])
+        (root / f"{part}.csv").write_bytes(text.encode(encoding))
+
+
+def test_spaces_around_a_field_are_no_part_of_it(tmp_path: Path) -> None:
+    classes(tmp_path, "cat", "dog")
+    (tmp_path / "split.csv").write_text(HEAD + "\n".join(ROWS[:10] + [r.replace(",", " , ") for r in ROWS]))
+    assert index_folder(tmp_path).class_names == ("cat", "dog")
 
 
 def test_a_file_in_two_tables_is_refused(tmp_path: Path) -> None:

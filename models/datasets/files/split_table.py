@@ -8,6 +8,7 @@ import codecs
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from models.errors import DatasetError
 SPLIT_FILE = "split.csv"
 FILE, LABEL, SPLIT = COLUMNS = ("file", "label", "split")
 ALIASES = {"path": FILE, "filename": FILE, "image": FILE, "class": LABEL}
+SEPARATORS = r"[,;\t]"  # those that people's spreadsheets write; only commas are read
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -28,8 +30,8 @@ MARKS = (
 def find_tables(root: Path) -> Mapping[Path, str]:
     """The tables of a folder, each with the part that it lists, which split.csv says itself: empty there.
 
-    Without split.csv there have to be a table to train on and another one, both with the columns of pairs:
-    a train.csv beside class folders may be anything.
+    Without split.csv there have to be a table to train on and another one, both with the columns of pairs,
+    whatever their encoding and separator: a train.csv beside class folders may be anything else.
 
     Raises:
         DatasetError: a table is a link that leads elsewhere.
@@ -113,14 +115,12 @@ def _check_place(table: Path, root: Path) -> None:
 
 
 def _has_pairs(table: Path) -> bool:
-    """Whether the first line of a table names a file and a label."""
+    """Whether the first line of a table seems to name a file and a label; reading it says what is wrong."""
     with table.open("rb") as file:
-        start = file.readline(1000)
-    try:
-        header = next(csv.reader([_decode(table, start)]), [])
-    except (DatasetError, csv.Error):
-        return False
-    return {FILE, LABEL} <= set(_name_columns(header))
+        start = file.read(1000)
+    text = codecs.getincrementaldecoder(_find_encoding(start))("replace").decode(start)
+    header, *_ = re.split(r"[\r\n]", text.replace("\0", ""))
+    return {FILE, LABEL} <= set(_name_columns(re.split(SEPARATORS, header)))
 
 
 def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
@@ -130,7 +130,9 @@ def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
         names = _name_columns(next(rows, []))
         if not set(columns) <= set(names):
-            raise DatasetError(f"{table} must begin with the columns {', '.join(columns)}")
+            raise DatasetError(
+                f"{table} must begin with the columns {', '.join(columns)}, separated by commas"
+            )
         for row in rows:
             if any(row[len(names) :]):
                 raise DatasetError(
@@ -139,27 +141,34 @@ def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
                 )
             if row:
                 fields = dict(zip(names, [*row, *[""] * len(names)], strict=False))
-                yield rows.line_num, {name: fields[name] for name in columns}
+                yield rows.line_num, {name: fields[name].strip() for name in columns}
     except csv.Error as error:
         raise DatasetError(f"{table}, line {rows.line_num}: no row of a CSV file: {error}") from None
 
 
 def _name_columns(header: Sequence[str]) -> list[str]:
-    plain = [name.strip().lower() for name in header]
+    plain = [name.strip(' "').lower() for name in header]
     return [ALIASES.get(name, name) for name in plain]
 
 
+def _find_encoding(start: bytes) -> str:
+    return next((encoding for mark, encoding in MARKS if start.startswith(mark)), "utf-8")
+
+
 def _decode(table: Path, data: bytes) -> str:
-    encoding = next((encoding for mark, encoding in MARKS if data.startswith(mark)), "utf-8")
+    encoding = _find_encoding(data)
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         before = data[: error.start]
         line, byte = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-    raise DatasetError(
-        f"{table}, line {line}, byte {byte}: not {encoding.upper().removesuffix('-SIG')}. "
-        "Save the table as UTF-8"
-    )
+        wrong = f"line {line}, byte {byte}: not {encoding.upper().removesuffix('-SIG')}"
+    else:
+        before_zero, zero, _ = text.partition("\0")
+        if not zero:
+            return text
+        wrong = f"line {before_zero.count(chr(10)) + 1}: a zero, which no text has"
+    raise DatasetError(f"{table}, {wrong}. Save the table as UTF-8")
 
 
 def _name_numbers(parts: Parts) -> Parts:
