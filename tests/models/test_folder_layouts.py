@@ -43,8 +43,10 @@ def names(files: ImageFiles) -> list[str]:
     return ["/".join(path.parts[-2:]) for path in [*files.train, *files.test]]
 
 
-@pytest.mark.parametrize("train", ["train", "Train", "TRAINING", "training_set", "train2017"])
-@pytest.mark.parametrize("other", ["val", "Valid", "validation", "test", "testing", "test_set", "val-images"])
+@pytest.mark.parametrize("train", ["train", "Train", "TRAINING", "training_set", "train2017", "img_train"])
+@pytest.mark.parametrize(
+    "other", ["val", "Valid", "validation", "test", "testing", "test_set", "val-images", "CarsTest"]
+)
 def test_two_parts_are_known_by_their_names_and_the_second_is_the_test(
     tmp_path: Path, train: str, other: str
 ) -> None:
@@ -77,6 +79,9 @@ def test_of_three_parts_that_for_the_validation_is_kept_apart(tmp_path: Path) ->
         (("train",), "no other part"),
         (("train", "masks"), "masks looks like a part"),
         (("test", "masks"), "masks looks like a part"),
+        (("train_val", "test"), "train_val looks like a part"),
+        (("train", "test", "train_small"), "several of them are one part"),
+        (("seg_train",), "no other part"),
     ],
 )
 def test_parts_that_cannot_be_told_apart_are_refused_in_words(
@@ -87,6 +92,28 @@ def test_parts_that_cannot_be_told_apart_are_refused_in_words(
     with pytest.raises(DatasetError, match=message) as caught:
         index_folder(tmp_path)
     assert "Expected: train beside val, test or both" in str(caught.value)
+
+
+@pytest.mark.parametrize("train", ["train", "seg_train"])
+@pytest.mark.parametrize("other", ["unlabelled", "predict", "boat"])
+def test_a_part_with_classes_is_no_class_beside_a_folder_of_images(
+    tmp_path: Path, train: str, other: str
+) -> None:
+    classes(tmp_path / train, "cat", "dog", count=4)
+    fill(tmp_path / other)
+    with pytest.raises(DatasetError, match=f"{train}.*: there is no other part"):
+        index_folder(tmp_path)
+
+
+def test_parts_that_hold_no_classes_are_no_classes(tmp_path: Path) -> None:
+    classes(tmp_path, "cars_train", "cars_test", count=4)
+    with pytest.raises(DatasetError, match="holds no images: expected one folder per class"):
+        index_folder(tmp_path)
+
+
+def test_a_class_may_have_the_word_for_a_part_in_its_name(tmp_path: Path) -> None:
+    classes(tmp_path, "flask", "test_tube", "train_station", count=5)
+    assert index_folder(tmp_path).class_names == ("flask", "test_tube", "train_station")
 
 
 def test_what_is_beside_train_and_test_with_their_classes_is_named(tmp_path: Path) -> None:
@@ -123,8 +150,15 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 def test_parts_within_each_class_are_refused(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         classes(tmp_path / name, "train", "test", count=4)
-    with pytest.raises(DatasetError, match="folders of its own to train on and to test"):
+    fill(tmp_path / "bird")
+    with pytest.raises(DatasetError, match=r"cat in .* has folders of its own to train on and to test"):
         index_folder(tmp_path)
+
+
+def test_a_file_is_said_to_be_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "pets.npz").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"pets.npz is a file and no folder. .* npz:PATH"):
+        index_folder(tmp_path / "pets.npz")
 
 
 @pytest.mark.parametrize("name", [".ipynb_checkpoints", "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN"])

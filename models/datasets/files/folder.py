@@ -1,7 +1,7 @@
 """Finds the images of a folder: one folder per class, parts of such folders, or tables that say what is what.
 
 PATH/CLASS/…                        every fifth image of a class is a test image
-PATH/train/CLASS/…  PATH/test/…     parts by their names, also Train, training, val, valid, testing, test_set;
+PATH/train/CLASS/…  PATH/test/…     parts by a word in their names, as in Train, valid, test_set, seg_test;
                                     without a test part, that for the validation is the test
 PATH/split.csv                      columns file, label, split (train, val or test)
 PATH/train.csv  PATH/test.csv       columns file, label
@@ -27,6 +27,7 @@ from models.datasets.files.splits import (
     Labelled,
     Parts,
     find_part,
+    guess_part,
     looks_like_part,
 )
 from models.datasets.files.walk import LEADS_AWAY, Walk, real_place
@@ -50,6 +51,8 @@ def index_folder(root: Path) -> ImageFiles:
 
 
 def _index(root: Path) -> ImageFiles:
+    if root.is_file():
+        raise DatasetError(f"{root} is a file and no folder. An .npz file is named by npz:PATH")
     if not root.is_dir():
         raise DatasetError(f"There is no folder {root} on this machine")
     if tables := find_tables(root):
@@ -79,21 +82,17 @@ def _find_splits(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
     Raises:
         DatasetError: they look like parts, and which is which cannot be said.
     """
-    named = [(part, folder) for folder in folders if (part := find_part(folder.name))]
-    if not named:
-        return {}
     inside = {folder: _list_names(folder) for folder in folders}
-    splits = dict(named)
-    unclear = _find_unclear(splits, inside)
-    several = len(named) > len(splits) and any(inside[folder] for _, folder in named)
+    named = _name_parts(inside)
+    splits = {part: folder for folder, part in named.items()}
     wrong = ""
-    if several:
+    if len(named) > len(splits) and any(inside[folder] for folder in named):
         wrong = "several of them are one part by their names"
-    elif unclear:
+    elif unclear := _find_unclear(named, inside):
         wrong = f"{unclear.name} looks like a part, and which cannot be said"
     elif len(splits) > 1 and TRAIN not in splits:
         wrong = "none is to train on"
-    elif len(folders) == 1 and inside[folders[0]]:
+    elif len(named) == 1 and any(len(inside[folder]) > 1 for folder in named):
         wrong = "there is no other part"
     if wrong:
         raise DatasetError(
@@ -104,12 +103,25 @@ def _find_splits(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
     return splits if 1 < len(splits) == len(named) else {}
 
 
-def _find_unclear(splits: Mapping[str, Path], inside: Mapping[Path, set[str]]) -> Path | None:
+def _name_parts(inside: Mapping[Path, set[str]]) -> Mapping[Path, str]:
+    """The folders that are parts by their names, with what is in each.
+
+    A word in a name, as in `seg_train`, counts where there are folders inside, or where every name has one:
+    a class of images may be called `test_tube`.
+    """
+    guessed = {folder: part for folder in inside if (part := guess_part(folder.name))}
+    every = len(guessed) == len(inside)
+    return {
+        folder: part for folder, part in guessed.items() if every or inside[folder] or find_part(folder.name)
+    }
+
+
+def _find_unclear(named: Mapping[Path, str], inside: Mapping[Path, set[str]]) -> Path | None:
     """A folder that has the classes of a part and is none by its name; any name, until two are there."""
-    whole = TRAIN in splits and TEST in splits
+    whole = {TRAIN, TEST} <= {*named.values()}
     for folder, names in inside.items():
-        alike = any(names & inside[split] for split in splits.values() if split != folder)
-        if alike and not find_part(folder.name) and (not whole or looks_like_part(folder.name)):
+        alike = any(names & inside[part] for part in named)
+        if folder not in named and alike and (not whole or looks_like_part(folder.name)):
             return folder
     return None
 
@@ -122,13 +134,11 @@ def _list_names(folder: Path) -> set[str]:
 def _refuse_parts_in_classes(root: Path, folders: Sequence[Path]) -> None:
     """Refuse CLASS/train and CLASS/test, which would be mixed."""
     for folder in folders:
-        if len({find_part(name) for name in _list_names(folder)} - {None}) < 2:
-            return
-    if folders:
-        raise DatasetError(
-            f"Every class of {root} has folders of its own to train on and to test. "
-            "Expected: train/CLASS and test/CLASS, or a split.csv"
-        )
+        if len({guess_part(name) for name in _list_names(folder)} - {None}) > 1:
+            raise DatasetError(
+                f"{folder.name} in {root} has folders of its own to train on and to test. "
+                f"Expected: train/CLASS and test/CLASS, or a split.csv. If they hold classes, submit {folder}"
+            )
 
 
 def _list_classes(walk: Walk, folders: Sequence[Path]) -> Labelled:

@@ -15,6 +15,7 @@ Labelled = list[tuple[Path, str]]
 Parts = Mapping[str, Labelled]  # by TRAIN, TEST and perhaps VALIDATION
 
 
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _LIKE_PART = re.compile(
     r"(?:dev|eval|evaluation|hold[-_ ]?out|extra|unlabell?ed)(?:[-_ .]?set)?", re.IGNORECASE
 )
@@ -26,6 +27,12 @@ def find_part(name: str) -> str | None:
     if not found:
         return None
     return next(part for part, word in zip((TRAIN, VALIDATION, TEST), found.groups(), strict=True) if word)
+
+
+def guess_part(name: str) -> str | None:
+    """Which part a name has a word for, as `seg_train` and `CarsTest` do; None where it names several."""
+    parts = {find_part(word) for word in _WORD.findall(name)} - {None}
+    return parts.pop() if len(parts) == 1 else None
 
 
 def looks_like_part(name: str) -> bool:
