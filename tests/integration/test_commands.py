@@ -236,6 +236,17 @@ def test_a_dataset_whose_check_fails_is_refused(  # as nobody knows what is in i
     assert stored_jobs(home) == []
 
 
+def test_a_fault_of_ours_in_the_check_is_not_told_as_a_bad_dataset(
+    home: Path, tmp_path: Path, sound_npz: Path
+) -> None:
+    copy = copy_ours(tmp_path)
+    (copy / "models" / "datasets" / "load.py").write_text("def load_dataset(name, directory): return 1 + ''")
+    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", copy=copy)
+    assert done.returncode == 2
+    assert f"{sound_npz} could not be checked: TypeError: " in done.stderr
+    assert stored_jobs(home) == []
+
+
 def test_a_dataset_that_this_install_cannot_read_is_queued_and_that_is_said(
     home: Path, tmp_path: Path, sound_npz: Path
 ) -> None:
