@@ -1,12 +1,13 @@
 """Reads one dataset to its end: python -m models.datasets.check NAME FOLDER VALIDATION_FRACTION
 
-Prints, as a JSON string, what was found in one by place, or in words what is wrong.
+Prints what `check` returns as JSON, or in words what is wrong.
 Exit status: 0 it is fine, 2 it is not, 3 a package is missing to read it. Any other is a fault of ours,
 whose traceback is on stderr.
 """
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from models.catalog.lookup import DATASETS
@@ -15,8 +16,12 @@ from models.errors import DatasetError
 BAD, CANNOT_READ = 2, 3
 
 
-def check(name: str, directory: Path, *, fraction: float) -> str:
-    """Look into a dataset; returns what was found in words, of one by place.
+def check(name: str, directory: Path, *, fraction: float) -> Mapping[str, object]:
+    """Look into a dataset.
+
+    Returns:
+        found (in words, of one by place; else empty), train_images (those that are not held out) and
+        has_validation (whether the dataset has images for the validation itself).
 
     Raises:
         DatasetError: it cannot be trained on.
@@ -31,9 +36,13 @@ def check(name: str, directory: Path, *, fraction: float) -> str:
     found = load_dataset(name, directory=directory)
     if isinstance(found, ImageArrays) and name in DATASETS:
         verify_checksum(found, DATASETS[name])
-    if isinstance(found, ImageArrays) or not found.validation:
-        hold_out(found.y_train, fraction=fraction)
-    return "" if name in DATASETS else summarize(found)
+    has_validation = not isinstance(found, ImageArrays) and len(found.validation) > 0
+    kept = found.y_train if has_validation else hold_out(found.y_train, fraction=fraction)[0]
+    return {
+        "found": "" if name in DATASETS else summarize(found),
+        "train_images": len(kept),
+        "has_validation": has_validation,
+    }
 
 
 def main() -> int:

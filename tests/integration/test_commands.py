@@ -210,7 +210,7 @@ def test_a_damaged_dataset_is_refused_before_anything_is_stored(
 @pytest.fixture
 def sound_npz(tmp_path: Path) -> Path:
     """A dataset that can be trained on."""
-    images, labels = np.zeros((20, 28, 28), np.uint8), np.tile(np.arange(2, dtype=np.uint8), 10)
+    images, labels = np.zeros((40, 28, 28), np.uint8), np.tile(np.arange(2, dtype=np.uint8), 20)
     np.savez(tmp_path / "sound.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     return tmp_path / "sound.npz"
 
@@ -448,12 +448,46 @@ def test_what_is_found_in_a_folder_is_said_at_submission_and_kept(
     assert json.loads(cnnctl("history", "1", "--json").stdout)[0]["detail"] == found
     rehearsal = cnnctl("submit", "--dry-run", "mlp", "--dataset", dataset, "--json")
     assert json.loads(rehearsal.stdout)["found"] == found
-    x, y = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    x, y = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     for _ in range(2):  # the second time from what was kept
         submitted = cnnctl("submit", "mlp", "--dataset", f"npz:{tmp_path / 'a.npz'}")
-        assert "Dataset: 8 images in 2 classes, 4 to train on, 4 to test." in submitted.stderr
+        assert "Dataset: 80 images in 2 classes, 40 to train on, 40 to test." in submitted.stderr
     assert "Dataset:" not in cnnctl("submit", "mlp", "--dataset", "digits").stderr
+
+
+def test_a_batch_larger_than_the_training_images_is_refused_at_submission(
+    cnnctl: Cnnctl, home: Path, photographs: Path, sound_npz: Path
+) -> None:
+    # What an older version kept of the file says nothing of its images.
+    about = sound_npz.stat()
+    stamp = json.dumps(f"{sound_npz} {about.st_size} {about.st_mtime_ns} 0.1")
+    home.mkdir(exist_ok=True)
+    (home / "datasets-checked").write_text(f'{stamp}\t"40 images"\n')
+    for dataset, most in ((f"folder:{photographs}", 86), (f"npz:{sound_npz}", 36)):
+        for words in (["submit"], ["submit", "--dry-run"], ["run"], ["submit"]):
+            words = [*words, "mlp", "--dataset", dataset, "--batch-size", str(most + 1)]
+            assert (
+                f"training.batch_size must be at most the {most} training images of {dataset}. Received: "
+                f"{most + 1}"
+            ) in cnnctl(*words, code=2).stderr
+        cnnctl("submit", "mlp", "--dataset", dataset, "--batch-size", str(most), "--hold")
+    assert len(json.loads(cnnctl("status", "--json").stdout)) == 2
+
+
+def test_a_share_to_hold_out_is_refused_where_the_dataset_has_images_for_the_validation(
+    cnnctl: Cnnctl, photographs: Path
+) -> None:
+    rows = [
+        f"class{label}/{number}.jpg,{label},{'val' if number < 8 else 'test' if number < 16 else 'train'}"
+        for label in range(3)
+        for number in range(40)
+    ]
+    (photographs / "split.csv").write_text("\n".join(["file,label,split", *rows]))
+    words = ["submit", "mlp", "--dataset", f"folder:{photographs}"]
+    refused = cnnctl(*words, "--set", "data.validation_fraction=0.1", code=2)
+    assert "data.validation_fraction would have no effect: folder:" in refused.stderr
+    cnnctl(*words)
 
 
 @pytest.mark.parametrize(

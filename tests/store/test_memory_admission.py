@@ -238,8 +238,8 @@ def test_mig_instances_count_for_jobs_on_one_gpu_only(
 def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     store: Store, settings: Settings, add_real_host: Callable[..., None], tmp_path: Path
 ) -> None:
-    gray_NHW = np.zeros((8, 256, 300), np.uint8)
-    labels_N = np.arange(8) % 4
+    gray_NHW = np.zeros((12, 256, 300), np.uint8)
+    labels_N = np.arange(12) % 4
     path = tmp_path / "gray.npz"
     unused = np.zeros(64 * 2**20, np.uint8)
     np.savez_compressed(
@@ -249,7 +249,7 @@ def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     add_real_host("gpu01", 8000)
     submit(store, settings, "mlp", {**fields, "model.hidden_units": 4096}, owner=ADA)
     size = measure_dataset(resolve_spec("mlp", fields).data)
-    assert (size.channels, size.resident_bytes) == (1, 2 * 8 * 256**2)
+    assert (size.channels, size.resident_bytes) == (1, 2 * 12 * 256**2)
 
 
 @pytest.mark.parametrize("header", [b"\x93NUMPY\x01\x00\x05", b"\x93NUMPY\x01\x00\x02\x00[]", b""])

@@ -47,7 +47,7 @@ def command(
     settings, store = open_session()
     fields = collect_fields(values, assignments)
     # A mistake should not wait for the stack to start.
-    check_dataset(resolve_spec(architecture, fields), settings, tell=say)
+    check_dataset(resolve_spec(architecture, fields), settings, given=fields, tell=say)
     with _stack_if_none(store, settings) as stack:
         owner = current_actor(store)
         job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after)

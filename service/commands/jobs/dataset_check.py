@@ -2,9 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict
 
 from models.catalog.dataset_path import find_outside, find_place
 from models.catalog.lookup import CatalogError, find_dataset
@@ -15,6 +16,14 @@ from service.settings import Settings
 
 # Exit status of models.datasets.check.
 FINE, BAD_DATASET, CANNOT_READ = 0, 2, 3
+
+
+class Checked(TypedDict):
+    """What `models.datasets.check` returns."""
+
+    found: str
+    train_images: int
+    has_validation: bool
 
 
 def check_place(dataset: str, settings: Settings) -> None:
@@ -43,43 +52,63 @@ def tell_where_to_have(dataset: str, settings: Settings) -> str:
     )
 
 
-def check_dataset(spec: Spec, settings: Settings, *, tell: Callable[[str], object]) -> str:
+def check_dataset(
+    spec: Spec, settings: Settings, *, given: Container[str], tell: Callable[[str], object]
+) -> str:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 
     Returns what was found in one by place, in one line. Where nobody could check it, `tell` is called with
-    what the person has to know.
+    what the person has to know. `given` are the paths of the fields that the person gave.
 
     Raises:
-        SpecError: it is not there, lies where it may not, is damaged, is not what it must be, or its check
-            failed.
+        SpecError: it is not there, lies where it may not, is damaged, is not what it must be, its check
+            failed, or the spec does not fit it.
     """
+    checked = _look_into(spec, settings, tell=tell)
+    if checked is None:
+        return ""
+    dataset, batch, most = spec.data.dataset, spec.training.batch_size, checked["train_images"]
+    if batch > most:
+        raise SpecError(
+            f"training.batch_size must be at most the {most} training images of {dataset}. Received: {batch}"
+        )
+    if checked["has_validation"] and "data.validation_fraction" in given:
+        raise SpecError(
+            f"data.validation_fraction would have no effect: {dataset} has images for the validation. "
+            "Leave it out"
+        )
+    return checked["found"]
+
+
+def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object]) -> Checked | None:
+    """What a check of the dataset found, now or before; None where nobody could look into it."""
     name = spec.data.dataset
     check_place(name, settings)
     place = find_place(name)
     path = place.path if place else settings.datasets_dir / f"{name}.npz"
     if not _exists(path):
         if place is None:
-            return ""  # bundled, or downloaded by the trainer
+            return None  # bundled, or downloaded by the trainer
         if settings.database:
             tell(f"{path} is not on this machine, so nobody has looked into it: the trainer will.")
-            return ""
+            return None
     known = settings.home_dir / "datasets-checked"
     fraction = str(spec.data.validation_fraction)
     stamp = f"{_stamp(path)} {fraction}" if path.is_file() else ""
-    if stamp and (found := _recall(known, stamp)) is not None:
-        return found
+    if stamp and (before := _recall(known, stamp)):
+        return before
     done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
     if done.returncode == CANNOT_READ:
         tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
-        return ""
+        return None
     if done.returncode != FINE:
         raise SpecError(f"data.dataset: {path} could not be checked: {_explain(done)}")
-    found = str(json.loads(done.stdout))
+    checked: Checked = json.loads(done.stdout)
     if stamp:
-        _remember(known, stamp, found)
-    return found
+        _remember(known, stamp, checked)
+    return checked
 
 
 def _exists(path: Path) -> bool:
@@ -101,17 +130,19 @@ def _stamp(path: Path) -> str:
     return f"{path} {about.st_size} {about.st_mtime_ns}"
 
 
-def _recall(known: Path, stamp: str) -> str | None:
-    """What was found in the same file before; None of an unknown one, or one of before it was kept."""
+def _recall(known: Path, stamp: str) -> Checked | None:
+    """What was found in the same file before; None of an unknown one, or where an older version kept less."""
     if not known.is_file():
         return None
     lines = [line.partition("\t") for line in known.read_text().splitlines()]
-    found = [said for before, _, said in lines if before == json.dumps(stamp)]
-    return str(json.loads(found[-1])) if found else None
+    kept: list[Checked | str] = [
+        json.loads(checked) for before, _, checked in lines if before == json.dumps(stamp)
+    ]
+    return next((checked for checked in reversed(kept) if not isinstance(checked, str)), None)
 
 
-def _remember(known: Path, stamp: str, found: str) -> None:
+def _remember(known: Path, stamp: str, checked: Checked) -> None:
     with suppress(OSError):  # a full disk: then the next submission checks the file again
         known.parent.mkdir(parents=True, exist_ok=True)
         with known.open("a") as file:
-            file.write(f"{json.dumps(stamp)}\t{json.dumps(found)}\n")
+            file.write(f"{json.dumps(stamp)}\t{json.dumps(checked)}\n")

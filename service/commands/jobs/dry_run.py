@@ -48,7 +48,7 @@ def rehearse(
         SpecError, NotAllowed: as `submit` would.
     """
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, tell=tell)
+    found = check_dataset(spec, settings, given=assignments, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)

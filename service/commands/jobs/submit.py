@@ -41,7 +41,7 @@ def submit(
         NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, tell=tell)
+    found = check_dataset(spec, settings, given=assignments, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
