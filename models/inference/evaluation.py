@@ -86,8 +86,8 @@ def _test_images(
         side=about.resize, channels=about.channels, threads=THREADS, white_levels=about.white_levels
     )
     survey = decoder.survey(found.test, keep=False, say=lambda _: None)
-    found, note = leave_out(found, survey.broken)
-    return _decoded(decoder, found.test), found.y_test, note
+    found, broken = leave_out(found, survey.broken)
+    return _decoded(decoder, found.test), found.y_test, "; ".join(filter(None, [survey.note, broken]))
 
 
 def _name_some(names: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.datasets.files.decode import Pixels, WhiteLevels, read_square
+from models.datasets.files.decode import Pixels, read_square
+from models.datasets.files.depth import WhiteLevels
 from models.errors import DivergedNetwork
 from models.finiteness import list_not_finite
 from models.keras_defaults import use_defaults
@@ -31,7 +32,8 @@ class About:
     """What a model file does not say: class names, and how images are brought to what the network sees.
 
     `white_levels` say what was white in its files of more than 8 bits, by the kind of their numbers. Files of
-    a kind that it was not trained on, or of a network of before this was kept, are scaled one by one.
+    a kind that it was not trained on, or of a network of before this was kept, are scaled by what is white in
+    the dataset that is evaluated, and one by one where there is none.
     """
 
     class_names: tuple[str, ...]

@@ -476,6 +476,7 @@ def test_what_is_left_out_is_named_and_16_bits_have_one_scale_in_memory_or_not(
         (note,) = (event["note"] for event in one.events() if event["kind"] == "started")
         assert "24 images in 2 classes (dim, lit)" in note
         assert "1 left out: dim/gone.png is a link that leads out of the folder or nowhere" in note
+        assert "; white is 4,095 in 24 files of integers of more than 8 bits; " in note
         assert "1 of 25 image files cannot be read and are left out:" in note
         assert "caf\\xe9.png cannot be read as an image" in note
         about = json.loads((one.folder / "network.json").read_text())

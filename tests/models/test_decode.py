@@ -92,11 +92,87 @@ def test_deep_files_of_a_dataset_have_one_scale(
     np.testing.assert_array_equal(survey.images[-1], decoder.decode(plain))
 
 
-def test_without_a_survey_each_deep_file_is_scaled_by_itself(tmp_path: Path) -> None:
-    path = deep(tmp_path, "a", ramp(4095, "u2"))
-    assert read_image(path, channels=1).max() == 16
-    assert read_image(path, channels=1, white_levels={"integer": 4095}).max() == 255
-    assert read_image(path, channels=1, white_levels={"float": 1}).max() == 16
+@pytest.mark.parametrize(
+    ("top", "dtype", "suffix", "peak"),
+    [
+        (255, "u2", "png", 255),
+        (256, "u2", "png", 64),
+        (4095, "u2", "png", 255),
+        (1.0001, "f4", "tif", 255),
+        (0.5, "f4", "tif", 128),
+    ],
+)
+def test_without_a_survey_a_deep_file_is_scaled_by_the_depth_into_which_it_fits(
+    tmp_path: Path, top: float, dtype: str, suffix: str, peak: int
+) -> None:
+    path = deep(tmp_path, "a", ramp(top, dtype), suffix=suffix)
+    assert read_image(path, channels=1).max() == peak
+    assert read_square(path, side=64, channels=1, white_levels={"other": 7}).pixels.max() == peak
+    white = {"integer": 4095.0, "float": 4095.0}
+    assert read_image(path, channels=1, white_levels=white).max() == round(top / 4095 * 255)
+
+
+def test_white_levels_that_are_given_stay_and_a_survey_finds_the_others(tmp_path: Path) -> None:
+    paths = [deep(tmp_path, str(n), ramp(top, "u2")) for n, top in enumerate((255, 4095))]
+    for given, expected in (
+        ({}, {"integer": 4095}),
+        ({"float": 1.0}, {"float": 1, "integer": 4095}),
+        ({"integer": 65535.0}, {"integer": 65535}),
+    ):
+        decoder = Decoder(side=64, channels=1, threads=1, white_levels=given)
+        assert decoder.survey(paths, keep=False, say=lambda _: None).white_levels == expected
+        white = expected["integer"]
+        assert [decoder.decode(path).max() for path in paths] == [
+            round(top / white * 255) for top in (255, 4095)
+        ]
+
+
+@pytest.mark.parametrize("tops", [(1.0, 3.0), (127.0,)])
+def test_floats_of_which_nobody_knows_what_is_white_are_refused(
+    tmp_path: Path, tops: tuple[float, ...]
+) -> None:
+    paths = [deep(tmp_path, str(n), ramp(top, "f4"), suffix="tif") for n, top in enumerate(tops)]
+    with pytest.raises(DatasetError, match="neither about 1 nor of 8 bits or more"):
+        survey_deep(paths)
+    given = Decoder(side=64, channels=1, threads=1, white_levels={"float": 3.0})
+    assert given.survey(paths, keep=False, say=lambda _: None).white_levels == {"float": 3}
+
+
+def test_what_is_done_to_deep_files_is_said_and_remembered(tmp_path: Path) -> None:
+    header, end = b"P6 4 4 255\n", struct.pack(">I", 0)
+    (tmp_path / "plain.ppm").write_bytes(header + end * 12)
+    paths = [
+        tmp_path / "plain.ppm",
+        deep(tmp_path, "a", ramp(4095, "u2")),
+        deep(tmp_path, "b", ramp(3000, "i4") - 1024, suffix="tif"),
+        deep(tmp_path, "c", ramp(1, "f4"), suffix="tif"),
+        save_colours_of_16_bits(tmp_path / "d.png"),
+    ]
+    for _ in range(2):
+        decoder = Decoder(side=8, channels=3, threads=1)
+        survey = recall_survey(decoder, paths, folder=tmp_path / "surveys", say=lambda _: None)
+        assert survey.note == (
+            "white is 4,095 in 2 files of integers of more than 8 bits; "
+            "white is 1 in 1 file of floating-point numbers of more than 8 bits; "
+            "numbers below 0 in 1 file are read as 0; of 16 bits a colour in 1 file the upper 8 are read"
+        )
+    assert not survey_deep(paths[:1])[0].note
+
+
+def save_colours_of_16_bits(path: Path) -> Path:
+    """A PNG file that Pillow reads and cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + struct.pack(">24H", *range(24))) * 8
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    return path
 
 
 def test_a_survey_that_is_remembered_knows_the_scale(tmp_path: Path) -> None:

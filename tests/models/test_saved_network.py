@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.datasets.files.decode import Pixels
 from models.datasets.load import load_arrays
 from models.errors import DivergedNetwork
 from models.inference.acts import main
 from models.inference.evaluation import evaluate_network
-from models.inference.saved_network import FINAL_FILE, About, load_network
+from models.inference.saved_network import FINAL_FILE, About, Probabilities, SavedNetwork, load_network
 
 DIGITS = load_arrays("digits", directory=None)
 
@@ -76,6 +78,30 @@ def test_ten_views_of_an_image_and_one_have_scores_of_their_own(
         assert found["ten_crop"] is bool(words)
         losses.append(found["loss"])
     assert losses[0] != losses[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(SavedNetwork):
+    """Keeps what it sees."""
+
+    seen: list[Pixels] = field(default_factory=list)
+
+    def predict(self, x_NHWC: Pixels, *, ten_crop: bool = False) -> Probabilities:
+        self.seen.append(x_NHWC)
+        return np.full((len(x_NHWC), 2), 0.5, np.float32)
+
+
+def test_deep_files_are_evaluated_at_one_scale_by_a_network_that_knows_none(tmp_path: Path) -> None:
+    for name, top in (("dim", 255), ("lit", 4095)):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            image = Image.fromarray(np.full((8, 8), top, np.uint16))
+            image.save(tmp_path / name / f"{number}.png")
+    about = About(class_names=("dim", "lit"), channels=1, resize=8, image_size=8)
+    network = Watched(model=keras.Sequential(), about=about)
+    found = evaluate_network(network, f"folder:{tmp_path}", directory=None, ten_crop=False)
+    assert [image.max() for image in np.concatenate(network.seen)] == [16, 255]
+    assert found["note"] == "white is 4,095 in 2 files of integers of more than 8 bits"
 
 
 def test_a_dataset_of_other_classes_is_refused(

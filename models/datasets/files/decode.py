@@ -1,12 +1,9 @@
 """Reads one image file, whatever its mode, and brings it to a size.
 
-Numbers of more than 8 bits are scaled by what is white in the whole dataset, so that equal numbers stay
-equal; where nobody has looked at the dataset, by what the file's own numbers suggest.
-
 Shapes: H W space, C channels, S side.
 """
 
-from collections.abc import Iterable, Mapping
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.datasets.files.depth import COLOUR, FLOAT, INTEGER, WHITE_16, Depth, WhiteLevels, find_white
 from models.errors import DatasetError
 
 Pixels = npt.NDArray[np.uint8]
@@ -21,41 +19,16 @@ MODES = {1: "L", 3: "RGB"}
 # Modes of more than 8 bits, which Pillow would clip at 255 instead of scaling.
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 BITS_TO_DROP = 257  # 65535 / 255
-WHITE_16 = 65535.0
-INTEGER, FLOAT = "integer", "float"  # kinds of numbers
-UNIT_WHITE, LARGEST_UNIT = 1.0, 2.0  # resampling makes some numbers larger than white
-DEPTHS = (8, 10, 12, 14, 16)
+CUT_TO_8_BITS = re.compile(r";16[BLN]")  # how a file stores colours whose lower 8 bits Pillow drops
+CUT_COLOURS = Depth(COLOUR, 0.0, WHITE_16)
 LONGEST = 4  # sides to a side: what is longer is cropped before it is resized
-
-WhiteLevels = Mapping[str, float]  # what becomes 255, by the kind of numbers
-
-
-class Depth(NamedTuple):
-    """What was found in a file of more than 8 bits: the kind of its numbers, and the largest."""
-
-    kind: str
-    peak: float
 
 
 class Square(NamedTuple):
-    """An image (S, S, C); `depth` is None where the file has 8 bits."""
+    """An image (S, S, C); `depth` is None where the file has 8 bits a colour."""
 
     pixels: Pixels
     depth: Depth | None
-
-
-def find_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
-    """What is white in files like these: 1 for floats up to that, else the depth in which all fit."""
-    peaks: dict[str, float] = {}
-    for depth in depths:
-        peaks[depth.kind] = max(depth.peak, peaks.get(depth.kind, 0.0))
-    return {kind: _find_white(kind, peak) for kind, peak in peaks.items()}
-
-
-def _find_white(kind: str, peak: float) -> float:
-    if kind == FLOAT and peak <= LARGEST_UNIT:
-        return UNIT_WHITE
-    return next((float(2**bits - 1) for bits in DEPTHS if peak <= 2**bits - 1), WHITE_16)
 
 
 def read_image(path: Path, *, channels: int, white_levels: WhiteLevels | None = None) -> Pixels:
@@ -82,10 +55,11 @@ def read_square(path: Path, *, side: int, channels: int, white_levels: WhiteLeve
     """
     try:
         with Image.open(path) as image:
+            is_cut = any(CUT_TO_8_BITS.search(str(tile)) for tile in image.tile[:1])
             # A JPEG can be decoded at half or a quarter of its size, if that is still large enough.
             image.draft(MODES[channels], (2 * side, 2 * side))
             turned = _turn(image)
-            depth = _measure(turned) if turned.mode in DEEP_MODES else None
+            depth = _measure(turned) if turned.mode in DEEP_MODES else CUT_COLOURS if is_cut else None
             pixels = _to_array(_cut_strip(turned), channels=channels, white_levels=white_levels or {})
             return Square(resize_and_crop(pixels, side=side), depth)
     except Exception as error:  # as above
@@ -153,18 +127,13 @@ def _kind(image: Image.Image) -> str:
 
 def _measure(image: Image.Image) -> Depth:
     values = np.asarray(image).astype(np.float64)
-    return Depth(_kind(image), float(values.max(initial=0.0, where=np.isfinite(values))))
+    finite = values[np.isfinite(values)]
+    return Depth(_kind(image), float(finite.min(initial=0.0)), float(finite.max(initial=0.0)))
 
 
 def _scale_to_8_bits(image: Image.Image, white_levels: WhiteLevels) -> Image.Image:
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    white = white_levels.get(_kind(image)) or _guess_white(image.mode, float(values.max()))
+    kind = _kind(image)
+    white = white_levels.get(kind) or find_white(kind, _measure(image).peak)
     scaled = np.clip(values, 0, white) * (WHITE_16 / white) / BITS_TO_DROP
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
-
-
-def _guess_white(mode: str, peak: float) -> float:
-    """What is white in one file, of which alone something is known."""
-    if mode == "F" and peak <= UNIT_WHITE:
-        return UNIT_WHITE
-    return 255.0 if peak <= 255 else WHITE_16

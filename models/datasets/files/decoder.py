@@ -15,39 +15,41 @@ from pathlib import Path
 
 import numpy as np
 
-from models.datasets.files.decode import Pixels, Square, WhiteLevels, find_white_levels, read_square
+from models.datasets.files.decode import Pixels, Square, read_square
+from models.datasets.files.depth import COLOUR, Depth, WhiteLevels, find_white_levels, tell_depths
 from models.errors import DatasetError
 
 SAY_EVERY = 500
 AHEAD = 256
 
 
-FORMAT = b"2"  # of what is remembered of a survey: 1 knew no white levels
+FORMAT = b"3"  # of what is remembered of a survey: 1 knew no white levels, 2 no note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """What reading every file once found: `broken` files with the reason, and the images if kept.
 
-    `white_levels` say what is white in files of more than 8 bits.
+    `white_levels` say what is white in files of more than 8 bits, `note` in words what was done to them.
     """
 
     broken: dict[Path, str]
     images: Pixels | None
     white_levels: WhiteLevels
+    note: str
 
 
 class Decoder:
     """Brings image files to squares of `side` pixels with 1 or 3 channels.
 
     Pillow decodes outside of Python's lock, so that threads use all cores. Files of more than 8 bits are
-    scaled by `white_levels`; None leaves it to a survey to find them.
+    scaled by `white_levels`; a survey finds those of other kinds of numbers.
     """
 
     def __init__(
         self, *, side: int, channels: int, threads: int, white_levels: WhiteLevels | None = None
     ) -> None:
-        self._white_levels = white_levels
+        self._white_levels = white_levels or {}
         self._side = side
         self._channels = channels
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decoder")
@@ -83,10 +85,13 @@ class Decoder:
         """Read every file once; `keep` the images (N, S, S, C) of those that can be read.
 
         Those of more than 8 bits are read once more, when it is known what is white in them.
+
+        Raises:
+            DatasetError: it cannot be known.
         """
         broken: dict[Path, str] = {}
         deep: dict[int, Path] = {}
-        depths = []
+        depths: list[Depth] = []
         shape = (len(paths), self._side, self._side, self._channels)
         images = np.empty(shape, np.uint8) if keep else None
         read = 0
@@ -97,23 +102,27 @@ class Decoder:
                 if images is not None:
                     images[read] = found.pixels
                 if found.depth:
-                    deep[read] = path
                     depths.append(found.depth)
+                    if found.depth.kind != COLOUR:
+                        deep[read] = path
                 read += 1
             if number % SAY_EVERY == 0 or number == len(paths):
                 say(f"reading images: {number:,} of {len(paths):,}")
-        white_levels = self.use_white_levels(find_white_levels(depths))
+        unknown = [depth for depth in depths if depth.kind not in self._white_levels]
+        white_levels = self.use_white_levels(find_white_levels(unknown))
         if images is not None:
             for number, image in zip(deep, self.decode_ahead([*deep.values()], ahead=AHEAD), strict=True):
                 images[number] = image
         return Survey(
-            broken=broken, images=None if images is None else images[:read], white_levels=white_levels
+            broken=broken,
+            images=None if images is None else images[:read],
+            white_levels=white_levels,
+            note=tell_depths(depths, white_levels),
         )
 
     def use_white_levels(self, found: WhiteLevels) -> WhiteLevels:
-        """Scale from now on by what was found, unless levels were given; returns those in use."""
-        if self._white_levels is None:
-            self._white_levels = found
+        """Scale from now on by what was found, too; returns what is in use, of each kind the first."""
+        self._white_levels = {**found, **self._white_levels}
         return self._white_levels
 
     def _read(self, path: Path) -> Square:
@@ -142,12 +151,18 @@ def recall_survey(
     if known.is_file():
         kept = json.loads(known.read_text())
         broken = {Path(path): reason for path, reason in kept["broken"].items()}
-        return Survey(broken=broken, images=None, white_levels=decoder.use_white_levels(kept["white_levels"]))
+        return Survey(
+            broken=broken,
+            images=None,
+            white_levels=decoder.use_white_levels(kept["white_levels"]),
+            note=kept["note"],
+        )
     survey = decoder.survey(paths, keep=False, say=say)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = known.with_suffix(f".{os.getpid()}")
     broken_by_name = {str(path): reason for path, reason in survey.broken.items()}
-    temporary.write_text(json.dumps({"broken": broken_by_name, "white_levels": dict(survey.white_levels)}))
+    found = {"broken": broken_by_name, "white_levels": dict(survey.white_levels), "note": survey.note}
+    temporary.write_text(json.dumps(found))
     temporary.rename(known)
     return survey
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.arrays import ImageArrays
-from models.datasets.files.decode import WhiteLevels
 from models.datasets.files.decoder import Decoder, recall_survey
+from models.datasets.files.depth import WhiteLevels
 from models.datasets.files.image_files import ImageFiles, leave_out
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
 from models.datasets.split import Indices, hold_out
@@ -161,7 +161,7 @@ def _load_files(
     else:
         survey = recall_survey(decoder, paths, folder=surveys_dir, say=say)
     files, broken = leave_out(files, survey.broken)
-    note = "; ".join(filter(None, [summarize(files), broken]))
+    note = "; ".join(filter(None, [summarize(files), survey.note, broken]))
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
     statistics = _measure(sample_NHWC, spec)

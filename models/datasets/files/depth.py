@@ -1,0 +1,71 @@
+"""Knows files of more than 8 bits: what is white in them, and what is lost of them.
+
+Numbers are scaled by what is white in the whole dataset, so that equal numbers stay equal; where nobody has
+looked at the dataset, by what is white in the file alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from models.errors import DatasetError
+
+# Kinds of numbers; of colours of 16 bits Pillow gives the upper 8 alone.
+INTEGER, FLOAT, COLOUR = "integer", "float", "colour"
+UNIT_WHITE, LARGEST_UNIT = 1.0, 2.0  # resampling makes some numbers larger than white
+DEPTHS = (8, 10, 12, 14, 16)
+WHITE_16 = 65535.0
+LEAST_OF_8_BITS = 128.0  # whose images are smaller all through would be nearly black
+
+WhiteLevels = Mapping[str, float]  # what becomes 255, by the kind of numbers
+
+
+class Depth(NamedTuple):
+    """What was found in a file of more than 8 bits: the kind of its numbers, the smallest and the largest."""
+
+    kind: str
+    lowest: float
+    peak: float
+
+
+def find_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
+    """What is white in files like these: 1 for floats up to that, else the depth in which all fit.
+
+    Raises:
+        DatasetError: floats of which all are too small for 8 bits, and some too large for fractions.
+    """
+    peaks: dict[str, float] = {}
+    for depth in depths:
+        if depth.kind != COLOUR:
+            peaks[depth.kind] = max(depth.peak, peaks.get(depth.kind, 0.0))
+    if LARGEST_UNIT < peaks.get(FLOAT, 0.0) < LEAST_OF_8_BITS:
+        raise DatasetError(
+            "The largest number in the files of floating-point numbers is neither about 1 nor of 8 bits or "
+            "more, so that nobody knows what is white. Scale all of them to 0 to 1"
+        )
+    return {kind: find_white(kind, peak) for kind, peak in peaks.items()}
+
+
+def find_white(kind: str, peak: float) -> float:
+    """What is white where the largest number is `peak`."""
+    if kind == FLOAT and peak <= LARGEST_UNIT:
+        return UNIT_WHITE
+    return next((float(2**bits - 1) for bits in DEPTHS if peak <= 2**bits - 1), WHITE_16)
+
+
+def tell_depths(depths: Sequence[Depth], white_levels: WhiteLevels) -> str:
+    """What was done to files of more than 8 bits, in words; empty without any."""
+    return "; ".join(_tell(depths, white_levels))
+
+
+def _tell(depths: Sequence[Depth], white_levels: WhiteLevels) -> Iterator[str]:
+    for kind, name in ((INTEGER, "integers"), (FLOAT, "floating-point numbers")):
+        if count := sum(depth.kind == kind for depth in depths):
+            yield f"white is {white_levels[kind]:,.0f} in {_count(count)} of {name} of more than 8 bits"
+    if count := sum(depth.lowest < 0 for depth in depths):
+        yield f"numbers below 0 in {_count(count)} are read as 0"
+    if count := sum(depth.kind == COLOUR for depth in depths):
+        yield f"of 16 bits a colour in {_count(count)} the upper 8 are read"
+
+
+def _count(files: int) -> str:
+    return f"{files:,} {'file' if files == 1 else 'files'}"
