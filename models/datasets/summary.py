@@ -37,8 +37,7 @@ def _tell(files: ImageFiles) -> Iterator[str]:
     if not files.validation and (single := _list_single(files, files.y_train)):
         yield f"of one image to train on, none can validate: {name_some(single, most=SHOWN, separator=', ')}"
     if files.left_out:
-        told = name_some(files.left_out, most=SHOWN)
-        yield f"{len(files.left_out):,} left out: {told}"
+        yield f"{sum(files.left_out.values()):,} left out: {name_some([*files.left_out], most=SHOWN)}"
 
 
 def _tell_source(files: ImageFiles, part: str) -> str:

@@ -65,7 +65,7 @@ def test_of_three_parts_that_for_the_validation_is_kept_apart(tmp_path: Path) ->
     fill(tmp_path / "drawings", count=1)
     files = index_folder(tmp_path)
     assert counts(files) == ([3, 3], [2, 2], [1, 1])
-    assert files.left_out == ["drawings is no part of the dataset by its name"]
+    assert list(files.left_out) == ["drawings is no part of the dataset by its name"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_beside_train_and_test_with_their_classes_is_named(tmp_path: Pat
         classes(tmp_path / part, "cat", "dog", count=2)
     files = index_folder(tmp_path)
     assert counts(files) == ([2, 2], [0, 0], [2, 2])
-    assert files.left_out == ["masks is no part of the dataset by its name"]
+    assert list(files.left_out) == ["masks is no part of the dataset by its name"]
 
 
 def test_classes_may_be_numbered_tests(tmp_path: Path) -> None:
@@ -190,12 +190,16 @@ def test_what_is_no_image_and_what_lies_beside_classes_is_counted_and_named(tmp_
     (tmp_path / "cat" / "b.HEIC").write_bytes(b"")
     (tmp_path / "dog" / "notes").write_bytes(b"")
     os.mkfifo(tmp_path / "dog" / "pipe.png")  # whose opening would never end
-    assert index_folder(tmp_path).left_out == [
+    assert list(index_folder(tmp_path).left_out) == [
+        "3 files that are no images (.heic, without a suffix)",
         "000.png lies in no class's folder",
         "dog/pipe.png is no file",
         "empty holds no images",
-        "3 files that are no images (.heic, without a suffix)",
     ]
+    assert "; 6 left out: 3 files that are no images (" in summarize(index_folder(tmp_path))
+    (tmp_path / "cat" / "a.heic").unlink()
+    (tmp_path / "dog" / "notes").unlink()
+    assert "1 file that is no image (.heic)" in summarize(index_folder(tmp_path))
 
 
 def test_a_dangling_link_is_left_out_and_named(tmp_path: Path) -> None:
@@ -222,7 +226,7 @@ def test_links_that_lead_back_are_named_and_end(tmp_path: Path) -> None:
     (tmp_path / "cat" / "zz.png").symlink_to("000.png")
     files = index_folder(tmp_path)
     assert files.count == 20
-    assert files.left_out == [
+    assert list(files.left_out) == [
         "cat/again is a link to a folder that is read already",
         "cat/zz.png is a link to a file that is read already",
     ]
@@ -261,7 +265,7 @@ def test_an_unreadable_class_is_refused_and_an_unreadable_corner_named() -> None
         hidden = fill(root / "dog" / "private")
         hidden.chmod(0)
         with as_nobody():
-            assert index_folder(root).left_out == ["dog/private cannot be read: Permission denied"]
+            assert list(index_folder(root).left_out) == ["dog/private cannot be read: Permission denied"]
         hidden.chmod(0o755)
         (root / "dog").chmod(0)
         with as_nobody(), pytest.raises(DatasetError, match=r"dog cannot be read: Permission denied"):
@@ -408,7 +412,7 @@ def test_other_tables_beside_class_folders_are_none_of_ours(tmp_path: Path) -> N
         (tmp_path / f"{part}.csv").write_text("id,pixel0,pixel1\n1,2,3\n")
     files = index_folder(tmp_path)
     assert counts(files) == ([8, 8], [0, 0], [2, 2])
-    assert files.left_out == ["2 files that are no images (.csv)"]
+    assert list(files.left_out) == ["2 files that are no images (.csv)"]
 
 
 def test_every_class_of_two_images_keeps_one_to_train_on(tmp_path: Path) -> None:
@@ -441,6 +445,15 @@ def test_what_is_found_is_said_in_one_line(tmp_path: Path, folders: tuple[str, .
     assert "\n" not in line
 
 
+def test_images_that_no_row_names_are_counted(tmp_path: Path) -> None:
+    classes(tmp_path, "cat", "dog")
+    (tmp_path / "again").symlink_to("cat")  # to images that are named
+    (tmp_path / "split.csv").write_text(HEAD + "\n".join(ROWS[:7] + ROWS[10:15]))
+    assert summarize(index_folder(tmp_path)).endswith("; 8 left out: 8 images that no row names")
+    (tmp_path / "split.csv").write_text(HEAD + "\n".join(ROWS))
+    assert "left out" not in summarize(index_folder(tmp_path))
+
+
 def test_what_is_found_in_a_table_names_no_class_and_single_images_are_named(tmp_path: Path) -> None:
     classes(tmp_path, "cat", "dog", count=3)
     rows = [
@@ -452,5 +465,5 @@ def test_what_is_found_in_a_table_names_no_class_and_single_images_are_named(tmp
     (tmp_path / "split.csv").write_text(HEAD + "\n".join([*rows, "dog/002.png,word,train"]))
     assert summarize(index_folder(tmp_path)) == (
         "5 images in 2 classes, 3 to train on (split.csv), 2 to test; of one image to train on, none can "
-        f"validate: that of {tmp_path}/cat/000.png"
+        f"validate: that of {tmp_path}/cat/000.png; 1 left out: 1 image that no row names"
     )

@@ -58,7 +58,7 @@ def _index(root: Path) -> ImageFiles:
     if tables := find_tables(root):
         parts = read_tables(root, tables)
         named = {part or TRAIN: path.name for path, part in tables.items()}
-        return _check(root, *_choose_test(parts, named), left_out=[])
+        return _check(root, *_choose_test(parts, named), left_out=_list_unlisted(root, parts))
     walk = Walk(root)
     folders = walk.list_folders(root)
     if splits := _find_splits(root, folders):
@@ -195,24 +195,38 @@ def _check_once(root: Path, parts: Parts) -> None:
                 )
 
 
-def _list_left_out(walk: Walk) -> Sequence[str]:
+def _list_left_out(walk: Walk) -> Mapping[str, int]:
+    """Reasons, each with how many it is true of: what is one of many comes first, and is always named."""
+    reasons = dict.fromkeys(walk.reasons, 1)
     if not walk.others:
-        return walk.reasons
+        return reasons
     kinds = Counter({suffix or "without a suffix": count for suffix, count in walk.others.items()})
     told = name_some([kind for kind, _ in kinds.most_common()], most=3, separator=", ")
     count = kinds.total()
-    return [*walk.reasons, f"{count:,} {'file' if count == 1 else 'files'} that are no images ({told})"]
+    what = "file that is no image" if count == 1 else "files that are no images"
+    return {f"{count:,} {what} ({told})": count, **reasons}
 
 
-def _tell_left_out(left_out: Sequence[str]) -> str:
+def _list_unlisted(root: Path, parts: Parts) -> Mapping[str, int]:
+    """The images of a folder that no row of its tables names."""
+    place = real_place()
+    listed = {place(path) for images in parts.values() for path, _ in images}
+    count = sum(place(path) not in listed for path in Walk(root).list_images(root))
+    what = "1 image" if count == 1 else f"{count:,} images"
+    return {f"{what} that no row names": count} if count else {}
+
+
+def _tell_left_out(left_out: Mapping[str, int]) -> str:
     if not left_out:
         return ""
     away = any(reason.endswith(LEADS_AWAY) for reason in left_out)
     advice = ". Copy there what the links name, or submit the folder that both are in" if away else ""
-    return f". Left out: {name_some(left_out, most=3)}{advice}"
+    return f". Left out: {name_some([*left_out], most=3)}{advice}"
 
 
-def _check(root: Path, parts: Parts, sources: Mapping[str, str], *, left_out: Sequence[str]) -> ImageFiles:
+def _check(
+    root: Path, parts: Parts, sources: Mapping[str, str], *, left_out: Mapping[str, int]
+) -> ImageFiles:
     labelled = [parts.get(part, []) for part in (TRAIN, VALIDATION, TEST)]
     told = _tell_left_out(left_out)
     if not any(labelled):

@@ -19,7 +19,8 @@ class ImageFiles:
     """Labelled image files; y_* are int32 (N,) indices of `class_names`.
 
     Without files for the validation, some of those to train on are held out. `sources` says where the parts
-    come from, `left_out` what was found and is not read, both in words.
+    come from, `left_out` what was found and is not read, both in words; the numbers are those of files and
+    folders.
     """
 
     train: Sequence[Path]
@@ -30,7 +31,7 @@ class ImageFiles:
     validation: Sequence[Path] = ()
     y_validation: Labels = field(default_factory=lambda: np.zeros(0, np.int32))
     sources: Mapping[str, str] = field(default_factory=dict)
-    left_out: Sequence[str] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
