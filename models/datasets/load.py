@@ -1,32 +1,26 @@
 """Loads a dataset by its name or by its place."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from models.catalog.dataset_path import find_outside, find_place
+from models.catalog.dataset_path import find_place
 from models.catalog.lookup import find_dataset
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.folder import index_folder
 from models.datasets.files.image_files import ImageFiles
 from models.datasets.files.npz import read_any_npz
-from models.errors import DatasetError
 
 
-def load_dataset(
-    name: str, *, directory: Path | None, roots: Sequence[Path] = ()
-) -> ImageArrays | ImageFiles:
+def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFiles:
     """Load a dataset of the catalog, or of a place: images in memory, or a list of the files they are in.
 
-    `directory` may hold `<name>.npz` of a dataset of the catalog, which saves the download. A place has to
-    lie in one of the `roots`, if there are any.
+    `directory` may hold `<name>.npz` of a dataset of the catalog, which saves the download.
 
     Raises:
         CatalogError: the name is unknown.
-        DatasetError: the images cannot be had or lie elsewhere, or the file does not hold what it must.
+        DatasetError: the images cannot be had, or the file does not hold what it must.
     """
-    if outside := find_outside(name, roots):
-        raise DatasetError(outside)
     place = find_place(name)
     if place is None:
         return load_arrays(name, directory=directory)

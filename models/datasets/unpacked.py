@@ -35,10 +35,11 @@ def load_unpacked(
 ) -> ImageArrays | ImageFiles:
     """Load a dataset as `load_dataset` does; an .npz file that is as it was from what `folder` keeps of it.
 
-    Of the folder's disk `reserve_percent` stay free of what is kept.
+    Of the folder's disk `reserve_percent` stay free of what is kept. A place has to lie in one of the
+    `roots`, if there are any.
 
     Raises:
-        CatalogError, DatasetError: as `load_dataset`.
+        CatalogError, DatasetError: as `load_dataset`, or it lies elsewhere.
     """
     if outside := find_outside(name, roots):
         raise DatasetError(outside)

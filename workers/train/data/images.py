@@ -163,7 +163,10 @@ def _load_files(
     files, broken = leave_out(files, survey.broken)
     note = "; ".join(filter(None, [summarize(files), survey.note, broken]))
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
-    sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
+    if survey.images is None:
+        sample_NHWC = np.stack(list(decoder.decode_ahead([files.train[i] for i in spaced], ahead=64)))
+    else:
+        sample_NHWC = survey.images[spaced]  # the training images come first
     statistics = _measure(sample_NHWC, spec)
     seen, y_seen = [*files.train, *files.validation], np.concatenate([files.y_train, files.y_validation])
     train, validation = _find_validation(files, spec)
