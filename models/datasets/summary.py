@@ -19,10 +19,10 @@ def summarize(found: ImageArrays | ImageFiles) -> str:
         train, test = len(found.y_train), len(found.y_test)
         classes = _count(len(found.class_names), "class")
         return f"{_count(train + test, 'image')} in {classes}, {train:,} to train on, {test:,} to test"
-    return "; ".join(_tell(found))
+    return "; ".join(_tell_parts(found))
 
 
-def _tell(files: ImageFiles) -> Iterator[str]:
+def _tell_parts(files: ImageFiles) -> Iterator[str]:
     parts = [
         f"{len(paths):,} {purpose}{_tell_source(files, part)}"
         for part, purpose, paths in (

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decode import Pixels
 from models.datasets.files.decoder import Decoder
-from models.datasets.files.image_files import leave_out
+from models.datasets.files.image_files import drop_broken
 from models.datasets.load import load_dataset
 from models.errors import DatasetError
 from models.inference.saved_network import BATCH, SavedNetwork
@@ -86,7 +86,7 @@ def _test_images(
         side=about.resize, channels=about.channels, threads=THREADS, white_levels=about.white_levels
     )
     survey = decoder.survey(found.test, keep=False, say=lambda _: None)
-    found, broken = leave_out(found, survey.broken)
+    found, broken = drop_broken(found, survey.broken)
     return _decoded(decoder, found.test), found.y_test, "; ".join(filter(None, [survey.note, broken]))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decode import read_image
 from models.datasets.files.folder import index_folder
-from models.datasets.files.image_files import ImageFiles, leave_out
+from models.datasets.files.image_files import ImageFiles, drop_broken
 from models.datasets.load import load_dataset
 from models.datasets.unpacked import load_unpacked
 from models.errors import DatasetError
@@ -267,11 +267,11 @@ def test_a_class_of_two_images_gives_one_to_each_part(tmp_path: Path) -> None:
 def test_broken_files_are_counted_and_named_and_a_class_without_others_refused(pets: Path) -> None:
     files = index_folder(pets)
     broken = {files.train[0]: "a.png cannot be read", files.test[0]: "b.png cannot be read"}
-    left, note = leave_out(files, broken)
+    left, note = drop_broken(files, broken)
     assert labels(left) == ([7, 6], [1, 1])
     assert note.startswith("2 of 17 image files cannot be read and are left out: a.png")
     with pytest.raises(DatasetError, match=r"no test images for 1 of 2 classes .*left out: z.png"):
-        leave_out(files, {files.test[2]: "z.png cannot be read"})
+        drop_broken(files, {files.test[2]: "z.png cannot be read"})
 
 
 def arrays(**changes: Any) -> dict[str, Any]:

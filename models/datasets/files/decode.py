@@ -44,7 +44,7 @@ def read_image(path: Path, *, channels: int, white_levels: WhiteLevels | None = 
         with Image.open(path) as image:
             return _to_array(_turn(image), channels=channels, white_levels=white_levels or {})
     except Exception as error:  # what a broken file makes a decoder raise is not limited
-        raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
+        raise DatasetError(f"{path} cannot be read as an image: {_tell_error(error)}") from None
 
 
 def read_square(path: Path, *, side: int, channels: int, white_levels: WhiteLevels | None = None) -> Square:
@@ -63,7 +63,7 @@ def read_square(path: Path, *, side: int, channels: int, white_levels: WhiteLeve
             pixels = _to_array(_cut_strip(turned), channels=channels, white_levels=white_levels or {})
             return Square(resize_and_crop(pixels, side=side), depth)
     except Exception as error:  # as above
-        raise DatasetError(f"{path} cannot be read as an image: {_tell(error)}") from None
+        raise DatasetError(f"{path} cannot be read as an image: {_tell_error(error)}") from None
 
 
 def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
@@ -82,7 +82,7 @@ def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
     return cropped.reshape(side, side, channels)
 
 
-def _tell(error: Exception) -> str:
+def _tell_error(error: Exception) -> str:
     """Some decoders quote the file in other errors than these, and everybody reads what is said."""
     if isinstance(error, UnidentifiedImageError):  # whose words would be the file's name again
         return "its format is not known"

@@ -54,10 +54,10 @@ def find_white(kind: str, peak: float) -> float:
 
 def tell_depths(depths: Sequence[Depth], white_levels: WhiteLevels) -> str:
     """What was done to files of more than 8 bits, in words; empty without any."""
-    return "; ".join(_tell(depths, white_levels))
+    return "; ".join(_tell_each(depths, white_levels))
 
 
-def _tell(depths: Sequence[Depth], white_levels: WhiteLevels) -> Iterator[str]:
+def _tell_each(depths: Sequence[Depth], white_levels: WhiteLevels) -> Iterator[str]:
     for kind, name in ((INTEGER, "integers"), (FLOAT, "floating-point numbers")):
         if count := sum(depth.kind == kind for depth in depths):
             yield f"white is {white_levels[kind]:,.0f} in {_count(count)} of {name} of more than 8 bits"

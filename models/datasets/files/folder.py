@@ -198,9 +198,9 @@ def _check_once(root: Path, parts: Parts) -> None:
 def _list_left_out(walk: Walk) -> Mapping[str, int]:
     """Reasons, each with how many it is true of: what is one of many comes first, and is always named."""
     reasons = dict.fromkeys(walk.reasons, 1)
-    if not walk.others:
+    if not walk.other_suffixes:
         return reasons
-    kinds = Counter({suffix or "without a suffix": count for suffix, count in walk.others.items()})
+    kinds = Counter({suffix or "without a suffix": count for suffix, count in walk.other_suffixes.items()})
     told = name_some([kind for kind, _ in kinds.most_common()], most=3, separator=", ")
     count = kinds.total()
     what = "file that is no image" if count == 1 else "files that are no images"

@@ -38,7 +38,7 @@ class ImageFiles:
         return len(self.train) + len(self.validation) + len(self.test)
 
 
-def leave_out(files: ImageFiles, broken: Mapping[Path, str]) -> tuple[ImageFiles, str]:
+def drop_broken(files: ImageFiles, broken: Mapping[Path, str]) -> tuple[ImageFiles, str]:
     """Leave out files that cannot be read; returns what is left, and a sentence that names them.
 
     Raises:

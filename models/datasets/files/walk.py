@@ -25,14 +25,14 @@ LEADS_AWAY = "is a link that leads out of the folder or nowhere"
 class Walk:
     """Looks through a dataset's folder; `reasons` names what is left out, a sentence each.
 
-    `others` counts files that are no images, by their suffix; `followed` says whether a link was followed,
-    so that one file may have been found twice.
+    `other_suffixes` counts files that are no images, by their suffix; `followed` says whether a link was
+    followed, so that one file may have been found twice.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.reasons: list[str] = []
-        self.others: Counter[str] = Counter()
+        self.other_suffixes: Counter[str] = Counter()
         self.followed = False
         self._stays = below(root)
 
@@ -57,7 +57,7 @@ class Walk:
             elif _is_image(name):
                 self.leave_out(path, "lies in no class's folder")
             else:
-                self.others[path.suffix.lower()] += 1
+                self.other_suffixes[path.suffix.lower()] += 1
         return folders
 
     def list_images(self, folder: Path) -> Sequence[Path]:
@@ -82,7 +82,7 @@ class Walk:
             elif _is_image(link.name):
                 linked.append(link)
             else:
-                self.others[link.suffix.lower()] += 1
+                self.other_suffixes[link.suffix.lower()] += 1
         return sorted([*images, *self._drop_known(images, linked)], key=lambda path: path.parts)
 
     def leave_out(self, path: Path, why: str) -> None:
@@ -109,7 +109,7 @@ class Walk:
                 elif entry.is_dir():
                     waiting.append(path)
                 elif not _is_image(entry.name):
-                    self.others[path.suffix.lower()] += 1
+                    self.other_suffixes[path.suffix.lower()] += 1
                 elif entry.is_file():
                     images.append(path)
                 else:

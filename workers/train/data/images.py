@@ -16,7 +16,7 @@ from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decoder import Decoder, recall_survey
 from models.datasets.files.depth import WhiteLevels
-from models.datasets.files.image_files import ImageFiles, leave_out
+from models.datasets.files.image_files import ImageFiles, drop_broken
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
 from models.datasets.split import Indices, hold_out
 from models.datasets.summary import summarize
@@ -160,7 +160,7 @@ def _load_files(
         survey = decoder.survey(paths, keep=True, say=say)
     else:
         survey = recall_survey(decoder, paths, folder=surveys_dir, say=say)
-    files, broken = leave_out(files, survey.broken)
+    files, broken = drop_broken(files, survey.broken)
     note = "; ".join(filter(None, [summarize(files), survey.note, broken]))
     spaced = np.unique(np.linspace(0, len(files.train) - 1, STATISTICS_IMAGES).astype(int))
     if survey.images is None:
