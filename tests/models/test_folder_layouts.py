@@ -151,6 +151,7 @@ def test_parts_within_each_class_are_refused(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         classes(tmp_path / name, "train", "test", count=4)
     fill(tmp_path / "bird")
+    fill(tmp_path / "fox" / "train")
     with pytest.raises(DatasetError, match=r"cat in .* has folders of its own to train on and to test"):
         index_folder(tmp_path)
 

@@ -17,19 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.catalog.dataset_path import is_data
 from models.datasets.files.image_files import ImageFiles, check_classes, name_some
+from models.datasets.files.part_folders import find_part_folders, refuse_parts_in_classes
 from models.datasets.files.split_table import COLUMNS, SPLIT_FILE, find_tables, read_tables
-from models.datasets.files.splits import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Labelled,
-    Parts,
-    find_part,
-    guess_part,
-    looks_like_part,
-)
+from models.datasets.files.splits import TEST, TRAIN, VALIDATION, Labelled, Parts
 from models.datasets.files.walk import LEADS_AWAY, Walk, real_place
 from models.errors import DatasetError
 
@@ -61,84 +52,20 @@ def _index(root: Path) -> ImageFiles:
         return _check(root, *_choose_test(parts, named), left_out=_list_unlisted(root, parts))
     walk = Walk(root)
     folders = walk.list_folders(root)
-    if splits := _find_splits(root, folders):
+    if splits := find_part_folders(root, folders):
         for folder in folders:
             if folder not in splits.values():
                 walk.leave_out(folder, "is no part of the dataset by its name")
         parts = {part: _list_classes(walk, walk.list_folders(path)) for part, path in splits.items()}
         parts, sources = _choose_test(parts, {part: f"folder {path.name}" for part, path in splits.items()})
     else:
-        _refuse_parts_in_classes(root, folders)
-        parts = _hold_out(_list_classes(walk, folders))
+        images = _list_classes(walk, folders)
+        refuse_parts_in_classes(root, images)
+        parts = _hold_out(images)
         sources = {TEST: f"every {TEST_EVERY}th of a class"}
     if walk.followed:
         _check_once(root, parts)
     return _check(root, parts, sources, left_out=_list_left_out(walk))
-
-
-def _find_splits(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
-    """The folders that are parts by their names; empty where all folders are classes.
-
-    Raises:
-        DatasetError: they look like parts, and which is which cannot be said.
-    """
-    inside = {folder: _list_names(folder) for folder in folders}
-    named = _name_parts(inside)
-    splits = {part: folder for folder, part in named.items()}
-    wrong = ""
-    if len(named) > len(splits) and any(inside[folder] for folder in named):
-        wrong = "several of them are one part by their names"
-    elif unclear := _find_unclear(named, inside):
-        wrong = f"{unclear.name} looks like a part, and which cannot be said"
-    elif len(splits) > 1 and TRAIN not in splits:
-        wrong = "none is to train on"
-    elif len(named) == 1 and any(len(inside[folder]) > 1 for folder in named):
-        wrong = "there is no other part"
-    if wrong:
-        raise DatasetError(
-            f"{root} has the folders {name_some([path.name for path in folders], separator=', ')}: {wrong}. "
-            "Expected: train beside val, test or both, each with the folders of the classes. Rename folders, "
-            "move them away, or submit the one that holds the classes"
-        )
-    return splits if 1 < len(splits) == len(named) else {}
-
-
-def _name_parts(inside: Mapping[Path, set[str]]) -> Mapping[Path, str]:
-    """The folders that are parts by their names, with what is in each.
-
-    A word in a name, as in `seg_train`, counts where there are folders inside, or where every name has one:
-    a class of images may be called `test_tube`.
-    """
-    guessed = {folder: part for folder in inside if (part := guess_part(folder.name))}
-    every = len(guessed) == len(inside)
-    return {
-        folder: part for folder, part in guessed.items() if every or inside[folder] or find_part(folder.name)
-    }
-
-
-def _find_unclear(named: Mapping[Path, str], inside: Mapping[Path, set[str]]) -> Path | None:
-    """A folder that has the classes of a part and is none by its name; any name, until two are there."""
-    whole = {TRAIN, TEST} <= {*named.values()}
-    for folder, names in inside.items():
-        alike = any(names & inside[part] for part in named)
-        if folder not in named and alike and (not whole or looks_like_part(folder.name)):
-            return folder
-    return None
-
-
-def _list_names(folder: Path) -> set[str]:
-    with os.scandir(folder) as entries:
-        return {entry.name for entry in entries if is_data(entry.name) and entry.is_dir()}
-
-
-def _refuse_parts_in_classes(root: Path, folders: Sequence[Path]) -> None:
-    """Refuse CLASS/train and CLASS/test, which would be mixed."""
-    for folder in folders:
-        if len({guess_part(name) for name in _list_names(folder)} - {None}) > 1:
-            raise DatasetError(
-                f"{folder.name} in {root} has folders of its own to train on and to test. "
-                f"Expected: train/CLASS and test/CLASS, or a split.csv. If they hold classes, submit {folder}"
-            )
 
 
 def _list_classes(walk: Walk, folders: Sequence[Path]) -> Labelled:
