@@ -25,7 +25,7 @@ def check(name: str, directory: Path, *, fraction: float) -> Mapping[str, object
 
     Raises:
         DatasetError: it cannot be trained on.
-        ModuleNotFoundError: the plain install has no NumPy, and no decoder of images.
+        ImportError: the plain install has no NumPy, and no decoder of images.
     """
     from models.datasets.arrays import ImageArrays
     from models.datasets.files.checksum import verify_checksum
@@ -53,7 +53,7 @@ def main() -> int:
     except DatasetError as error:
         sys.stdout.write(f"{error}\n")
         return BAD
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_READ
     return 0

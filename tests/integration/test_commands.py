@@ -247,12 +247,18 @@ def test_a_fault_of_ours_in_the_check_is_not_told_as_a_bad_dataset(
     assert stored_jobs(home) == []
 
 
-def test_a_dataset_that_this_install_cannot_read_is_queued_and_that_is_said(
-    home: Path, tmp_path: Path, sound_npz: Path
+@pytest.mark.parametrize("error", ["ModuleNotFoundError", "ImportError"])
+def test_a_dataset_that_this_install_cannot_read_is_queued_where_others_may_read_it_and_that_is_said(
+    home: Path, tmp_path: Path, sound_npz: Path, postgres_url: str, error: str
 ) -> None:
     copy = copy_ours(tmp_path)
-    (copy / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")")
-    done = run_apart(home, "submit", "lenet5", "--dataset", f"npz:{sound_npz}", copy=copy)
+    (copy / "numpy.py").write_text(f"raise {error}(\"No module named 'numpy'\")")
+    words = ("submit", "lenet5", "--dataset", f"npz:{sound_npz}")
+    refused = run_apart(home, *words, copy=copy)
+    assert refused.returncode == 2
+    assert "could not be checked: No module named 'numpy' (exit status 3)" in refused.stderr
+    assert run_apart(home, "db", "upgrade", CNNCTL_DATABASE_URL=postgres_url).returncode == 0
+    done = run_apart(home, *words, copy=copy, CNNCTL_DATABASE_URL=postgres_url)
     assert done.returncode == 0, done.stderr
     assert "was not looked into, since a package is missing here" in done.stderr
     assert not (home / "datasets-checked").exists()
@@ -459,11 +465,11 @@ def test_what_is_found_in_a_folder_is_said_at_submission_and_kept(
 def test_a_batch_larger_than_the_training_images_is_refused_at_submission(
     cnnctl: Cnnctl, home: Path, photographs: Path, sound_npz: Path
 ) -> None:
-    # What an older version kept of the file says nothing of its images.
+    # What an older version kept of the file says nothing of its images, nor does a line that was cut short.
     about = sound_npz.stat()
     stamp = json.dumps(f"{sound_npz} {about.st_size} {about.st_mtime_ns} 0.1")
     home.mkdir(exist_ok=True)
-    (home / "datasets-checked").write_text(f'{stamp}\t"40 images"\n')
+    (home / "datasets-checked").write_text(f'{stamp}\t"40 images"\n{stamp}\t{{"found"\n{stamp}\n')
     for dataset, most in ((f"folder:{photographs}", 86), (f"npz:{sound_npz}", 36)):
         for words in (["submit"], ["submit", "--dry-run"], ["run"], ["submit"]):
             words = [*words, "mlp", "--dataset", dataset, "--batch-size", str(most + 1)]
@@ -473,6 +479,7 @@ def test_a_batch_larger_than_the_training_images_is_refused_at_submission(
             ) in cnnctl(*words, code=2).stderr
         cnnctl("submit", "mlp", "--dataset", dataset, "--batch-size", str(most), "--hold")
     assert len(json.loads(cnnctl("status", "--json").stdout)) == 2
+    assert [path.name for path in home.glob("datasets-checked*")] == ["datasets-checked"]
 
 
 def test_a_share_to_hold_out_is_refused_where_the_dataset_has_images_for_the_validation(

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 
 from models.catalog.lookup import DATASETS, CatalogError
 from models.datasets.arrays import ImageArrays
-from models.datasets.load import load_arrays
+from models.datasets.load import load_arrays, load_dataset
 from models.errors import DatasetError
 
 Write = Callable[..., Path]
@@ -68,7 +69,7 @@ def test_synthetic_classes_can_be_told_apart() -> None:
 def test_offline_datasets_and_files_need_neither_tensorflow_nor_scikit_learn(tmp_path: Path) -> None:
     np.savez(tmp_path / "fashion_mnist.npz", **make_arrays())
     program = (
-        "import pathlib, sys; from models.datasets.load import load_arrays\n"
+        "import pathlib, sys; from models.datasets.load import load_arrays, load_dataset\n"
         "for name in sys.argv[2:]:\n"
         "    load_arrays(name, directory=pathlib.Path(sys.argv[1]))\n"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'sklearn')))"
@@ -184,6 +185,12 @@ def test_a_single_array_under_the_name_of_an_archive_is_refused(tmp_path: Path) 
         np.save(file, np.zeros(3))
     with pytest.raises(DatasetError, match=r"holds a single array; expected an .npz archive"):
         load_arrays("mnist", directory=tmp_path)
+
+
+def test_a_pipe_under_the_name_of_an_archive_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npz")
+    with pytest.raises(DatasetError, match=r"x\.npz: it is no file"):
+        load_dataset(f"npz:{tmp_path / 'x.npz'}", directory=None)
 
 
 def test_a_failed_download_says_what_was_tried_and_what_to_set(

@@ -191,13 +191,15 @@ def test_what_is_no_image_and_what_lies_beside_classes_is_counted_and_named(tmp_
     (tmp_path / "cat" / "b.HEIC").write_bytes(b"")
     (tmp_path / "dog" / "notes").write_bytes(b"")
     os.mkfifo(tmp_path / "dog" / "pipe.png")  # whose opening would never end
+    (tmp_path / "dog" / "link.png").symlink_to("pipe.png")
     assert list(index_folder(tmp_path).left_out) == [
         "3 files that are no images (.heic, without a suffix)",
         "000.png lies in no class's folder",
         "dog/pipe.png is no file",
+        "dog/link.png is no file",
         "empty holds no images",
     ]
-    assert "; 6 left out: 3 files that are no images (" in summarize(index_folder(tmp_path))
+    assert "; 7 left out: 3 files that are no images (" in summarize(index_folder(tmp_path))
     (tmp_path / "cat" / "a.heic").unlink()
     (tmp_path / "dog" / "notes").unlink()
     assert "1 file that is no image (.heic)" in summarize(index_folder(tmp_path))

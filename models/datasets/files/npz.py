@@ -164,6 +164,8 @@ def _square(x_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _read_arrays(path: Path) -> dict[str, Array]:
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise DatasetError("it is no file")
     try:
         # Opened here, since np.load leaves a damaged archive open.
         with path.open("rb") as file:

@@ -17,6 +17,7 @@ from models.datasets.files.walk import below, real_place
 from models.errors import DatasetError
 
 SPLIT_FILE = "split.csv"
+LARGEST_BYTES = 256 * 1024 * 1024
 FILE, LABEL, SPLIT = COLUMNS = ("file", "label", "split")
 ALIASES = {"path": FILE, "filename": FILE, "image": FILE, "class": LABEL}
 SEPARATORS = r"[,;\t]"  # those that people's spreadsheets write; only commas are read
@@ -125,6 +126,8 @@ def _has_pairs(table: Path) -> bool:
 
 def _read_rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a table by column, each with the number of its line."""
+    if table.stat().st_size > LARGEST_BYTES:
+        raise DatasetError(f"{table} is larger than {LARGEST_BYTES >> 20} MiB, which no table of images is")
     rows = csv.reader(io.StringIO(_decode(table, table.read_bytes()), newline=""))
     columns = COLUMNS if table.name == SPLIT_FILE else COLUMNS[:2]
     try:

@@ -79,10 +79,12 @@ class Walk:
                 more, further = self._list_below(link, seen)
                 linked += more
                 links += further
-            elif _is_image(link.name):
+            elif not _is_image(link.name):
+                self.other_suffixes[link.suffix.lower()] += 1
+            elif link.is_file():
                 linked.append(link)
             else:
-                self.other_suffixes[link.suffix.lower()] += 1
+                self.leave_out(link, "is no file")
         return sorted([*images, *self._drop_known(images, linked)], key=lambda path: path.parts)
 
     def leave_out(self, path: Path, why: str) -> None:

@@ -1,8 +1,9 @@
 """Looks into a dataset before a job is queued for it: once a file, in a process of its own."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
@@ -16,6 +17,7 @@ from service.settings import Settings
 
 # Exit status of models.datasets.check.
 FINE, BAD_DATASET, CANNOT_READ = 0, 2, 3
+MOST_REMEMBERED = 1000  # files
 
 
 class Checked(TypedDict):
@@ -100,7 +102,9 @@ def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object])
     done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
-    if done.returncode == CANNOT_READ:
+    if (
+        done.returncode == CANNOT_READ and settings.database
+    ):  # else the worker is this machine's, and lacks it
         tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
         return None
     if done.returncode != FINE:
@@ -132,17 +136,31 @@ def _stamp(path: Path) -> str:
 
 def _recall(known: Path, stamp: str) -> Checked | None:
     """What was found in the same file before; None of an unknown one, or where an older version kept less."""
-    if not known.is_file():
-        return None
-    lines = [line.partition("\t") for line in known.read_text().splitlines()]
-    kept: list[Checked | str] = [
-        json.loads(checked) for before, _, checked in lines if before == json.dumps(stamp)
-    ]
-    return next((checked for checked in reversed(kept) if not isinstance(checked, str)), None)
+    for line in reversed(_read_lines(known)):
+        before, _, text = line.partition("\t")
+        if before == json.dumps(stamp) and (checked := _parse(text)):
+            return checked
+    return None
 
 
 def _remember(known: Path, stamp: str, checked: Checked) -> None:
     with suppress(OSError):  # a full disk: then the next submission checks the file again
         known.parent.mkdir(parents=True, exist_ok=True)
-        with known.open("a") as file:
-            file.write(f"{json.dumps(stamp)}\t{json.dumps(checked)}\n")
+        lines = [*_read_lines(known), f"{json.dumps(stamp)}\t{json.dumps(checked)}"]
+        unfinished = known.with_name(f"{known.name}.{os.getpid()}")
+        unfinished.write_text("".join(f"{line}\n" for line in lines[-MOST_REMEMBERED:]))
+        unfinished.rename(known)
+
+
+def _read_lines(known: Path) -> Sequence[str]:
+    return known.read_text(errors="replace").splitlines() if known.is_file() else []
+
+
+def _parse(text: str) -> Checked | None:
+    """What was kept in a line; None of one that was cut short, or that another version wrote."""
+    try:
+        checked: Checked = json.loads(text)
+    except ValueError:
+        return None
+    whole = isinstance(checked, dict) and checked.keys() == Checked.__annotations__.keys()
+    return checked if whole else None
