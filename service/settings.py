@@ -92,7 +92,7 @@ class Settings:
         "pause between two looks of the scheduler; with SQLite it is told",
         "0.05",
         within=Range(
-            least=0.001, most=60, why="each look reads the queue, and a job waits that long for its start"
+            least=0.001, most=2, why="a job waits that long for its start, and a dead worker to be noticed"
         ),
     )
     heartbeat: str = _setting(
@@ -111,7 +111,11 @@ class Settings:
         "CNNCTL_RESEND_SECONDS",
         "age at which an unclaimed dispatch is sent again",
         "5",
-        within=Range(least=0.01, most=3600, why="a job whose message was lost waits that long"),
+        within=Range(
+            least=0.5,
+            most=3600,
+            why="a job whose message was lost waits that long, and four times that make a host silent",
+        ),
     )
     quantum: str = _setting(
         "CNNCTL_QUANTUM_SECONDS",

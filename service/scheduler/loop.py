@@ -37,6 +37,7 @@ LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
 LONGEST_WAIT_SECONDS = 0.5
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
+ASK_SECONDS = 30.0  # between two messages to a host that takes none
 ACTOR = "scheduler"
 
 log = structlog.get_logger()
@@ -57,8 +58,10 @@ class Scheduler:
         self._watch = EventWatch(store)
         self._settings = settings
         self._dispatcher = dispatcher
+        self._seconds = seconds
         self._next_housekeeping = 0.0
         self._next_probe = 0.0
+        self._next_asking = 0.0
         self._seen_event = -1
         self._idle = False
         self._folder: FileWatch | None = None
@@ -110,6 +113,9 @@ class Scheduler:
             heard = rescue.resend_unclaimed(
                 tx, self._settings, self._dispatcher, self._messages, self._unanswered, heard=heard
             )
+            if self._seconds() >= self._next_asking:
+                self._next_asking = self._seconds() + ASK_SECONDS
+                rescue.ask_unanswering(tx, self._dispatcher)
             queued = self._place(tx, heard)
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from service.dispatch.dispatcher import Dispatcher
+from service.domain.gpus import Standing
 from service.domain.jobs import AttemptId, Member
 from service.domain.states import Cause, Outcome
 from service.liveness import Hearing
@@ -70,8 +71,10 @@ def resend_unclaimed(
     waiting |= {_name(part): part.host_name for part in parts}
     if dispatcher.error:  # nothing is sent, and time counts from when it is again
         waiting = {}
-    silent = unanswered.find_silent(dict.fromkeys(waiting, NEVER))
-    deaf = {waiting[name] for name in silent} & heard
+    # A worker that has only come now gets the whole time to read what was sent to the one before it.
+    workers = {host.name: host.worker for host in hosts.list_hosts(tx)}
+    asked = {(name, workers[host]): host for name, host in waiting.items() if host in heard}
+    deaf = {asked[name] for name in unanswered.find_silent(dict.fromkeys(asked, NEVER))}
     if deaf:
         _set_unanswering(tx, deaf)
     sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
@@ -93,6 +96,16 @@ def resend_unclaimed(
             attempts.set_sent(tx, attempt.id)
             tx.after_commit(partial(dispatcher.send, attempt))
     return heard - deaf
+
+
+def ask_unanswering(tx: Transaction, dispatcher: Dispatcher) -> None:
+    """Send to each host that takes no messages its newest attempt again: one that arrives brings it back.
+
+    Nothing comes of the message itself, since an attempt is claimed once.
+    """
+    for host in hosts.list_hosts(tx):
+        if host.standing is Standing.UNANSWERING and (attempt := attempts.find_newest_on(tx, host.name)):
+            tx.after_commit(partial(dispatcher.send, attempt))
 
 
 def _set_unanswering(tx: Transaction, names: Set[str]) -> None:

@@ -65,6 +65,7 @@ class Forecasts:
                 self._note(job, latest[job.id], seconds=held[job.id], now=tx.now)
             self._works.pop(job.id, None)
             self._left.pop(job.id, None)
+        self._known = {known for known in self._known if known[1] is None or known[1] >= since}
         self._seen = tx.now
 
     def find(

@@ -135,7 +135,7 @@ def test_images_decoded_as_they_are_needed_train_as_on_one_host(
         "training.batch_size": 8,
         "training.epochs": 2,
     }
-    alone = Run(tmp_path / "jobs" / "1" / "1", starter).start(gpus=4, threads=4, fields=fields)
+    alone = Run(tmp_path / "alone" / "1" / "1", starter).start(gpus=4, threads=4, fields=fields)
     alone.end()
     over = start_cluster(fields=fields)
     assert over.end()["outcome"] == "succeeded"

@@ -66,6 +66,21 @@ def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tm
     assert ingester.take_in()
 
 
+def test_a_log_that_was_removed_or_cut_short_is_noticed_once_something_of_it_was_stored(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    ingester = Ingester(store, attempt, actor="worker")
+    assert not ingester.has_lost_log()
+    write(tmp_path, points(1, 0.5))
+    assert ingester.take_in()
+    assert not ingester.has_lost_log()
+    whole = (tmp_path / "events.jsonl").read_bytes()
+    (tmp_path / "events.jsonl").write_bytes(whole[:-5])
+    assert ingester.has_lost_log()
+    (tmp_path / "events.jsonl").unlink()
+    assert ingester.has_lost_log()
+
+
 def test_a_worker_that_lost_the_attempt_stores_nothing(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:

@@ -243,9 +243,30 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
         small = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
     heard_ticks(store, scheduler, seconds, clock, count=1)
     assert [(one.job_id, one.host_name) for one in live(store)] == [(small, "gpu02")]
+    heard_ticks(store, scheduler, seconds, clock, count=40)
+    assert dispatcher.sent.count(attempt.id) in (5, 6)  # each 30 s: one that arrives brings the host back
     add_host()
     heard_ticks(store, scheduler, seconds, clock, count=1)
     assert number in [one.job_id for one in live(store)]
+
+
+def test_a_worker_that_starts_has_the_whole_time_to_read_what_was_sent_to_the_one_before(
+    store: Store,
+    clock: Clock,
+    seconds: Seconds,
+    scheduler: Scheduler,
+    add_host: Callable[..., None],
+    add_job: Callable[..., JobId],
+) -> None:
+    add_host()
+    add_host("gpu02", worker="w2", gpus=1)
+    add_job(gpus=2)
+    scheduler.tick()
+    heard_ticks(store, scheduler, seconds, clock, count=20)
+    (attempt,) = live(store)
+    add_host(worker="w3")
+    ticks(scheduler, seconds, count=15)
+    assert [one.id for one in live(store)] == [attempt.id]
 
 
 def test_a_broker_that_is_away_makes_no_host_unanswering(

@@ -49,6 +49,25 @@ def test_a_second_reporter_continues_the_log_of_the_first(tmp_path: Path, open_r
     ]
 
 
+def test_while_the_disk_is_full_what_waits_in_memory_has_a_bound_and_what_counts_is_kept(
+    tmp_path: Path, open_reporter: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.train.process.reporter.MOST_UNWRITTEN", 1000)
+    path = tmp_path / "events.jsonl"
+    path.symlink_to("/dev/full")
+    reporter = open_reporter(path)
+    for step in range(100):
+        reporter.points(step, {"loss": 0.5})
+    reporter.epoch(1)
+    path.unlink()
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), reporter._file)  # there is room again
+    reporter.points(100, {"loss": 0.5})
+    events = read(path)
+    assert 5 < len(events) < 20
+    assert [event["kind"] for event in events[-2:]] == ["points", "epoch"]  # the last point found no room
+
+
 def test_a_disk_that_stays_full_is_an_error_at_the_end(
     open_reporter: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

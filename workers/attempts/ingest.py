@@ -75,6 +75,15 @@ class Ingester:
             logs.set_log_tail(tx, self._attempt.id, tail)
         self._log_size = size
 
+    def has_lost_log(self) -> bool:
+        """Whether the event log, of which something is stored, is gone or was cut short."""
+        try:
+            return (self._folder / files.EVENTS_FILE).stat().st_size < self._offset
+        except FileNotFoundError:
+            return self._offset > 0
+        except OSError:  # the disk does not answer
+            return False
+
     def _read_whole_lines(self) -> bytes:
         path = self._folder / files.EVENTS_FILE
         if not path.exists():

@@ -193,9 +193,10 @@ class Supervisor:
                 self._takes_no_signal = not self._tree.kill()
 
     def _watch_folder(self) -> None:
-        """Without its folder a trainer can tell nothing and keep nothing: what it does is lost."""
+        """Without its folder or its event log a trainer can tell nothing: what it does is lost."""
         folder = Path(self.attempt.run_dir)
-        if self._tree.pid is not None and not self._failure and is_removed(folder):
+        lost = is_removed(folder) or self._ingester.has_lost_log()
+        if self._tree.pid is not None and not self._failure and lost:
             self._failure = end_of_removed(folder)
             self._takes_no_signal = not self._tree.kill()
 

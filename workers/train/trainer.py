@@ -309,7 +309,7 @@ class Trainer:
             try:
                 self._continue_from(snapshot)
             except DamagedCheckpoint as error:  # another cnnctl makes another network of the same spec
-                why_not = f"{candidates[0]}: {error}"
+                why_not = f"the checkpoint of step {snapshot.position.step}: {error}"
         (steps,) = self._agreement.share(state.step)
         if len(set(steps)) > 1:
             raise DifferentStarts(steps)

@@ -218,12 +218,20 @@ def list_unclaimed_attempts(tx: Transaction) -> Sequence[Attempt]:
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
 
 
+def find_newest_on(tx: Transaction, host_name: str) -> Attempt | None:
+    """The newest attempt that a host was given."""
+    statement = select(*_COLUMNS).where(attempts.c.host_name == host_name).order_by(attempts.c.id.desc())
+    row = tx.connection.execute(statement.limit(1)).mappings().first()
+    return _to_attempt(row) if row else None
+
+
 def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
     """Queued jobs that a newer cnnctl has made, as a worker said that still is its host's."""
     of_job = attempts.c.job_id == jobs.c.id
-    by_chief = (attempts.c.worker == hosts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
+    # A standing may stand before the worker's name, as while its disk is full.
+    by_chief = hosts.c.worker.endswith(attempts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
     part = attempt_members.c
-    by_other = (part.worker == hosts.c.worker) & part.reason.startswith(MADE_BY_NEWER)
+    by_other = hosts.c.worker.endswith(part.worker) & part.reason.startswith(MADE_BY_NEWER)
     in_part = exists().where(part.attempt_id == attempts.c.id, by_other)
     refused = exists().where(of_job, hosts.c.heartbeat_at.is_not(None), by_chief | in_part)
     waiting = (jobs.c.state == JobState.QUEUED) & jobs.c.reason.startswith(MADE_BY_NEWER)

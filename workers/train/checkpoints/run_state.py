@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from service.domain.spec import Spec
 from workers.train.checkpoints.files import Array, Position, Snapshot
-from workers.train.checkpoints.writer import assign_variables, copy_variables, make_room
+from workers.train.checkpoints.writer import assign_variables, check_shapes, copy_variables, make_room
 from workers.train.data.images import RunImages
 from workers.train.process.launch import Launch
 from workers.train.running_means import RunningMeans
@@ -94,8 +94,14 @@ class RunState:
         Raises:
             DamagedCheckpoint: it is another network's; nothing was changed.
         """
-        assign_variables(self._network.variables, snapshot.network)
-        assign_variables(self._optimizer.variables, snapshot.optimizer)
+        parts = (
+            (self._network.variables, snapshot.network),
+            (self._optimizer.variables, snapshot.optimizer),
+        )
+        for variables, arrays in parts:
+            check_shapes(variables, arrays)
+        for variables, arrays in parts:
+            assign_variables(variables, arrays)
         position = snapshot.position
         self.step, self.epoch = position.step, position.epoch
         self.step_in_epoch = position.step_in_epoch

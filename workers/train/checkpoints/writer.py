@@ -53,13 +53,18 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
     Raises:
         DamagedCheckpoint: number or shapes differ: the arrays are another network's.
     """
+    check_shapes(variables, arrays)
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def check_shapes(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -> None:
+    """Raises DamagedCheckpoint as `assign_variables` does, and sets nothing."""
     shapes, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
     if shapes != given:
         raise DamagedCheckpoint(
             f"it holds {len(given)} arrays of another network; {len(shapes)} are expected"
         )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
 
 
 def find_checkpoint(

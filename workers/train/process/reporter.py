@@ -13,6 +13,8 @@ from pathlib import Path
 
 from service.escaping import escape_document
 
+MOST_UNWRITTEN = 8 * 1024 * 1024  # bytes that wait in memory while the disk is full
+MANY = ("points", "progress")  # events that come all the time: they are dropped when more would wait
 LAST_WORD_SECONDS = 60.0  # how long a full disk is waited for at the end
 RETRY_SECONDS = 0.5
 
@@ -79,7 +81,8 @@ class Reporter:
             json.dumps({"kind": kind, "at": time.time(), **escape_document(values)}, allow_nan=False) + "\n"
         )
         with self._lock:
-            self._unwritten += line.encode()
+            if len(self._unwritten) < MOST_UNWRITTEN or kind not in MANY:
+                self._unwritten += line.encode()
         self._flush()
 
     def _flush(self) -> None:
