@@ -28,7 +28,7 @@ from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState, Outcome
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store.fleet import readings
+from service.store.fleet import hosts, readings
 from service.store.jobs import attempts, jobs
 from service.store.transaction import Store, open_store
 from tests.conftest import HOST
@@ -167,6 +167,11 @@ def test_a_worker_that_does_not_know_all_of_a_spec_gives_the_job_back_until_it_i
     assert state is JobState.QUEUED
     assert reason.startswith(f"made by a newer cnnctl than runs on {HOST} (optimizer.name: Input should be")
     assert reason.endswith("upgrade cnnctl there")
+    with store.transaction() as tx:
+        hosts.set_disk_full(tx, HOST, worker=old.worker)
+    scheduler.tick()
+    add_host(worker=old.worker)  # it has room again, and is as old as before
+    scheduler.tick()
     with store.reading() as tx:
         assert len(attempts.list_attempts(tx, job)) == 1
     add_host(worker="upgraded")
