@@ -145,7 +145,7 @@ def wait_for_trainer(live: LiveStack, number: JobId, *, attempt: int = 1) -> int
 
 
 def freeze_worker(live: LiveStack) -> None:
-    """Freeze it, but not while it holds SQLite's only lock: that would freeze everybody until it goes on."""
+    """Freeze it, but not while it reads or writes in SQLite: that would freeze everybody until it goes on."""
     database = live.settings.home_dir / "cnnctl.db"
     live.stack.signal("worker", signal.SIGSTOP)
     while live.postgres is None and not can_write(database):
@@ -157,7 +157,7 @@ def freeze_worker(live: LiveStack) -> None:
 def can_write(database: Path) -> bool:
     with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")  # a commit waits for those who read, too
         except sqlite3.OperationalError:
             return False
         return True

@@ -18,15 +18,17 @@ from service.store.jobs import attempts
 from service.store.transaction import Store
 from tests.conftest import HOST
 from tests.stack import ROOT, Stack
+from workers.process_tree import MARK
 
 IN_A_SECOND = "from workers import host_agent, __main__; host_agent.STOP_SECONDS = 1; "
 WORKER = f"{IN_A_SECOND}raise SystemExit(__main__.main(stop_with_stdin=False))"
 
 
 @pytest.fixture
-def trainer() -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that ends when it is asked to, as a trainer does."""
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+def trainer(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that ends when it is asked to, as a trainer does, and bears the mark of attempt 1."""
+    environment = {**os.environ, MARK: str(tmp_path / "runs" / "1" / "1")}
+    with subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True) as process:
         yield process
         process.kill()
 
