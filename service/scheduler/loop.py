@@ -88,7 +88,8 @@ class Scheduler:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
                 stop.wait(OUTAGE_PAUSE_SECONDS)
             except Exception:
-                # What was decided is undone; nobody's jobs may end the scheduler of all.
+                # What was being decided is undone, or what was decided is not sent yet. Nobody's jobs may
+                # end the scheduler of all.
                 log.exception("scheduler", action="tick_failed")
                 stop.wait(OUTAGE_PAUSE_SECONDS)
         self._watch.close()

@@ -44,8 +44,15 @@ class Transaction:
         self._after_commit.append(act)
 
     def run_after_commit(self) -> None:
+        """Run all of it, also where one fails; raises what the first of those has raised."""
+        failures: list[Exception] = []
         for act in self._after_commit:
-            act()
+            try:
+                act()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _ask_time(self) -> datetime:
         if self.connection.dialect.name == "sqlite":

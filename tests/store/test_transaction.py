@@ -66,6 +66,22 @@ def test_what_follows_a_commit_runs_in_order_and_sees_it(store: Store, add_job: 
     assert seen == [("first", "changed"), ("second", "changed")]
 
 
+def test_what_fails_after_a_commit_keeps_nothing_else_from_running(store: Store) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    def decide() -> None:
+        with store.transaction() as tx:
+            tx.after_commit(fail)
+            tx.after_commit(lambda: done.append("second"))
+
+    with pytest.raises(ZeroDivisionError):
+        decide()
+    assert done == ["second"]
+
+
 def test_nobody_sees_a_decision_before_it_is_committed(store: Store, store_url: str, add_job: AddJob) -> None:
     number = add_job()
     other = Store(make_engine(store_url))
