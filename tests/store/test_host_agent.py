@@ -1,5 +1,6 @@
 """One worker a host: who has its name, what its heartbeat waits for, what becomes of trainers that hang."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from service.commands.fleet.hosts import list_host_views
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Host, Standing
 from service.domain.jobs import Attempt, AttemptId, JobId
-from service.domain.states import AttemptState, GpuState, JobState, Outcome, Wish
+from service.domain.states import AttemptState, Cause, GpuState, JobState, Outcome, Wish
 from service.errors import AlreadyRunning
 from service.process import find_start
 from service.scheduler.loop import Scheduler
@@ -28,6 +29,7 @@ from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 from tests.servers import wait_until
+from workers.attempts.ingest import Ingester
 from workers.attempts.supervisor import Supervisor
 from workers.host_agent import HostAgent
 from workers.host_lock import lock_host
@@ -323,3 +325,42 @@ def test_a_trainer_that_stays_after_its_last_word_is_killed_and_its_word_holds(
     supervisor.follow()
     assert attempt_of(store, attempt).outcome is Outcome.SUCCEEDED
     assert find_start(attempt.trainer_pid or 0) is None
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda log: os.truncate(log, 5)], ids=["removed", "cut short"])
+def test_an_attempt_ends_whose_event_log_a_cleaner_of_files_has_taken(
+    store: Store, settings: Settings, trainers: Sequence[Attempt], lose: Callable[[Path], None]
+) -> None:
+    attempt = trainers[0]
+    log = Path(attempt.run_dir) / "events.jsonl"
+    log.write_text('{"kind": "epoch", "at": 0, "epoch": 3}\n')
+    supervisor = Supervisor(store, settings, attempt, threads_per_gpu=1)
+    following = threading.Thread(target=supervisor.follow)
+    following.start()
+    wait_until(lambda: attempt_of(store, attempt).epochs_completed == 3)
+    lose(log)
+    following.join(60)
+    ended = attempt_of(store, attempt)
+    assert (ended.outcome, ended.cause) == (Outcome.LOST, Cause.KILLED)
+    assert f"the event log in {log.parent} was removed while it trained" in ended.reason
+    assert find_start(attempt.trainer_pid or 0) is None
+
+
+def test_a_run_folder_that_cannot_be_read_for_a_while_costs_nothing(
+    store: Store, settings: Settings, trainers: Sequence[Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError(errno.EIO, "Input/output error")]
+    take_in = Ingester.take_in
+
+    def fail_first(ingester: Ingester) -> bool:
+        if failures:
+            raise failures.pop()
+        return take_in(ingester)
+
+    monkeypatch.setattr(Ingester, "take_in", fail_first)
+    monkeypatch.setattr("workers.attempts.supervisor.PAUSE_SECONDS", 0.0)
+    attempt = trainers[0]
+    last_word = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
+    (Path(attempt.run_dir) / "events.jsonl").write_text(last_word)
+    Supervisor(store, settings, attempt, threads_per_gpu=1).follow()
+    assert attempt_of(store, attempt).outcome is Outcome.SUCCEEDED

@@ -176,6 +176,9 @@ class Supervisor:
         except DatabaseUnavailable as error:
             log.warning("attempt", action="database_unavailable", attempt=self.attempt.id, error=str(error))
             time.sleep(PAUSE_SECONDS)
+        except OSError as error:  # a disk that does not answer; what was removed, `_watch_folder` sees
+            log.warning("attempt", action="run_folder_unreadable", attempt=self.attempt.id, error=str(error))
+            time.sleep(PAUSE_SECONDS)
 
     def _record_trainer(self) -> None:
         if self.attempt.trainer_pid == self._tree.pid:

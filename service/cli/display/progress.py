@@ -66,8 +66,12 @@ class _Bar:
             total=progress.epochs * progress.steps_per_epoch,
             completed=progress.step,
             numbers=f"step {progress.step}  {progress.images_per_second:,.0f} images/s  "
-            f"loss {progress.loss:.4f}  acc {progress.accuracy:.4f}{last}",
+            f"loss {_format(progress.loss)}  acc {_format(progress.accuracy)}{last}",
         )
+
+
+def _format(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
 
 
 class _Lines:
