@@ -137,7 +137,8 @@ def test_a_worker_killed_with_its_trainer_costs_an_attempt_and_no_step(stack: St
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
 
 
-@pytest.mark.parametrize("name", [pytest.param(HOSTS[0], marks=pytest.mark.long), HOSTS[1]])
+@pytest.mark.long
+@pytest.mark.parametrize("name", HOSTS)
 def test_a_worker_of_either_host_that_comes_back_in_time_takes_its_trainer_over(
     stack: Stack, truth: Any, name: str
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_short_job_takes_a_gpu_of_somebody_who_has_all_and_nobody_loses_a_step
     assert f"preempted for job {short} of bob" in stack.cnnctl("history", str(gave_way)).stdout
 
 
+@pytest.mark.long
 def test_a_gang_is_not_starved_by_a_stream_of_small_jobs(stack: Stack) -> None:
     small = [ask(stack, "ada", LONG) for _ in range(8)]
     stack.wait(small[3], lambda job: job["attempts"])
