@@ -71,7 +71,7 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp(request.param) / "home"
     servers = request.param == "servers"
     # A small disk for run folders, logs and an embedded database.
-    with small_disk(home), live_stack(home, servers=servers, retry_limit=RETRY_LIMIT) as live:
+    with small_disk(home, mib=256), live_stack(home, servers=servers, retry_limit=RETRY_LIMIT) as live:
         yield live
 
 

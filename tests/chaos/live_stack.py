@@ -241,10 +241,10 @@ class LiveStack:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """Make a folder a disk of 1 GiB, room for 200 jobs, where we may; whether it became one."""
+def small_disk(folder: Path, *, mib: int) -> Iterator[bool]:
+    """Make a folder a disk of this size, where we may; whether it became one."""
     folder.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=1g", "none", str(folder)]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "none", str(folder)]
     mounted = subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == 0
     try:
         yield mounted

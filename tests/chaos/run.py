@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 def run_chaos(home: Path, *, servers: bool, faults: int, seed: int, say: Say) -> Sequence[str]:
     """Do so many faults, let everything end, and list what is wrong; the seed decides all choices."""
     chance, known = random.Random(seed), SERVERS if servers else EMBEDDED
-    with small_disk(home / "runs") as has_small_disk, live_stack(home, servers=servers) as live:
+    with small_disk(home / "runs", mib=1024) as has_small_disk, live_stack(home, servers=servers) as live:
         if not has_small_disk:
             known = {name: fault for name, fault in known.items() if name != "fill_disk"}
             say("no disk is filled: that needs the right to mount one")
