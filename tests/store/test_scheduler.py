@@ -200,6 +200,16 @@ def test_an_outage_gives_every_worker_its_whole_lease_again(
     assert live(store) == []
 
 
+@pytest.fixture
+def sent_job(add_host: Callable[..., None], add_job: Callable[..., JobId], scheduler: Scheduler) -> JobId:
+    """A job that was sent to the larger of two hosts, whose worker has not read it."""
+    add_host()
+    add_host("gpu02", worker="w2", gpus=1)
+    number = add_job(gpus=2)
+    scheduler.tick()
+    return number
+
+
 def heard_ticks(store: Store, scheduler: Scheduler, seconds: Seconds, clock: Clock, *, count: int) -> None:
     """As many ticks, with a heartbeat of both hosts before each."""
     for _ in range(count):
@@ -218,20 +228,16 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     scheduler: Scheduler,
     dispatcher: NotingDispatcher,
     add_host: Callable[..., None],
-    add_job: Callable[..., JobId],
+    sent_job: JobId,
 ) -> None:
-    add_host()
-    add_host("gpu02", worker="w2", gpus=1)
-    number = add_job(gpus=2)
-    scheduler.tick()
     heard_ticks(store, scheduler, seconds, clock, count=18)
     (attempt,) = live(store)
     assert dispatcher.sent == [attempt.id] * 3  # a tick later than each 5 s
     heard_ticks(store, scheduler, seconds, clock, count=4)
     assert live(store) == []
     with store.reading() as tx:
-        (ended,) = attempts.list_attempts(tx, number)
-        job = jobs.get_job(tx, number)
+        (ended,) = attempts.list_attempts(tx, sent_job)
+        job = jobs.get_job(tx, sent_job)
         (host,) = [host for host in hosts.list_hosts(tx) if host.name == HOST]
     assert (ended.outcome, job.state, job.lost_attempts) == (Outcome.INTERRUPTED, JobState.QUEUED, 0)
     assert ended.reason == f"the worker on {HOST} is heard, and takes no messages"
@@ -247,21 +253,17 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     assert dispatcher.sent.count(attempt.id) in (5, 6)  # each 30 s: one that arrives brings the host back
     add_host()
     heard_ticks(store, scheduler, seconds, clock, count=1)
-    assert number in [one.job_id for one in live(store)]
+    assert sent_job in [one.job_id for one in live(store)]
 
 
+@pytest.mark.usefixtures("sent_job")
 def test_a_worker_that_starts_has_the_whole_time_to_read_what_was_sent_to_the_one_before(
     store: Store,
     clock: Clock,
     seconds: Seconds,
     scheduler: Scheduler,
     add_host: Callable[..., None],
-    add_job: Callable[..., JobId],
 ) -> None:
-    add_host()
-    add_host("gpu02", worker="w2", gpus=1)
-    add_job(gpus=2)
-    scheduler.tick()
     heard_ticks(store, scheduler, seconds, clock, count=20)
     (attempt,) = live(store)
     add_host(worker="w3")
@@ -269,19 +271,14 @@ def test_a_worker_that_starts_has_the_whole_time_to_read_what_was_sent_to_the_on
     assert [one.id for one in live(store)] == [attempt.id]
 
 
+@pytest.mark.usefixtures("sent_job")
 def test_a_broker_that_is_away_makes_no_host_unanswering(
     store: Store,
     clock: Clock,
     seconds: Seconds,
     scheduler: Scheduler,
     dispatcher: NotingDispatcher,
-    add_host: Callable[..., None],
-    add_job: Callable[..., JobId],
 ) -> None:
-    add_host()
-    add_host("gpu02", worker="w2", gpus=1)
-    add_job(gpus=2)
-    scheduler.tick()
     heard_ticks(store, scheduler, seconds, clock, count=15)
     dispatcher.error = "Connection refused"
     heard_ticks(store, scheduler, seconds, clock, count=60)

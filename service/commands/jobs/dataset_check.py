@@ -102,9 +102,8 @@ def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object])
     done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
-    if (
-        done.returncode == CANNOT_READ and settings.database
-    ):  # else the worker is this machine's, and lacks it
+    # Without a server the worker is this machine's, and lacks the package, too.
+    if done.returncode == CANNOT_READ and settings.database:
         tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
         return None
     if done.returncode != FINE:
