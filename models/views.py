@@ -17,6 +17,7 @@ def cut_views(images_BHWC: keras.KerasTensor, views_B3: keras.KerasTensor, *, si
     """
     batch, height, width, channels = ops.shape(images_BHWC)
     steps_S = ops.arange(side, dtype="int32")
+    views_B3 = ops.convert_to_tensor(views_B3)  # NumPy's arrays do not add to a tensor on PyTorch's GPU
     top_B1, left_B1, mirror_B1 = (views_B3[:, column : column + 1] for column in range(3))
     rows_BS = _reflect(top_B1 + steps_S, height)
     columns_BS = _reflect(left_B1 + ops.where(mirror_B1 == 1, side - 1 - steps_S, steps_S), width)

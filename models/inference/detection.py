@@ -85,7 +85,7 @@ def _look(
             f"{LARGEST_SIDE} at its longer one. Received: {sides:g}, which makes it {size[1]}x{size[0]}"
         )
     scaled = keras.ops.image.resize(pixels.astype(np.float32), size, antialias=True)
-    p_hwK = np.asarray(sliding.model(scaled[None], training=False))[0]
+    p_hwK = keras.ops.convert_to_numpy(sliding.model(scaled[None], training=False))[0]
     return sliding.boxes(*p_hwK.shape[:2], scale=scale), p_hwK.reshape(-1, p_hwK.shape[-1])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from keras.ops import convert_to_numpy
 
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decode import Pixels
@@ -37,8 +38,8 @@ def evaluate_network(
     """
     batches, labels, note = _test_images(network, dataset, directory=directory)
     p_NK = np.concatenate([network.predict(x_NHWC, ten_crop=ten_crop) for x_NHWC in batches])
-    right_N = np.asarray(is_among_top(labels, p_NK, top=1), bool)
-    among_top_N = np.asarray(is_among_top(labels, p_NK), bool)
+    right_N = convert_to_numpy(is_among_top(labels, p_NK, top=1)).astype(bool)
+    among_top_N = convert_to_numpy(is_among_top(labels, p_NK)).astype(bool)
     p_right_N = p_NK[np.arange(len(labels)), labels]
     loss = float(-np.log(np.maximum(p_right_N, SMALLEST)).mean())
     unclear = int((~np.isfinite(p_NK).all(axis=1)).sum())

@@ -87,7 +87,7 @@ class SavedNetwork:
         total = np.zeros((len(x_NHWC), len(self.about.class_names)), np.float32)
         for view_3 in views_V3:
             cut = cut_views(x, np.tile(view_3, (len(x_NHWC), 1)), side=self.about.image_size)
-            total += np.asarray(self.model(keras.ops.cast(cut, "float32"), training=False))
+            total += keras.ops.convert_to_numpy(self.model(keras.ops.cast(cut, "float32"), training=False))
         mean_NK: Probabilities = total / np.float32(len(views_V3))
         return mean_NK
 

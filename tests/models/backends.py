@@ -18,7 +18,7 @@ def require(backend: str) -> None:
 
 def run_on(backend: str, words: Sequence[str]) -> Mapping[str, Any]:
     """The JSON object that a command prints."""
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    environment = {"JAX_PLATFORMS": "cpu", **os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: Mapping[str, Any] = json.loads(done.stdout)

@@ -14,6 +14,11 @@ from service.domain.spec_request import resolve_spec
 NUM_CLASSES = 10
 IMAGES = 4
 MEAN, DEVIATION = [120.0, 121.0, 122.0], [60.0, 61.0, 62.0]
+PIECES: Mapping[str, Mapping[str, str]] = {
+    "as declared": {},
+    "batch": {"norm": "batch", "init": "orthogonal"},
+    "lrn": {"norm": "lrn", "dropout": "spatial:0.2", "dropout_place": "pool", "head": "gap"},
+}
 
 
 def choose(
@@ -54,3 +59,10 @@ def draw_images(network: Architecture) -> tuple[Any, Any]:
     random = np.random.default_rng(0)
     x_BHWC = random.integers(0, 256, (IMAGES, *image_shape(network))).astype(np.float32)
     return x_BHWC, np.arange(IMAGES, dtype=np.int32)
+
+
+def list_pieces(network: Architecture) -> Mapping[str, Mapping[str, str]]:
+    """Those pieces that the network can be built of."""
+    if network.has_feature_maps:
+        return PIECES
+    return {name: PIECES[name] for name in ("as declared", "batch")[: 1 + network.has_hidden_layers]}

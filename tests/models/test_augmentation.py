@@ -1,5 +1,6 @@
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -85,7 +86,7 @@ def test_without_augmentation_every_view_is_the_centre() -> None:
 
 def test_a_view_inside_the_image_is_a_slice_of_it_and_mirrored_its_flip() -> None:
     x = numbered(9)
-    cut = np.asarray(cut_views(x, views((2, 1, 0), (0, 3, 1)), side=6))
+    cut = keras.ops.convert_to_numpy(cut_views(x, views((2, 1, 0), (0, 3, 1)), side=6))
     assert cut.dtype == np.uint8
     np.testing.assert_array_equal(cut[0], x[0, 2:8, 1:7])
     np.testing.assert_array_equal(cut[1], x[1, 0:6, 3:9][:, ::-1])
@@ -94,14 +95,14 @@ def test_a_view_inside_the_image_is_a_slice_of_it_and_mirrored_its_flip() -> Non
 def test_a_view_over_the_border_sees_the_image_reflected() -> None:
     x = numbered(8)
     padded = np.pad(x, [(0, 0), (4, 4), (4, 4), (0, 0)], mode="reflect")
-    cut = np.asarray(cut_views(x, views((-4, 3, 0), (4, -2, 1)), side=8))
+    cut = keras.ops.convert_to_numpy(cut_views(x, views((-4, 3, 0), (4, -2, 1)), side=8))
     np.testing.assert_array_equal(cut[0], padded[0, 0:8, 7:15])
     np.testing.assert_array_equal(cut[1], padded[1, 8:16, 2:10][:, ::-1])
 
 
 def test_ten_views_are_corners_and_centre_and_their_mirror_images() -> None:
     x = numbered(7, count=1, channels=1)
-    cut = np.asarray(cut_views(np.repeat(x, 10, axis=0), ten_views(room=2), side=5))[..., 0]
+    cut = keras.ops.convert_to_numpy(cut_views(np.repeat(x, 10, axis=0), ten_views(room=2), side=5))[..., 0]
     image = x[0, ..., 0]
     expected = [image[t : t + 5, left : left + 5] for t, left in [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]]
     for number, crop in enumerate(expected):

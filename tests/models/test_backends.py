@@ -7,7 +7,7 @@ import pytest
 
 from models.catalog.lookup import ARCHITECTURES
 from tests.models.backends import require, run_on
-from tests.models.test_export_contract import list_pieces
+from tests.models.declared_network import list_pieces
 
 # Builds every network of the catalog with our own layers, and trains it for a step.
 TRAIN = """
@@ -15,8 +15,7 @@ import json, sys
 import keras, numpy
 from models.build import build_model
 from models.catalog.lookup import ARCHITECTURES
-from tests.models.declared_network import build_declared, choose, draw_images, narrow
-from tests.models.test_export_contract import list_pieces
+from tests.models.declared_network import build_declared, choose, draw_images, list_pieces, narrow
 losses = {}
 for network in ARCHITECTURES.values():
     x_BHWC, y_B = draw_images(network)

@@ -15,13 +15,8 @@ from models.errors import CannotExport
 from models.inference.copies import copy_in_float32
 from models.inference.export import FORMATS, export_network
 from tests.models.backends import require, run_on
-from tests.models.declared_network import build_declared, choose, draw_images, narrow
+from tests.models.declared_network import build_declared, choose, draw_images, list_pieces, narrow
 
-PIECES: Mapping[str, Mapping[str, str]] = {
-    "as declared": {},
-    "batch": {"norm": "batch", "init": "orthogonal"},
-    "lrn": {"norm": "lrn", "dropout": "spatial:0.2", "dropout_place": "pool", "head": "gap"},
-}
 # Loads .keras files in a process that has none of our packages, and prints what they answer.
 LOAD_ALONE = """
 import json, sys
@@ -65,13 +60,6 @@ READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "savedmodel": read_savedmodel,
     "onnx": read_onnx,
 }
-
-
-def list_pieces(network: Architecture) -> Mapping[str, Mapping[str, str]]:
-    """Those pieces that the network can be built of."""
-    if network.has_feature_maps:
-        return PIECES
-    return {name: PIECES[name] for name in ("as declared", "batch")[: 1 + network.has_hidden_layers]}
 
 
 def build_of(network: Architecture, pieces: Mapping[str, str]) -> Any:

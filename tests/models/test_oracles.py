@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -40,8 +41,8 @@ def test_local_response_normalization_gives_what_onnx_says(case: Any) -> None:
         n=given["size"], k=given["bias"], alpha=given["alpha"] / given["size"], beta=given["beta"]
     )
     for (x_BCHW,), (expected_BCHW,) in case.data_sets:
-        found_BHWC = layer(np.moveaxis(x_BCHW, 1, -1))
-        np.testing.assert_allclose(np.moveaxis(np.asarray(found_BHWC), -1, 1), expected_BCHW, rtol=1e-5)
+        found_BHWC = keras.ops.convert_to_numpy(layer(np.moveaxis(x_BCHW, 1, -1)))
+        np.testing.assert_allclose(np.moveaxis(found_BHWC, -1, 1), expected_BCHW, rtol=1e-5)
 
 
 @pytest.mark.parametrize("case", cases_of("NonMaxSuppression"))

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy
 
 from models.errors import CannotSlide
 from models.inference.sliding import make_sliding
@@ -27,11 +28,11 @@ def test_every_place_gives_what_the_network_gives_for_its_crop(build: Build, ove
         weight.assign(weight + RANDOM.uniform(0, 0.1, weight.shape))
     sliding = make_sliding(network)
     image = RANDOM.integers(0, 256, (1, 44, 52, 3)).astype(np.float32)
-    found_hwK = np.asarray(sliding.model(image))[0]
+    found_hwK = convert_to_numpy(sliding.model(image))[0]
     assert sliding.stride == 4
     assert found_hwK.shape == (4, 6, 10)
     for number, (top, left, bottom, right) in enumerate(sliding.boxes(4, 6, scale=1.0).astype(int)):
-        expected_K = np.asarray(network(image[:, top:bottom, left:right]))[0]
+        expected_K = convert_to_numpy(network(image[:, top:bottom, left:right]))[0]
         np.testing.assert_allclose(found_hwK[number // 6, number % 6], expected_K, atol=1e-5)
 
 
@@ -39,9 +40,9 @@ def test_every_place_gives_what_the_network_gives_for_its_crop(build: Build, ove
 def test_at_its_own_size_every_network_gives_its_own_answer(build: Build, architecture: str) -> None:
     network = build(architecture, init="he_normal", pixel_mean=[120.0] * 3, pixel_std=[60.0] * 3)
     image = RANDOM.integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
-    found = np.asarray(make_sliding(network).model(image))
+    found = convert_to_numpy(make_sliding(network).model(image))
     assert found.shape == (1, 1, 1, 10)
-    np.testing.assert_allclose(found[0, 0], network(image), atol=1e-5)
+    np.testing.assert_allclose(found[0, 0], convert_to_numpy(network(image)), atol=1e-5)
 
 
 def test_boxes_are_given_in_pixels_of_the_unscaled_image(build: Build) -> None:
