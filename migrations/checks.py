@@ -28,14 +28,25 @@ def change_check(table: str, name: str, before: str, after: str) -> None:
         op.drop_constraint(name, table)
         op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({after})")
         return
+    _rewrite_definition(table, f"CHECK ({before})", f"CHECK ({after})")
+
+
+def rename_check(table: str, name: str, new: str) -> None:
+    """Rename a CHECK constraint; in SQLite as `change_check` does."""
+    if not is_sqlite():
+        op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO {new}")
+        return
+    _rewrite_definition(table, f"CONSTRAINT {name} ", f"CONSTRAINT {new} ")
+
+
+def _rewrite_definition(table: str, before: str, after: str) -> None:
     connection = op.get_bind()
     find = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
     found = connection.execute(find, {"table": table}).scalar_one()
-    assert f"CHECK ({before})" in found, f"{name} is not what an earlier revision made: {found}"
-    changed = found.replace(f"CHECK ({before})", f"CHECK ({after})")
+    assert before in found, f"{before} is not what an earlier revision made: {found}"
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     write = sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :table")
-    connection.execute(write, {"sql": changed, "table": table})
+    connection.execute(write, {"sql": found.replace(before, after), "table": table})
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = OFF")

@@ -9,12 +9,12 @@ import keras
 
 from models.catalog.costs import check_network
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import NetworkChoice
-from models.keras_builder import Recipe
+from models.catalog.network_config import NetworkConfig
+from models.keras_builder import KerasBuilder
 
 
 def build_model(
-    choice: NetworkChoice,
+    choice: NetworkConfig,
     *,
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -34,10 +34,10 @@ def build_model(
     """
     choice = check_network(choice, image_size=min(input_shape[:2]))
     features, paper = find_features(choice.architecture)
-    recipe = Recipe(seed=seed, choice=choice, paper=paper)
+    net = KerasBuilder(seed=seed, choice=choice, paper=paper)
     pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")
     x_BHWC = _standardize(pixels_BHWC, mean=pixel_mean, std=pixel_std)
-    logits_BK = recipe.logits(features(x_BHWC, recipe), num_classes=num_classes)
+    logits_BK = net.logits(features(x_BHWC, net), num_classes=num_classes)
     # bfloat16 has 8 significant bits: too few for a sum over classes and for the loss's logarithm.
     probabilities_BK = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits_BK)
     return keras.Model(pixels_BHWC, probabilities_BK, name=choice.architecture)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from models.catalog.costs import check_network
-from models.catalog.lookup import CatalogError, find_architecture
-from models.catalog.network_config import NetworkChoice, network_defaults
+from models.catalog.lookup import CatalogError, get_architecture
+from models.catalog.network_config import NetworkConfig, network_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         fields = json.loads(given.choice)
-        network = find_architecture(fields["architecture"])
-        choice = NetworkChoice(**{**network_defaults(network), **fields})
+        network = get_architecture(fields["architecture"])
+        choice = NetworkConfig(**{**network_defaults(network), **fields})
         input_shape = given.input or (network.image_size, network.image_size, 3)
         choice = check_network(choice, image_size=min(input_shape[:2]))
     except CatalogError as error:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _describe(
-    choice: NetworkChoice, *, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
+    choice: NetworkConfig, *, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
 ) -> str:
     # Only here: TensorFlow takes seconds to import, and a wrong name is answered without it.
     from models.build import build_model

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from models.catalog.verdicts import PREFIX
-from models.losses import LossChoice, make_loss
+from models.losses import LossConfig, make_loss
 
 SMALL_WEIGHT = 1e-3
 NEAR_BOUND = 0.05  # of the way between the bounds
@@ -23,10 +23,10 @@ class Diagnostics:
 
     def __init__(self, network: keras.Model) -> None:
         self._layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
-        self._activations = _find_activations(network, self._layers)
+        self._activations = _map_activations(network, self._layers)
         outputs = [layer.output for layer in self._activations.values()]
         self._probe = keras.Model(network.input, [*outputs, network.output])
-        self._loss = make_loss(LossChoice())
+        self._loss = make_loss(LossConfig())
         self._names: list[str] = []
         self._measure = tf.function(self._measure_tensors, autograph=False, reduce_retracing=True)
 
@@ -63,8 +63,8 @@ def _one_copy(variable: keras.Variable) -> tf.Variable:
     return tf.distribute.get_strategy().experimental_local_results(variable.value)[0]
 
 
-def _find_activations(network: keras.Model, layers: Sequence[keras.Layer]) -> dict[str, keras.Layer]:
-    """Find the activation layer of each hidden layer: the recipe calls it LAYER_ACTIVATION."""
+def _map_activations(network: keras.Model, layers: Sequence[keras.Layer]) -> dict[str, keras.Layer]:
+    """Find the activation layer of each hidden layer: the builder calls it LAYER_ACTIVATION."""
     activations = [layer for layer in network.layers if isinstance(layer, keras.layers.Activation)]
     return {
         layer.name: activation

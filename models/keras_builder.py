@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from models.catalog.network_builder import Blueprint, PaperInitialization
+from models.catalog.network_builder import NetworkBuilder, PaperInitialization
 from models.initializers import make_initializer
 from models.layers.dropout import Dropout
 from models.layers.local_response_normalization import LocalResponseNormalization
@@ -18,7 +18,7 @@ from models.layers.tower_conv2d import TowerConv2D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe(Blueprint[keras.KerasTensor]):
+class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
     """How every layer of one network is initialized, normalized, activated, dropped and penalized."""
 
     seed: int

@@ -16,7 +16,7 @@ TOP = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LossChoice:
+class LossConfig:
     """Cross-entropy, and what may be changed about it.
 
     `focal_gamma` 0 is plain cross-entropy. `alpha` scales the focal loss. `label_smoothing` is the share of
@@ -29,7 +29,7 @@ class LossChoice:
     class_weights: Sequence[float] | None = None
 
 
-def make_loss(choice: LossChoice) -> Loss:
+def make_loss(choice: LossConfig) -> Loss:
     """Return a function of labels (B,) and logits (B, K) that gives one loss an image (B,), in float32.
 
     With p the probability of the right class, it is -alpha (1 - p)**gamma log p, times the class's weight.

@@ -9,7 +9,7 @@ from typing import TypeVar
 Name = TypeVar("Name", bound=Hashable)
 
 
-class Hearing:
+class LivenessMonitor:
     """Listens to heartbeats in SQL; who shows the same one for `seconds` is silent.
 
     After a pause of `pause_seconds` in listening, an outage or a machine that stood still, everybody gets the
@@ -29,7 +29,7 @@ class Hearing:
         self._listened = clock()
         self._since: dict[Hashable, tuple[datetime, float]] = {}
 
-    def find_silent(self, heartbeats: Mapping[Name, datetime], *, now: datetime | None = None) -> set[Name]:
+    def list_silent(self, heartbeats: Mapping[Name, datetime], *, now: datetime | None = None) -> set[Name]:
         """Those whose heartbeat has not changed for so long; who is not named is forgotten.
 
         A heartbeat that is seen for the first time counts as fresh, or as old as it is by `now`.

@@ -49,10 +49,10 @@ def open_to_group(settings: Settings, *, folders: Iterable[Path]) -> None:
 
 def tighten(settings: Settings) -> Sequence[Path]:
     """Take from others the rights to what an older cnnctl has left them; returns what that concerned."""
-    return [path for path in find_open(settings) if _take_rights(path, _forbidden(settings))]
+    return [path for path in list_open(settings) if _take_rights(path, _forbidden(settings))]
 
 
-def find_open(settings: Settings) -> Sequence[Path]:
+def list_open(settings: Settings) -> Sequence[Path]:
     """What the service wrote in the data folder and among the run folders, and others may read or change."""
     return [path for path in _list_written(settings) if _rights(path) & _forbidden(settings)]
 

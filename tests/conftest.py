@@ -255,7 +255,7 @@ def make_attempt(**fields: Any) -> Attempt:
         "host_name": HOST,
         "state": AttemptState.DISPATCHED,
         "reason": "",
-        "wish_reason": "",
+        "stop_reason": "",
         "run_dir": "",
     }
     values["state"] = AttemptState.DISPATCHED

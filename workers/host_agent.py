@@ -12,23 +12,22 @@ from functools import partial
 import structlog
 
 from service.disk_reserve import NoRoom, check_room
-from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId
-from service.domain.states import AttemptState, Cause, Outcome
+from service.domain.states import AttemptState, Cause, Outcome, Standing
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
 from service.settings import Settings
 from service.store.fleet import hosts, readings
 from service.store.jobs import attempts, members
 from service.store.transaction import Store, Transaction
 from workers.attempts.ending import Ending
-from workers.attempts.member_claims import adopt_parts, claim_part
+from workers.attempts.member_claims import adopt_own_members, claim_own_member
 from workers.attempts.member_supervisor import MemberSupervisor
-from workers.attempts.outages import insist
-from workers.attempts.rendezvous import NotMet
+from workers.attempts.outages import retry_until_available
+from workers.attempts.rendezvous import RendezvousFailed
 from workers.attempts.starter import Starter
 from workers.attempts.supervisor import Supervisor, claim, kill_left_over
 from workers.attempts.trainer_setup import UnwritableFolder
-from workers.gpus.inventory import find_gpus
+from workers.gpus.inventory import get_gpus
 from workers.gpus.outsiders import Trainer
 from workers.gpus.watch import GpuWatch
 from workers.train.process.failure_cause import is_disk_full
@@ -62,7 +61,7 @@ class HostAgent:
         self.replaced = ""
         with store.reading() as tx:
             had_real = hosts.had_real_gpus(tx, settings.host_name)
-        self.gpus = find_gpus(settings, had_real=had_real)
+        self.gpus = get_gpus(settings, had_real=had_real)
         self.worker = uuid.uuid4().hex
         cores = os.cpu_count() or 1
         self._threads_per_gpu = max(1, cores // len(self.gpus))
@@ -78,13 +77,13 @@ class HostAgent:
         Raises:
             AlreadyRunning: another worker has the host.
         """
-        insist(self._reserve)
+        retry_until_available(self._reserve)
         with self._store.reading() as tx:
             left_behind = attempts.list_live_attempts(tx, host_name=self._settings.host_name)
         for attempt in left_behind:
             if attempt.state is not AttemptState.DISPATCHED:
                 self._take_over(attempt)
-        parts = adopt_parts(
+        parts = adopt_own_members(
             self._store, self._settings, worker=self.worker, threads_per_gpu=self._threads_per_gpu
         )
         self._parts.update(parts)
@@ -123,7 +122,7 @@ class HostAgent:
 
     def _run_part(self, attempt_id: AttemptId) -> None:
         """Take this host's part of an attempt whose chief is another host, and follow it to its end."""
-        part = claim_part(
+        part = claim_own_member(
             self._store, self._settings, attempt_id, worker=self.worker, threads_per_gpu=self._threads_per_gpu
         )
         if part is None:
@@ -142,7 +141,7 @@ class HostAgent:
         except Fenced:
             log.warning("attempt", action="fenced", attempt=attempt.id)
             supervisor.abandon()
-        except NotMet as not_met:
+        except RendezvousFailed as not_met:
             supervisor.end(not_met.ending)
         except UnwritableFolder as error:
             reason = (
@@ -208,9 +207,9 @@ class HostAgent:
             self._supervisors.pop(attempt.id, None)
 
     def _adopt_part(self, attempt_id: AttemptId, part: MemberSupervisor) -> None:
-        log.info("part", action="adopted", attempt=attempt_id)
+        log.info("member", action="adopted", attempt=attempt_id)
         following = threading.Thread(
-            target=self._follow_part, args=(attempt_id, part.adopt), daemon=True, name="part"
+            target=self._follow_part, args=(attempt_id, part.adopt), daemon=True, name="member"
         )
         following.start()
         if part.is_given_up:  # its GPUs may be given to others as soon as this host is registered
@@ -271,7 +270,7 @@ class HostAgent:
                 renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
                 own_parts = members.heartbeat(tx, list(parts), worker=self.worker) if parts else ()
             for attempt in renewed:
-                followed.pop(attempt.id).wish = attempt.wish
+                followed.pop(attempt.id).stop_request = attempt.stop_request
             for attempt_id in own_parts:
                 del parts[attempt_id]
         lost: Sequence[Supervisor | MemberSupervisor] = [*followed.values(), *parts.values()]
@@ -324,7 +323,7 @@ class HostAgent:
             AlreadyRunning: another worker has it, and was heard within the lease.
         """
         name, lease = self._settings.host_name, self._settings.lease_seconds
-        heard = hosts.reserve_host(
+        alive = hosts.reserve_host(
             tx,
             name,
             worker=self.worker,
@@ -332,10 +331,10 @@ class HostAgent:
             dead_workers=self._dead_workers,
             lease_seconds=lease,
         )
-        if heard is not None:
+        if alive is not None:
             raise AlreadyRunning(
                 f"A worker of host {name} is already running, on another machine or with another "
-                f"CNNCTL_HOME: it was heard {heard:.1f} s ago. Each host needs a name of its own: set "
+                f"CNNCTL_HOME: it was heard {alive:.1f} s ago. Each host needs a name of its own: set "
                 f"CNNCTL_HOST. If that worker is dead, start this one again in {lease:g} s"
             )
 

@@ -40,7 +40,7 @@ class ProcessTree:
         """The tree, without a `pid` that runs and writes nothing into the folder, whoever has stored it."""
         if self.pid is None or not self.is_alive():
             return self
-        known = self._resolved() in find_run_dirs([self.pid]).get(self.pid, ())
+        known = self._resolved() in list_run_dirs([self.pid]).get(self.pid, ())
         return self if known else replace(self, pid=None, started=None)
 
     def terminate(self) -> None:
@@ -69,7 +69,7 @@ class ProcessTree:
         # While a group or a session has members, no other process gets its number.
         ours = leader is None or int(leader[STARTED]) == self.started
         found = {pid for pid, stat in running.items() if ours and self._leads(pid, stat)}
-        found |= {pid for pid, folders in find_run_dirs(running).items() if self._resolved() in folders}
+        found |= {pid for pid, folders in list_run_dirs(running).items() if self._resolved() in folders}
         while more := {pid for pid, stat in running.items() if int(stat[PARENT]) in found} - found:
             found |= more
         return sorted(found)
@@ -81,7 +81,7 @@ class ProcessTree:
         return str(Path(self.run_dir).resolve())
 
 
-def find_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
+def list_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
     """The run folders that processes, all or these, write to or are marked with; this one is left out."""
     found = {}
     for pid in _running() if pids is None else pids:

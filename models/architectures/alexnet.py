@@ -14,7 +14,7 @@ For images below 96 pixels, or as asked for, conv1 is 5x5 with stride 1 and padd
 """
 
 from models.catalog.lookup import Choice
-from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.network_builder import NetworkBuilder, PaperInitialization, Tensor
 
 SMALL_FORM_BELOW = 96  # pixels: below, the paper's own first layer leaves nothing to pool
 
@@ -28,41 +28,39 @@ PAPER = PaperInitialization(
 PARAMETERS = 56_909_194
 
 
-def alexnet(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def alexnet(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the features x_BN before the logits; the comments give shapes for images of 227x227."""
-    towers = recipe.option("towers")
+    towers = net.option("towers")
 
     def conv(x_BHWC: Tensor, name: str, filters: int, size: int, groups: int = 1) -> Tensor:
-        filters = _scale(filters, recipe)
-        return recipe.conv(x_BHWC, filters=filters, size=size, padding="same", groups=groups, name=name)
+        filters = _scale(filters, net)
+        return net.conv(x_BHWC, filters=filters, size=size, padding="same", groups=groups, name=name)
 
-    x_BHWC = _conv1(x_BHWC, recipe)  # 55x55x96
-    x_BHWC = recipe.lrn(x_BHWC, name="conv1_lrn", groups=towers)
-    x_BHWC = recipe.pool(x_BHWC, name="pool1")  # 27x27x96
+    x_BHWC = _conv1(x_BHWC, net)  # 55x55x96
+    x_BHWC = net.lrn(x_BHWC, name="conv1_lrn", groups=towers)
+    x_BHWC = net.pool(x_BHWC, name="pool1")  # 27x27x96
     x_BHWC = conv(x_BHWC, "conv2", 256, 5, groups=towers)
-    x_BHWC = recipe.lrn(x_BHWC, name="conv2_lrn", groups=towers)
-    x_BHWC = recipe.pool(x_BHWC, name="pool2")  # 13x13x256
+    x_BHWC = net.lrn(x_BHWC, name="conv2_lrn", groups=towers)
+    x_BHWC = net.pool(x_BHWC, name="pool2")  # 13x13x256
     x_BHWC = conv(x_BHWC, "conv3", 384, 3)  # sees both towers
     x_BHWC = conv(x_BHWC, "conv4", 384, 3, groups=towers)
     x_BHWC = conv(x_BHWC, "conv5", 256, 3, groups=towers)
-    x_BHWC = recipe.pool(x_BHWC, name="pool5")  # 6x6x256
-    units = {name: _scale(4096, recipe) for name in ("fc6", "fc7")}
-    return recipe.head(x_BHWC, units=units, drops_first=False)
+    x_BHWC = net.pool(x_BHWC, name="pool5")  # 6x6x256
+    units = {name: _scale(4096, net) for name in ("fc6", "fc7")}
+    return net.head(x_BHWC, units=units, drops_first=False)
 
 
-def _conv1(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
-    small = _is_small_form(x_BHWC, recipe)
-    x_BHWC = recipe.pad(x_BHWC, pixels=recipe.option("padding"), name="padding")
+def _conv1(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
+    small = _is_small_form(x_BHWC, net)
+    x_BHWC = net.pad(x_BHWC, pixels=net.option("padding"), name="padding")
     size, stride, mode = (5, 1, "same") if small else (11, 4, "valid")
-    return recipe.conv(
-        x_BHWC, filters=_scale(96, recipe), size=size, stride=stride, padding=mode, name="conv1"
-    )
+    return net.conv(x_BHWC, filters=_scale(96, net), size=size, stride=stride, padding=mode, name="conv1")
 
 
-def _is_small_form(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> bool:
-    form, sides = recipe.choice.options["form"], [side for side in x_BHWC.shape[1:3] if side is not None]
+def _is_small_form(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> bool:
+    form, sides = net.choice.options["form"], [side for side in x_BHWC.shape[1:3] if side is not None]
     return form == "cifar" or (form == "auto" and min(sides) < SMALL_FORM_BELOW)
 
 
-def _scale(count: int, recipe: Blueprint[Tensor]) -> int:
-    return round(count * float(recipe.choice.options["width"]))
+def _scale(count: int, net: NetworkBuilder[Tensor]) -> int:
+    return round(count * float(net.choice.options["width"]))

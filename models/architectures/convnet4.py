@@ -10,7 +10,7 @@ Parameters at 32x32x3 and 10 classes: 2,432 + 25,632 + 51,264 + 10,250 = 89,578.
 """
 
 from models.catalog.lookup import Choice
-from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.network_builder import NetworkBuilder, PaperInitialization, Tensor
 
 # As in that program: a narrow normal for the first layer, which sees pixels up to 255.
 PAPER = PaperInitialization(
@@ -22,14 +22,14 @@ PAPER = PaperInitialization(
 PARAMETERS = 89_578
 
 
-def convnet4(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def convnet4(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the features x_BN before the logits; the comments give shapes for images of 32x32."""
-    x_BHWC = recipe.conv(x_BHWC, filters=32, size=5, padding="same", name="conv1")  # 32x32x32
-    x_BHWC = recipe.pool(x_BHWC, name="pool1", padding="same")  # 16x16x32
-    x_BHWC = recipe.lrn(x_BHWC, name="pool1_lrn")
-    x_BHWC = recipe.conv(x_BHWC, filters=32, size=5, padding="same", name="conv2")
-    x_BHWC = recipe.pool(x_BHWC, name="pool2", padding="same")  # 8x8x32
-    x_BHWC = recipe.lrn(x_BHWC, name="pool2_lrn")
-    x_BHWC = recipe.conv(x_BHWC, filters=64, size=5, padding="same", name="conv3")  # 8x8x64
-    x_BHWC = recipe.pool(x_BHWC, name="pool3", padding="same")  # 4x4x64
-    return recipe.head(x_BHWC, units={})  # 1024
+    x_BHWC = net.conv(x_BHWC, filters=32, size=5, padding="same", name="conv1")  # 32x32x32
+    x_BHWC = net.pool(x_BHWC, name="pool1", padding="same")  # 16x16x32
+    x_BHWC = net.lrn(x_BHWC, name="pool1_lrn")
+    x_BHWC = net.conv(x_BHWC, filters=32, size=5, padding="same", name="conv2")
+    x_BHWC = net.pool(x_BHWC, name="pool2", padding="same")  # 8x8x32
+    x_BHWC = net.lrn(x_BHWC, name="pool2_lrn")
+    x_BHWC = net.conv(x_BHWC, filters=64, size=5, padding="same", name="conv3")  # 8x8x64
+    x_BHWC = net.pool(x_BHWC, name="pool3", padding="same")  # 4x4x64
+    return net.head(x_BHWC, units={})  # 1024

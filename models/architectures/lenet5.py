@@ -9,7 +9,7 @@ Parameters at 32x32x3 and 10 classes: 456 + 2,416 + 48,120 + 10,164 + 850 = 62,0
 """
 
 from models.catalog.lookup import Choice
-from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.network_builder import NetworkBuilder, PaperInitialization, Tensor
 
 # Appendix A: evenly from -2.4 / fan in to 2.4 / fan in. Section II.B: pixels of mean 0 and variance 1.
 PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4), normalize="standardize")
@@ -17,10 +17,10 @@ PAPER = PaperInitialization(kernel=Choice(name="fan_in_uniform", argument=2.4), 
 PARAMETERS = 62_006
 
 
-def lenet5(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def lenet5(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the 84 features x_BN before the logits; the comments give shapes for images of 32x32."""
-    x_BHWC = recipe.conv(x_BHWC, filters=6, size=5, name="conv1", lrn=True)  # 28x28x6
-    x_BHWC = recipe.pool(x_BHWC, name="pool1")  # 14x14x6
-    x_BHWC = recipe.conv(x_BHWC, filters=16, size=5, name="conv2", lrn=True)  # 10x10x16
-    x_BHWC = recipe.pool(x_BHWC, name="pool2")  # 5x5x16
-    return recipe.head(x_BHWC, units={"fc3": 120, "fc4": 84})  # of 400 features
+    x_BHWC = net.conv(x_BHWC, filters=6, size=5, name="conv1", lrn=True)  # 28x28x6
+    x_BHWC = net.pool(x_BHWC, name="pool1")  # 14x14x6
+    x_BHWC = net.conv(x_BHWC, filters=16, size=5, name="conv2", lrn=True)  # 10x10x16
+    x_BHWC = net.pool(x_BHWC, name="pool2")  # 5x5x16
+    return net.head(x_BHWC, units={"fc3": 120, "fc4": 84})  # of 400 features

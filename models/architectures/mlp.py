@@ -6,15 +6,15 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, chapter 6.
 Parameters at 32x32x3, 10 classes and the default two layers of 128 units: 411,146.
 """
 
-from models.catalog.network_builder import Blueprint, Tensor
+from models.catalog.network_builder import NetworkBuilder, Tensor
 
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 411_146
 
 
-def mlp(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def mlp(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the features x_BN of the last hidden layer."""
-    x_BN = recipe.flatten(x_BHWC)
-    for number in range(1, recipe.option("hidden_layers") + 1):
-        x_BN = recipe.dense(x_BN, units=recipe.option("hidden_units"), name=f"hidden{number}")
+    x_BN = net.flatten(x_BHWC)
+    for number in range(1, net.option("hidden_layers") + 1):
+        x_BN = net.dense(x_BN, units=net.option("hidden_units"), name=f"hidden{number}")
     return x_BN

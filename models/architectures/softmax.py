@@ -6,12 +6,12 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 Parameters at 32x32x3 and 10 classes: 30,730.
 """
 
-from models.catalog.network_builder import Blueprint, Tensor
+from models.catalog.network_builder import NetworkBuilder, Tensor
 
 # Of a network with default options, for 32x32x3 images and 10 classes.
 PARAMETERS = 30_730
 
 
-def softmax(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def softmax(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the pixels as features x_BN: the logits are all there is."""
-    return recipe.flatten(x_BHWC)
+    return net.flatten(x_BHWC)

@@ -12,7 +12,7 @@ Parameters at 32x32x3 and 10 classes with the default stages: 879,914. VGG-16 (s
 from dataclasses import dataclass
 
 from models.catalog.lookup import CatalogError, Choice
-from models.catalog.network_builder import Blueprint, PaperInitialization, Tensor
+from models.catalog.network_builder import NetworkBuilder, PaperInitialization, Tensor
 
 # Section 3.1, for those layers that were not taken from a shallower network. It prints 10^-2 as the variance;
 # a deviation of 0.1 would make activations grow fivefold a layer, so the deviation is taken to be meant.
@@ -25,13 +25,13 @@ MOST_CONVOLUTIONS = 200
 MOST_FILTERS = 65_536
 
 
-def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
+def vgg(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the features x_BN before the logits."""
-    kernel, units = recipe.option("kernel"), recipe.option("dense_units")
-    stages = _parse_stages(str(recipe.choice.options["stages"]), kernel=kernel)
+    kernel, units = net.option("kernel"), net.option("dense_units")
+    stages = _parse_stages(str(net.choice.options["stages"]), kernel=kernel)
     for number, stage in enumerate(stages, start=1):
         for position in range(1, stage.convolutions + 1):
-            x_BHWC = recipe.conv(
+            x_BHWC = net.conv(
                 x_BHWC,
                 filters=stage.filters,
                 size=kernel,
@@ -39,8 +39,8 @@ def vgg(x_BHWC: Tensor, recipe: Blueprint[Tensor]) -> Tensor:
                 name=f"conv{number}_{position}",
                 lrn=position == stage.convolutions,
             )
-        x_BHWC = recipe.pool(x_BHWC, name=f"pool{number}")
-    return recipe.head(x_BHWC, units={"fc1": units, "fc2": units})
+        x_BHWC = net.pool(x_BHWC, name=f"pool{number}")
+    return net.head(x_BHWC, units={"fc1": units, "fc2": units})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

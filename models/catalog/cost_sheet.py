@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from models.catalog.entries import CatalogError
-from models.catalog.network_builder import Blueprint
+from models.catalog.network_builder import NetworkBuilder
 
 MOST_LAYERS = 1_000  # more than anybody trains: a slip in an option must not keep whoever counts busy
 
@@ -62,7 +62,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostSheet(Blueprint[Counted]):
+class CostBuilder(NetworkBuilder[Counted]):
     """Writes down every layer that it is asked for."""
 
     layers: list[LayerCost] = field(default_factory=list)

@@ -5,16 +5,16 @@ The architecture's own function describes the network; its steps are counted and
 
 from collections.abc import Sequence
 
-from models.catalog.cost_sheet import CostSheet, Counted, LayerCost, WindowDoesNotFit
+from models.catalog.cost_sheet import CostBuilder, Counted, LayerCost, WindowDoesNotFit
 from models.catalog.entries import CatalogError
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import NetworkChoice, check_choice
+from models.catalog.network_config import NetworkConfig, check_choice
 
 Shape = tuple[int, int, int]
 LARGEST_SIDE = 65_536
 
 
-def check_network(choice: NetworkChoice, *, image_size: int) -> NetworkChoice:
+def check_network(choice: NetworkConfig, *, image_size: int) -> NetworkConfig:
     """Check a network with all its pieces for images of a size (shorter side, pixels).
 
     Returns:
@@ -28,7 +28,7 @@ def check_network(choice: NetworkChoice, *, image_size: int) -> NetworkChoice:
     return choice
 
 
-def count_layers(choice: NetworkChoice, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
+def count_layers(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
     """Count the layers of a network for images (H, W, C), as `models.build` would build them, in order.
 
     Raises:
@@ -37,7 +37,7 @@ def count_layers(choice: NetworkChoice, *, input_shape: Shape, num_classes: int)
     return _count(check_choice(choice), input_shape=input_shape, num_classes=num_classes)
 
 
-def _count(choice: NetworkChoice, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
+def _count(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
     try:
         return _walk(choice, input_shape=input_shape, num_classes=num_classes)
     except WindowDoesNotFit as error:
@@ -47,7 +47,7 @@ def _count(choice: NetworkChoice, *, input_shape: Shape, num_classes: int) -> Se
         ) from None
 
 
-def _grow(choice: NetworkChoice, side: int) -> int:
+def _grow(choice: NetworkConfig, side: int) -> int:
     """Return the smallest image that is enough for the layers after the first that was not, too."""
     while side < LARGEST_SIDE:  # beyond, the number helps nobody
         try:
@@ -59,9 +59,9 @@ def _grow(choice: NetworkChoice, side: int) -> int:
     return side
 
 
-def _walk(choice: NetworkChoice, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
+def _walk(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
     features, _ = find_features(choice.architecture)
-    sheet = CostSheet(choice=choice)
+    sheet = CostBuilder(choice=choice)
     logits = sheet.logits(features(Counted(sides=input_shape), sheet), num_classes=num_classes)
     sheet.add_activation(logits, name="probabilities")
     return sheet.layers

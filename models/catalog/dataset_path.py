@@ -21,7 +21,7 @@ SYSTEM_NAMES = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DatasetPath:
     """A dataset that lies at a path; `kind` says how."""
 
     kind: str
@@ -32,7 +32,7 @@ class Place:
         return f"{self.kind}:{self.path}"
 
 
-def find_place(dataset: str) -> Place | None:
+def find_dataset_path(dataset: str) -> DatasetPath | None:
     """Read `kind:PATH`; None for a plain name.
 
     Raises:
@@ -47,7 +47,7 @@ def find_place(dataset: str) -> Place | None:
         )
     if not Path(path).is_absolute():
         raise CatalogError(f"The path of a dataset must be absolute. Received: {dataset!r}")
-    return Place(kind=kind, path=Path(path))
+    return DatasetPath(kind=kind, path=Path(path))
 
 
 def make_absolute(dataset: str) -> str:
@@ -72,12 +72,12 @@ def lies_in(path: Path | str, folder: Path | str) -> bool:
     return real == whole or real.startswith(whole.rstrip("/") + "/")
 
 
-def find_outside(dataset: str, roots: Sequence[Path]) -> str:
+def explain_outside(dataset: str, roots: Sequence[Path]) -> str:
     """What to say of a dataset by place that lies in none of the folders; empty where it may be used.
 
     Without roots, any place may.
     """
-    place = find_place(dataset)
+    place = find_dataset_path(dataset)
     if place is None or not roots or any(lies_in(place.path, root) for root in roots):
         return ""
     return (

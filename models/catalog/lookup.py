@@ -41,8 +41,8 @@ __all__ = [
     "Entry",
     "Option",
     "OptionValue",
-    "find_architecture",
-    "find_dataset",
+    "get_architecture",
+    "get_dataset",
     "parse_choice",
     "unknown_name",
 ]
@@ -68,13 +68,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> CatalogError:
     return CatalogError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}")
 
 
-def find_architecture(name: str) -> Architecture:
+def get_architecture(name: str) -> Architecture:
     if name not in ARCHITECTURES:
         raise unknown_name("architecture", name, ARCHITECTURES)
     return ARCHITECTURES[name]
 
 
-def find_dataset(name: str) -> Dataset:
+def get_dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise unknown_name("dataset", name, DATASETS)
     return DATASETS[name]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from models.catalog.lookup import Choice, find_architecture
-from models.catalog.network_config import NetworkChoice
+from models.catalog.lookup import Choice, get_architecture
+from models.catalog.network_config import NetworkConfig
 
 LOGITS = "logits"
 
@@ -44,10 +44,10 @@ class PaperInitialization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blueprint(ABC, Generic[Tensor]):
+class NetworkBuilder(ABC, Generic[Tensor]):
     """The steps of a network: where each is normalized, activated and dropped, as `choice` asks for."""
 
-    choice: NetworkChoice
+    choice: NetworkConfig
 
     def option(self, name: str) -> int:
         """Return a whole-number option of the architecture."""
@@ -169,12 +169,12 @@ class Blueprint(ABC, Generic[Tensor]):
         return x if self.choice.parsed_dropout.argument is None else self.add_dropout(x, name=name)
 
 
-# Any: the same function takes Keras tensors with a recipe, or shapes with a cost sheet.
-Features = Callable[[Any, Blueprint[Any]], Any]
+# Any: the same function takes Keras tensors with a KerasBuilder, or shapes with a CostBuilder.
+Features = Callable[[Any, NetworkBuilder[Any]], Any]
 
 
 def find_features(architecture: str) -> tuple[Features, PaperInitialization | None]:
     """Return the function that describes a network, and how its paper initialized it, where it says so."""
-    module_name, _, function = find_architecture(architecture).function.partition(":")
+    module_name, _, function = get_architecture(architecture).function.partition(":")
     module = importlib.import_module(module_name)
     return getattr(module, function), getattr(module, "PAPER", None)

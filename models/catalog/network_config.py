@@ -10,7 +10,7 @@ from models.catalog.lookup import (
     CatalogError,
     Choice,
     OptionValue,
-    find_architecture,
+    get_architecture,
     parse_choice,
 )
 
@@ -29,7 +29,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkChoice:
+class NetworkConfig:
     """A network by its name and everything about it that can be chosen, as people write it."""
 
     architecture: str
@@ -94,7 +94,7 @@ def parse_pool(text: str) -> Pool:
     return Pool(kind=kind, size=int(size), stride=int(stride))
 
 
-def check_choice(choice: NetworkChoice) -> NetworkChoice:
+def check_choice(choice: NetworkConfig) -> NetworkConfig:
     """Check all that can be told without images: `models.catalog.costs.check_network` checks their size too.
 
     Returns:
@@ -103,7 +103,7 @@ def check_choice(choice: NetworkChoice) -> NetworkChoice:
     Raises:
         CatalogError: an unknown name, a bad value, or a combination that cannot be built.
     """
-    network = find_architecture(choice.architecture)
+    network = get_architecture(choice.architecture)
     parse_choice(choice.activation, kind="activation", entries=lookup.ACTIVATIONS)
     parse_choice(choice.norm, kind="norm", entries=lookup.NORMS)
     parse_choice(choice.head, kind="head", entries=lookup.HEADS)
@@ -118,10 +118,10 @@ def check_choice(choice: NetworkChoice) -> NetworkChoice:
     _check_maps(choice, network)
     options = _resolve_options(network, choice.options)
     fields = {name: getattr(choice, name) for name in choice.__dataclass_fields__}
-    return NetworkChoice(**{**fields, "options": options})
+    return NetworkConfig(**{**fields, "options": options})
 
 
-def _check_maps(choice: NetworkChoice, network: Architecture) -> None:
+def _check_maps(choice: NetworkConfig, network: Architecture) -> None:
     """Refuse what needs feature maps where there are none."""
     dropout, pool = choice.parsed_dropout, choice.parsed_pool
     if network.has_feature_maps:

@@ -67,7 +67,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "not finite": Rule(
         threshold=1.0,
-        reason="how many of the layer's quantities are NaN or infinite: no step can mend that",
+        reason="how many of the layer's quantities are NaN or infinite: no step can undo that",
         advice="try a smaller --lr, --norm batch or --init orthogonal",
         source="IEEE 754: what is computed with a NaN is a NaN",
     ),

@@ -22,7 +22,7 @@ DIGEST = "f5dbc3dea03fa52cc06bb6466c1570f085dacb0097b4d0da2f5cafa57c7b49f3"
 
 def load(directory: Path | None) -> ImageArrays:
     """Load the images, scaled to 0..255, in a fixed split: 1,437 to train on, 360 to test, class by class."""
-    rows = np.loadtxt(_find_file(), delimiter=",", dtype=np.uint8)
+    rows = np.loadtxt(_get_file(), delimiter=",", dtype=np.uint8)
     # In float, then rounded: 255 / 16 is not whole.
     x_NHWC = np.rint(rows[:, :-1] * (255 / BRIGHTEST)).astype(np.uint8).reshape(-1, 8, 8, 1)
     y_N = rows[:, -1].astype(np.int32)
@@ -36,7 +36,7 @@ def load(directory: Path | None) -> ImageArrays:
     )
 
 
-def _find_file() -> Path:
+def _get_file() -> Path:
     # To import scikit-learn takes a second or more; the file that it reads takes 30 ms.
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:

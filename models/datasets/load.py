@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-from models.catalog.dataset_path import find_place
-from models.catalog.lookup import find_dataset
+from models.catalog.dataset_path import find_dataset_path
+from models.catalog.lookup import get_dataset
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.folder import index_folder
 from models.datasets.files.image_files import ImageFiles
@@ -21,7 +21,7 @@ def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFil
         CatalogError: the name is unknown.
         DatasetError: the images cannot be had, or the file does not hold what it must.
     """
-    place = find_place(name)
+    place = find_dataset_path(name)
     if place is None:
         return load_arrays(name, directory=directory)
     return index_folder(place.path) if place.kind == "folder" else read_any_npz(place.path)
@@ -33,6 +33,6 @@ def load_arrays(name: str, *, directory: Path | None) -> ImageArrays:
     Raises:
         CatalogError, DatasetError: as above.
     """
-    module, _, function = find_dataset(name).function.partition(":")
+    module, _, function = get_dataset(name).function.partition(":")
     load: Callable[[Path | None], ImageArrays] = getattr(importlib.import_module(module), function)
     return load(directory)

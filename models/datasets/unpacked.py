@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.catalog.dataset_path import find_outside, find_place
+from models.catalog.dataset_path import explain_outside, find_dataset_path
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.image_files import ImageFiles
 from models.datasets.load import load_dataset
@@ -41,7 +41,7 @@ def load_unpacked(
     Raises:
         CatalogError, DatasetError: as `load_dataset`, or it lies elsewhere.
     """
-    if outside := find_outside(name, roots):
+    if outside := explain_outside(name, roots):
         raise DatasetError(outside)
     source = _find_npz(name, directory)
     if source is None:
@@ -62,7 +62,7 @@ def load_unpacked(
 
 
 def _find_npz(name: str, directory: Path | None) -> Path | None:
-    place = find_place(name)
+    place = find_dataset_path(name)
     if place is None:
         path = directory / f"{name}.npz" if directory else None
     else:

@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gpus": ("service.cli.fleet.gpus", "Show all GPUs and who holds them, or take some out of use."),
     "hosts": (
         "service.cli.fleet.hosts",
-        "Show all hosts and who is heard, or remove one.",
+        "Show all hosts and whose workers are alive, or remove one.",
     ),
     "predict": ("service.cli.networks.predict", "Tell the classes of images, with a job's network."),
     "evaluate": ("service.cli.networks.evaluate", "Score a job's network on test images."),
@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("service.cli.ops.worker", "Run the worker of this host."),
     "db": ("service.cli.ops.db", "Create, upgrade or check the database."),
     "gc": ("service.cli.ops.garbage", "Delete checkpoints that no job can still need."),
-    "doctor": ("service.cli.ops.doctor", "Find out what is wrong and how to mend it."),
+    "doctor": ("service.cli.ops.doctor", "Find out what is wrong and what to do about it."),
 }
 
 

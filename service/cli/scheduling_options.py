@@ -8,7 +8,7 @@ import click
 
 from service.cli.param_types import Moment
 from service.domain.jobs import JobId
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Priority
 
 OPTIONS = [
@@ -35,16 +35,16 @@ OPTIONS = [
 ]
 
 
-def term_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command, which gets them as `terms` and `after`."""
+def scheduling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these options to a command, which gets them as `scheduling` and `after`."""
 
     @wraps(command)
-    def with_terms(*, priority: str, after: tuple[int, ...], **values: Any) -> Any:
+    def with_scheduling(*, priority: str, after: tuple[int, ...], **values: Any) -> Any:
         asked = {name: values.pop(name) for name in ("project", "not_before", "exclusive")}
         places = {name: values.pop(name) for name in ("gpu_model", "host_name", "hosts")}
-        terms = Terms(priority=Priority(priority), **asked, **places)
-        return command(terms=terms, after=[JobId(number) for number in after], **values)
+        scheduling = SchedulingOptions(priority=Priority(priority), **asked, **places)
+        return command(scheduling=scheduling, after=[JobId(number) for number in after], **values)
 
     for option in reversed(OPTIONS):
-        with_terms = option(with_terms)
-    return with_terms
+        with_scheduling = option(with_scheduling)
+    return with_scheduling

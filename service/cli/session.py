@@ -65,7 +65,7 @@ def shorten_home(path: str) -> str:
     return "~" + path[len(home) :] if home != "/" and path.startswith(home + "/") else path
 
 
-def count_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """12 B, 3.4 MiB, …"""
     size = float(count)
     for unit in ("B", "KiB", "MiB"):
@@ -75,7 +75,7 @@ def count_bytes(count: int) -> str:
     return f"{size:,.1f} GiB"
 
 
-def count_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """0.4 s, 12 s, 5 min, …"""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

@@ -26,7 +26,7 @@ class SqliteFile:
         if self.is_missing():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, RIGHTS))
 
-    def find_loss(self) -> str:
+    def explain_loss(self) -> str:
         """What has happened to the file since it was found first, in words; empty where nothing has."""
         try:
             now = self._identify()

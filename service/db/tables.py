@@ -128,6 +128,7 @@ hosts = Table(
     metadata,
     Column("name", String(255), primary_key=True),
     Column("worker", String(64), nullable=False),
+    Column("standing", choice(states.Standing, "standing"), nullable=False),
     Column("cores", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime),  # NULL: its worker has left
     Column("clock_ahead_seconds", Float(53)),  # of the host's clock before the database's
@@ -172,8 +173,8 @@ attempts = Table(
     Column("outcome", choice(states.Outcome, "outcome")),
     Column("cause", choice(states.Cause, "cause")),
     Column("reason", Text, nullable=False),
-    Column("wish", choice(states.Wish, "wish")),
-    Column("wish_reason", Text, nullable=False),
+    Column("stop_request", choice(states.StopRequest, "stop_request")),
+    Column("stop_reason", Text, nullable=False),
     Column("token", Integer, nullable=False),
     Column("worker", String(64)),
     Column("run_dir", Text, nullable=False),

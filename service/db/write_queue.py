@@ -8,7 +8,7 @@ from threading import Lock, RLock
 from service.errors import DatabaseUnavailable
 
 
-class Turns:
+class WriteQueue:
     """A line of threads; the first has its turn. A `Lock` would let who comes just then go first."""
 
     def __init__(self, *, wait_seconds: float) -> None:

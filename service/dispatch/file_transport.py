@@ -18,7 +18,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 
 from service.dispatch.file_watch import FileWatch
-from service.dispatch.message_check import LARGEST_BYTES, Complaints, find_fault
+from service.dispatch.message_check import LARGEST_BYTES, Complaints, explain_fault
 
 SCHEME = "messagefiles"
 LONGEST_WAIT_SECONDS = 0.5  # should a change of the folder go unnoticed
@@ -75,7 +75,7 @@ def _read(path: Path) -> tuple[bytes, str]:
         return b"", "it is no file"
     with path.open("rb") as file:
         raw = file.read(LARGEST_BYTES + 1)
-    return raw, find_fault(raw)
+    return raw, explain_fault(raw)
 
 
 class Transport(filesystem.Transport):

@@ -24,19 +24,19 @@ _PLAIN = {"eta": None, "expires": None, "timelimit": [None, None], "retries": 0}
 log = structlog.get_logger()
 
 
-def find_fault(raw: bytes) -> str:
+def explain_fault(raw: bytes) -> str:
     """Why a message is none of the dispatcher's, in words; empty when it is one."""
     if len(raw) > LARGEST_BYTES:
         return f"it has {len(raw):,} bytes, and a message at most {LARGEST_BYTES:,}"
     try:
-        return _find_fault(json.loads(raw))
+        return _explain_fault(json.loads(raw))
     except (ValueError, RecursionError):
         return "it is no JSON"
     except (TypeError, KeyError, AttributeError):
         return "it is no message of Celery's"
 
 
-def _find_fault(message: Any) -> str:
+def _explain_fault(message: Any) -> str:
     headers, properties = message["headers"], message["properties"]
     if headers["task"] != RUN_ATTEMPT:
         return f"it asks for another task than {RUN_ATTEMPT}"

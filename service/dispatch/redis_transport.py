@@ -12,7 +12,7 @@ from typing import Any
 import redis as driver
 from kombu.transport import redis
 
-from service.dispatch.message_check import Complaints, find_fault
+from service.dispatch.message_check import Complaints, explain_fault
 
 
 class Client(driver.Redis):
@@ -25,7 +25,7 @@ class Client(driver.Redis):
         reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         if command_name != "BRPOP" or not reply:
             return reply
-        fault = find_fault(reply[1])
+        fault = explain_fault(reply[1])
         if fault:
             self.complaints.add(fault, reply[1])
         return None if fault else reply

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
-from service.domain.states import GpuState
+from service.domain.states import GpuState, Standing
 
 MOST_NAMED = 2  # outsiders of a GPU that are told one by one
 
@@ -69,16 +68,6 @@ class Reading:
     outsiders: tuple[Outsider, ...] = ()
 
 
-class Standing(str, Enum):
-    """Whether a host gets work."""
-
-    REGISTERED = "registered"  # it does while its worker is heard
-    RESERVED = "reserved"  # its worker starts or stops, and holds the host's name
-    DISK_FULL = "disk_full"  # what runs there goes on, and nothing new starts
-    UNANSWERING = "unanswering"  # its worker is heard, and takes no messages
-    REMOVED = "removed"  # by an administrator, until a worker of its name starts
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A machine with a worker; `heartbeat_at` is None when its worker has left, or gets no work.
@@ -94,7 +83,7 @@ class Host:
     standing: Standing = Standing.REGISTERED
 
 
-def count_gpus(count: int) -> str:
+def format_gpus(count: int) -> str:
     """1 GPU, 2 GPUs, …"""
     return "1 GPU" if count == 1 else f"{count} GPUs"
 
@@ -104,7 +93,7 @@ def is_model(model: str, wanted: str) -> bool:
     return wanted.casefold() in model.casefold()
 
 
-def find_named(gpus: Sequence[Gpu], name: str) -> Sequence[Gpu]:
+def list_named(gpus: Sequence[Gpu], name: str) -> Sequence[Gpu]:
     """The GPUs that a person may mean: by UUID, by HOST:NUMBER, or by how the UUID begins."""
     exact = [gpu for gpu in gpus if name in (gpu.uuid, gpu.place)]
     return exact or [gpu for gpu in gpus if name and gpu.uuid.startswith(name)]

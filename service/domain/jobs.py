@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
-from service.domain.scheduling_options import Terms
-from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Wish
+from service.domain.scheduling_options import SchedulingOptions
+from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, StopRequest
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
@@ -13,7 +13,7 @@ AttemptId = NewType("AttemptId", int)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One spec that somebody asked for; `spec` is its canonical JSON, `terms` say how to run it.
+    """One spec that somebody asked for; `spec` is its canonical JSON, `scheduling` say how to run it.
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
     `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what each of its
@@ -30,7 +30,7 @@ class Job:
     memory_mib: int | None
     ample_memory_mib: int | None
     time_limit_seconds: float | None
-    terms: Terms
+    scheduling: SchedulingOptions
     reason: str
     estimated_start_at: datetime | None
     lost_attempts: int
@@ -76,8 +76,8 @@ class Attempt:
     outcome: Outcome | None
     cause: Cause | None
     reason: str
-    wish: Wish | None
-    wish_reason: str
+    stop_request: StopRequest | None
+    stop_reason: str
     token: int
     run_dir: str
     trainer_pid: int | None
@@ -118,7 +118,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobEvent:
+class AuditEntry:
     """One line of a job's audit: who did what, when."""
 
     job_id: JobId

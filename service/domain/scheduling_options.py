@@ -7,7 +7,7 @@ from service.domain.states import Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class SchedulingOptions:
     """What a person asks of the scheduler with a submission; the defaults ask for nothing.
 
     `gpu_model` is a part of a model's name, see `domain.gpus.is_model`; `exclusive` keeps other jobs off the
@@ -23,4 +23,4 @@ class Terms:
     hosts: int = 1
 
 
-NO_TERMS = Terms()
+DEFAULT_SCHEDULING = SchedulingOptions()

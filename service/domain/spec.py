@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.catalog import lookup
 from models.catalog.augmentation_config import check_augmentation, parse_augmentation
 from models.catalog.costs import check_network
-from models.catalog.dataset_path import find_place
-from models.catalog.network_config import NetworkChoice
+from models.catalog.dataset_path import find_dataset_path
+from models.catalog.network_config import NetworkConfig
 from service.domain.stored_spec import SCHEMA_VERSION, Tree, load_spec_tree
 from service.errors import NewerSpec
 
@@ -50,9 +50,9 @@ class ModelSpec(Section):
         default_factory=dict, description="the architecture's own options; `model.NAME` sets one"
     )
 
-    def to_choice(self) -> NetworkChoice:
+    def to_choice(self) -> NetworkConfig:
         """The same as the library takes it."""
-        return NetworkChoice(**self.model_dump())
+        return NetworkConfig(**self.model_dump())
 
 
 class DataSpec(Section):
@@ -188,8 +188,8 @@ class Spec(Section):
         return self
 
     def _check_catalog(self) -> None:
-        if find_place(self.data.dataset) is None:
-            lookup.find_dataset(self.data.dataset)
+        if find_dataset_path(self.data.dataset) is None:
+            lookup.get_dataset(self.data.dataset)
         check_network(self.model.to_choice(), image_size=self.data.image_size)
 
     def _check_views(self) -> None:
@@ -204,10 +204,10 @@ class Spec(Section):
                 f"training.batch_size {batch} cannot be shared equally by {gpus} GPUs. "
                 f"Nearest: {max(1, round(batch / gpus)) * gpus}"
             )
-        if find_place(self.data.dataset) is not None:
+        if find_dataset_path(self.data.dataset) is not None:
             return  # how many images there are is known where they lie
         fraction = self.data.validation_fraction
-        total = lookup.find_dataset(self.data.dataset).train_images
+        total = lookup.get_dataset(self.data.dataset).train_images
         images = total - (max(1, round(fraction * total)) if fraction else 0)
         if batch > images:
             raise ValueError(
@@ -235,7 +235,7 @@ def read_spec(text: str) -> Spec:
     Raises:
         NewerSpec: it has what this cnnctl does not know; the message names it.
     """
-    if unknown := find_unknown(text):
+    if unknown := explain_unknown(text):
         raise NewerSpec(unknown)
     try:
         return Spec.model_validate_json(json.dumps(load_spec_tree(text)))
@@ -244,7 +244,7 @@ def read_spec(text: str) -> Spec:
         raise NewerSpec(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")) from error
 
 
-def find_unknown(text: str) -> str:
+def explain_unknown(text: str) -> str:
     """What only a newer cnnctl can have put into a stored spec: its version, or fields; else empty."""
     tree = load_spec_tree(text)
     version = tree.get("schema_version", SCHEMA_VERSION)

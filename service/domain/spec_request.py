@@ -34,7 +34,7 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
             nearest valid choice.
     """
     try:
-        network = lookup.find_architecture(architecture)
+        network = lookup.get_architecture(architecture)
     except CatalogError as error:
         raise SpecError(str(error)) from None
     given: dict[str, object] = {}

@@ -59,7 +59,7 @@ class Cause(str, Enum):
     LOST_HOST = "lost_host"
 
 
-class Wish(str, Enum):
+class StopRequest(str, Enum):
     """What a person or the service wants of a live attempt; its worker reads it with the heartbeat.
 
     From the weakest to the strongest: a wish takes the place of a weaker one only.
@@ -162,3 +162,13 @@ JOB_STATE_AFTER: Mapping[Outcome, JobState] = {
     Outcome.INTERRUPTED: JobState.QUEUED,
     Outcome.LOST: JobState.QUEUED,
 }
+
+
+class Standing(str, Enum):
+    """Whether a host gets work."""
+
+    REGISTERED = "registered"  # it does while its worker is heard
+    RESERVED = "reserved"  # its worker starts or stops, and holds the host's name
+    DISK_FULL = "disk_full"  # what runs there goes on, and nothing new starts
+    UNANSWERING = "unanswering"  # its worker is heard, and takes no messages
+    REMOVED = "removed"  # by an administrator, until a worker of its name starts

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from models.catalog.lookup import find_architecture
+from models.catalog.lookup import get_architecture
 from service.domain.spec import Spec
 from service.errors import SpecError
 
@@ -17,7 +17,7 @@ LOWERS: Condition = (lambda s: s.schedule.name in ("cosine", "plateau"), "schedu
 DROPOUT: Condition = (lambda s: s.model.dropout != "none", "a model.dropout other than none")
 PENALTY: Condition = (lambda s: s.model.l1 > 0 or s.model.l2 > 0, "model.l1 or model.l2 above 0")
 HIDDEN: Condition = (
-    lambda s: find_architecture(s.model.architecture).has_hidden_layers,
+    lambda s: get_architecture(s.model.architecture).has_hidden_layers,
     "a network with hidden layers",
 )
 FLATTEN: Condition = (lambda s: s.model.head == "flatten", "model.head flatten")

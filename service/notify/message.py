@@ -43,7 +43,7 @@ def write_message(tx: Transaction, note: Notification) -> Message:
             "occasion": note.occasion.value,
             "state": note.job_state.value,
             "owner": job.owner,
-            "project": job.terms.project,
+            "project": job.scheduling.project,
             "architecture": job.architecture,
             "dataset": job.dataset,
             "attempt": attempt.number if attempt else None,

@@ -27,7 +27,7 @@ GIVE_UP_AFTER = timedelta(days=1)
 log = structlog.get_logger()
 
 
-class Postman:
+class NotificationSender:
     """Delivers each message at least once, and tries again for a day, at growing intervals.
 
     People take turns, and each has one delivery at a time: who is told by slow servers delays nobody else.
@@ -47,7 +47,7 @@ class Postman:
             for number in range(AT_ONCE)
         ]
 
-    def __enter__(self) -> "Postman":
+    def __enter__(self) -> "NotificationSender":
         for thread in self._threads:
             thread.start()
         return self
@@ -84,9 +84,9 @@ class Postman:
         try:
             taken = self._take_next()
         except DatabaseUnavailable as error:
-            log.warning("postman", action="database_unavailable", error=str(error))
+            log.warning("notifications", action="database_unavailable", error=str(error))
         except Exception:
-            log.exception("postman", action="failed")
+            log.exception("notifications", action="failed")
         if taken is None and not self._stop.is_set():
             self._changed.wait(POLL_SECONDS)
         return taken
@@ -108,9 +108,9 @@ class Postman:
         try:
             self._deliver(note)
         except DatabaseUnavailable as error:
-            log.warning("postman", action="database_unavailable", error=str(error))
+            log.warning("notifications", action="database_unavailable", error=str(error))
         except Exception:
-            log.exception("postman", action="failed", job=note.job_id)
+            log.exception("notifications", action="failed", job=note.job_id)
         finally:
             self._in_delivery.discard(owner)
             self._changed.set()
@@ -124,7 +124,7 @@ class Postman:
             raise
         except Exception as error:
             # Whatever is wrong with one message: the others are delivered, and this is given up in time.
-            log.exception("postman", action="failed", job=note.job_id)
+            log.exception("notifications", action="failed", job=note.job_id)
             self._note_failure(
                 note, Undelivered("cnnctl failed; its scheduler's log says why", detail=str(error))
             )
@@ -132,7 +132,7 @@ class Postman:
             if delivered:
                 with self._store.transaction() as tx:
                     outbox.set_delivered(tx, note.id)
-                log.info("postman", action="delivered", job=note.job_id, hook=note.hook_id)
+                log.info("notifications", action="delivered", job=note.job_id, hook=note.hook_id)
 
     def _try(self, note: Notification) -> bool:
         """Deliver a message; False where its hook is no more.
@@ -154,7 +154,7 @@ class Postman:
             outbox.set_failed(tx, note.id, error=str(error), next_try_at=next_try)
         given_up = next_try is None
         log.warning(
-            "postman",
+            "notifications",
             action="undelivered",
             job=note.job_id,
             hook=note.hook_id,

@@ -14,7 +14,7 @@ class AmpleMemory:
     """
 
     def __init__(self, hosts: Sequence[Host]) -> None:
-        self._rooms = [empty_room(host) for host in hosts]
+        self._capacities = [empty_room(host) for host in hosts]
         self._known: dict[tuple[int, int, str | None, str | None, int], bool] = {}
 
     def ask(self, job: QueuedJob, *, ample_mib: int | None) -> QueuedJob:
@@ -25,5 +25,5 @@ class AmpleMemory:
         key = (job.gpus, job.hosts, job.host, job.gpu_model, ample_mib)
         if key not in self._known:
             part = part_of(wanted)
-            self._known[key] = sum(room.could_hold(part) for room in self._rooms) >= job.hosts
+            self._known[key] = sum(room.could_hold(part) for room in self._capacities) >= job.hosts
         return wanted if self._known[key] else job

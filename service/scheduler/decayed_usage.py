@@ -12,7 +12,7 @@ HALF_LIVES = 8  # what is older counts for less than half a percent
 REFRESH_SECONDS = 10.0
 
 
-class Used:
+class DecayedUsage:
     """GPU-seconds by owner, each halved for every half-life since its end; read anew now and then."""
 
     def __init__(self, *, half_life_seconds: float, clock: Callable[[], float]) -> None:

@@ -99,7 +99,7 @@ def _let_be(running: Sequence[RunningJob], count: int) -> list[RunningJob]:
             job,
             attained_gpu_seconds=0.0,
             expected_seconds=None,
-            price_seconds=None,
+            gittins_seconds=None,
             limit_seconds=None,
             preempted_at=(),
             stopping=True,

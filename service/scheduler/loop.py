@@ -12,22 +12,22 @@ import structlog
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.file_watch import FileWatch
 from service.domain.jobs import JobId
-from service.domain.states import Action, JobState, Wish
+from service.domain.states import Action, JobState, StopRequest
 from service.errors import DatabaseUnavailable
-from service.liveness import Hearing
+from service.liveness import LivenessMonitor
 from service.scheduler import rescue
-from service.scheduler.decayed_usage import Used
+from service.scheduler.decayed_usage import DecayedUsage
 from service.scheduler.faulty_jobs import FaultyJobs, describe, plan_without_faulty
 from service.scheduler.newer_jobs import NewerJobs
 from service.scheduler.policy.decisions import Placement
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.start_estimates import differs
-from service.scheduler.runtime_forecasts import Forecasts
+from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store.fleet import hosts, leases, schedulers
 from service.store.jobs import attempts, audit, jobs, members, stop_requests
-from service.store.jobs.audit_watch import EventWatch
+from service.store.jobs.audit_watch import AuditWatch
 from service.store.people import outbox
 from service.store.transaction import Store, Transaction
 
@@ -55,7 +55,7 @@ class Scheduler:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._watch = EventWatch(store)
+        self._watch = AuditWatch(store)
         self._settings = settings
         self._dispatcher = dispatcher
         self._seconds = seconds
@@ -66,15 +66,15 @@ class Scheduler:
         self._idle = False
         self._folder: FileWatch | None = None
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
-        self._workers = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
-        self._hosts = Hearing(settings.lease_seconds, pause_seconds=pause, clock=seconds)
+        self._workers = LivenessMonitor(settings.lease_seconds, pause_seconds=pause, clock=seconds)
+        self._hosts = LivenessMonitor(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._policy = PolicySettings(quantum_seconds=settings.quantum_seconds)
-        self._used = Used(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
-        self._forecasts = Forecasts(clock=seconds)
+        self._used = DecayedUsage(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
+        self._forecasts = RuntimeForecasts(clock=seconds)
         self._newer = NewerJobs()
-        self._messages = Hearing(settings.resend_seconds, clock=seconds)
+        self._messages = LivenessMonitor(settings.resend_seconds, clock=seconds)
         patience = rescue.UNANSWERED_SENDS * settings.resend_seconds
-        self._unanswered = Hearing(patience, pause_seconds=pause, clock=seconds)
+        self._unanswered = LivenessMonitor(patience, pause_seconds=pause, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a database that is away only delays."""
@@ -109,19 +109,19 @@ class Scheduler:
         with self._store.transaction() as tx:
             if not schedulers.lock_tick(tx):
                 return
-            heard = self._listen(tx)
+            alive = self._listen(tx)
             rescue.rescue_lost(tx, self._settings, self._workers)
-            heard = rescue.resend_unclaimed(
-                tx, self._settings, self._dispatcher, self._messages, self._unanswered, heard=heard
+            alive = rescue.resend_unclaimed(
+                tx, self._settings, self._dispatcher, self._messages, self._unanswered, alive=alive
             )
             if self._seconds() >= self._next_asking:
                 self._next_asking = self._seconds() + ASK_SECONDS
                 rescue.ask_unanswering(tx, self._dispatcher)
-            queued = self._place(tx, heard)
+            queued = self._place(tx, alive)
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"
             schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
-            self._seen_event = audit.newest_event_id(tx)
+            self._seen_event = audit.newest_entry_id(tx)
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -133,14 +133,14 @@ class Scheduler:
             self._next_housekeeping = now + (IDLE_SECONDS if self._idle else HOUSEKEEPING_SECONDS)
 
     def _something_happened(self) -> bool:
-        return self._watch.newest_event_id() != self._seen_event
+        return self._watch.newest_entry_id() != self._seen_event
 
     def _listen(self, tx: Transaction) -> Set[str]:
         """The hosts whose worker is heard."""
         heartbeats = {host.name: host.heartbeat_at for host in hosts.list_hosts(tx) if host.heartbeat_at}
-        return heartbeats.keys() - self._hosts.find_silent(heartbeats, now=tx.now)
+        return heartbeats.keys() - self._hosts.list_silent(heartbeats, now=tx.now)
 
-    def _place(self, tx: Transaction, heard: Set[str]) -> bool:
+    def _place(self, tx: Transaction, alive: Set[str]) -> bool:
         """Start what can start; whether there was a job in the queue."""
         self._forecasts.learn(tx)
         queued = jobs.list_jobs_in(tx, JobState.QUEUED)
@@ -150,7 +150,7 @@ class Scheduler:
         faulty = FaultyJobs()
         newer = self._newer.explain(tx, queued, faulty)
         known = [job for job in queued if job.id not in newer]
-        snapshot = take_snapshot(tx, known, heard=heard, used=used, forecasts=self._forecasts, faulty=faulty)
+        snapshot = take_snapshot(tx, known, alive=alive, used=used, forecasts=self._forecasts, faulty=faulty)
         plan = plan_without_faulty(snapshot, tx.now, settings=self._policy, faulty=faulty)
         for job_id, error in faulty.errors.items():
             self._set_aside(tx, job_id, error)
@@ -159,7 +159,7 @@ class Scheduler:
         of_id = {job.id: job for job in queued}
         for stop in plan.preemptions:
             reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
-            stop_requests.ask_to_preempt(tx, stop.job_id, reason=reason, actor=ACTOR)
+            stop_requests.request_preemption(tx, stop.job_id, reason=reason, actor=ACTOR)
         waiting = [*plan.waiting, *newer.values()]
         changed = [new for new in waiting if differs(of_id[new.job_id], new, now=tx.now)]
         jobs.set_waits(tx, changed)
@@ -171,14 +171,16 @@ class Scheduler:
         reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
         attempt = attempts.find_live_attempt(tx, job_id)
         if attempt is not None:
-            if attempt.wish is None:  # else it stops already: each request is an entry, and each entry a tick
-                stop_requests.ask(tx, attempt, Wish.PAUSE, reason=reason, actor=ACTOR)
+            if (
+                attempt.stop_request is None
+            ):  # else it stops already: each request is an entry, and each entry a tick
+                stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=ACTOR)
                 job = jobs.get_job(tx, job_id)
                 outbox.tell(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
             return
         if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
             log.error("scheduler", action="set_aside", job=job_id, error=describe(error))
-            audit.add_event(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
+            audit.add_entry(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
             outbox.tell(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
 
     def _start(self, tx: Transaction, placement: Placement) -> None:
@@ -190,7 +192,7 @@ class Scheduler:
         if placement.other_hosts:
             members.create_members(tx, attempt.id, names)
         detail = f"{', '.join(placement.gpu_uuids)} on {' and '.join(names)}"
-        audit.add_event(
+        audit.add_entry(
             tx, placement.job_id, Action.DISPATCHED, actor=ACTOR, attempt_id=attempt.id, detail=detail
         )
         for name in names:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from service.domain.jobs import Job, JobId, Waiting
-from service.domain.spec import find_unknown
+from service.domain.spec import explain_unknown
 from service.domain.stored_spec import MADE_BY_NEWER
 from service.scheduler.faulty_jobs import FaultyJobs
 from service.store.jobs import attempts
@@ -18,7 +18,7 @@ class NewerJobs:
 
     def explain(self, tx: Transaction, queued: Sequence[Job], faulty: FaultyJobs) -> Mapping[JobId, Waiting]:
         """Why those jobs wait that this scheduler, or the worker that has tried, cannot read."""
-        self._unknown = {job.id: self._find_unknown(job, faulty) for job in queued}
+        self._unknown = {job.id: self._explain_unknown(job, faulty) for job in queued}
         refused = any(job.reason.startswith(MADE_BY_NEWER) for job in queued)
         refusals = attempts.list_refused_jobs(tx) if refused else frozenset()
         reasons = {
@@ -30,7 +30,7 @@ class NewerJobs:
         }
         return {job_id: Waiting(job_id=job_id, reason=reason) for job_id, reason in reasons.items()}
 
-    def _find_unknown(self, job: Job, faulty: FaultyJobs) -> str:
+    def _explain_unknown(self, job: Job, faulty: FaultyJobs) -> str:
         if job.id in self._unknown:
             return self._unknown[job.id]
-        return faulty.guard(job.id, lambda: find_unknown(job.spec)) or ""
+        return faulty.guard(job.id, lambda: explain_unknown(job.spec)) or ""

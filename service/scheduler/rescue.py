@@ -7,10 +7,9 @@ from functools import partial
 import structlog
 
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.gpus import Standing
 from service.domain.jobs import AttemptId, Member
-from service.domain.states import Cause, Outcome
-from service.liveness import Hearing
+from service.domain.states import Cause, Outcome, Standing
+from service.liveness import LivenessMonitor
 from service.settings import Settings
 from service.store.fleet import hosts
 from service.store.jobs import attempts, members
@@ -25,13 +24,13 @@ NEVER = datetime.min.replace(tzinfo=timezone.utc)
 log = structlog.get_logger()
 
 
-def rescue_lost(tx: Transaction, settings: Settings, hearing: Hearing) -> None:
+def rescue_lost(tx: Transaction, settings: Settings, hearing: LivenessMonitor) -> None:
     """End attempts whose worker has been silent for longer than the lease."""
     claimed = attempts.list_claimed_attempts(tx)
     parts = [part for part in _list_parts(tx) if not part.ended_at] if claimed else []
     heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
     heartbeats |= {_name(part): part.heartbeat_at for part in parts if part.heartbeat_at}
-    silent = hearing.find_silent(heartbeats)
+    silent = hearing.list_silent(heartbeats)
     # Hosts beside the chief's hold GPUs still: they stop when it is silent, and say when that is done.
     held = {part.attempt_id for part in parts if _name(part) in heartbeats.keys() - silent}
     for attempt in claimed:
@@ -55,10 +54,10 @@ def resend_unclaimed(
     tx: Transaction,
     settings: Settings,
     dispatcher: Dispatcher,
-    hearing: Hearing,
-    unanswered: Hearing,
+    hearing: LivenessMonitor,
+    unanswered: LivenessMonitor,
     *,
-    heard: Set[str],
+    alive: Set[str],
 ) -> Set[str]:
     """Send attempts again that no worker has claimed; give up on hosts that are not heard.
 
@@ -73,19 +72,19 @@ def resend_unclaimed(
         waiting = {}
     # A worker that has only come now gets the whole time to read what was sent to the one before it.
     workers = {host.name: host.worker for host in hosts.list_hosts(tx)}
-    asked = {(name, workers[host]): host for name, host in waiting.items() if host in heard}
-    deaf = {asked[name] for name in unanswered.find_silent(dict.fromkeys(asked, NEVER))}
+    asked = {(name, workers[host]): host for name, host in waiting.items() if host in alive}
+    deaf = {asked[name] for name in unanswered.list_silent(dict.fromkeys(asked, NEVER))}
     if deaf:
         _set_unanswering(tx, deaf)
     sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
-    overdue = hearing.find_silent(sent | {_name(part): part.sent_at for part in parts})
+    overdue = hearing.list_silent(sent | {_name(part): part.sent_at for part in parts})
     for part in parts:
         if _name(part) in overdue:
             members.set_sent(tx, part)
             attempt = attempts.get_attempt(tx, part.attempt_id)
             tx.after_commit(partial(dispatcher.send, attempt, host_name=part.host_name))
     for attempt in unclaimed:
-        if attempt.host_name not in heard - deaf:
+        if attempt.host_name not in alive - deaf:
             reason = f"the worker on {attempt.host_name} was gone before it took the job"
             if attempt.host_name in deaf:
                 reason = f"the worker on {attempt.host_name} is heard, and takes no messages"
@@ -95,7 +94,7 @@ def resend_unclaimed(
         elif attempt.id in overdue:
             attempts.set_sent(tx, attempt.id)
             tx.after_commit(partial(dispatcher.send, attempt))
-    return heard - deaf
+    return alive - deaf
 
 
 def ask_unanswering(tx: Transaction, dispatcher: Dispatcher) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import FINISHED
 from service.domain.stored_spec import load_spec_tree
-from service.scheduler.runtime_history import Forecast, History
+from service.scheduler.runtime_history import Forecast, RuntimeHistory
 from service.store.fleet import leases
 from service.store.fleet.leases import count_gpu_seconds
 from service.store.jobs import attempts, jobs
@@ -38,7 +38,7 @@ class Pace:
     jobs: int
 
 
-class Forecasts:
+class RuntimeForecasts:
     """What is known from the jobs that have ended, read on now and then."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class Forecasts:
         self._learned_at = float("-inf")
         self._seen: datetime | None = None
         self._known: set[tuple[JobId, datetime | None]] = set()
-        self._history = History()
+        self._history = RuntimeHistory()
         self._epoch_seconds: dict[Work, deque[float]] = defaultdict(lambda: deque(maxlen=LIKE_JOBS))
         self._works: dict[JobId, tuple[Work, int]] = {}
         self._left: dict[JobId, tuple[float, float]] = {}  # seconds left, after so many done
@@ -77,12 +77,12 @@ class Forecasts:
         if left is None:
             left = self._ask_like_jobs(job, done_seconds=done)
         if left is not None:
-            return Forecast(expected_seconds=left, price_seconds=left)
+            return Forecast(expected_seconds=left, gittins_seconds=left)
         return self._history.find_forecast(owner=job.owner, gpus=job.gpus, number=job.id, done_seconds=done)
 
     def find_pace(self, spec: Mapping[str, Any], *, hosts: int) -> Pace | None:
         """How fast the newest jobs went that differ from this spec in seed, epochs or learning rate only."""
-        found = self._epoch_seconds.get(find_work(spec, hosts=hosts))
+        found = self._epoch_seconds.get(extract_work(spec, hosts=hosts))
         return Pace(epoch_seconds=median(found), jobs=len(found)) if found else None
 
     def _note(self, job: Job, latest: Attempt, *, seconds: float, now: datetime) -> None:
@@ -116,13 +116,13 @@ class Forecasts:
         if job.id not in self._works:
             spec = load_spec_tree(job.spec)
             self._works[job.id] = (
-                find_work(spec, hosts=job.terms.hosts),
+                extract_work(spec, hosts=job.scheduling.hosts),
                 spec.get("training", {}).get("epochs", 1),
             )
         return self._works[job.id]
 
 
-def find_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
+def extract_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
     """What of a spec an epoch's length depends on: jobs of the same work take as long."""
     parts = {
         section: {name: value for name, value in spec.get(section, {}).items() if name not in _NO_MATTER}

@@ -15,15 +15,15 @@ REMEMBERED = 50_000  # answers, until the next job has finished
 class Forecast:
     """What the history says of a job: half of the like ones took at most `expected_seconds` more.
 
-    `price_seconds` is the fewest seconds of run time per job finished that one can get by running such jobs
+    `gittins_seconds` is the fewest seconds of run time per job finished that one can get by running such jobs
     on: Gittins' index, upside down. It is low when some of them will end soon, even if the others never do.
     """
 
     expected_seconds: float
-    price_seconds: float
+    gittins_seconds: float
 
 
-class History:
+class RuntimeHistory:
     """Run times of finished jobs, in seconds, by owner and GPUs, in the order of their submission."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class History:
             prices.append((spent + going * seconds) / (total - going))
             if going >= total / 2:
                 expected = seconds
-        return Forecast(expected_seconds=max(1.0, expected), price_seconds=max(1.0, min(prices)))
+        return Forecast(expected_seconds=max(1.0, expected), gittins_seconds=max(1.0, min(prices)))
 
     def _weigh(self, owner: str, gpus: int, place: int, done_seconds: float) -> Sequence[tuple[float, float]]:
         """Seconds left and weights of the like jobs: people submit like ones in a row, so near ones count."""

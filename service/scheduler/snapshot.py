@@ -12,7 +12,7 @@ from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.faulty_jobs import FaultyJobs
 from service.scheduler.policy.preemption import HOUR
 from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
-from service.scheduler.runtime_forecasts import Forecasts
+from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.runtime_history import Forecast
 from service.store.fleet import hosts, leases, readings
 from service.store.fleet.leases import count_gpu_seconds
@@ -36,9 +36,9 @@ def take_snapshot(
     tx: Transaction,
     queued: Sequence[Job],
     *,
-    heard: Set[str],
+    alive: Set[str],
     used: Mapping[str, float],
-    forecasts: Forecasts,
+    forecasts: RuntimeForecasts,
     faulty: FaultyJobs,
 ) -> Snapshot:
     """These queued jobs, the jobs that hold GPUs, the hosts that are heard, and the owners.
@@ -56,7 +56,7 @@ def take_snapshot(
         held = pasts[job.id].gpu_seconds
         return forecasts.find(job, latest.get(job.id), held_gpu_seconds=held, now=tx.now)
 
-    there = _hosts(tx, heard)
+    there = _hosts(tx, alive)
     ample = AmpleMemory(there)
 
     def prepare(job: Job) -> QueuedJob | None:
@@ -110,8 +110,8 @@ def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
     return pasts
 
 
-def _hosts(tx: Transaction, heard: Set[str]) -> Sequence[Host]:
-    found: dict[str, list[HostGpu]] = {name: [] for name in sorted(heard)}
+def _hosts(tx: Transaction, alive: Set[str]) -> Sequence[Host]:
+    found: dict[str, list[HostGpu]] = {name: [] for name in sorted(alive)}
     outsiders = readings.list_outsiders(tx)
     for gpu in hosts.list_gpus(tx):
         if gpu.host_name in found:
@@ -138,17 +138,17 @@ def _queued(job: Job, past: Past, forecast: Forecast | None, unmet: Mapping[JobI
         gpus=job.gpus,
         submitted_at=job.submitted_at,
         queued_at=past.given_back_at or job.submitted_at,
-        priority=job.terms.priority,
+        priority=job.scheduling.priority,
         attained_gpu_seconds=past.gpu_seconds,
         expected_seconds=forecast.expected_seconds if forecast else None,
-        price_seconds=forecast.price_seconds if forecast else None,
+        gittins_seconds=forecast.gittins_seconds if forecast else None,
         limit_seconds=job.time_limit_seconds,
         unmet=unmet,
-        not_before=job.terms.not_before,
-        exclusive=job.terms.exclusive,
-        gpu_model=job.terms.gpu_model,
-        host=job.terms.host_name,
-        hosts=job.terms.hosts,
+        not_before=job.scheduling.not_before,
+        exclusive=job.scheduling.exclusive,
+        gpu_model=job.scheduling.gpu_model,
+        host=job.scheduling.host_name,
+        hosts=job.scheduling.hosts,
         memory_mib=job.memory_mib or 0,
     )
 
@@ -164,13 +164,13 @@ def _running(
         submitted_at=job.submitted_at,
         queued_at=past.given_back_at or job.submitted_at,
         started_at=attempt.created_at,
-        priority=job.terms.priority,
+        priority=job.scheduling.priority,
         attained_gpu_seconds=past.gpu_seconds,
         expected_seconds=forecast.expected_seconds if forecast else None,
-        price_seconds=forecast.price_seconds if forecast else None,
+        gittins_seconds=forecast.gittins_seconds if forecast else None,
         preempted_at=tuple(preempted_at),
-        exclusive=job.terms.exclusive,
-        stopping=attempt.wish is not None,
+        exclusive=job.scheduling.exclusive,
+        stopping=attempt.stop_request is not None,
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from service.db import migrate, roles
 from service.db.engine import BUSY_TIMEOUT_SECONDS, make_engine, sqlite_path
 from service.db.sqlite_file import SqliteFile
-from service.db.write_queue import Turns
+from service.db.write_queue import WriteQueue
 from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NoTables, WrongRevision
 
 START_SECONDS = 30.0
@@ -71,7 +71,7 @@ class Store:
         # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some, and
         # the heartbeat's may be one, would wait for seconds.
         sqlite = engine.dialect.name == "sqlite"
-        self._turns = Turns(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
+        self._turns = WriteQueue(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
         path = sqlite_path(engine)
         self._file = SqliteFile(path) if path else None
 
@@ -165,13 +165,13 @@ class Store:
         """Where the database is, without the password."""
         return self._engine.url.render_as_string(hide_password=True)
 
-    def find_loss(self) -> str:
+    def explain_loss(self) -> str:
         """What has happened to an SQLite file since it was first used, in a sentence; empty: nothing."""
-        loss = self._file.find_loss() if self._file else ""
+        loss = self._file.explain_loss() if self._file else ""
         return f"The database {self.address}, which is in use, {loss}" if loss else ""
 
     def _check_file(self) -> None:
-        if loss := self.find_loss():
+        if loss := self.explain_loss():
             raise DatabaseGone(
                 f"{loss}. Put it back; if it is lost, stop all that uses it, and start anew: cnnctl up"
             )

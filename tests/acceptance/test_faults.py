@@ -469,8 +469,8 @@ def test_a_run_folder_that_is_removed_costs_what_lay_in_it(
 def silent_seconds(live: LiveStack) -> float:
     """How long nobody has been heard."""
     with live.store.reading() as tx:
-        heard = [schedulers.find_latest(tx), *hosts.list_hosts(tx)]
-        return min((tx.now - one.heartbeat_at).total_seconds() for one in heard if one and one.heartbeat_at)
+        alive = [schedulers.find_latest(tx), *hosts.list_hosts(tx)]
+        return min((tx.now - one.heartbeat_at).total_seconds() for one in alive if one and one.heartbeat_at)
 
 
 def fill(ballast: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import RedisServer, wait_until
 from tests.stack import Stack, is_alive
-from workers.process_tree import find_run_dirs
+from workers.process_tree import list_run_dirs
 from workers.train.checkpoints.files import read_checkpoint
 
 JOB = ("lenet5", "--dataset", "digits", "--gpus", "4", "--epochs", "15")  # long enough to be disturbed
@@ -203,7 +203,7 @@ def trainers_of(stack: Stack, number: int) -> tuple[int, int]:
     """The processes of the chief's trainer and of the other host's."""
     attempt = stack.job(number)["attempts"][-1]
     member = f"{attempt['run_dir']}/member-1"
-    found = min(pid for pid, folders in find_run_dirs().items() if member in folders)
+    found = min(pid for pid, folders in list_run_dirs().items() if member in folders)
     return attempt["trainer_pid"], found
 
 

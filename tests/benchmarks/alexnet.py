@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.training_loop import TrainingLoop
 
@@ -43,7 +43,7 @@ def _swap_lrn(model: keras.Model) -> keras.Model:
 def figures() -> Iterator[Figure]:
     loops = {
         name: TrainingLoop(
-            NetworkChoice(architecture="alexnet", pool="max:3/2", norm=norm, init="he_normal"),
+            NetworkConfig(architecture="alexnet", pool="max:3/2", norm=norm, init="he_normal"),
             image_size=227,
             batch_size=BATCH,
             num_images=BATCH,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from models.augmentation import draw_views
 from models.catalog.augmentation_config import parse_augmentation
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from models.views import cut_views
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.training_loop import TrainingLoop
@@ -36,7 +36,7 @@ def figures() -> Iterator[Figure]:
         unit="images/s",
         goal="at least 40,000",
     )
-    choice = NetworkChoice(architecture="convnet4", pool="max:3/2")
+    choice = NetworkConfig(architecture="convnet4", pool="max:3/2")
     loop = TrainingLoop(choice, image_size=32, batch_size=BATCH, num_images=IMAGES)
     varied = Variation(views=views_N3)
     times = median_seconds(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.benchmarks.training_loop import TrainingLoop
 
@@ -13,7 +13,7 @@ STEPS = 40
 
 def figures() -> Iterator[Figure]:
     for architecture, pool, batch_size, num_images in CASES:
-        choice = NetworkChoice(architecture=architecture, pool=pool)
+        choice = NetworkConfig(architecture=architecture, pool=pool)
         loop = TrainingLoop(choice, image_size=32, batch_size=batch_size, num_images=num_images)
         diagnosis, epoch_steps = loop.diagnosis(), num_images // batch_size
         seconds = median_seconds(

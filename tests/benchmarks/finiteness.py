@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.training_loop import TrainingLoop
 from workers.train.loop import Loop
@@ -29,7 +29,7 @@ class Unlooking(Loop):
 
 def figures() -> Iterator[Figure]:
     for architecture, pool, image_size, batch_size, steps, pairs in CASES:
-        choice = NetworkChoice(architecture=architecture, pool=pool)
+        choice = NetworkConfig(architecture=architecture, pool=pool)
         loops = [
             TrainingLoop(
                 choice, image_size=image_size, batch_size=batch_size, num_images=steps * batch_size, kind=kind

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from models.build import build_model, logits_model
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 
-choice = NetworkChoice(**json.loads(sys.argv[1]))
+choice = NetworkConfig(**json.loads(sys.argv[1]))
 batch_size, epochs = int(sys.argv[3]), int(sys.argv[4])
 with np.load(sys.argv[2]) as data:
     images, labels = data["x_train"].astype("float32"), data["y_train"]

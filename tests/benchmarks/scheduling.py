@@ -50,7 +50,7 @@ def make_crowd() -> Snapshot:
             queued_at=queued_at + timedelta(seconds=number),
             attained_gpu_seconds=float(number % 7 * 1000),
             expected_seconds=float(60 + number % 11 * 600),
-            price_seconds=float(60 + number % 11 * 600),
+            gittins_seconds=float(60 + number % 11 * 600),
         )
         for number in range(QUEUED)
     ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from service.domain.spec_request import resolve_spec
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.training_loop import TrainingLoop
@@ -20,7 +20,7 @@ ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 12  # the disk takes longer for a checkpoin
 
 
 def figures() -> Iterator[Figure]:
-    choice = NetworkChoice(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
+    choice = NetworkConfig(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
     loop = TrainingLoop(choice, image_size=227, batch_size=BATCH, num_images=BATCH)
     spec = resolve_spec("alexnet", {})
     state = RunState(spec, loop.network, loop.optimizer, spec_digest="", steps_per_point=1, environment={})

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from service.domain import run_folder as files
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.service_stack import ServiceStack, read_events, running_service
@@ -32,7 +32,7 @@ Rates = list[float]
 class Case:
     """What is trained, and the goals: images a second as a multiple of each other way's."""
 
-    choice: NetworkChoice
+    choice: NetworkConfig
     shape: tuple[int, int, int]
     images: int
     batch: int
@@ -55,7 +55,7 @@ class Case:
 
 CASES = (
     Case(
-        choice=NetworkChoice(architecture="lenet5"),
+        choice=NetworkConfig(architecture="lenet5"),
         shape=(28, 28, 1),
         images=10_240,
         batch=32,
@@ -64,7 +64,7 @@ CASES = (
         goals={"fit": 2.5, "trainer": 0.99, "torch": 1.0},
     ),
     Case(
-        choice=NetworkChoice(architecture="convnet4", pool="max:3/2"),
+        choice=NetworkConfig(architecture="convnet4", pool="max:3/2"),
         shape=(32, 32, 3),
         images=5_120,
         batch=128,
@@ -73,7 +73,7 @@ CASES = (
         goals={"fit": 1.05, "trainer": 0.99, "torch": 1.0},
     ),
     Case(
-        choice=NetworkChoice(
+        choice=NetworkConfig(
             architecture="alexnet", pool="max:3/2", norm="lrn", dropout="standard:0.5", init="he_normal"
         ),
         shape=(227, 227, 3),

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from models.build import build_model, logits_model
-from models.catalog.network_config import NetworkChoice
-from models.losses import LossChoice, make_loss
+from models.catalog.network_config import NetworkConfig
+from models.losses import LossConfig, make_loss
 from workers.train.data.batches import DeviceFeed, Variation
 from workers.train.data.images import DeviceSplit, Rows
 from workers.train.diagnosing import Diagnosis
@@ -21,7 +21,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        choice: NetworkChoice,
+        choice: NetworkConfig,
         *,
         image_size: int,
         batch_size: int,
@@ -51,7 +51,7 @@ class TrainingLoop:
             tf.distribute.get_strategy(),
             batch_size=batch_size,
             resize=resize,
-            loss=make_loss(LossChoice()),
+            loss=make_loss(LossConfig()),
         )
         self._order_N = np.arange(num_images, dtype=np.int32)
 

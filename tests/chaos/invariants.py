@@ -89,7 +89,7 @@ def _poisoned(live: LiveStack, number: JobId) -> Sequence[str]:
 
 def _audit(live: LiveStack, number: JobId) -> Sequence[str]:
     """A state that is final is followed by nothing but a person's retry."""
-    actions = [event.action for event in live.ask(lambda tx: audit.list_events(tx, number))]
+    actions = [event.action for event in live.ask(lambda tx: audit.list_entries(tx, number))]
     return [
         f"job {number}: {before.value} was followed by {after.value}"
         for before, after in itertools.pairwise(actions)

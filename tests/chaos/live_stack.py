@@ -105,9 +105,9 @@ class LiveStack:
 
     def ask(self, read: Callable[[Transaction], Result], *, seconds: float = 60) -> Result:
         """Read from SQL; a database that is away is waited for."""
-        return self.insist(lambda: self._read(read), seconds=seconds)
+        return self.retry_until_available(lambda: self._read(read), seconds=seconds)
 
-    def insist(self, act: Callable[[], Result], *, seconds: float = 60) -> Result:
+    def retry_until_available(self, act: Callable[[], Result], *, seconds: float = 60) -> Result:
         """Do something with SQL, again and again while it is away."""
         deadline = time.monotonic() + seconds
         while True:
@@ -122,7 +122,7 @@ class LiveStack:
             return read(tx)
 
     def submit(self, recipe: Recipe) -> JobId:
-        number = self.insist(
+        number = self.retry_until_available(
             lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner=CHAOS)
         )
         self.submitted[number] = recipe
@@ -132,50 +132,50 @@ class LiveStack:
         """Queue a job whose stored spec is not one, as a damaged row or another version's would be."""
         recipe = RECIPES[0]
         ask = partial(submit, self.store, self.settings, recipe.architecture, recipe.assignments)
-        number = self.insist(lambda: ask(owner=CHAOS, hold=True))
+        number = self.retry_until_available(lambda: ask(owner=CHAOS, hold=True))
 
         def spoil() -> None:
             with self.store.transaction() as tx:
                 tx.connection.execute(update(jobs_table).where(jobs_table.c.id == number).values(spec=spec))
 
-        self.insist(spoil)
-        self.insist(lambda: resume(self.store, number, actor=CHAOS))
+        self.retry_until_available(spoil)
+        self.retry_until_available(lambda: resume(self.store, number, actor=CHAOS))
         self.poisoned.append(number)
         return number
 
     def cancel_and_retry(self, number: JobId) -> None:
         """Cancel a job and, once it is cancelled, ask for it again; it may end before."""
         with suppress(JobConflict):
-            self.insist(lambda: cancel(self.store, number, actor=CHAOS))
+            self.retry_until_available(lambda: cancel(self.store, number, actor=CHAOS))
             self.wait(number)
         with suppress(JobConflict):
-            self.insist(lambda: retry(self.store, number, actor=CHAOS))
+            self.retry_until_available(lambda: retry(self.store, number, actor=CHAOS))
 
     def retry_without_room(self) -> None:
         """Ask again for jobs that failed because the disk was full, as a person does who has freed some."""
         for number in list(self.submitted):
             if self.state(number) is JobState.FAILED and self.view(number)["cause"] == "disk_full":
                 with suppress(JobConflict):
-                    self.insist(partial(retry, self.store, number, actor=CHAOS))
+                    self.retry_until_available(partial(retry, self.store, number, actor=CHAOS))
 
     def pause_and_resume(self, number: JobId) -> None:
         """Pause a job and, once it rests, let it go on; it may end before."""
         with suppress(JobConflict):
-            self.insist(lambda: pause(self.store, number, actor=CHAOS))
+            self.retry_until_available(lambda: pause(self.store, number, actor=CHAOS))
         wait_until(lambda: self.state(number) in (JobState.PAUSED, *FINISHED), seconds=120)
         with suppress(JobConflict):
-            self.insist(lambda: resume(self.store, number, actor=CHAOS))
+            self.retry_until_available(lambda: resume(self.store, number, actor=CHAOS))
 
     def preempt(self, number: JobId) -> None:
         """Ask a job to give way, as the scheduler does for another."""
 
         def ask() -> bool:
             with self.store.transaction() as tx:
-                return stop_requests.ask_to_preempt(
+                return stop_requests.request_preemption(
                     tx, number, reason="preempted by chaos", actor="scheduler"
                 )
 
-        self.insist(ask)
+        self.retry_until_available(ask)
 
     def state(self, number: JobId) -> JobState:
         return self.ask(lambda tx: jobs.get_job(tx, number).state)
@@ -187,7 +187,7 @@ class LiveStack:
         return found
 
     def view(self, number: JobId) -> Mapping[str, Any]:
-        return self.insist(lambda: get_job_view(self.store, number))
+        return self.retry_until_available(lambda: get_job_view(self.store, number))
 
     def series(self, number: JobId) -> Series:
         found = self.ask(lambda tx: metrics.list_series(tx, number))
@@ -210,7 +210,7 @@ class LiveStack:
         job = self.ask(lambda tx: jobs.get_job(tx, number))
         if job.state is JobState.PAUSED and "go on from none of its checkpoints" in job.reason:
             with suppress(JobConflict):
-                self.insist(lambda: resume(self.store, number, actor=CHAOS, from_start=True))
+                self.retry_until_available(lambda: resume(self.store, number, actor=CHAOS, from_start=True))
 
     def restart(self, name: str) -> None:
         """Start a process that has been ended, or has given up."""

@@ -99,7 +99,7 @@ def test_hosts_are_a_line_each(cnnctl: Cnnctl, home_store: Store) -> None:
         hosts.leave(tx, "gpu01", worker="w")
     assert "has left" in cnnctl("hosts").stdout
     (view,) = json.loads(cnnctl("hosts", "--json").stdout)
-    assert (view["host"], view["heard"], view["heartbeat_at"], view["gpus_free"]) == ("gpu01", False, None, 0)
+    assert (view["host"], view["alive"], view["heartbeat_at"], view["gpus_free"]) == ("gpu01", False, None, 0)
     assert "no worker" in cnnctl("gpus").stdout
 
 
@@ -110,13 +110,13 @@ def test_a_host_that_takes_no_messages_is_told_by_hosts_status_and_doctor(
         hosts.set_unanswering(tx, "gpu01", worker="w")
     assert "takes no messages" in cnnctl("hosts").stdout
     (view,) = json.loads(cnnctl("hosts", "--json").stdout)
-    assert (view["heard"], view["reason"]) == (False, "its worker takes no messages")
+    assert (view["alive"], view["reason"]) == (False, "its worker takes no messages")
     assert "CNNCTL_BROKER_URL" in cnnctl("status").stdout
     words = ("doctor", "--process", "worker")
     assert "not heard: its worker takes no messages" in cnnctl(*words, code=1, CNNCTL_HOST="gpu01").stdout
     findings = json.loads(cnnctl("doctor", "--json", code=1).stdout)
     (stack,) = [finding for finding in findings if finding["subject"] == "stack"]
-    assert "The worker of gpu01 is heard and takes no messages" in stack["mend"]
+    assert "The worker of gpu01 is heard and takes no messages" in stack["remedy"]
 
 
 def test_a_host_that_is_gone_is_removed_and_known_again_when_its_worker_is_back(
@@ -141,8 +141,8 @@ def test_a_host_that_is_gone_is_removed_and_known_again_when_its_worker_is_back(
     assert {view["host"] for view in json.loads(cnnctl("gpus", "--json").stdout)} == {"gpu01"}
     cnnctl(*remove, code=3)
     with home_store.transaction() as tx:
-        heard = hosts.reserve_host(tx, "gpu09", worker="u", cores=2, dead_workers=(), lease_seconds=30)
-        assert heard is None
+        alive = hosts.reserve_host(tx, "gpu09", worker="u", cores=2, dead_workers=(), lease_seconds=30)
+        assert alive is None
         hosts.register_host(tx, "gpu09", worker="u", cores=2, devices=simulate_gpus("gpu09", 3))
     back = [view["state"] for view in json.loads(cnnctl("gpus", "--json").stdout) if view["host"] == "gpu09"]
     assert back == ["quarantined", "available", "available"]
@@ -187,7 +187,7 @@ VIEWS: Sequence[View] = [
         "job": 1234,
         "owner": "adalovelace",
         "since": "2026-01-01T12:00:00.000+00:00",
-        "heard": True,
+        "alive": True,
         "temperature_celsius": 61,
         "utilization_percent": 100,
         "memory_used_mib": 140_000,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from service.domain.gpus import Gpu
-from workers.gpus.file_holders import find_file_holders
+from workers.gpus.file_holders import list_file_holders
 from workers.gpus.inventory import simulate_gpus
-from workers.gpus.outsiders import Trainer, find_strangers
+from workers.gpus.outsiders import Trainer, list_strangers
 from workers.gpus.simulated_readings import SimulatedReadings
 from workers.gpus.watch import GpuWatch
 
@@ -54,9 +54,9 @@ def test_who_holds_a_file_is_found_until_it_is_closed(tmp_path: Path, run: Run) 
     held.touch()
     holder = run(HOLD, str(held))
     paths = {str(held), str(other)}
-    assert find_file_holders(paths) == {str(held): [holder.pid]}
+    assert list_file_holders(paths) == {str(held): [holder.pid]}
     holder.communicate("\n")
-    assert find_file_holders(paths) == {}
+    assert list_file_holders(paths) == {}
 
 
 def test_a_process_is_no_stranger_to_its_own_trainer_or_worker(tmp_path: Path, run: Run) -> None:
@@ -67,7 +67,7 @@ def test_a_process_is_no_stranger_to_its_own_trainer_or_worker(tmp_path: Path, r
     )
 
     def strangers(pid: int, *trainers: Trainer, worker_pid: int = 2**22 + 1) -> list[int]:
-        return list(find_strangers([pid], trainers, worker_pid=worker_pid))
+        return list(list_strangers([pid], trainers, worker_pid=worker_pid))
 
     assert strangers(process.pid) == [process.pid]
     assert strangers(process.pid, worker_pid=os.getpid()) == []

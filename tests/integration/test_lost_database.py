@@ -25,7 +25,7 @@ def test_a_file_that_is_gone_or_replaced_is_said_and_one_that_is_back_is_used_ag
     with closing(open_store(f"sqlite:///{path}")) as store:
         with store.reading() as tx:
             assert jobs.list_jobs(tx) == []
-        assert store.find_loss() == ""
+        assert store.explain_loss() == ""
         path.rename(aside)
         with pytest.raises(DatabaseGone, match=r"cnnctl\.db.*is gone\. Put it back"), store.reading():
             pass

@@ -14,7 +14,7 @@ import pytest
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.errors import NoRealGpus
 from service.settings import Settings, load_settings
-from workers.gpus.inventory import find_gpus
+from workers.gpus.inventory import get_gpus
 from workers.gpus.memory import read_used_mib
 from workers.gpus.outsiders import Trainer
 from workers.gpus.readings import GpuReadings
@@ -144,7 +144,7 @@ def stranger(start_stranger: Callable[[], int]) -> int:
 def test_gpus_are_found_with_all_that_is_known_of_them(tmp_path: Path) -> None:
     nvml = PlayedNvml(gpu(), gpu(uuid="GPU-2", lost=True), gpu(uuid="GPU-3"))
     settings = load_settings({"CNNCTL_HOME": str(tmp_path), "CNNCTL_HOST": "gpu01"})
-    first, second = find_gpus(settings, had_real=False, nvml=nvml)
+    first, second = get_gpus(settings, had_real=False, nvml=nvml)
     assert (first.uuid, first.place, first.model, first.driver) == (
         *("GPU-1", "gpu01:0", "NVIDIA H200"),
         "570.86.15",
@@ -158,7 +158,7 @@ def test_a_partitioned_gpu_is_its_instances(tmp_path: Path) -> None:
     part = {"uuid": "MIG-a", "name": "NVIDIA H200 MIG 1g.18gb", "memory": 16_384, "used": 1}
     split = gpu(mig={"instances": {0: part, 4: {**part, "uuid": "MIG-b"}}})
     whole = gpu(uuid="GPU-2", mig={})
-    found = find_gpus(settings_of(tmp_path), had_real=True, nvml=PlayedNvml(split, whole))
+    found = get_gpus(settings_of(tmp_path), had_real=True, nvml=PlayedNvml(split, whole))
     assert [(one.uuid, one.number, one.mig) for one in found] == [
         ("MIG-a", 0, True),
         ("MIG-b", 1, True),
@@ -183,7 +183,7 @@ NOTHING, ONE_LOST = PlayedNvml(), PlayedNvml(gpu(lost=True))
 
 
 def test_simulated_gpus_have_a_part_of_the_hosts_memory_each(tmp_path: Path) -> None:
-    found = find_gpus(settings_of(tmp_path, "sim:4"), had_real=True, nvml=PlayedNvml(gpu()))
+    found = get_gpus(settings_of(tmp_path, "sim:4"), had_real=True, nvml=PlayedNvml(gpu()))
     assert len(found) == 4
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
     assert {one.memory_mib for one in found} == {whole // 4}
@@ -191,7 +191,7 @@ def test_simulated_gpus_have_a_part_of_the_hosts_memory_each(tmp_path: Path) -> 
 
 
 def test_a_machine_without_nvml_that_never_had_gpus_simulates_two(tmp_path: Path) -> None:
-    found = find_gpus(settings_of(tmp_path), had_real=False, nvml=NO_LIBRARY)
+    found = get_gpus(settings_of(tmp_path), had_real=False, nvml=NO_LIBRARY)
     assert [one.simulated for one in found] == [True, True]
 
 
@@ -211,13 +211,13 @@ def test_gpus_that_cannot_be_used_are_not_simulated_by_accident(
     tmp_path: Path, *, nvml: PlayedNvml, gpus: str, had_real: bool, words: str
 ) -> None:
     with pytest.raises(NoRealGpus, match=rf"{words}.*CNNCTL_GPUS=sim:2") as refused:
-        find_gpus(settings_of(tmp_path, gpus), had_real=had_real, nvml=nvml)
+        get_gpus(settings_of(tmp_path, gpus), had_real=had_real, nvml=nvml)
     assert ("had some before under the name gpu01" in str(refused.value)) is had_real
     assert nvml.opened == 0
 
 
 def test_real_gpus_are_used_where_they_are_required(tmp_path: Path) -> None:
-    (found,) = find_gpus(settings_of(tmp_path, "required"), had_real=False, nvml=PlayedNvml(gpu()))
+    (found,) = get_gpus(settings_of(tmp_path, "required"), had_real=False, nvml=PlayedNvml(gpu()))
     assert found.uuid == "GPU-1"
 
 

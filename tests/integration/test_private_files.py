@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.commands.ops.doctor import examine
-from service.private_files import find_open, tighten
+from service.private_files import list_open, tighten
 from service.settings import load_settings
 from tests.servers import wait_until
 from tests.stack import Stack
@@ -62,7 +62,7 @@ def test_nobody_else_can_open_what_commands_and_scheduler_write(stack: Stack, ho
     stack.cnnctl("submit", "lenet5")
     stack.start("scheduler")
     wait_until(lambda: (home / "broker" / "messages").is_dir())
-    assert find_open(load_settings({"CNNCTL_HOME": str(home)})) == []
+    assert list_open(load_settings({"CNNCTL_HOME": str(home)})) == []
     assert {mode(path) & 0o077 for path in [home, *home.rglob("*")]} == {0}
     assert not can_open(home / "cnnctl.db", STRANGER, how="<")
 
@@ -126,7 +126,7 @@ def test_a_group_that_is_named_works_with_the_embedded_stack_and_others_do_not(
     assert {path.stat().st_gid for path in [home, *home.rglob("*")]} == {grp.getgrnam(GROUP).gr_gid}
     for path in (home / "cnnctl.db", *home.glob("cnnctl.db-*")):
         assert (can_open(path, MEMBER, how=">>"), can_open(path, STRANGER, how="<")) == (True, False), path
-    assert find_open(load_settings({"CNNCTL_HOME": str(home), "CNNCTL_GROUP": GROUP})) == []
+    assert list_open(load_settings({"CNNCTL_HOME": str(home), "CNNCTL_GROUP": GROUP})) == []
 
 
 @only_root
@@ -136,9 +136,9 @@ def test_a_folder_from_before_the_group_is_named_with_what_mends_it(
     stack.cnnctl("submit", "lenet5")
     monkeypatch.setenv("CNNCTL_HOME", str(home))
     monkeypatch.setenv("CNNCTL_GROUP", GROUP)
-    (finding,) = [f for f in examine() if f.subject == "private files" and str(home) in f.mend.split()]
-    subprocess.run(["sh", "-c", finding.mend], check=True)
-    assert not [f for f in examine() if f.subject == "private files" and str(home) in f.mend.split()]
+    (finding,) = [f for f in examine() if f.subject == "private files" and str(home) in f.remedy.split()]
+    subprocess.run(["sh", "-c", finding.remedy], check=True)
+    assert not [f for f in examine() if f.subject == "private files" and str(home) in f.remedy.split()]
     assert can_open(home / "cnnctl.db", MEMBER, how="<")
 
 

@@ -15,8 +15,8 @@ import pytest
 from service.domain.gpus import Gpu, Reading
 from service.settings import load_settings
 from tests.gpu_program import take_memory
-from workers.gpus.inventory import find_gpus
-from workers.gpus.memory import find_kept_memory, read_used_mib
+from workers.gpus.inventory import get_gpus
+from workers.gpus.memory import explain_kept_memory, read_used_mib
 from workers.gpus.outsiders import Trainer
 from workers.gpus.readings import GpuReadings
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(not _has_gpu(), reason="this machine has no GPU 
 
 @pytest.fixture
 def gpus(tmp_path: Path) -> Sequence[Gpu]:
-    return find_gpus(load_settings({"CNNCTL_HOME": str(tmp_path)}), had_real=False)
+    return get_gpus(load_settings({"CNNCTL_HOME": str(tmp_path)}), had_real=False)
 
 
 @pytest.fixture
@@ -113,14 +113,14 @@ def test_the_memory_of_a_killed_program_comes_back(gpus: Sequence[Gpu]) -> None:
     before = read_used_mib(gpus)
     with take_memory(TAKEN_MIB) as pid:
         os.kill(pid, signal.SIGKILL)
-        assert find_kept_memory(gpus, before) == {}
+        assert explain_kept_memory(gpus, before) == {}
 
 
 def test_memory_that_somebody_keeps_is_named(gpus: Sequence[Gpu]) -> None:
     """Where NVML does not name who keeps it, as in containers; here the program is simply not subtracted."""
     before = read_used_mib(gpus)
     with take_memory(TAKEN_MIB):
-        kept = find_kept_memory(gpus, before, read=_read_all_used, wait_seconds=0.5)
+        kept = explain_kept_memory(gpus, before, read=_read_all_used, wait_seconds=0.5)
         assert "did not come back" in kept[gpus[0].uuid]
 
 

@@ -36,9 +36,9 @@ class Cluster:
 
     def end(self) -> Any:
         """The last word of the chief, when both have ended."""
-        last_word = self.chief.end()
+        final_event = self.chief.end()
         self.member.end()
-        return last_word
+        return final_event
 
 
 def find_addresses(count: int) -> tuple[str, ...]:
@@ -118,10 +118,10 @@ def test_hosts_that_do_not_see_the_same_checkpoints_fail_and_say_what_they_must_
     apart = start_cluster(
         fields=FIELDS, resume_from=first.chief.newest_first(), of_member={"resume_from": ()}
     )
-    last_word = apart.end()
-    assert last_word["outcome"] == "failed"
-    assert "checkpoints of different steps" in last_word["reason"]
-    assert "CNNCTL_RUNS_DIR in a folder that all of them share" in last_word["reason"]
+    final_event = apart.end()
+    assert final_event["outcome"] == "failed"
+    assert "checkpoints of different steps" in final_event["reason"]
+    assert "CNNCTL_RUNS_DIR in a folder that all of them share" in final_event["reason"]
 
 
 @pytest.mark.long

@@ -15,9 +15,9 @@ import pytest
 DEAF = """
 import os, sys, time
 from pathlib import Path
-from workers.train.process.stopping import StopRequest
+from workers.train.process.stopping import StopFlag
 os.setsid()
-stop = StopRequest()
+stop = StopFlag()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=2.0)
 print("ready", flush=True)
 while not stop.reason:
@@ -84,9 +84,9 @@ def test_one_that_does_not_stop_when_its_worker_is_gone_kills_itself_within_the_
 HELD_UP = """
 import ctypes, os, sys
 from pathlib import Path
-from workers.train.process.stopping import StopRequest
+from workers.train.process.stopping import StopFlag
 os.setsid()
-stop = StopRequest()
+stop = StopFlag()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=2.0)
 with stop.watched_from_outside():
     print("ready", flush=True)
@@ -98,9 +98,9 @@ with stop.watched_from_outside():
 HELD_UP_LATER = """
 import ctypes, os, sys, time
 from pathlib import Path
-from workers.train.process.stopping import StopRequest
+from workers.train.process.stopping import StopFlag
 os.setsid()
-stop = StopRequest()
+stop = StopFlag()
 stop.watch_lease(Path(sys.argv[1]), lease_seconds=3.0)
 print("ready", flush=True)
 time.sleep(1.5)
@@ -113,7 +113,7 @@ HELD_UP_WHILE_IT_READS = """
 import ctypes, os, sys, threading
 from pathlib import PosixPath
 from types import SimpleNamespace
-from workers.train.process.stopping import StopRequest
+from workers.train.process.stopping import StopFlag
 os.setsid()
 times, done = iter(sys.argv[1].split()), threading.Event()
 class Played(PosixPath):
@@ -126,7 +126,7 @@ class Played(PosixPath):
             done.set()
             threading.Event().wait()
         return SimpleNamespace(st_mtime_ns=int(time))
-stop = StopRequest()
+stop = StopFlag()
 stop.watch_lease(Played(), lease_seconds=2.0)
 done.wait()
 print("goes on", stop.reason, flush=True)
@@ -136,8 +136,8 @@ print("goes on", stop.reason, flush=True)
 WITH_A_BROKEN_WATCHER = """
 import os
 from pathlib import Path
-from workers.train.process.stopping import StopRequest
-stop = StopRequest()
+from workers.train.process.stopping import StopFlag
+stop = StopFlag()
 stop.watch_lease(Path("\\0"), lease_seconds=2.0)
 try:
     with stop.watched_from_outside():
@@ -150,8 +150,8 @@ finally:
 # Told to stop just before, when it only took note; its worker does not tell it twice.
 TOLD_BEFORE = """
 import os, signal
-from workers.train.process.stopping import Stopped, StopRequest
-stop = StopRequest()
+from workers.train.process.stopping import Stopped, StopFlag
+stop = StopFlag()
 stop.listen()
 os.kill(os.getpid(), signal.SIGTERM)
 try:

@@ -537,9 +537,9 @@ def test_a_trainer_told_to_stop_while_it_reads_images_says_so(
     stopped = run(
         fields={"data.dataset": f"folder:{photographs}", "training.batch_size": 8}, stop_at_once=True
     )
-    last_word = stopped.end()
-    assert last_word["outcome"] == "interrupted"
-    assert "stopped before its first step" in last_word["reason"]
+    final_event = stopped.end()
+    assert final_event["outcome"] == "interrupted"
+    assert "stopped before its first step" in final_event["reason"]
 
 
 PREDICT = """

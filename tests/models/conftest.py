@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from models.catalog.lookup import find_architecture
-from models.catalog.network_config import NetworkChoice, network_defaults
+from models.catalog.lookup import get_architecture
+from models.catalog.network_config import NetworkConfig, network_defaults
 
-FIELDS = {field.name for field in dataclasses.fields(NetworkChoice)}
+FIELDS = {field.name for field in dataclasses.fields(NetworkConfig)}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,9 +31,9 @@ def build() -> Callable[..., Any]:
 
     def build(architecture: str = "lenet5", **overrides: Any) -> Any:
         chosen = {name: overrides.pop(name) for name in FIELDS & overrides.keys()}
-        defaults = network_defaults(find_architecture(architecture), dropout=chosen.get("dropout", "none"))
+        defaults = network_defaults(get_architecture(architecture), dropout=chosen.get("dropout", "none"))
         own = {name: value for name, value in defaults.items() if name in ("pool", "dropout_place")}
         arguments = {"input_shape": (32, 32, 3), "num_classes": 10, "seed": 7, **overrides}
-        return build_model(NetworkChoice(architecture=architecture, **{**own, **chosen}), **arguments)
+        return build_model(NetworkConfig(architecture=architecture, **{**own, **chosen}), **arguments)
 
     return build

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.build import build_model
 from models.catalog.lookup import Architecture, OptionValue
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from service.domain.spec_request import resolve_spec
 
 NUM_CLASSES = 10
@@ -23,7 +23,7 @@ PIECES: Mapping[str, Mapping[str, str]] = {
 
 def choose(
     network: Architecture, *, options: Mapping[str, OptionValue] | None = None, **chosen: Any
-) -> NetworkChoice:
+) -> NetworkConfig:
     """Choose what a submission without any field resolves to."""
     choice = resolve_spec(network.name, {}).model.to_choice()
     return replace(choice, options={**choice.options, **(options or {})}, **chosen)
@@ -42,7 +42,7 @@ def image_shape(network: Architecture) -> tuple[int, int, int]:
     return network.image_size, network.image_size, 3
 
 
-def build_declared(network: Architecture, choice: NetworkChoice) -> Any:
+def build_declared(network: Architecture, choice: NetworkConfig) -> Any:
     """Build for images of the network's own size, which it standardizes as the trainer lets it."""
     return build_model(
         choice,

@@ -21,7 +21,7 @@ from models.description import describe_model, list_costs
 from models.diagnostics import Diagnostics
 from models.errors import CannotSlide
 from models.inference.sliding import make_sliding
-from models.losses import LossChoice, make_loss
+from models.losses import LossConfig, make_loss
 from service.domain.spec_request import resolve_spec
 from tests.models.declared_network import (
     NUM_CLASSES,
@@ -146,7 +146,7 @@ def test_one_step_with_a_finite_loss_changes_every_kernel(network: Architecture,
 def differentiate(model: Any, x_BHWC: Any, y_B: Any) -> tuple[Any, Any]:
     network = logits_model(model)
     with tf.GradientTape() as tape:
-        loss_B = make_loss(LossChoice())(tf.constant(y_B), network(x_BHWC, training=True))
+        loss_B = make_loss(LossConfig())(tf.constant(y_B), network(x_BHWC, training=True))
         loss = tf.reduce_mean(loss_B)
     return loss, tape.gradient(loss, [variable.value for variable in network.trainable_variables])
 

@@ -16,11 +16,11 @@ from models.catalog.lookup import (
     CatalogError,
     Choice,
     Option,
-    find_architecture,
-    find_dataset,
+    get_architecture,
+    get_dataset,
     parse_choice,
 )
-from models.catalog.network_config import NetworkChoice, network_defaults, resolve_pool
+from models.catalog.network_config import NetworkConfig, network_defaults, resolve_pool
 
 MLP: dict[str, Any] = {"architecture": "mlp", "pool": "none"}
 VGG: dict[str, Any] = {"architecture": "vgg"}
@@ -36,12 +36,12 @@ def test_every_entry_is_filed_under_its_name_with_a_summary_and_a_source(section
 
 def test_an_unknown_architecture_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(CatalogError, match=r"'lenet'. Did you mean lenet5?"):
-        find_architecture("lenet")
+        get_architecture("lenet")
 
 
 def test_an_unknown_dataset_is_refused_with_the_full_list() -> None:
     with pytest.raises(CatalogError, match=f"Known: {', '.join(DATASETS)}"):
-        find_dataset("zzz")
+        get_dataset("zzz")
 
 
 def test_a_choice_without_a_number_gets_the_default() -> None:
@@ -105,7 +105,7 @@ def test_an_option_with_choices_names_them() -> None:
 
 
 def test_a_network_gets_its_default_options_beside_those_given() -> None:
-    choice = NetworkChoice(architecture="mlp", pool="none", options={"hidden_units": 4})
+    choice = NetworkConfig(architecture="mlp", pool="none", options={"hidden_units": 4})
     assert check_network(choice, image_size=8).options == {"hidden_units": 4, "hidden_layers": 2}
 
 
@@ -145,13 +145,13 @@ def test_a_network_that_cannot_be_built_is_refused(overrides: dict[str, Any], me
     fields = {"architecture": "lenet5", "image_size": 32, **overrides}
     image_size = fields.pop("image_size")
     with pytest.raises(CatalogError, match=message):
-        check_network(NetworkChoice(**fields), image_size=image_size)
+        check_network(NetworkConfig(**fields), image_size=image_size)
 
 
 @pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(network: Architecture) -> None:
     fields: dict[str, Any] = {**network_defaults(network, dropout="spatial:0.3"), "dropout": "spatial:0.3"}
-    choice = NetworkChoice(architecture=network.name, **fields)
+    choice = NetworkConfig(architecture=network.name, **fields)
     if network.has_feature_maps:
         check_network(choice, image_size=network.image_size)
         return
@@ -161,8 +161,8 @@ def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(netw
 
 
 def test_a_pool_without_sizes_gets_those_of_the_network() -> None:
-    assert resolve_pool("average", find_architecture("alexnet")) == "average:3/2"
-    assert resolve_pool("max:4/4", find_architecture("alexnet")) == "max:4/4"
+    assert resolve_pool("average", get_architecture("alexnet")) == "average:3/2"
+    assert resolve_pool("max:4/4", get_architecture("alexnet")) == "max:4/4"
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_a_pool_without_sizes_gets_those_of_the_network() -> None:
 def test_dropout_stands_where_the_network_declares_it_unless_channels_are_dropped(
     declared: dict[str, str], dropout: str | None, place: str
 ) -> None:
-    network = replace(find_architecture("lenet5"), defaults={"pool": "max:2/2", **declared})
+    network = replace(get_architecture("lenet5"), defaults={"pool": "max:2/2", **declared})
     assert network_defaults(network, dropout=dropout)["dropout_place"] == place

@@ -12,11 +12,11 @@ import pytest
 
 from models.build import build_model, logits_model
 from models.catalog.lookup import DATASETS, Dataset
-from models.catalog.network_config import NetworkChoice
+from models.catalog.network_config import NetworkConfig
 from models.datasets.arrays import ImageArrays
 from models.datasets.load import load_arrays
 from models.errors import DatasetError
-from models.losses import LossChoice, make_loss
+from models.losses import LossConfig, make_loss
 from service.domain.spec_request import resolve_spec
 
 IMAGES = 12
@@ -55,10 +55,10 @@ def test_its_images_have_the_form_that_training_takes(dataset: Dataset, tmp_path
 @every_dataset
 def test_a_network_learns_from_it(dataset: Dataset, tmp_path: Path) -> None:
     arrays = load_some(dataset, tmp_path)
-    choice = NetworkChoice(architecture="softmax", pool="none")
+    choice = NetworkConfig(architecture="softmax", pool="none")
     shape, classes = dataset.image_shape, dataset.num_classes
     model = logits_model(build_model(choice, input_shape=shape, num_classes=classes, seed=1))
-    loss = make_loss(LossChoice())
+    loss = make_loss(LossConfig())
     model.compile(keras.optimizers.SGD(1e-4), lambda y_B, logits_BK: loss(y_B, logits_BK))
     before = model.get_weights()
     assert np.isfinite(train_on(model, arrays))

@@ -10,8 +10,8 @@ import pytest
 from models.catalog.costs import check_network
 from models.catalog.lookup import ARCHITECTURES, Architecture, CatalogError, OptionValue
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import NetworkChoice, check_choice, network_defaults
-from models.keras_builder import Recipe
+from models.catalog.network_config import NetworkConfig, check_choice, network_defaults
+from models.keras_builder import KerasBuilder
 
 WITH_MAPS = [network for network in ARCHITECTURES.values() if network.has_feature_maps]
 WITHOUT_MAPS = [network for network in ARCHITECTURES.values() if not network.has_feature_maps]
@@ -33,14 +33,14 @@ def list_forms() -> list[Any]:
     return [pytest.param(network, options, id=f"{network.name}-{options}") for network, options in forms]
 
 
-def choose(network: Architecture, **chosen: Any) -> NetworkChoice:
+def choose(network: Architecture, **chosen: Any) -> NetworkConfig:
     """Choose the head without dense layers where there is one: what is before it is the same."""
     head = {"head": "gap"} if network.has_feature_maps else {}
     fields: dict[str, Any] = {**network_defaults(network), "init": "zeros", **head, **chosen}
-    return NetworkChoice(architecture=network.name, **fields)
+    return NetworkConfig(architecture=network.name, **fields)
 
 
-def is_taken(choice: NetworkChoice, side: int) -> bool:
+def is_taken(choice: NetworkConfig, side: int) -> bool:
     try:
         check_network(choice, image_size=side)
     except CatalogError:
@@ -48,12 +48,12 @@ def is_taken(choice: NetworkChoice, side: int) -> bool:
     return True
 
 
-def leaves_something(choice: NetworkChoice, side: int) -> bool:
+def leaves_something(choice: NetworkConfig, side: int) -> bool:
     """Build without the check, and ask for the shapes: not every version of Keras refuses empty maps."""
     features, paper = find_features(choice.architecture)
     pixels_BHWC = keras.Input((side, side, 1))
     try:
-        x_BN = features(pixels_BHWC, Recipe(seed=0, choice=check_choice(choice), paper=paper))
+        x_BN = features(pixels_BHWC, KerasBuilder(seed=0, choice=check_choice(choice), paper=paper))
     except ValueError:
         return False
     return all(min(layer.output.shape[1:]) >= 1 for layer in keras.Model(pixels_BHWC, x_BN).layers)
@@ -86,9 +86,9 @@ def test_dense_layers_take_images_of_any_size(network: Architecture) -> None:
 def test_a_network_that_is_new_in_the_catalog_is_checked_without_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def toy(x_BHWC: Any, recipe: Any) -> Any:
-        x_BHWC = recipe.conv(x_BHWC, filters=2, size=7, stride=2, name="conv1")
-        return recipe.head(recipe.pool(x_BHWC, name="pool1"), units={})
+    def toy(x_BHWC: Any, net: Any) -> Any:
+        x_BHWC = net.conv(x_BHWC, filters=2, size=7, stride=2, name="conv1")
+        return net.head(net.pool(x_BHWC, name="pool1"), units={})
 
     module = ModuleType("toy_network")
     module.__dict__["toy"] = toy
@@ -97,6 +97,6 @@ def test_a_network_that_is_new_in_the_catalog_is_checked_without_more(
     )
     monkeypatch.setitem(sys.modules, "toy_network", module)
     monkeypatch.setitem(cast("dict[str, Architecture]", ARCHITECTURES), "toy", network)
-    check_network(NetworkChoice(architecture="toy"), image_size=9)
+    check_network(NetworkConfig(architecture="toy"), image_size=9)
     with pytest.raises(CatalogError, match=r"at least 9 pixels a side, or nothing is left at pool1"):
-        check_network(NetworkChoice(architecture="toy"), image_size=8)
+        check_network(NetworkConfig(architecture="toy"), image_size=8)

@@ -14,7 +14,7 @@ import pytest
 
 from models.build import build_model, logits_model
 from models.catalog.lookup import ARCHITECTURES, INITIALIZERS
-from models.losses import LossChoice, make_loss
+from models.losses import LossConfig, make_loss
 from service.domain.spec_request import resolve_spec
 
 # A network whose paper says how it was initialized.
@@ -67,7 +67,7 @@ def test_its_number_is_the_default_that_the_catalog_states(name: str) -> None:
 @every_initializer
 def test_one_step_with_a_finite_loss_changes_the_network(name: str) -> None:
     model = logits_model(build(name))
-    loss = make_loss(LossChoice())
+    loss = make_loss(LossConfig())
     model.compile(keras.optimizers.SGD(0.01), lambda y_B, logits_BK: loss(y_B, logits_BK))
     x_BHWC = np.random.default_rng(0).normal(size=(8, 32, 32, 1)).astype(np.float32)
     before = model.get_weights()

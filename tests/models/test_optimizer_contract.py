@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from models.build import build_model, logits_model
-from models.losses import LossChoice, make_loss
+from models.losses import LossConfig, make_loss
 from service.domain.spec import OptimizerSpec
 from service.domain.spec_request import DEFAULT_LR, resolve_spec
 from workers.train.optimizers import make_optimizer
@@ -31,7 +31,7 @@ class Run:
         self.network = logits_model(model)
         self.optimizer = make_optimizer(spec.optimizer)
         self.optimizer.build(self.network.trainable_variables)
-        self._loss = make_loss(LossChoice())
+        self._loss = make_loss(LossConfig())
 
     def step(self, count: int = 1) -> float:
         variables = self.network.trainable_variables

@@ -16,8 +16,8 @@ from models.build import build_model, logits_model
 from models.catalog.augmentation_config import Augmentation
 from models.catalog.costs import check_network
 from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, HEADS, INITIALIZERS, NORMS, CatalogError
-from models.catalog.network_config import PLACES, NetworkChoice
-from models.losses import LossChoice, make_loss
+from models.catalog.network_config import PLACES, NetworkConfig
+from models.losses import LossConfig, make_loss
 from models.views import cut_views
 from tests.properties import examples
 
@@ -43,9 +43,9 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 
 
 @st.composite
-def choices(draw: Any) -> NetworkChoice:
+def choices(draw: Any) -> NetworkConfig:
     architecture = draw(st.sampled_from(list(ARCHITECTURES)))
-    return NetworkChoice(
+    return NetworkConfig(
         architecture=architecture,
         init=draw(st.sampled_from(list(INITIALIZERS))),
         activation=draw(st.sampled_from(list(ACTIVATIONS))),
@@ -72,7 +72,7 @@ def choices(draw: Any) -> NetworkChoice:
 )
 @given(choice=choices(), side=st.integers(6, 40), channels=st.sampled_from([1, 3]))
 def test_a_network_is_refused_or_trains_and_comes_back_from_disk(
-    choice: NetworkChoice, side: int, channels: int
+    choice: NetworkConfig, side: int, channels: int
 ) -> None:
     try:
         check_network(choice, image_size=side)
@@ -94,7 +94,7 @@ def test_a_network_is_refused_or_trains_and_comes_back_from_disk(
 def take_a_step(model: Any, *, side: int, channels: int) -> None:
     stored = tf.constant(RANDOM.integers(0, 256, (4, side + 2, side + 2, channels)), tf.float32)
     views = draw_views(Augmentation(crop_padding=1, mirror=True), num_images=4, room=2, seed=0, epoch=1)
-    network, loss = logits_model(model), make_loss(LossChoice(focal_gamma=1.0, label_smoothing=0.1))
+    network, loss = logits_model(model), make_loss(LossConfig(focal_gamma=1.0, label_smoothing=0.1))
     optimizer = keras.optimizers.SGD(1e-6)
     with tf.GradientTape() as tape:
         logits_BK = network(cut_views(stored / 255, views, side=side), training=True)

@@ -7,8 +7,8 @@ import pytest
 
 from models.build import build_model, logits_model
 from models.catalog.costs import count_layers
-from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, find_architecture
-from models.catalog.network_config import NetworkChoice, network_defaults
+from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, get_architecture
+from models.catalog.network_config import NetworkConfig, network_defaults
 from models.catalog.training_memory import count_slots, largest_batch, predict_memory
 from models.description import describe_model, list_costs
 from service.domain.spec import OptimizerSpec
@@ -44,10 +44,10 @@ NETWORKS: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
 ]
 
 
-def choose(architecture: str, **chosen: Any) -> NetworkChoice:
+def choose(architecture: str, **chosen: Any) -> NetworkConfig:
     """A network as a submission resolves it; zeros are drawn at once."""
-    defaults = network_defaults(find_architecture(architecture), dropout=chosen.get("dropout"))
-    return NetworkChoice(architecture=architecture, **{"init": "zeros", **defaults, **chosen})
+    defaults = network_defaults(get_architecture(architecture), dropout=chosen.get("dropout"))
+    return NetworkConfig(architecture=architecture, **{"init": "zeros", **defaults, **chosen})
 
 
 @pytest.mark.parametrize(("architecture", "chosen", "input_shape"), NETWORKS)

@@ -20,7 +20,7 @@ from service.domain.states import (
     GpuState,
     JobState,
     Outcome,
-    Wish,
+    StopRequest,
 )
 from service.store.transaction import Transaction
 
@@ -42,7 +42,7 @@ STATE_AFTER = {
     Action.CANCELLED: JobState.CANCELLED,
 }
 ENDED_BADLY_OR_EARLY = {Action.REQUEUED, Action.FAILED, Action.PREEMPTED, Action.PAUSED}
-WANTED = {Wish.CANCEL: JobState.CANCELLED, Wish.PAUSE: JobState.PAUSED}
+WANTED = {StopRequest.CANCEL: JobState.CANCELLED, StopRequest.PAUSE: JobState.PAUSED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +180,12 @@ def check_moves_of_attempts(before: Picture, after: Picture) -> None:
         if old["state"] is AttemptState.ENDED:
             assert new == old
         elif new["outcome"] is Outcome.INTERRUPTED or new["cause"] in MENDED_BY_RETRY:
-            wanted = WANTED.get(new["wish"])
+            wanted = WANTED.get(new["stop_request"])
             assert wanted is None or after.jobs[new["job_id"]]["state"] is wanted
-        if old["wish"] is not None:
-            assert list(Wish).index(new["wish"]) >= list(Wish).index(old["wish"])
+        if old["stop_request"] is not None:
+            assert list(StopRequest).index(new["stop_request"]) >= list(StopRequest).index(
+                old["stop_request"]
+            )
 
 
 def check_growth(before: Picture, after: Picture) -> None:

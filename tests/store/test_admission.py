@@ -16,7 +16,7 @@ from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Job, JobId
 from service.domain.people import MOST_QUEUED, Actor, User
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Action, JobState, Outcome, Priority
 from service.errors import JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
@@ -47,7 +47,7 @@ def ask(store: Store, settings: Settings) -> Ask:
             "softmax",
             {"resources.gpus": gpus},
             owner=owner,
-            terms=Terms(**asked),  # type: ignore[arg-type]
+            scheduling=SchedulingOptions(**asked),  # type: ignore[arg-type]
             after=[JobId(number) for number in after],
             hold=hold,
         )
@@ -73,7 +73,7 @@ def read(store: Store, job_id: JobId) -> Job:
 
 def actions(store: Store, job_id: JobId) -> list[tuple[str, Action]]:
     with store.reading() as tx:
-        return [(event.actor, event.action) for event in audit.list_events(tx, job_id)]
+        return [(event.actor, event.action) for event in audit.list_entries(tx, job_id)]
 
 
 def test_what_was_asked_of_the_scheduler_is_read_back(
@@ -89,7 +89,7 @@ def test_what_was_asked_of_the_scheduler_is_read_back(
         "host_name": HOST,
     }
     job = read(store, ask(**asked))
-    assert job.terms == Terms(**asked)  # type: ignore[arg-type]
+    assert job.scheduling == SchedulingOptions(**asked)  # type: ignore[arg-type]
     assert (job.preemptions, job.time_limit_seconds) == (0, None)
     assert "ablation" not in job.spec
 
@@ -212,10 +212,10 @@ def test_high_priority_needs_the_right_to_it(store: Store, ask: Ask, grant: Call
     grant(may_use_high=True)
     ask(priority=Priority.HIGH)
     set_priority(store, normal, Priority.HIGH, actor=ADA)
-    assert read(store, normal).terms.priority is Priority.HIGH
+    assert read(store, normal).scheduling.priority is Priority.HIGH
     ask(priority=Priority.HIGH, owner=ROOT)
     with store.reading() as tx:
-        assert audit.list_events(tx, normal)[-1].detail == "normal → high"
+        assert audit.list_entries(tx, normal)[-1].detail == "normal → high"
 
 
 def test_only_the_owner_or_an_administrator_may_change_a_job(store: Store, ask: Ask) -> None:

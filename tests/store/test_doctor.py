@@ -88,7 +88,7 @@ def only(found: list[Finding], subject: str) -> Finding:
     """The one finding, which says what happens by itself and what to do."""
     (finding,) = found
     assert finding.subject == subject
-    assert finding.mend
+    assert finding.remedy
     assert finding.itself
     return finding
 
@@ -120,7 +120,7 @@ def test_a_lease_of_an_attempt_that_has_ended_is_named(
     finding = only(look(), "stale lease")
     assert f"GPU {HOST}-0 is leased to attempt 1 of job {attempt.job_id}" in finding.found
     with store.transaction() as tx:
-        tx.connection.exec_driver_sql(finding.mend.partition("in the database: ")[2])
+        tx.connection.exec_driver_sql(finding.remedy.partition("in the database: ")[2])
     assert look() == []
 
 
@@ -146,7 +146,7 @@ def test_a_trainer_that_outlives_its_attempt_is_named(
     end(store, attempt, Outcome.LOST)
     finding = only(look(), "orphaned trainer")
     assert f"process {process.pid} still trains attempt 1 of job {attempt.job_id}" in finding.found
-    assert f"kill -9 -- -{process.pid}" in finding.mend
+    assert f"kill -9 -- -{process.pid}" in finding.remedy
     process.kill()
     assert process.wait() == -9
     assert look() == []
@@ -291,7 +291,7 @@ def test_run_folders_without_a_row_are_named_together(
     finding = only(look(), "folder without row")
     assert str(settings.runs_dir / "8/1") in finding.found
     assert "and 1 more" in finding.found
-    assert "cnnctl gc --orphans" in finding.mend
+    assert "cnnctl gc --orphans" in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -334,12 +334,12 @@ def examine(home: Path, url: str, **more: str) -> dict[str, Finding]:
 
 def test_a_database_of_another_revision_is_mended_by_upgrade(tmp_path: Path, database_url: str) -> None:
     finding = examine(tmp_path, database_url)["database"]
-    assert finding.mend == "cnnctl db upgrade"
+    assert finding.remedy == "cnnctl db upgrade"
     assert finding.itself
     store = Store(make_engine(database_url))
     store.upgrade()
     store.close()
-    assert examine(tmp_path, database_url)["database"].mend == ""
+    assert examine(tmp_path, database_url)["database"].remedy == ""
 
 
 def test_a_database_of_a_newer_cnnctl_is_mended_by_upgrading_this_one(
@@ -350,28 +350,28 @@ def test_a_database_of_a_newer_cnnctl_is_mended_by_upgrading_this_one(
         with store.transaction() as tx:
             tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     finding = examine(tmp_path, database_url)["database"]
-    assert finding.mend == "upgrade cnnctl on this host; leave the database as it is"
+    assert finding.remedy == "upgrade cnnctl on this host; leave the database as it is"
 
 
 def test_a_disk_that_has_only_its_reserve_left_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'cnnctl.db'}"
     finding = examine(tmp_path, url, CNNCTL_DISK_RESERVE="100")["disk reserve"]
     assert "less than 100 % of the disk of" in finding.found
-    assert "CNNCTL_DISK_RESERVE" in finding.mend
+    assert "CNNCTL_DISK_RESERVE" in finding.remedy
     assert "disk reserve" not in examine(tmp_path, url, CNNCTL_DISK_RESERVE="0")
 
 
 def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'cnnctl.db'}"
     gone = examine(tmp_path, url, CNNCTL_BROKER_URL="redis://127.0.0.1:1/0")["broker"]
-    assert gone.mend.endswith("Connection refused. Is Redis running, and CNNCTL_BROKER_URL right?")
+    assert gone.remedy.endswith("Connection refused. Is Redis running, and CNNCTL_BROKER_URL right?")
     assert "sent again" in gone.itself
     healthy = examine(tmp_path, url)["broker"]
-    assert (healthy.mend, healthy.itself) == ("", "")
+    assert (healthy.remedy, healthy.itself) == ("", "")
 
 
 def test_many_findings_of_a_kind_do_not_flood_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    alike = [Finding(subject="stale lease", found=f"lease {n}", mend="m", itself="i") for n in range(30)]
+    alike = [Finding(subject="stale lease", found=f"lease {n}", remedy="m", itself="i") for n in range(30)]
     monkeypatch.setattr(cli, "examine", lambda deep: alike)
     page = CliRunner().invoke(cli.command, [])
     assert page.exit_code == 1
@@ -379,7 +379,7 @@ def test_many_findings_of_a_kind_do_not_flood_the_page(monkeypatch: pytest.Monke
     assert "by itself: i" in page.stdout
     shown = CliRunner().invoke(cli.command, ["--json"]).stdout
     assert shown.count('"stale lease"') == 30
-    assert set(asdict(alike[0])) == {"subject", "found", "mend", "itself"}
+    assert set(asdict(alike[0])) == {"subject", "found", "remedy", "itself"}
 
 
 def test_a_checkpoint_outside_of_its_jobs_folder_is_named_and_not_opened(
@@ -406,9 +406,9 @@ def test_where_people_only_submit_nothing_is_asked_that_a_worker_needs(
     home = tmp_path / "home"
     broker = {"CNNCTL_BROKER_URL": "redis://127.0.0.1:1/0"}
     serving = examine(home, store_url, CNNCTL_HOST=HOST, **broker)
-    wrong = {subject for subject, finding in serving.items() if finding.mend}
+    wrong = {subject for subject, finding in serving.items() if finding.remedy}
     assert wrong >= {"packages", "stack", "unreadable checkpoint", "broker"}
     shutil.rmtree(home)
     submitting = examine(home, store_url, CNNCTL_HOST=HOST)
-    assert {subject for subject, finding in submitting.items() if finding.mend} == {"stack"}
+    assert {subject for subject, finding in submitting.items() if finding.remedy} == {"stack"}
     assert not home.exists()

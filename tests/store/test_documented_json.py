@@ -43,7 +43,7 @@ def job_id(store: Store, settings: Settings, claimed: Callable[..., Attempt]) ->
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, attempt.id, kept)
         metrics.add_points(tx, attempt.id, [Point("val_accuracy", 1, 0.5), Point("layer/fc3/dead", 1, 0.9)])
-        audit.add_event(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
+        audit.add_entry(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
         readings.set_readings(tx, {f"{HOST}-0": Reading(outsiders=(Outsider(),))})
     add_hook(store, settings, channel=Channel.MAIL, address="ada", occasions=[Occasion.END], actor=ADA)
     return attempt.job_id

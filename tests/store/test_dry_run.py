@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from service.cli.display.dry_run_table import rehearsal_table
+from service.cli.display.dry_run_table import dry_run_table
 from service.cli.terminal import make_console
-from service.commands.jobs.dry_run import rehearse
+from service.commands.jobs.dry_run import dry_run_job
 from service.commands.jobs.submit import submit
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.domain.jobs import JobId, Progress
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Outcome, Priority
 from service.errors import NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
@@ -40,15 +40,15 @@ def ask(store: Store, settings: Settings) -> Callable[..., View]:
     def rehearse_one(
         architecture: str = "lenet5", *, after: tuple[JobId, ...] = (), hold: bool = False, **fields: Any
     ) -> View:
-        terms = fields.pop("terms", Terms())
+        scheduling = fields.pop("scheduling", SchedulingOptions())
         given = {path.replace("__", "."): value for path, value in fields.items()}
-        return rehearse(
+        return dry_run_job(
             store,
             settings,
             architecture,
             {**DIGITS, **given},
             owner=ADA,
-            terms=terms,
+            scheduling=scheduling,
             after=after,
             hold=hold,
         )
@@ -153,7 +153,7 @@ def test_it_stands_in_line_behind_what_waits_already(
     view = ask(resources__gpus=2)
     assert view["starts_now"] is False
     assert view["reason"] == f"waits for job {first}, which needs 2 GPUs first; place 2 in line"
-    assert view["place"] == 2
+    assert view["queue_position"] == 2
     assert view["estimated_start_at"] > clock.now.isoformat()
     assert view["hosts"][0]["free"] == []
     with store.reading() as tx:
@@ -174,9 +174,9 @@ def test_what_keeps_a_job_waiting_is_said_before_it_is_queued(
     assert ask(after=(first,))["reason"] == f"waits for job {first} to succeed"
     assert "on hold" in ask(hold=True)["reason"]
     later = clock.now + timedelta(hours=1)
-    view = ask(terms=Terms(not_before=later))
+    view = ask(scheduling=SchedulingOptions(not_before=later))
     assert view["reason"].startswith("waits until 2026-01-01 13:00:00 UTC")
-    assert (view["place"], view["estimated_start_at"]) == (None, None)
+    assert (view["queue_position"], view["estimated_start_at"]) == (None, None)
 
 
 def test_the_time_is_that_of_jobs_with_the_same_spec_whatever_their_seed_and_epochs(
@@ -208,7 +208,7 @@ def test_what_would_be_refused_is_refused(
     with pytest.raises(SpecError, match="there is no job 7"):
         ask(after=(JobId(7),))
     with pytest.raises(NotAllowed, match="no right to priority high"):
-        ask(terms=Terms(priority=Priority.HIGH))
+        ask(scheduling=SchedulingOptions(priority=Priority.HIGH))
     real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=1, simulated=False)
     with store.transaction() as tx:
         hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
@@ -227,7 +227,7 @@ def test_the_page_is_short_and_says_everything(
     train(queue(), epoch_seconds=2.0)
     view = ask(resources__gpus=1)
     json.dumps(view)
-    make_console().print(rehearsal_table(view))
+    make_console().print(dry_run_table(view))
     printed = capsys.readouterr().out
     for words in (
         "lenet5 on digits",

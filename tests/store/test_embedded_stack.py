@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from service.commands.ops.embedded_stack import are_heard
+from service.commands.ops.embedded_stack import are_alive
 from service.settings import Settings
 from service.store.fleet import schedulers
 from service.store.transaction import Store
@@ -22,9 +22,9 @@ def test_heartbeats_of_processes_that_ran_before_are_not_taken_for_those_of_this
     beat(HOST)
     clock.advance(1)
     begun = clock.now
-    assert not are_heard(store, own, since=begun)
+    assert not are_alive(store, own, since=begun)
     clock.advance(1)
     beat("another")
-    assert not are_heard(store, own, since=begun)
+    assert not are_alive(store, own, since=begun)
     beat(HOST)
-    assert are_heard(store, own, since=begun)
+    assert are_alive(store, own, since=begun)

@@ -22,9 +22,9 @@ from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.bounds import MEMORY_MIB, SPEC
 from service.domain.jobs import Attempt, JobId
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
-from service.domain.states import Action, Channel, JobState, Occasion, Wish
+from service.domain.states import Action, Channel, JobState, Occasion, StopRequest
 from service.errors import SpecError
 from service.scheduler import faulty_jobs
 from service.scheduler.loop import Scheduler
@@ -45,10 +45,17 @@ def scheduler(store: Store, settings: Settings, add_host: Callable[..., None]) -
     return Scheduler(store, settings, Dispatcher(settings))
 
 
-def submit_extreme(store: Store, settings: Settings, path: str, value: object, terms: Terms) -> JobId | None:
+def submit_extreme(
+    store: Store, settings: Settings, path: str, value: object, scheduling: SchedulingOptions
+) -> JobId | None:
     try:
         return submit(
-            store, settings, "lenet5", {"data.dataset": "synthetic", path: value}, owner=ADA, terms=terms
+            store,
+            settings,
+            "lenet5",
+            {"data.dataset": "synthetic", path: value},
+            owner=ADA,
+            scheduling=scheduling,
         )
     except SpecError:
         return None
@@ -65,7 +72,7 @@ def test_the_extremes_of_every_field_are_refused_or_planned_and_shown(
     ends = [bound.least, bound.most, bound.most + 1, -1, 10**400, 1e308]
     value = data.draw(st.sampled_from([*map(int, ends), *map(float, ends[:4])] if whole else ends))
     not_before = data.draw(st.sampled_from([None, FOREVER, datetime.min.replace(tzinfo=timezone.utc)]))
-    submit_extreme(store, settings, path, value, Terms(not_before=not_before))
+    submit_extreme(store, settings, path, value, SchedulingOptions(not_before=not_before))
     scheduler.tick()
     for view in list_job_views(store):
         json.dumps(get_job_view(store, view["job"]), default=str)
@@ -174,9 +181,9 @@ def test_a_running_job_for_which_planning_fails_is_asked_to_pause_its_owner_is_t
     with store.reading() as tx:
         attempt = attempts.find_live_attempt(tx, poisoned)
         assert attempt is not None
-        assert attempt.wish is Wish.PAUSE
+        assert attempt.stop_request is StopRequest.PAUSE
         assert f"cannot be planned (OverflowError: date value out of range); cnnctl cancel {poisoned}" in (
-            attempt.wish_reason
+            attempt.stop_reason
         )
         assert outbox.list_owners_due(tx) == ["ada"]
         assert [jobs.get_job(tx, number).state for number in (other, third)] == [
@@ -293,5 +300,5 @@ def test_a_running_job_whose_forecast_fails_is_asked_once_to_stop(
     for _ in range(3):
         scheduler.tick()
     with store.reading() as tx:
-        actions = [entry.action for entry in audit.list_events(tx, poisoned)]
+        actions = [entry.action for entry in audit.list_entries(tx, poisoned)]
     assert actions.count(Action.PAUSE_REQUESTED) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.commands.jobs.logs import read_log
-from service.commands.networks.trained import find_trained
+from service.commands.networks.trained import get_trained
 from service.domain.jobs import Attempt
 from service.domain.run_folder import LOG_FILE
 from service.domain.states import Outcome
@@ -78,13 +78,13 @@ def test_a_network_that_lies_elsewhere_is_not_loaded(
     for path in (private / MODEL, own / ".." / ".." / ".." / ".." / "private" / "1" / MODEL):
         number = add_succeeded(model_path=str(path)).job_id
         with pytest.raises(JobConflict, match="which does not lie in"):
-            find_trained(store, settings, number)
+            get_trained(store, settings, number)
     attempt = add_succeeded(model_path=str(settings.runs_dir / "3" / "1" / MODEL))
-    assert find_trained(store, settings, attempt.job_id).folder == Path(attempt.run_dir)
+    assert get_trained(store, settings, attempt.job_id).folder == Path(attempt.run_dir)
     (Path(attempt.run_dir) / "best.keras").unlink()
     (Path(attempt.run_dir) / "best.keras").symlink_to(private / "best.keras")
     with pytest.raises(JobConflict, match=r"best.keras, which does not lie in"):
-        find_trained(store, settings, attempt.job_id)
+        get_trained(store, settings, attempt.job_id)
 
 
 def test_where_a_network_lies_is_told_by_host_and_no_volume_is_to_be_mounted(
@@ -97,5 +97,5 @@ def test_where_a_network_lies_is_told_by_host_and_no_volume_is_to_be_mounted(
         with pytest.raises(
             JobConflict, match=rf"lies on {HOST}: run the command there.*docs/stack.md"
         ) as caught:
-            find_trained(store, seen, attempt.job_id)
+            get_trained(store, seen, attempt.job_id)
         assert "mount" not in str(caught.value)

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from service.cli.ops import garbage as cli
 from service.commands.jobs.control import retry
 from service.commands.ops import garbage
-from service.commands.ops.garbage import Kind, Policy, find_waste, remove
+from service.commands.ops.garbage import Kind, Policy, list_garbage, remove
 from service.db.tables import attempts as attempt_rows
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
@@ -39,7 +39,7 @@ def collect(store: Store, settings: Settings) -> Callable[..., list[str]]:
     """Remove all waste; returns why some of it stayed."""
 
     def run(policy: Policy = MONTH) -> list[str]:
-        return [remove(store, waste, policy) for waste in find_waste(store, settings, policy)]
+        return [remove(store, waste, policy) for waste in list_garbage(store, settings, policy)]
 
     return run
 
@@ -91,7 +91,7 @@ def test_looking_deletes_nothing_and_says_how_much_would_go(
     store: Store, settings: Settings, add_run: AddRun
 ) -> None:
     attempt = add_run(Outcome.SUCCEEDED)
-    found = find_waste(store, settings, MONTH)
+    found = list_garbage(store, settings, MONTH)
     assert [waste.path.name for waste in found] == ["step-0000000002", "step-0000000003"]
     assert all(waste.bytes > 100 and "succeeded" in waste.why for waste in found)
     assert steps_on_disk(attempt) == steps_in_sql(store, attempt.job_id) == [1, 2, 3]
@@ -102,7 +102,7 @@ def test_a_job_that_is_retried_after_the_look_keeps_its_checkpoints(
 ) -> None:
     attempt = add_run(Outcome.FAILED)
     clock.advance(31 * DAY)
-    found = find_waste(store, settings, MONTH)
+    found = list_garbage(store, settings, MONTH)
     assert len(found) == 3
     retry(store, attempt.job_id, actor=ADA)
     assert [remove(store, waste, MONTH) for waste in found] == [garbage.NEEDED_AGAIN] * 3
@@ -114,7 +114,7 @@ def test_a_job_that_failed_again_meanwhile_keeps_its_checkpoints(
 ) -> None:
     first = add_run(Outcome.FAILED)
     clock.advance(31 * DAY)
-    found = find_waste(store, settings, MONTH)
+    found = list_garbage(store, settings, MONTH)
     retry(store, first.job_id, actor=ADA)
     add_run(Outcome.FAILED, job_id=first.job_id)
     assert {remove(store, waste, MONTH) for waste in found} == {garbage.NEEDED_AGAIN}
@@ -126,7 +126,7 @@ def test_a_retry_that_is_about_to_commit_is_waited_for(
 ) -> None:
     attempt = add_run(Outcome.FAILED)
     clock.advance(31 * DAY)
-    waste = find_waste(store, settings, MONTH)[0]
+    waste = list_garbage(store, settings, MONTH)[0]
     with ThreadPoolExecutor(1) as pool:
         with store.transaction() as tx:
             assert jobs.set_state_if(tx, attempt.job_id, JobState.FAILED, JobState.QUEUED, reason="")
@@ -142,7 +142,7 @@ def test_of_a_collection_and_a_retry_at_once_each_row_has_its_folder(
 ) -> None:
     attempts = [add_run(Outcome.FAILED) for _ in range(8)]
     clock.advance(31 * DAY)
-    found = find_waste(store, settings, MONTH)
+    found = list_garbage(store, settings, MONTH)
     ready = threading.Barrier(2)
 
     def retry_all() -> None:
@@ -258,7 +258,7 @@ def test_a_folder_that_an_attempt_has_got_meanwhile_stays(
 ) -> None:
     first = add_run(Outcome.LOST)
     (left,) = [orphan(settings.runs_dir, f"{first.job_id}/2", touched_at=0)]
-    (waste,) = find_waste(store, settings, ORPHANS)
+    (waste,) = list_garbage(store, settings, ORPHANS)
     left.rename(left.with_name("elsewhere"))
     second = add_run(job_id=first.job_id)
     assert Path(second.run_dir) == waste.path

@@ -18,13 +18,13 @@ from service.commands.people.users import list_user_views
 from service.db.engine import make_engine
 from service.digest import file_digest
 from service.dispatch.dispatcher import Dispatcher
-from service.dispatch.message_check import find_fault
+from service.dispatch.message_check import explain_fault
 from service.domain import stored_spec
 from service.domain.gpus import Outsider
 from service.domain.hooks import HookId
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.people import Actor
-from service.domain.spec import digest_training, find_unknown, read_spec
+from service.domain.spec import digest_training, explain_unknown, read_spec
 from service.domain.states import Outcome
 from service.domain.stored import read_stored
 from service.domain.stored_spec import Tree, load_spec_tree
@@ -36,8 +36,8 @@ from service.store.jobs.endings import end_attempt
 from service.store.people import outbox
 from service.store.transaction import Store, open_store
 from tests.conftest import GOLDEN, new_database
-from workers.attempts.ending import judge
-from workers.attempts.ingest import Ingester, read_last_word
+from workers.attempts.ending import infer_ending
+from workers.attempts.ingest import Ingester, read_final_event
 from workers.train.checkpoints.files import (
     DamagedCheckpoint,
     read_checkpoint,
@@ -137,7 +137,7 @@ def test_parts_outsiders_and_messages_are_there(old: Old) -> None:
 @pytest.mark.parametrize("place", ["redis-message.json", "broker/messages/*.msg"])
 def test_its_messages_are_taken(golden_of_servers: Path, place: str) -> None:
     (message,) = golden_of_servers.glob(place)
-    assert find_fault(message.read_bytes()) == ""
+    assert explain_fault(message.read_bytes()) == ""
 
 
 def test_every_run_folder_is_read(old: Old) -> None:
@@ -150,7 +150,9 @@ def test_every_run_folder_is_read(old: Old) -> None:
         assert launch.simulated
         assert read_spec((events.parent / "spec.json").read_text())
         number = int(events.relative_to(old.folder).parts[1])
-        outcome = judge(read_last_word(events.parent), None, wish=None, closing=False).outcome
+        outcome = infer_ending(
+            read_final_event(events.parent), None, stop_request=None, closing=False
+        ).outcome
         assert is_member or outcome.value == old.said[number]["outcome"]
 
 
@@ -248,7 +250,7 @@ def before_today(golden: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, st
 def test_a_spec_of_an_older_version_is_read_as_one_of_today(before_today: tuple[str, str]) -> None:
     older, today = before_today
     assert read_spec(older) == read_spec(today)
-    assert find_unknown(older) == ""
+    assert explain_unknown(older) == ""
     assert load_spec_tree(older) == json.loads(today)
 
 

@@ -57,7 +57,7 @@ def test_who_holds_a_gpu_and_what_was_read_of_it_is_shown(
     attempt = claimed()
     report(store, memory_used_mib=10, outsiders=(BOB,))
     held, free = list_gpu_views(store, settings)
-    assert (held["job"], held["owner"], held["heard"]) == (attempt.job_id, "ada", True)
+    assert (held["job"], held["owner"], held["alive"]) == (attempt.job_id, "ada", True)
     assert held["since"] == held["read_at"] == clock.now.isoformat(timespec="milliseconds")
     assert held["memory_used_mib"] == 10
     assert held["outsiders"] == [{"pid": 4711, "user": "bob", "command": "python", "memory_mib": 1200}]
@@ -71,7 +71,7 @@ def test_readings_that_are_old_are_not_shown_as_if_they_were_new(
     report(store, memory_used_mib=10, outsiders=(BOB,))
     clock.advance(31)
     view = list_gpu_views(store, settings)[0]
-    assert (view["heard"], view["memory_used_mib"]) == (False, None)
+    assert (view["alive"], view["memory_used_mib"]) == (False, None)
     assert len(view["outsiders"]) == 1
     assert list_host_views(store, settings)[0]["gpus_free"] == 0
 

@@ -16,9 +16,9 @@ import pytest
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.gpus import Host, Standing
+from service.domain.gpus import Host
 from service.domain.jobs import Attempt, AttemptId, JobId
-from service.domain.states import AttemptState, Cause, GpuState, JobState, Outcome, Wish
+from service.domain.states import AttemptState, Cause, GpuState, JobState, Outcome, Standing, StopRequest
 from service.errors import AlreadyRunning
 from service.process import find_start
 from service.scheduler.loop import Scheduler
@@ -241,7 +241,7 @@ def test_below_the_reserve_of_its_disk_a_host_gets_no_new_work_and_says_why(
         "the disk of gpu01 has only the reserve left (CNNCTL_DISK_RESERVE)"
     )
     (view,) = list_host_views(store, settings)
-    assert (view["heard"], view["gpus_free"]) == (True, 0)
+    assert (view["alive"], view["gpus_free"]) == (True, 0)
     assert "CNNCTL_DISK_RESERVE" in view["reason"]
     assert any("nothing new starts there" in notice for notice in check_health(store, settings).notices)
     agent.close()
@@ -294,16 +294,17 @@ def test_attempts_are_heard_while_the_trainers_of_lost_ones_are_killed_all_at_on
 
 
 @pytest.mark.parametrize(
-    ("wish", "outcome"), [(Wish.CANCEL, Outcome.CANCELLED), (Wish.PAUSE, Outcome.INTERRUPTED)]
+    ("stop_request", "outcome"),
+    [(StopRequest.CANCEL, Outcome.CANCELLED), (StopRequest.PAUSE, Outcome.INTERRUPTED)],
 )
 def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantined(
-    store: Store, settings: Settings, trainers: Sequence[Attempt], wish: Wish, outcome: Outcome
+    store: Store, settings: Settings, trainers: Sequence[Attempt], stop_request: StopRequest, outcome: Outcome
 ) -> None:
     attempt = trainers[0]
     supervisor = Supervisor(store, settings, attempt, threads_per_gpu=1)
     supervisor._tree = tree_of(attempt, Hung)
     supervisor.adopt()
-    supervisor.wish = wish
+    supervisor.stop_request = stop_request
     supervisor.follow()
     ended = attempt_of(store, attempt)
     assert (ended.state, ended.outcome) == (AttemptState.ENDED, outcome)
@@ -318,8 +319,8 @@ def test_a_trainer_that_stays_after_its_last_word_is_killed_and_its_word_holds(
     store: Store, settings: Settings, trainers: Sequence[Attempt]
 ) -> None:
     attempt = trainers[0]
-    last_word = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
-    (Path(attempt.run_dir) / "events.jsonl").write_text(last_word)
+    final_event = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
+    (Path(attempt.run_dir) / "events.jsonl").write_text(final_event)
     supervisor = Supervisor(store, settings, replace(attempt), threads_per_gpu=1)
     supervisor.adopt()
     supervisor.follow()
@@ -360,7 +361,7 @@ def test_a_run_folder_that_cannot_be_read_for_a_while_costs_nothing(
     monkeypatch.setattr(Ingester, "take_in", fail_first)
     monkeypatch.setattr("workers.attempts.supervisor.PAUSE_SECONDS", 0.0)
     attempt = trainers[0]
-    last_word = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
-    (Path(attempt.run_dir) / "events.jsonl").write_text(last_word)
+    final_event = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'
+    (Path(attempt.run_dir) / "events.jsonl").write_text(final_event)
     Supervisor(store, settings, attempt, threads_per_gpu=1).follow()
     assert attempt_of(store, attempt).outcome is Outcome.SUCCEEDED

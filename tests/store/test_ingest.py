@@ -277,7 +277,7 @@ def test_a_name_that_is_no_text_is_stored_as_one_can_read_it(
     assert Ingester(store, attempt, actor="worker").take_in()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "caf\\xe9.png cannot be read"
-        assert audit.list_events(tx, attempt.job_id)[-1].detail.endswith("; caf\\xe9.png cannot be read")
+        assert audit.list_entries(tx, attempt.job_id)[-1].detail.endswith("; caf\\xe9.png cannot be read")
 
 
 def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(

@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId, JobId, Member
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
-from service.domain.states import AttemptState, Cause, JobState, Outcome
+from service.domain.states import AttemptState, Cause, JobState, Outcome, Standing
 from service.errors import Fenced
 from service.process import find_start
 from service.scheduler.loop import Scheduler
@@ -68,7 +67,7 @@ def placed(store: Store, scheduler: Scheduler, add_host: Callable[..., None]) ->
         add_host(name, gpus=2, worker=f"worker-{name}")
     with store.transaction() as tx:
         spec = resolve_spec("lenet5", {"resources.gpus": 4})
-        jobs.create_job(tx, spec, owner="ada", reason="", terms=Terms(hosts=2))
+        jobs.create_job(tx, spec, owner="ada", reason="", scheduling=SchedulingOptions(hosts=2))
     scheduler.tick()
     with store.reading() as tx:
         (attempt,) = attempts.list_live_attempts(tx)
@@ -337,11 +336,11 @@ def test_a_host_that_was_cut_off_is_heard_again_when_the_trainer_of_its_lost_par
         end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
     for _ in range(2):  # the first of these heartbeats may have begun before the attempt ended
         clock.advance(1)
-        wait_until(lambda: last_heard(store, "b") == clock.now)
+        wait_until(lambda: last_alive(store, "b") == clock.now)
     assert left_trainer.poll() is not None
 
 
-def last_heard(store: Store, name: str) -> datetime | None:
+def last_alive(store: Store, name: str) -> datetime | None:
     with store.reading() as tx:
         return next(host.heartbeat_at for host in hosts.list_hosts(tx) if host.name == name)
 

@@ -17,14 +17,14 @@ from service.commands.jobs.submit import submit
 from service.domain.gpus import Gpu
 from service.domain.jobs import JobId
 from service.domain.people import User
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState
 from service.errors import SpecError
 from service.scheduler.faulty_jobs import FaultyJobs
 from service.scheduler.policy.planner import plan
 from service.scheduler.policy.situation import Snapshot
-from service.scheduler.runtime_forecasts import Forecasts
+from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store.fleet import hosts
@@ -66,7 +66,7 @@ def ask(store: Store, settings: Settings) -> Callable[..., JobId]:
 
     def ask_one(batch_size: int, *, gpus: int = 1, **asked: object) -> JobId:
         fields = {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"}
-        return submit(store, settings, "alexnet", fields, owner=ADA, terms=Terms(**asked))  # type: ignore[arg-type]
+        return submit(store, settings, "alexnet", fields, owner=ADA, scheduling=SchedulingOptions(**asked))  # type: ignore[arg-type]
 
     return ask_one
 
@@ -170,11 +170,11 @@ def test_simulated_gpus_and_those_of_unknown_memory_limit_nothing(
     ask(1024, host_name="gpu03")
 
 
-def look(store: Store, *heard: str) -> Snapshot:
+def look(store: Store, *alive: str) -> Snapshot:
     with store.reading() as tx:
         queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-        forecasts = Forecasts(clock=monotonic)
-        return take_snapshot(tx, queued, heard=set(heard), used={}, forecasts=forecasts, faulty=FaultyJobs())
+        forecasts = RuntimeForecasts(clock=monotonic)
+        return take_snapshot(tx, queued, alive=set(alive), used={}, forecasts=forecasts, faulty=FaultyJobs())
 
 
 def test_what_a_job_needs_is_kept_for_those_who_place_it(

@@ -24,7 +24,7 @@ from service.db.partial_indexes import add_partial_indexes
 from service.db.tables import UtcDateTime, metadata
 from service.domain import states
 from service.domain.gpus import Gpu, Reading
-from service.domain.scheduling_options import NO_TERMS
+from service.domain.scheduling_options import DEFAULT_SCHEDULING
 from service.errors import DatabaseUnavailable, NewerDatabase, SettingError, WrongRevision
 from service.settings import load_settings
 from service.store.fleet import hosts, readings
@@ -37,9 +37,10 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("attempts", "state", states.AttemptState),
     ("attempts", "outcome", states.Outcome),
     ("attempts", "cause", states.Cause),
-    ("attempts", "wish", states.Wish),
+    ("attempts", "stop_request", states.StopRequest),
     ("attempt_members", "outcome", states.Outcome),
     ("attempt_members", "cause", states.Cause),
+    ("hosts", "standing", states.Standing),
     ("gpus", "state", states.GpuState),
     ("checkpoints", "kind", states.CheckpointKind),
     ("job_events", "action", states.Action),
@@ -92,10 +93,10 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
     store = Store(engine)
     with store.transaction() as tx:
         unlimited, job = jobs.list_jobs(tx)
-        assert (job.owner, job.terms, job.preemptions) == ("ada", NO_TERMS, 0)
+        assert (job.owner, job.scheduling, job.preemptions) == ("ada", DEFAULT_SCHEDULING, 0)
         assert (job.time_limit_seconds, unlimited.time_limit_seconds) == (5400, None)
         assert jobs.set_state_if(tx, job.id, states.JobState.QUEUED, states.JobState.PAUSED, reason="")
-        audit.add_event(tx, job.id, states.Action.PAUSED, actor="ada")
+        audit.add_entry(tx, job.id, states.Action.PAUSED, actor="ada")
     migrate.downgrade(engine, "0002")
     with engine.connect() as connection:
         found = connection.execute(text("SELECT state FROM jobs ORDER BY id")).scalars().all()

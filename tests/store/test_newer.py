@@ -23,7 +23,7 @@ from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Outsider, Reading
 from service.domain.jobs import Attempt, JobId, Progress
 from service.domain.run_folder import EVENTS_FILE
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
 from service.domain.states import JobState, Outcome
 from service.scheduler.loop import Scheduler
@@ -192,7 +192,7 @@ def test_a_host_beside_the_chiefs_that_does_not_know_all_of_a_spec_gives_the_job
     add_host("b", worker=other.worker)
     with store.transaction() as tx:
         spec = resolve_spec("lenet5", {"resources.gpus": 4})
-        job = jobs.create_job(tx, spec, owner="ada", reason="", terms=Terms(hosts=2))
+        job = jobs.create_job(tx, spec, owner="ada", reason="", scheduling=SchedulingOptions(hosts=2))
     make_newer(store, job, use_new_optimizer)
     scheduler = new_scheduler(store, settings)
     scheduler.tick()

@@ -19,7 +19,7 @@ from service.domain.metrics import Point
 from service.domain.people import Actor
 from service.domain.states import Cause, Channel, JobState, Occasion, Outcome
 from service.errors import HookNotFound, NotAllowed, SpecError
-from service.notify.sender import LEASE, Postman
+from service.notify.sender import LEASE, NotificationSender
 from service.settings import Settings
 from service.store.jobs import jobs, logs, metrics, stop_requests
 from service.store.jobs.endings import end_attempt
@@ -56,8 +56,8 @@ def hook(store: Store, settings: Settings) -> AddHook:
 
 
 @pytest.fixture
-def postman(store: Store, settings: Settings, mailbox: Path) -> Postman:
-    return Postman(store, replace(settings, mail_command=f"tee '{mailbox}'"))
+def sender(store: Store, settings: Settings, mailbox: Path) -> NotificationSender:
+    return NotificationSender(store, replace(settings, mail_command=f"tee '{mailbox}'"))
 
 
 def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = None) -> None:
@@ -71,7 +71,7 @@ def only_hook(store: Store) -> View:
 
 
 def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lines(
-    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     hook(receiver.url, Occasion.FAILURE, Occasion.END)
     attempt = claimed()
@@ -80,7 +80,7 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
         points = [Point("loss", 1, None), Point("accuracy", 1, 0.5), Point("layer/fc/dead", 1, 0.1)]
         metrics.add_points(tx, attempt.id, points)
     end(store, attempt, Outcome.FAILED, Cause.NAN_LOSS)
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
     told = receiver.received.get_nowait()
     said = {
         name: told[name] for name in ("job", "occasion", "state", "outcome", "cause", "reason", "attempt")
@@ -97,13 +97,13 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
     assert told["metrics"] == {"loss": None, "accuracy": 0.5}
     assert told["log_tail"] == [f"line {number}" for number in range(80, 100)]
     assert "Job 1 failed: why" in told["text"]
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
     assert (only_hook(store)["last_job"], only_hook(store)["delivered"]) == (attempt.job_id, True)
     check_keys(told, "notify list", shape=1)
 
 
 def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
-    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, mailbox: Path, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, mailbox: Path, sender: NotificationSender
 ) -> None:
     for address in ("ada@example.org", receiver.url):
         hook(address, Occasion.FAILURE)
@@ -111,7 +111,7 @@ def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
     with store.transaction() as tx:
         logs.set_log_tail(tx, attempt.id, "ä \x1b]0;owned\x07\tend")
     end(store, attempt, Outcome.FAILED)
-    assert postman.deliver_due() == 2
+    assert sender.deliver_due() == 2
     shown = "  ä \\x1b]0;owned\\x07\tend"
     mail = message_from_bytes(mailbox.read_bytes(), policy=default)
     assert isinstance(mail, EmailMessage)
@@ -120,11 +120,11 @@ def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
 
 
 def test_a_mail_goes_through_the_command_of_the_settings(
-    store: Store, hook: AddHook, claimed: Claim, mailbox: Path, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, mailbox: Path, sender: NotificationSender
 ) -> None:
     hook("ada@example.org", Occasion.END)
     end(store, claimed(), Outcome.SUCCEEDED)
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
     mail = message_from_bytes(mailbox.read_bytes(), policy=default)
     assert isinstance(mail, EmailMessage)
     assert mail["To"] == "ada@example.org"
@@ -138,7 +138,7 @@ def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
     claimed: Claim,
     add_job: Callable[..., JobId],
     receiver: Receiver,
-    postman: Postman,
+    sender: NotificationSender,
 ) -> None:
     hook(receiver.url, Occasion.FAILURE)
     hook(receiver.url, Occasion.PREEMPTION)
@@ -147,10 +147,12 @@ def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
     end(store, claimed(), Outcome.INTERRUPTED)
     preempted = claimed(gpu=f"{HOST}-1")
     with store.transaction() as tx:
-        stop_requests.ask_to_preempt(tx, preempted.job_id, reason="preempted for job 9", actor="scheduler")
+        stop_requests.request_preemption(
+            tx, preempted.job_id, reason="preempted for job 9", actor="scheduler"
+        )
     end(store, preempted, Outcome.INTERRUPTED)
     cancel(store, add_job(owner="grace"), actor=GRACE)
-    assert postman.deliver_due() == 2
+    assert sender.deliver_due() == 2
     told = [receiver.received.get_nowait() for _ in range(2)]
     assert [(t["owner"], t["occasion"], t["state"], t["outcome"]) for t in told] == [
         ("ada", "preemption", "queued", "interrupted"),
@@ -160,7 +162,7 @@ def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
 
 
 def test_what_is_not_decided_is_not_told(
-    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     hook(receiver.url, Occasion.END)
     attempt = claimed()
@@ -172,25 +174,25 @@ def test_what_is_not_decided_is_not_told(
 
     with pytest.raises(ConnectionError):
         break_half_way()
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
 
 
 def test_a_server_that_refuses_is_asked_again_later_until_it_takes_it(
-    store: Store, clock: Clock, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, clock: Clock, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     hook(receiver.url, Occasion.END)
     receiver.answers = [500, 302]
     end(store, claimed(), Outcome.SUCCEEDED)
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
     assert only_hook(store)["error"] == "the server answered 500"
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
     clock.advance(10)
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
     assert only_hook(store)["error"] == "the server answered 302, and redirects"
     clock.advance(19)
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
     clock.advance(1)
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
     assert (only_hook(store)["delivered"], only_hook(store)["error"]) == (True, "")
     assert receiver.received.qsize() == 3
 
@@ -213,7 +215,7 @@ def test_a_hook_that_never_works_is_given_up_after_a_day_and_harms_nobody(
     command: str,
     error: str,
 ) -> None:
-    postman = Postman(store, replace(settings, mail_command=command))
+    sender = NotificationSender(store, replace(settings, mail_command=command))
     hook(address, Occasion.END)
     attempt = claimed()
     end(store, attempt, Outcome.SUCCEEDED)
@@ -221,36 +223,36 @@ def test_a_hook_that_never_works_is_given_up_after_a_day_and_harms_nobody(
         assert jobs.get_job(tx, attempt.job_id).state is JobState.SUCCEEDED
     tries = 0
     for _ in range(60):
-        tries += postman.deliver_due()
+        tries += sender.deliver_due()
         clock.advance(3600)
     assert 5 < tries < 30
     assert only_hook(store)["error"] == error
 
 
 def test_a_message_whose_postman_died_while_delivering_is_delivered_by_the_next(
-    store: Store, clock: Clock, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, clock: Clock, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     hook(receiver.url, Occasion.END)
     end(store, claimed(), Outcome.SUCCEEDED)
     with store.transaction() as tx:
         assert outbox.take_due(tx, "ada", lease=LEASE)
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
     clock.advance(LEASE.total_seconds())
-    assert postman.deliver_due() == 1
+    assert sender.deliver_due() == 1
 
 
 def test_beside_the_scheduler_it_delivers_by_itself(
-    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     hook(receiver.url, Occasion.END)
-    with postman:
+    with sender:
         attempt = claimed()
         end(store, attempt, Outcome.SUCCEEDED)
         assert receiver.received.get(timeout=30)["job"] == attempt.job_id
 
 
 def test_a_hook_is_its_owners_to_remove_with_what_is_on_its_way(
-    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, receiver: Receiver, sender: NotificationSender
 ) -> None:
     number = hook(receiver.url, Occasion.END)
     end(store, claimed(), Outcome.SUCCEEDED)
@@ -260,11 +262,11 @@ def test_a_hook_is_its_owners_to_remove_with_what_is_on_its_way(
     with pytest.raises(HookNotFound):
         remove_hook(store, number, actor=ADA)
     assert list_hook_views(store, actor=ADA) == []
-    assert postman.deliver_due() == 0
+    assert sender.deliver_due() == 0
 
 
 def test_nobody_is_told_later_since_somebody_elses_servers_are_slow(
-    store: Store, hook: AddHook, claimed: Claim, add_job: Callable[..., JobId], postman: Postman
+    store: Store, hook: AddHook, claimed: Claim, add_job: Callable[..., JobId], sender: NotificationSender
 ) -> None:
     with closing(Receiver()) as slow, closing(Receiver()) as quick:
         slow.opened.clear()
@@ -272,7 +274,7 @@ def test_nobody_is_told_later_since_somebody_elses_servers_are_slow(
             hook(slow.url, Occasion.END)
         hook(quick.url, Occasion.END, owner=GRACE)
         end(store, claimed(), Outcome.SUCCEEDED)
-        with postman:
+        with sender:
             wait_until(lambda: bool(slow.hosts))
             graces = [add_job(owner="grace") for _ in range(3)]
             for number in graces:
@@ -288,14 +290,14 @@ def test_people_take_turns_however_many_messages_one_has(
     hook: AddHook,
     add_job: Callable[..., JobId],
     receiver: Receiver,
-    postman: Postman,
+    sender: NotificationSender,
 ) -> None:
     for owner in (ADA, GRACE):
         hook(receiver.url, Occasion.END, owner=owner)
     for owner in (ADA, ADA, ADA, GRACE, GRACE):
         cancel(store, add_job(owner=owner.name), actor=owner)
         clock.advance(1)
-    assert postman.deliver_due() == 5
+    assert sender.deliver_due() == 5
     owners = [receiver.received.get_nowait()["owner"] for _ in range(5)]
     assert owners == ["ada", "grace", "ada", "grace", "ada"]
 

@@ -50,13 +50,13 @@ LONG = {"up", "scheduler", "worker", "run", "describe"}
 # Only what is known is found: numbers of jobs and hooks, names of networks, hosts, GPUs and occasions.
 LOOKED_UP = {"job", "jobs", "hook", "architecture", "name", "gpu", "gpus", "names", "assignments", "dataset"}
 
-Place = tuple[str, click.Parameter]
+DatasetPath = tuple[str, click.Parameter]
 
 
-def all_places() -> Iterator[Place]:
+def all_places() -> Iterator[DatasetPath]:
     """Every command with each of its parameters that is a number, a text, a moment or a path."""
 
-    def walk(name: str, command: click.Command) -> Iterator[Place]:
+    def walk(name: str, command: click.Command) -> Iterator[DatasetPath]:
         for parameter in command.params:
             if not isinstance(parameter.type, (click.types.BoolParamType, click.Choice)):
                 yield name, parameter
@@ -173,7 +173,7 @@ MOMENTS = [
 )
 @given(place=st.sampled_from(SHORT_PLACES), value=st.sampled_from([*ODD, *NUMBERS, *MOMENTS]))
 def test_the_extremes_of_every_option_are_refused_in_words_or_harm_nobody(
-    store: Store, settings: Settings, run: Run, place: Place, value: str
+    store: Store, settings: Settings, run: Run, place: DatasetPath, value: str
 ) -> None:
     name, parameter = place
     done = run(words_for(name, parameter, value))

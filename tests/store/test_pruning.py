@@ -7,7 +7,7 @@ import pytest
 
 from service.commands.jobs.control import resume
 from service.domain.jobs import Attempt
-from service.domain.states import Action, Channel, CheckpointKind, JobState, Occasion, Outcome, Wish
+from service.domain.states import Action, Channel, CheckpointKind, JobState, Occasion, Outcome, StopRequest
 from service.errors import JobConflict
 from service.settings import Settings
 from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
@@ -16,12 +16,12 @@ from service.store.people import hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
 from tests.store.conftest import state_of, steps_in_sql, steps_on_disk, write_checkpoint
-from workers.attempts.ending import judge
+from workers.attempts.ending import infer_ending
 from workers.attempts.pruning import prune_checkpoints
 
 AddRun = Callable[..., Attempt]
 Second = Callable[..., tuple[Attempt, Attempt]]
-LAST_WORD = {"kind": "ended", "outcome": "interrupted", "reason": "it can go on from none", "pause": True}
+FINAL_EVENT = {"kind": "ended", "outcome": "interrupted", "reason": "it can go on from none", "pause": True}
 
 
 def start(store: Store, attempt: Attempt, *, step: int) -> None:
@@ -75,7 +75,7 @@ def test_the_former_best_stays_though_it_is_no_more_the_best(store: Store, secon
 
 
 def end_with_pause(store: Store, attempt: Attempt) -> None:
-    ending = judge(LAST_WORD, None, wish=None, closing=False)
+    ending = infer_ending(FINAL_EVENT, None, stop_request=None, closing=False)
     with store.transaction() as tx:
         end_attempt(
             tx,
@@ -97,7 +97,7 @@ def test_a_job_that_none_of_its_checkpoints_fits_waits_for_a_person(store: Store
     with store.reading() as tx:
         job = jobs.get_job(tx, first.job_id)
         assert outbox.list_owners_due(tx) == ["ada"]
-        assert audit.list_events(tx, job.id)[-1].action is Action.PAUSED
+        assert audit.list_entries(tx, job.id)[-1].action is Action.PAUSED
     assert job.state is JobState.PAUSED
     assert "it can go on from none. Nothing was deleted" in job.reason
     assert job.reason.endswith(f"cnnctl resume {job.id} --from-start")
@@ -117,12 +117,12 @@ def test_only_a_resume_from_the_start_forgets_the_checkpoints(store: Store, seco
     assert (state_of(store, first.job_id), steps_in_sql(store, first.job_id)) == (JobState.QUEUED, [])
     assert steps_on_disk(first) == [1, 2, 3]
     with store.reading() as tx:
-        assert "from step 0; 3 checkpoints are forgotten" in audit.list_events(tx, first.job_id)[-1].detail
+        assert "from step 0; 3 checkpoints are forgotten" in audit.list_entries(tx, first.job_id)[-1].detail
 
 
 def test_a_cancel_counts_for_more(store: Store, second: Second) -> None:
     first, again = second(start_step=0)
     with store.transaction() as tx:
-        stop_requests.ask(tx, again, Wish.CANCEL, reason="cancelled by ada", actor="ada")
+        stop_requests.request_stop(tx, again, StopRequest.CANCEL, reason="cancelled by ada", actor="ada")
     end_with_pause(store, again)
     assert state_of(store, first.job_id) is JobState.CANCELLED

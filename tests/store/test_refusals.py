@@ -23,7 +23,7 @@ def filled(store: Store, claimed: Callable[..., Attempt], add_job: Callable[...,
             step=1, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="d" * 64, path="/runs/1/1/c"
         )
         checkpoints.add_checkpoint(tx, attempt.id, checkpoint)
-        audit.add_event(tx, ended, Action.SUBMITTED, actor="ada")
+        audit.add_entry(tx, ended, Action.SUBMITTED, actor="ada")
         jobs.set_state_if(tx, ended, JobState.QUEUED, JobState.CANCELLED, reason="")
     return store
 
@@ -34,7 +34,7 @@ def filled(store: Store, claimed: Callable[..., Attempt], add_job: Callable[...,
         ("jobs", "state", "ended_at IS NOT NULL"),
         ("attempts", "state", "true"),
         ("attempts", "outcome", "true"),
-        ("attempts", "wish", "true"),
+        ("attempts", "stop_request", "true"),
         ("gpus", "state", "true"),
         ("checkpoints", "kind", "true"),
         ("job_events", "action", "true"),

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.jobs import Attempt, JobId, Progress
 from service.domain.states import JobState, Outcome
-from service.scheduler.runtime_forecasts import LEARN_SECONDS, START_SECONDS, Forecasts
+from service.scheduler.runtime_forecasts import LEARN_SECONDS, START_SECONDS, RuntimeForecasts
 from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
@@ -38,7 +38,7 @@ def test_jobs_of_the_same_work_tell_the_seconds_of_an_epoch(
     add_host(gpus=1)
     number = add_job(owner="bob")
     train(store, clock, number, seconds=10, epochs=2)  # it stopped early
-    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     mine, wider = add_job(), add_job(gpus=2)
     with store.reading() as tx:
         epochs = json.loads(jobs.get_job(tx, mine).spec)["training"]["epochs"]
@@ -57,7 +57,7 @@ def test_a_job_that_was_retried_is_learned_from_again(
     with store.transaction() as tx:
         failed = place(tx, number, "gpu01-0")
         end_attempt(tx, failed, Outcome.FAILED, reason="", actor="test", retry_limit=0)
-    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     assert expect(store, forecasts, mine) is None
     with store.transaction() as tx:
         jobs.set_state_if(tx, number, JobState.FAILED, JobState.QUEUED, reason="")
@@ -71,7 +71,7 @@ def test_a_job_that_goes_on_keeps_the_pace_that_it_had(
     add_host(gpus=1)
     number = add_job()
     before = train(store, clock, number, seconds=20, epochs=2, outcome=Outcome.INTERRUPTED)
-    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     with store.transaction() as tx:
         job = jobs.get_job(tx, number)
         waiting = forecasts.find(job, before, held_gpu_seconds=20.0, now=tx.now)
@@ -117,7 +117,7 @@ def train(
 
 
 def expect(
-    store: Store, forecasts: Forecasts, number: JobId, *, held_gpu_seconds: float = 0.0
+    store: Store, forecasts: RuntimeForecasts, number: JobId, *, held_gpu_seconds: float = 0.0
 ) -> float | None:
     with store.reading() as tx:
         forecasts.learn(tx)
@@ -133,7 +133,7 @@ def test_jobs_are_expected_to_run_as_long_as_their_owners_others_did(
     let_end = Ended(store, clock, add_job)
     let_end(100, 100, outcome=Outcome.CANCELLED)
     let_end(100, 700, owner="bob")
-    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     mine = add_job()
     assert expect(store, forecasts, mine) is None  # two tell nothing
     clock.advance(LEARN_SECONDS)
@@ -154,7 +154,7 @@ def test_every_job_is_learned_from_once(
     let_end = Ended(store, clock, add_job)
     let_end(100, 100)
     mine = add_job()
-    forecasts = Forecasts(clock=lambda: clock.now.timestamp())
+    forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     assert expect(store, forecasts, mine) is None
     clock.advance(LEARN_SECONDS)
     assert expect(store, forecasts, mine) is None

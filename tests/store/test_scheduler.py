@@ -9,11 +9,10 @@ import pytest
 
 from service.commands.fleet.health import check_health
 from service.dispatch.dispatcher import Dispatcher
-from service.domain.gpus import Standing
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.spec_request import resolve_spec
-from service.domain.states import AttemptState, Cause, JobState, Outcome
-from service.liveness import Hearing
+from service.domain.states import AttemptState, Cause, JobState, Outcome, Standing
+from service.liveness import LivenessMonitor
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store.fleet import hosts, leases
@@ -177,13 +176,13 @@ def test_a_clock_that_jumps_makes_nobody_lost(
 
 
 def test_after_an_outage_hosts_are_heard_until_they_fall_silent(clock: Clock, seconds: Seconds) -> None:
-    hearing = Hearing(30, pause_seconds=15, clock=seconds)
+    hearing = LivenessMonitor(30, pause_seconds=15, clock=seconds)
     heartbeats = {HOST: clock.now}
-    assert not hearing.find_silent(heartbeats, now=clock.now)
+    assert not hearing.list_silent(heartbeats, now=clock.now)
     seconds.now += 60
     clock.advance(60)
-    assert not hearing.find_silent(heartbeats, now=clock.now)
-    assert hearing.find_silent({**heartbeats, "never heard": heartbeats[HOST]}, now=clock.now) == {
+    assert not hearing.list_silent(heartbeats, now=clock.now)
+    assert hearing.list_silent({**heartbeats, "never heard": heartbeats[HOST]}, now=clock.now) == {
         "never heard"
     }
 
@@ -210,7 +209,7 @@ def sent_job(add_host: Callable[..., None], add_job: Callable[..., JobId], sched
     return number
 
 
-def heard_ticks(store: Store, scheduler: Scheduler, seconds: Seconds, clock: Clock, *, count: int) -> None:
+def alive_ticks(store: Store, scheduler: Scheduler, seconds: Seconds, clock: Clock, *, count: int) -> None:
     """As many ticks, with a heartbeat of both hosts before each."""
     for _ in range(count):
         clock.advance(1)
@@ -230,10 +229,10 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     add_host: Callable[..., None],
     sent_job: JobId,
 ) -> None:
-    heard_ticks(store, scheduler, seconds, clock, count=18)
+    alive_ticks(store, scheduler, seconds, clock, count=18)
     (attempt,) = live(store)
     assert dispatcher.sent == [attempt.id] * 3  # a tick later than each 5 s
-    heard_ticks(store, scheduler, seconds, clock, count=4)
+    alive_ticks(store, scheduler, seconds, clock, count=4)
     assert live(store) == []
     with store.reading() as tx:
         (ended,) = attempts.list_attempts(tx, sent_job)
@@ -247,12 +246,12 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     assert f"The worker of {HOST} is heard and takes no messages" in health.notices[-1]
     with store.transaction() as tx:
         small = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
-    heard_ticks(store, scheduler, seconds, clock, count=1)
+    alive_ticks(store, scheduler, seconds, clock, count=1)
     assert [(one.job_id, one.host_name) for one in live(store)] == [(small, "gpu02")]
-    heard_ticks(store, scheduler, seconds, clock, count=40)
+    alive_ticks(store, scheduler, seconds, clock, count=40)
     assert dispatcher.sent.count(attempt.id) in (5, 6)  # each 30 s: one that arrives brings the host back
     add_host()
-    heard_ticks(store, scheduler, seconds, clock, count=1)
+    alive_ticks(store, scheduler, seconds, clock, count=1)
     assert sent_job in [one.job_id for one in live(store)]
 
 
@@ -264,7 +263,7 @@ def test_a_worker_that_starts_has_the_whole_time_to_read_what_was_sent_to_the_on
     scheduler: Scheduler,
     add_host: Callable[..., None],
 ) -> None:
-    heard_ticks(store, scheduler, seconds, clock, count=20)
+    alive_ticks(store, scheduler, seconds, clock, count=20)
     (attempt,) = live(store)
     add_host(worker="w3")
     ticks(scheduler, seconds, count=15)
@@ -279,13 +278,13 @@ def test_a_broker_that_is_away_makes_no_host_unanswering(
     scheduler: Scheduler,
     dispatcher: NotingDispatcher,
 ) -> None:
-    heard_ticks(store, scheduler, seconds, clock, count=15)
+    alive_ticks(store, scheduler, seconds, clock, count=15)
     dispatcher.error = "Connection refused"
-    heard_ticks(store, scheduler, seconds, clock, count=60)
+    alive_ticks(store, scheduler, seconds, clock, count=60)
     dispatcher.error = ""
-    heard_ticks(store, scheduler, seconds, clock, count=20)
+    alive_ticks(store, scheduler, seconds, clock, count=20)
     assert len(live(store)) == 1
-    heard_ticks(store, scheduler, seconds, clock, count=2)
+    alive_ticks(store, scheduler, seconds, clock, count=2)
     assert live(store) == []
 
 

@@ -45,7 +45,7 @@ from service.domain.states import (
     GpuState,
     JobState,
     Outcome,
-    Wish,
+    StopRequest,
 )
 from service.errors import Fenced, JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
@@ -190,7 +190,7 @@ class Laboratory(RuleBasedStateMachine):
         cancelled = {
             row["job_id"]
             for row in rows
-            if row["state"] is not AttemptState.ENDED and row["wish"] is Wish.CANCEL
+            if row["state"] is not AttemptState.ENDED and row["stop_request"] is StopRequest.CANCEL
         }
         states = {job_id: self.before.jobs[job_id]["state"] for job_id in self.unfinished_jobs()}
         return [
@@ -267,8 +267,10 @@ class Laboratory(RuleBasedStateMachine):
     def preempt(self, job_id: JobId) -> None:
         live = [row for row in self.before.attempts_of(job_id) if row["state"] is not AttemptState.ENDED]
         with self.store.transaction() as tx:
-            asked = stop_requests.ask_to_preempt(tx, job_id, reason="preempted for job 1", actor="scheduler")
-        assert asked == any(row["wish"] in (None, Wish.PREEMPT) for row in live)
+            asked = stop_requests.request_preemption(
+                tx, job_id, reason="preempted for job 1", actor="scheduler"
+            )
+        assert asked == any(row["stop_request"] in (None, StopRequest.PREEMPT) for row in live)
 
     @while_some("retryable_jobs")
     @rule(job_id=some("retryable_jobs"))

@@ -6,7 +6,7 @@ import pytest
 
 from service.commands.jobs.control import cancel, hold, pause, resume
 from service.domain.jobs import Attempt, Job, JobId
-from service.domain.states import Action, Cause, JobState, Outcome, Wish
+from service.domain.states import Action, Cause, JobState, Outcome, StopRequest
 from service.errors import JobConflict
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, jobs, stop_requests
@@ -26,13 +26,13 @@ def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = 
 
 def last_event(store: Store, job_id: JobId) -> tuple[Action, str]:
     with store.reading() as tx:
-        event = audit.list_events(tx, job_id)[-1]
+        event = audit.list_entries(tx, job_id)[-1]
     return event.action, event.detail
 
 
 def preempt(store: Store, job_id: JobId) -> bool:
     with store.transaction() as tx:
-        return stop_requests.ask_to_preempt(tx, job_id, reason=FOR_ANOTHER, actor="scheduler")
+        return stop_requests.request_preemption(tx, job_id, reason=FOR_ANOTHER, actor="scheduler")
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_a_stronger_wish_takes_the_place_of_a_weaker_one_and_never_the_other_way
         pause(store, number, actor=ADA)
     cancel(store, number, actor=ADA)
     with store.reading() as tx:
-        assert attempts.get_attempt(tx, attempt.id).wish is Wish.CANCEL
+        assert attempts.get_attempt(tx, attempt.id).stop_request is StopRequest.CANCEL
     assert end(store, attempt, Outcome.INTERRUPTED).state is JobState.CANCELLED

@@ -23,7 +23,7 @@ from service.domain.states import (
     GpuState,
     JobState,
     Outcome,
-    Wish,
+    StopRequest,
 )
 from service.errors import Fenced, JobNotFound
 from service.settings import load_settings
@@ -172,7 +172,7 @@ def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
         assert not end_attempt(tx, attempt, outcome, reason="twice", actor="worker", retry_limit=3)
         assert jobs.get_job(tx, attempt.job_id).state is state
         assert leases.list_holders(tx) == {}
-        assert [e.action for e in audit.list_events(tx, attempt.job_id)] == [action]
+        assert [e.action for e in audit.list_entries(tx, attempt.job_id)] == [action]
 
 
 def lose(tx: Transaction, attempt: Attempt, *, retry_limit: int) -> None:
@@ -203,12 +203,12 @@ def test_heartbeats_renew_only_a_workers_own_attempts_and_bring_wishes(
     attempt, other = claimed(), claimed(gpu=f"{HOST}-1")
     clock.advance(60)
     with store.transaction() as tx:
-        attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
         assert attempts.heartbeat(tx, [attempt.id], worker="another") == []
         (renewed,) = attempts.heartbeat(tx, [attempt.id], worker="w1")
-        heard = {a.id: a.heartbeat_at for a in attempts.list_claimed_attempts(tx)}
-    assert renewed.wish is Wish.CANCEL
-    assert heard == {attempt.id: clock.now, other.id: clock.now - timedelta(seconds=60)}
+        alive = {a.id: a.heartbeat_at for a in attempts.list_claimed_attempts(tx)}
+    assert renewed.stop_request is StopRequest.CANCEL
+    assert alive == {attempt.id: clock.now, other.id: clock.now - timedelta(seconds=60)}
 
 
 def test_an_attempt_is_unclaimed_until_it_is_claimed(
@@ -285,23 +285,23 @@ def test_a_host_that_ever_had_real_gpus_is_known_by_that(store: Store, add_host:
 def test_a_host_is_heard_until_it_leaves_or_falls_silent(
     store: Store, clock: Clock, add_host: Callable[..., None]
 ) -> None:
-    def heard() -> list[str]:
+    def alive() -> list[str]:
         with store.reading() as tx:
             return list(read_health(tx, load_settings({"CNNCTL_HOME": "/nowhere"})).hosts)
 
     add_host()
-    assert heard() == [HOST]
+    assert alive() == [HOST]
     clock.advance(31)
-    assert heard() == []
+    assert alive() == []
     clock.advance(-3600)  # a heartbeat from the future says nothing
-    assert heard() == []
+    assert alive() == []
     with store.transaction() as tx:
         assert hosts.heartbeat(tx, HOST, worker="w1")
         assert not hosts.heartbeat(tx, HOST, worker="an earlier one")
-    assert heard() == [HOST]
+    assert alive() == [HOST]
     with store.transaction() as tx:
         hosts.leave(tx, HOST, worker="w1")
-    assert heard() == []
+    assert alive() == []
 
 
 def test_a_resumed_jobs_series_has_no_gap_and_no_doubled_point(store: Store, claimed: Claim) -> None:
@@ -380,11 +380,11 @@ def test_two_writers_lose_no_update(store: Store, add_job: AddJob) -> None:
 def test_the_audit_grows_and_keeps_its_order(store: Store, add_job: AddJob) -> None:
     number = add_job()
     with store.transaction() as tx:
-        assert audit.newest_event_id(tx) == 0
+        assert audit.newest_entry_id(tx) == 0
         for action in (Action.SUBMITTED, Action.CANCELLED):
-            audit.add_event(tx, number, action, actor="ada", attempt_id=None)
-        assert audit.newest_event_id(tx) > 0
-        assert [e.action for e in audit.list_events(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
+            audit.add_entry(tx, number, action, actor="ada", attempt_id=None)
+        assert audit.newest_entry_id(tx) > 0
+        assert [e.action for e in audit.list_entries(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
 
 
 def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) -> None:
@@ -415,12 +415,12 @@ def test_an_attempt_that_will_go_on_from_a_checkpoint_has_its_epochs_before_it_s
 def test_a_wish_to_cancel_holds_when_the_worker_is_lost(store: Store, claimed: Claim) -> None:
     attempt = claimed()
     with store.transaction() as tx:
-        assert attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        assert attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
         end_attempt(
             tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=3
         )
         assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
-        assert not attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        assert not attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
 
 
 def test_a_jobs_best_checkpoint_is_one_over_all_its_attempts(store: Store, claimed: Claim) -> None:
@@ -453,7 +453,7 @@ def test_a_number_that_no_job_can_have_is_not_found(store: Store, number: int) -
 def test_a_wish_to_cancel_holds_when_the_last_try_is_lost(store: Store, claimed: Claim) -> None:
     attempt = claimed()
     with store.transaction() as tx:
-        attempts.set_wish(tx, attempt.id, Wish.CANCEL)
+        attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
         lose(tx, attempt, retry_limit=0)
         assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
 

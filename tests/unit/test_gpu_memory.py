@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from service.domain.gpus import Gpu
-from workers.gpus.memory import Used, find_kept_memory, read_used_mib
+from workers.gpus.memory import Used, explain_kept_memory, read_used_mib
 
 GPU = Gpu(uuid="GPU-1", host_name="gpu01", number=0, model="A100", memory_mib=40960, simulated=False)
 
@@ -21,20 +21,20 @@ class Readings:
 
 
 def test_memory_that_comes_back_late_is_waited_for() -> None:
-    assert find_kept_memory([GPU], {GPU.uuid: 500}, read=Readings(9000, 9000, 600)) == {}
+    assert explain_kept_memory([GPU], {GPU.uuid: 500}, read=Readings(9000, 9000, 600)) == {}
 
 
 def test_memory_that_stays_is_named_with_its_size() -> None:
-    kept = find_kept_memory([GPU], {GPU.uuid: 500}, read=Readings(9000, 3620), wait_seconds=0.2)
+    kept = explain_kept_memory([GPU], {GPU.uuid: 500}, read=Readings(9000, 3620), wait_seconds=0.2)
     assert kept[GPU.uuid].startswith("3,120 MiB of its memory did not come back")
 
 
 def test_what_was_not_read_before_is_not_judged() -> None:
-    assert find_kept_memory([GPU], {}, read=Readings(9000)) == {}
+    assert explain_kept_memory([GPU], {}, read=Readings(9000)) == {}
 
 
 def test_a_gpu_that_answers_no_more_is_named() -> None:
-    kept = find_kept_memory([GPU], {GPU.uuid: 500}, read=lambda _: {})
+    kept = explain_kept_memory([GPU], {GPU.uuid: 500}, read=lambda _: {})
     assert kept == {GPU.uuid: "it answers no more: look with nvidia-smi"}
 
 

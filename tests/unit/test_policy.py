@@ -202,7 +202,7 @@ def test_a_job_that_has_waited_for_longer_than_the_patience_goes_first() -> None
 
 
 def test_of_jobs_that_have_run_before_the_one_that_will_end_sooner_goes_first() -> None:
-    long, short = (queued(n, attained_gpu_seconds=LATE, price_seconds=p) for n, p in ((1, 9e4), (2, 60.0)))
+    long, short = (queued(n, attained_gpu_seconds=LATE, gittins_seconds=p) for n, p in ((1, 9e4), (2, 60.0)))
     assert list(placed(plan(snapshot([long, short], [host("a", 1)]), NOW))) == [2]
 
 

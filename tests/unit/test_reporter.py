@@ -71,7 +71,7 @@ def test_while_the_disk_is_full_what_waits_in_memory_has_a_bound_and_what_counts
 def test_a_disk_that_stays_full_is_an_error_at_the_end(
     open_reporter: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.train.process.reporter.LAST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr("workers.train.process.reporter.FINAL_EVENT_SECONDS", 0.1)
     reporter = open_reporter(Path("/dev/full"))
     reporter.points(1, {"loss": 0.5})
     with pytest.raises(OSError, match="disk is full"):

@@ -26,7 +26,7 @@ class RawServer:
     """Says to who connects what it is told to, byte by byte for ever, and keeps what it hears."""
 
     def __init__(self, first: bytes, again: bytes = b"") -> None:
-        self.heard = b""
+        self.alive = b""
         self._stop = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -35,8 +35,8 @@ class RawServer:
 
     def _serve(self, first: bytes, again: bytes) -> None:
         with suppress(OSError), closing(self._socket.accept()[0]) as client:
-            while not self.heard.endswith(b"}") and not self.heard.startswith(TLS):
-                self.heard += client.recv(4096)
+            while not self.alive.endswith(b"}") and not self.alive.startswith(TLS):
+                self.alive += client.recv(4096)
             client.sendall(first)
             while again and not self._stop.wait(0.02):
                 client.sendall(again)
@@ -142,7 +142,7 @@ def test_tls_is_spoken_with_the_name_and_not_with_the_address(
 ) -> None:
     server = serve(b"not TLS")
     assert words_of(f"https://{NAME}:{server.port}/", allowed=[NAME]) == "no TLS with it"
-    assert NAME.encode() in server.heard
+    assert NAME.encode() in server.alive
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from service.db.write_queue import Turns
+from service.db.write_queue import WriteQueue
 from service.errors import DatabaseUnavailable
 
 URGENT = 7
 
 
 def test_turns_are_taken_in_the_order_of_coming_but_for_an_urgent_one() -> None:
-    turns = Turns(wait_seconds=30)
+    turns = WriteQueue(wait_seconds=30)
     taken: list[int] = []
 
     def write(number: int) -> None:
@@ -32,7 +32,7 @@ def test_turns_are_taken_in_the_order_of_coming_but_for_an_urgent_one() -> None:
 
 
 def test_a_thread_that_asks_twice_is_refused_and_keeps_its_turn() -> None:
-    turns = Turns(wait_seconds=0.01)
+    turns = WriteQueue(wait_seconds=0.01)
     with turns.take():
         with pytest.raises(DatabaseUnavailable, match="busy"), turns.take():
             pass
@@ -43,7 +43,7 @@ def test_a_thread_that_asks_twice_is_refused_and_keeps_its_turn() -> None:
 
 
 def test_a_turn_that_ends_in_an_error_is_given_on() -> None:
-    turns = Turns(wait_seconds=0.01)
+    turns = WriteQueue(wait_seconds=0.01)
     with pytest.raises(ZeroDivisionError), turns.take():
         _ = 1 / 0
     with turns.take():

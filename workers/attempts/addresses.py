@@ -8,7 +8,7 @@ from service.settings import Settings
 ANY_PORT = 9  # nothing is sent there: the system only says by which of its addresses it would be
 
 
-def find_own_address(settings: Settings) -> str:
+def get_own_address(settings: Settings) -> str:
     """The address set, else the one by which this host reaches the database; without a server its own."""
     server = urlsplit(settings.database_url).hostname
     if settings.address or not server:

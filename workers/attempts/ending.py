@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from service.domain.states import Cause, Outcome, Wish
+from service.domain.states import Cause, Outcome, StopRequest
 from workers.train.process.failure_cause import NO_ROOM
 
 
@@ -23,26 +23,30 @@ class Ending:
     pause: bool = False
 
 
-def judge(
-    last_word: Mapping[str, Any] | None, process: BaseProcess | None, *, wish: Wish | None, closing: bool
+def infer_ending(
+    final_event: Mapping[str, Any] | None,
+    process: BaseProcess | None,
+    *,
+    stop_request: StopRequest | None,
+    closing: bool,
 ) -> Ending:
     """Judge a trainer that has ended; `process` is None where an earlier worker started it."""
-    if last_word is not None and last_word["outcome"] != "interrupted":
-        cause = _read_cause(last_word["cause"]) if "cause" in last_word else None
-        return Ending(outcome=Outcome(last_word["outcome"]), cause=cause, reason=str(last_word["reason"]))
-    if wish is Wish.CANCEL:
+    if final_event is not None and final_event["outcome"] != "interrupted":
+        cause = _read_cause(final_event["cause"]) if "cause" in final_event else None
+        return Ending(outcome=Outcome(final_event["outcome"]), cause=cause, reason=str(final_event["reason"]))
+    if stop_request is StopRequest.CANCEL:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
-    if last_word is not None and last_word.get("pause"):
-        return Ending(outcome=Outcome.INTERRUPTED, reason=str(last_word["reason"]), pause=True)
-    if last_word is not None or closing or wish is not None:
-        how = last_word["reason"] if last_word else "killed after the grace time"
+    if final_event is not None and final_event.get("pause"):
+        return Ending(outcome=Outcome.INTERRUPTED, reason=str(final_event["reason"]), pause=True)
+    if final_event is not None or closing or stop_request is not None:
+        how = final_event["reason"] if final_event else "killed after the grace time"
         reason = f"interrupted ({how}); waits to continue from its newest checkpoint"
         return Ending(outcome=Outcome.INTERRUPTED, reason=reason)
     if process is None:
         reason = "the trainer had died when its worker came back"
         return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
     if process.exitcode == NO_ROOM:
-        reason = "the disk is full: not even the last word could be written. Free space, then retry"
+        reason = "the disk is full: not even the final event could be written. Free space, then retry"
         return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
     reason = f"the trainer died without a last word ({_exit_words(process.exitcode)})"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)

@@ -61,7 +61,7 @@ class Ingester:
 
     def find_last_word(self) -> None:
         """Read the trainer's last word, also one that an earlier worker has stored."""
-        self.ended = read_last_word(self._folder) or self.ended
+        self.ended = read_final_event(self._folder) or self.ended
 
     def store_log_tail(self) -> None:
         """Keep the last 64 KiB of the attempt's log in SQL."""
@@ -117,7 +117,7 @@ class Ingester:
             attempts.set_running_if_starting(tx, attempt, start_step=event["step"])
             note = event.get("note", "")
             detail = f"first step after step {event['step']}" + (f"; {note}" if note else "")
-            audit.add_event(
+            audit.add_entry(
                 tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
             )
         elif event["kind"] == "checkpoint":
@@ -138,7 +138,7 @@ class Ingester:
         return own
 
 
-def read_last_word(folder: Path) -> Event | None:
+def read_final_event(folder: Path) -> Event | None:
     """The last event of a run folder's log, if that is how its trainer ended."""
     whole_lines = read_tail(folder / files.EVENTS_FILE).rpartition("\n")[0]
     last = whole_lines.rpartition("\n")[2]

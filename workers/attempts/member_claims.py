@@ -7,43 +7,43 @@ from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store.jobs import attempts, members
 from service.store.transaction import Store
-from workers.attempts.addresses import HeldPort, find_own_address
+from workers.attempts.addresses import HeldPort, get_own_address
 from workers.attempts.member_supervisor import MemberSupervisor
 
 
-def claim_part(
+def claim_own_member(
     store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str, threads_per_gpu: int
 ) -> MemberSupervisor | None:
     """Claim this host's part of an attempt for this worker; None when there is nothing to do for it."""
     port = HeldPort()
-    address = f"{find_own_address(settings)}:{port.number}"
+    address = f"{get_own_address(settings)}:{port.number}"
     name = settings.host_name
     try:
         with store.transaction() as tx:
-            part = members.claim_member(
+            member = members.claim_member(
                 tx, attempt_id, host_name=name, chief=False, worker=worker, address=address
             )
-            attempt = attempts.get_attempt(tx, attempt_id) if part else None
+            attempt = attempts.get_attempt(tx, attempt_id) if member else None
     except DatabaseUnavailable:
         port.release()
         raise
-    if part is None or attempt is None:
+    if member is None or attempt is None:
         port.release()
         return None
-    return MemberSupervisor(store, settings, attempt, part, port=port, threads_per_gpu=threads_per_gpu)
+    return MemberSupervisor(store, settings, attempt, member, port=port, threads_per_gpu=threads_per_gpu)
 
 
-def adopt_parts(
+def adopt_own_members(
     store: Store, settings: Settings, *, worker: str, threads_per_gpu: int
 ) -> Mapping[AttemptId, MemberSupervisor]:
     """Take over the parts that an earlier worker of this host did not end, those of ended attempts, too."""
     with store.transaction() as tx:
         left = members.list_left_members(tx, host_name=settings.host_name, worker=worker)
-        adopted = [members.adopt_member(tx, part, worker=worker) for part in left]
-        attempt_of = {part.attempt_id: attempts.get_attempt(tx, part.attempt_id) for part in adopted}
+        adopted = [members.adopt_member(tx, member, worker=worker) for member in left]
+        attempt_of = {member.attempt_id: attempts.get_attempt(tx, member.attempt_id) for member in adopted}
     return {
-        part.attempt_id: MemberSupervisor(
-            store, settings, attempt_of[part.attempt_id], part, threads_per_gpu=threads_per_gpu
+        member.attempt_id: MemberSupervisor(
+            store, settings, attempt_of[member.attempt_id], member, threads_per_gpu=threads_per_gpu
         )
-        for part in adopted
+        for member in adopted
     }

@@ -14,9 +14,9 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, Member
-from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.domain.states import AttemptState, Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
-from service.liveness import Hearing
+from service.liveness import LivenessMonitor
 from service.process import find_start
 from service.settings import Settings
 from service.store.fleet import hosts
@@ -24,18 +24,18 @@ from service.store.jobs import attempts, members
 from service.store.jobs.members import CHIEF
 from service.store.transaction import Store
 from workers.attempts.addresses import HeldPort
-from workers.attempts.ending import Ending, judge
-from workers.attempts.ingest import read_last_word
-from workers.attempts.outages import insist
+from workers.attempts.ending import Ending, infer_ending
+from workers.attempts.ingest import read_final_event
+from workers.attempts.outages import retry_until_available
 from workers.attempts.starter import Starter
 from workers.attempts.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
 from workers.attempts.trainer_setup import (
-    Orders,
+    TrainerSetup,
     UnwritableFolder,
     end_of_removed,
     is_removed,
     make_run_folder,
-    read_orders,
+    read_setup,
     refuse_newer,
 )
 from workers.gpus.memory import Used, prove_free, read_used_mib
@@ -56,7 +56,7 @@ class MemberSupervisor:
         store: Store,
         settings: Settings,
         attempt: Attempt,
-        part: Member,
+        member: Member,
         *,
         threads_per_gpu: int,
         port: HeldPort | None = None,
@@ -64,7 +64,7 @@ class MemberSupervisor:
         self._store = store
         self._settings = settings
         self._attempt = attempt
-        self._part = part
+        self._member = member
         self._port = port
         self._threads_per_gpu = threads_per_gpu
         self._folder = Path()
@@ -73,7 +73,7 @@ class MemberSupervisor:
         self._tree = ProcessTree(pid=None, started=None, run_dir="")
         self._process: BaseProcess | None = None
         lease = settings.lease_seconds
-        self._hearing = Hearing(SILENT_AFTER * lease, pause_seconds=lease / 2)
+        self._hearing = LivenessMonitor(SILENT_AFTER * lease, pause_seconds=lease / 2)
         self._next_look = 0.0
         self._asked_at: float | None = None
         self._takes_no_signal = False
@@ -94,10 +94,10 @@ class MemberSupervisor:
 
     def run(self, starter: Starter) -> None:
         """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
-        orders = self._read_orders()
-        self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
-        refusal = refuse_newer(orders.spec, host_name=self._part.host_name)
-        not_started = refusal or self._try_start(starter, orders)
+        setup = self._read_setup()
+        self._gpus, self._used_before = setup.gpus, read_used_mib(setup.gpus)
+        refusal = refuse_newer(setup.spec, host_name=self._member.host_name)
+        not_started = refusal or self._try_start(starter, setup)
         if not_started:
             self._end(not_started, {})
         else:
@@ -106,20 +106,22 @@ class MemberSupervisor:
     def adopt(self) -> None:
         """The same with the trainer that an earlier worker of this host started, if it still runs."""
         self._enter_folder()
-        if self._part.trainer_pid is None and not self._folder.is_dir():
+        if self._member.trainer_pid is None and not self._folder.is_dir():
             self._end(NOT_STARTED, {})
             return
-        self._tree = replace(self._tree, pid=self._part.trainer_pid, started=self._part.trainer_started)
+        self._tree = replace(self._tree, pid=self._member.trainer_pid, started=self._member.trainer_started)
         self.renew_lease()
-        self._gpus = self._read_orders().gpus
+        self._gpus = self._read_setup().gpus
         self._see_to_end()
 
-    def _read_orders(self) -> Orders:
-        return insist(lambda: read_orders(self._store, self._attempt, host_name=self._part.host_name))
+    def _read_setup(self) -> TrainerSetup:
+        return retry_until_available(
+            lambda: read_setup(self._store, self._attempt, host_name=self._member.host_name)
+        )
 
     def _enter_folder(self) -> None:
         of_chief = files.run_folder(self._settings.runs_dir, self._attempt.job_id, self._attempt.number)
-        self._folder = of_chief / files.member_name(self._part.rank)
+        self._folder = of_chief / files.member_name(self._member.rank)
         self._tree = replace(self._tree, run_dir=str(self._folder))
 
     def _see_to_end(self) -> None:
@@ -133,13 +135,13 @@ class MemberSupervisor:
         try:
             while self._tree.is_alive() and not self._takes_no_signal:
                 self._look()
-                self._obey()
+                self._apply_stop_request()
                 if is_removed(self._folder):
                     self._takes_no_signal = not self._tree.kill()
                     return end_of_removed(self._folder)
                 time.sleep(FOLLOW_SECONDS)
         except Exception:
-            log.exception("part", action="follow_failed", attempt=self._attempt.id)
+            log.exception("member", action="follow_failed", attempt=self._attempt.id)
             reason = "its worker could not follow it; see the worker's log"
             return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         if self._gone and self._chief_ended is None:
@@ -157,7 +159,7 @@ class MemberSupervisor:
         """Kill the trainer of a part that is no longer ours; GPUs that do not come free get no job."""
         quarantine = prove_free(self._tree, self._gpus, self._used_before)
         if quarantine:
-            insist(lambda: self._record_quarantine(quarantine))
+            retry_until_available(lambda: self._record_quarantine(quarantine))
 
     def _record_quarantine(self, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
@@ -167,13 +169,15 @@ class MemberSupervisor:
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
         stopped = self.closing.is_set() or self._chief_ended is not None
-        last_word = read_last_word(self._folder)
-        return judge(last_word, self._process, wish=self._attempt.wish, closing=stopped)
+        final_event = read_final_event(self._folder)
+        return infer_ending(
+            final_event, self._process, stop_request=self._attempt.stop_request, closing=stopped
+        )
 
-    def _try_start(self, starter: Starter, orders: Orders) -> Ending | None:
+    def _try_start(self, starter: Starter, setup: TrainerSetup) -> Ending | None:
         """Start the trainer; where that is not to be or cannot be, how the part ends."""
         try:
-            started = self._start(starter, orders)
+            started = self._start(starter, setup)
         except UnwritableFolder as error:
             reason = (
                 f"the run folder {self._folder} cannot be written: {error}. "
@@ -185,22 +189,22 @@ class MemberSupervisor:
             return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         return None if started else NOT_STARTED
 
-    def _start(self, starter: Starter, orders: Orders) -> bool:
+    def _start(self, starter: Starter, setup: TrainerSetup) -> bool:
         """Start the trainer when all hosts have come together; False when the attempt ended before."""
-        parts = self._meet()
-        if not parts:
+        all_members = self._wait_for_hosts()
+        if not all_members:
             return False
         self._enter_folder()
         if not self._folder.parent.is_dir():
             raise UnwritableFolder(errno.ENOENT, "the chief's folder is not there")
-        cluster = tuple(part.address or "" for part in parts)
+        cluster = tuple(member.address or "" for member in all_members)
         make_run_folder(
             self._folder,
-            orders,
+            setup,
             self._settings,
             threads_per_gpu=self._threads_per_gpu,
             cluster=cluster,
-            rank=self._part.rank,
+            rank=self._member.rank,
         )
         self.renew_lease()
         self._release_port()
@@ -208,21 +212,21 @@ class MemberSupervisor:
         pid = self._process.pid
         assert pid is not None
         self._tree = replace(self._tree, pid=pid, started=find_start(pid))
-        insist(self._record_trainer)
+        retry_until_available(self._record_trainer)
         return True
 
-    def _meet(self) -> list[Member]:
+    def _wait_for_hosts(self) -> list[Member]:
         """The parts of all hosts, once each has its address; none when the attempt ends before."""
         while True:
             self._look()
-            if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.wish:
+            if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.stop_request:
                 return []
-            parts = insist(self._list_parts)
-            if all(part.address for part in parts):
-                return parts
+            all_members = retry_until_available(self._list_members)
+            if all(member.address for member in all_members):
+                return all_members
             time.sleep(FOLLOW_SECONDS)
 
-    def _list_parts(self) -> list[Member]:
+    def _list_members(self) -> list[Member]:
         with self._store.reading() as tx:
             self._attempt = attempts.get_attempt(tx, self._attempt.id)
             return list(members.list_members(tx, self._attempt.id))
@@ -230,7 +234,7 @@ class MemberSupervisor:
     def _record_trainer(self) -> None:
         values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
         with self._store.transaction() as tx, suppress(Fenced):
-            members.write(tx, self._part, **values)
+            members.write(tx, self._member, **values)
 
     def _look(self) -> None:
         """See what is wanted, and whether the chief and this worker still have their parts."""
@@ -240,32 +244,32 @@ class MemberSupervisor:
         try:
             with self._store.reading() as tx:
                 self._attempt = attempts.get_attempt(tx, self._attempt.id)
-                parts = members.list_members(tx, self._attempt.id)
+                all_members = members.list_members(tx, self._attempt.id)
         except DatabaseUnavailable as error:
-            log.warning("part", action="database_unavailable", attempt=self._attempt.id, error=str(error))
+            log.warning("member", action="database_unavailable", attempt=self._attempt.id, error=str(error))
             return
-        chief, own = parts[CHIEF], parts[self._part.rank]
-        heard = self._attempt.heartbeat_at or self._attempt.sent_at
-        silent = self._hearing.find_silent({self._attempt.id: heard})
-        taken = own.ended_at is not None or own.worker != self._part.worker
+        chief, own = all_members[CHIEF], all_members[self._member.rank]
+        alive = self._attempt.heartbeat_at or self._attempt.sent_at
+        silent = self._hearing.list_silent({self._attempt.id: alive})
+        taken = own.ended_at is not None or own.worker != self._member.worker
         self._chief_ended = chief.outcome
         self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)
 
-    def _obey(self) -> None:
+    def _apply_stop_request(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
         if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
             self._takes_no_signal = not self._tree.kill()
             return
-        wish = self._attempt.wish
-        if not (wish or self.closing.is_set() or self._chief_ended):
+        stop_request = self._attempt.stop_request
+        if not (stop_request or self.closing.is_set() or self._chief_ended):
             return
         if self._asked_at is None:
             self._asked_at = time.monotonic()
             self._tree.terminate()
-        brief = wish is Wish.CANCEL or self._chief_ended is not None
+        brief = stop_request is StopRequest.CANCEL or self._chief_ended is not None
         grace = self._settings.grace_seconds
         if time.monotonic() > self._asked_at + (min(grace, CANCEL_GRACE_SECONDS) if brief else grace):
-            log.warning("part", action="killed_after_grace", attempt=self._attempt.id)
+            log.warning("member", action="killed_after_grace", attempt=self._attempt.id)
             self._takes_no_signal = not self._tree.kill()
 
     def _release_port(self) -> None:
@@ -273,13 +277,13 @@ class MemberSupervisor:
             self._port.release()
 
     def _end(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
-        insist(lambda: self._end_once(ending, quarantine))
+        retry_until_available(lambda: self._end_once(ending, quarantine))
         self._release_port()
         said = {"outcome": ending.outcome.value, "reason": ending.reason}
-        log.info("part", action="ended", attempt=self._attempt.id, rank=self._part.rank, **said)
+        log.info("member", action="ended", attempt=self._attempt.id, rank=self._member.rank, **said)
 
     def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
             hosts.quarantine_gpus(tx, quarantine)
             with suppress(Fenced):
-                members.end_member(tx, self._part, ending.outcome, cause=ending.cause, reason=ending.reason)
+                members.end_member(tx, self._member, ending.outcome, cause=ending.cause, reason=ending.reason)

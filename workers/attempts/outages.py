@@ -11,7 +11,7 @@ PAUSE_SECONDS = 1.0
 Result = TypeVar("Result")
 
 
-def insist(act: Callable[[], Result]) -> Result:
+def retry_until_available(act: Callable[[], Result]) -> Result:
     """Do something with SQL, again and again until the database is there."""
     while True:
         try:

@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from service.domain.jobs import Attempt, Member
-from service.domain.states import AttemptState, Cause, Outcome, Wish
+from service.domain.states import AttemptState, Cause, Outcome, StopRequest
 from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import DatabaseUnavailable, Fenced
-from service.liveness import Hearing
+from service.liveness import LivenessMonitor
 from service.settings import Settings
 from service.store.jobs import attempts, members
 from service.store.jobs.members import CHIEF
 from service.store.transaction import Store
-from workers.attempts.addresses import HeldPort, find_own_address
+from workers.attempts.addresses import HeldPort, get_own_address
 from workers.attempts.ending import Ending
-from workers.attempts.outages import insist
+from workers.attempts.outages import retry_until_available
 
 LOOK_SECONDS = 0.1
 WATCH_SECONDS = 0.5
@@ -23,7 +23,7 @@ WATCH_SECONDS = 0.5
 SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 
 
-class NotMet(Exception):
+class RendezvousFailed(Exception):
     """An attempt does not start, for the reason of `ending`; often its hosts did not come together."""
 
     def __init__(self, ending: Ending) -> None:
@@ -31,24 +31,26 @@ class NotMet(Exception):
         self.ending = ending
 
 
-class Company:
+class Rendezvous:
     """Follows the parts of the other hosts for the supervisor of the chief's."""
 
-    def __init__(self, store: Store, settings: Settings, attempt: Attempt, parts: Sequence[Member]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, attempt: Attempt, all_members: Sequence[Member]
+    ) -> None:
         self._store = store
         self._settings = settings
         self._attempt = attempt
-        self._own = parts[CHIEF]
-        self._hearing = Hearing(settings.lease_seconds, pause_seconds=settings.lease_seconds / 2)
+        self._own = all_members[CHIEF]
+        self._hearing = LivenessMonitor(settings.lease_seconds, pause_seconds=settings.lease_seconds / 2)
         self._next_look = 0.0
         self._port: HeldPort | None = None
         self._silent: set[int] = set()
-        self.parts = parts
+        self.members = all_members
 
-    def take_part(self) -> None:
+    def join_attempt(self) -> None:
         """Say where the chief's trainer will be."""
         self._port = HeldPort()
-        address = f"{find_own_address(self._settings)}:{self._port.number}"
+        address = f"{get_own_address(self._settings)}:{self._port.number}"
         name, worker = self._own.host_name, f"chief-{self._attempt.token}"
         with self._store.transaction() as tx:
             own = members.claim_member(
@@ -58,7 +60,9 @@ class Company:
             raise Fenced(f"Attempt {self._attempt.id} has ended")
         self._own = own
 
-    def meet(self, *, wish: Callable[[], Wish | None], closing: threading.Event) -> tuple[str, ...]:
+    def wait_for_hosts(
+        self, *, stop_request: Callable[[], StopRequest | None], closing: threading.Event
+    ) -> tuple[str, ...]:
         """Wait until every host has said where its trainer will be; their addresses by rank.
 
         Raises:
@@ -66,19 +70,19 @@ class Company:
             Fenced: the attempt has ended.
         """
         while True:
-            parts = insist(self._look)
-            insist(self._check_live)
-            if wish() is Wish.CANCEL:
-                raise NotMet(Ending(outcome=Outcome.CANCELLED, reason="cancelled before it ran"))
-            if wish() or closing.is_set() or self.was_asked_to_stop():
-                raise NotMet(_interrupted("told to stop before its hosts had come together"))
+            all_members = retry_until_available(self._look)
+            retry_until_available(self._check_live)
+            if stop_request() is StopRequest.CANCEL:
+                raise RendezvousFailed(Ending(outcome=Outcome.CANCELLED, reason="cancelled before it ran"))
+            if stop_request() or closing.is_set() or self.was_asked_to_stop():
+                raise RendezvousFailed(_interrupted("told to stop before its hosts had come together"))
             if failure := self._find_failure():
-                raise NotMet(failure)
-            if all(part.address for part in parts):
+                raise RendezvousFailed(failure)
+            if all(member.address for member in all_members):
                 break
             time.sleep(LOOK_SECONDS)
         self._release_port()
-        return tuple(part.address or "" for part in self.parts)
+        return tuple(member.address or "" for member in self.members)
 
     def find_failure(self) -> Ending | None:
         """Why the attempt cannot go on: a host's part ended badly, or its worker is not heard any more."""
@@ -93,20 +97,22 @@ class Company:
 
     def was_asked_to_stop(self) -> bool:
         """Whether another host's trainer has stopped because it was told to."""
-        return any(part.outcome is Outcome.INTERRUPTED for part in self.parts[1:])
+        return any(member.outcome is Outcome.INTERRUPTED for member in self.members[1:])
 
     def end_together(self, ending: Ending) -> Ending:
         """Say how the chief's part ended, wait until all processes of the others are gone, judge the whole.
 
         A host that is not heard any more is not waited for: its trainer stops by itself when its lease ends.
         """
-        insist(lambda: self._end_own(ending))
-        while any(not part.ended_at and part.worker for part in insist(self._look)[1:]):
-            if all(part.ended_at or self._is_silent(part) for part in self.parts[1:] if part.worker):
+        retry_until_available(lambda: self._end_own(ending))
+        while any(not member.ended_at and member.worker for member in retry_until_available(self._look)[1:]):
+            if all(
+                member.ended_at or self._is_silent(member) for member in self.members[1:] if member.worker
+            ):
                 break
             time.sleep(LOOK_SECONDS)
         self._release_port()
-        return _judge(ending, self.parts[1:])
+        return _merge_endings(ending, self.members[1:])
 
     def _release_port(self) -> None:
         if self._port:
@@ -120,13 +126,15 @@ class Company:
 
     def _look(self) -> Sequence[Member]:
         with self._store.reading() as tx:
-            self.parts = members.list_members(tx, self._attempt.id)
-        heartbeats = {part.rank: part.heartbeat_at or self._attempt.created_at for part in self.parts[1:]}
-        self._silent = self._hearing.find_silent(heartbeats)
-        return self.parts
+            self.members = members.list_members(tx, self._attempt.id)
+        heartbeats = {
+            member.rank: member.heartbeat_at or self._attempt.created_at for member in self.members[1:]
+        }
+        self._silent = self._hearing.list_silent(heartbeats)
+        return self.members
 
-    def _is_silent(self, part: Member) -> bool:
-        return part.rank in self._silent
+    def _is_silent(self, member: Member) -> bool:
+        return member.rank in self._silent
 
     def _check_live(self) -> None:
         with self._store.reading() as tx:
@@ -134,16 +142,16 @@ class Company:
                 raise Fenced(f"Attempt {self._attempt.id} has ended")
 
     def _find_failure(self) -> Ending | None:
-        for part in self.parts[1:]:
-            if part.outcome in (Outcome.FAILED, Outcome.LOST):
-                return _ending_of(part)
-            if self._is_silent(part) and not part.ended_at:
+        for member in self.members[1:]:
+            if member.outcome in (Outcome.FAILED, Outcome.LOST):
+                return _ending_of(member)
+            if self._is_silent(member) and not member.ended_at:
                 seconds = self._settings.lease_seconds
-                if part.worker is None:
+                if member.worker is None:
                     return _interrupted(
-                        f"the worker on {part.host_name} did not take its part in {seconds:g} s"
+                        f"the worker on {member.host_name} did not take its part in {seconds:g} s"
                     )
-                reason = f"the worker on {part.host_name} has not been heard for {seconds:g} s"
+                reason = f"the worker on {member.host_name} has not been heard for {seconds:g} s"
                 return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         return None
 
@@ -152,18 +160,20 @@ def _interrupted(reason: str) -> Ending:
     return Ending(outcome=Outcome.INTERRUPTED, reason=f"{reason}; waits to start again")
 
 
-def _ending_of(part: Member) -> Ending:
-    assert part.outcome is not None
-    return Ending(outcome=part.outcome, cause=part.cause, reason=f"on {part.host_name}: {part.reason}")
+def _ending_of(member: Member) -> Ending:
+    assert member.outcome is not None
+    return Ending(
+        outcome=member.outcome, cause=member.cause, reason=f"on {member.host_name}: {member.reason}"
+    )
 
 
-def _judge(ending: Ending, others: Sequence[Member]) -> Ending:
+def _merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
     """The chief's ending, but where that only follows from how another host's part ended."""
-    refusals = [part.reason for part in others if part.reason.startswith(MADE_BY_NEWER)]
+    refusals = [member.reason for member in others if member.reason.startswith(MADE_BY_NEWER)]
     if refusals and ending.outcome is not Outcome.CANCELLED:
         return Ending(outcome=Outcome.INTERRUPTED, reason=refusals[0])
     if ending.outcome not in (Outcome.FAILED, Outcome.LOST) or ending.cause not in SECONDARY:
         return ending
-    bad = [part for part in others if part.outcome in (Outcome.FAILED, Outcome.LOST)]
-    first = [part for part in bad if part.cause not in SECONDARY or part.cause is Cause.KILLED]
+    bad = [member for member in others if member.outcome in (Outcome.FAILED, Outcome.LOST)]
+    first = [member for member in bad if member.cause not in SECONDARY or member.cause is Cause.KILLED]
     return _ending_of(first[0]) if first else ending

@@ -13,7 +13,7 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, Member
-from service.domain.states import Cause, Outcome, Wish
+from service.domain.states import Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
 from service.process import find_start
 from service.settings import Settings
@@ -21,23 +21,23 @@ from service.store.fleet import hosts, leases
 from service.store.jobs import attempts, members
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
-from workers.attempts.ending import Ending, judge
+from workers.attempts.ending import Ending, infer_ending
 from workers.attempts.ingest import Ingester
-from workers.attempts.outages import PAUSE_SECONDS, insist
-from workers.attempts.rendezvous import Company, NotMet
+from workers.attempts.outages import PAUSE_SECONDS, retry_until_available
+from workers.attempts.rendezvous import Rendezvous, RendezvousFailed
 from workers.attempts.starter import Starter
 from workers.attempts.trainer_setup import (
-    Orders,
+    TrainerSetup,
     end_of_removed,
     is_removed,
     make_launch,
     make_run_folder,
-    read_orders,
+    read_setup,
     refuse_newer,
 )
 from workers.gpus.memory import Used, explain_still_there, prove_free, read_used_mib
 from workers.gpus.outsiders import Trainer
-from workers.process_tree import KILL_SECONDS, ProcessTree, find_run_dirs
+from workers.process_tree import KILL_SECONDS, ProcessTree, list_run_dirs
 
 FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """Follows one claimed attempt in the calling thread; other threads only set `wish` and `closing`."""
+    """Follows one claimed attempt in its thread; other threads only set `stop_request` and `closing`."""
 
     def __init__(self, store: Store, settings: Settings, attempt: Attempt, *, threads_per_gpu: int) -> None:
         self._store = store
@@ -63,11 +63,11 @@ class Supervisor:
         self._used_before: Used = {}
         self._asked_at: float | None = None
         self._takes_no_signal = False
-        self._company: Company | None = None
+        self._rendezvous: Rendezvous | None = None
         self._failure: Ending | None = None
         self._next_log = 0.0
         self.attempt = attempt
-        self.wish: Wish | None = attempt.wish
+        self.stop_request: StopRequest | None = attempt.stop_request
         self.closing = threading.Event()
 
     @property
@@ -89,19 +89,21 @@ class Supervisor:
             NotMet: a host does not come, somebody wants the attempt to end, or the job is of a newer cnnctl.
             Fenced: the attempt has ended meanwhile.
         """
-        orders = self._read_orders()
+        setup = self._read_setup()
         folder = Path(self.attempt.run_dir)
-        self._find_company()
-        if refusal := refuse_newer(orders.spec, host_name=self.attempt.host_name):
-            raise NotMet(refusal)
-        make_run_folder(folder, orders, self._settings, threads_per_gpu=self._threads_per_gpu)
+        self._find_rendezvous()
+        if refusal := refuse_newer(setup.spec, host_name=self.attempt.host_name):
+            raise RendezvousFailed(refusal)
+        make_run_folder(folder, setup, self._settings, threads_per_gpu=self._threads_per_gpu)
         self.renew_lease()
-        if self._company:
-            insist(self._company.take_part)
-            cluster = self._company.meet(wish=lambda: self.wish, closing=self.closing)
+        if self._rendezvous:
+            retry_until_available(self._rendezvous.join_attempt)
+            cluster = self._rendezvous.wait_for_hosts(
+                stop_request=lambda: self.stop_request, closing=self.closing
+            )
             threads = self._threads_per_gpu
-            make_launch(orders, self._settings, threads_per_gpu=threads, cluster=cluster, rank=0).save(folder)
-        self._gpus, self._used_before = orders.gpus, read_used_mib(orders.gpus)
+            make_launch(setup, self._settings, threads_per_gpu=threads, cluster=cluster, rank=0).save(folder)
+        self._gpus, self._used_before = setup.gpus, read_used_mib(setup.gpus)
 
     def start(self, starter: Starter) -> None:
         """Start the trainer.
@@ -116,8 +118,8 @@ class Supervisor:
 
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
-        self._gpus = self._read_orders().gpus
-        self._find_company()
+        self._gpus = self._read_setup().gpus
+        self._find_rendezvous()
         self._ingester.find_last_word()
 
     def follow(self) -> None:
@@ -127,7 +129,7 @@ class Supervisor:
                 self._take_in()
                 self._watch_company()
                 self._watch_folder()
-                self._obey()
+                self._apply_stop_request()
                 time.sleep(FOLLOW_SECONDS)
             self._finish()
         except Fenced:
@@ -148,21 +150,23 @@ class Supervisor:
         """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
         quarantine = self._give_gpus_back()
         if quarantine:
-            insist(lambda: self._record_quarantine(quarantine))
+            retry_until_available(lambda: self._record_quarantine(quarantine))
 
     def end(self, ending: Ending) -> None:
         """End an attempt that could not be started."""
         self._end(ending, quarantine=self._give_gpus_back())
 
-    def _read_orders(self) -> Orders:
-        return insist(lambda: read_orders(self._store, self.attempt, host_name=self.attempt.host_name))
+    def _read_setup(self) -> TrainerSetup:
+        return retry_until_available(
+            lambda: read_setup(self._store, self.attempt, host_name=self.attempt.host_name)
+        )
 
-    def _find_company(self) -> None:
-        parts = insist(self._list_parts)
-        if parts:
-            self._company = Company(self._store, self._settings, self.attempt, parts)
+    def _find_rendezvous(self) -> None:
+        all_members = retry_until_available(self._list_members)
+        if all_members:
+            self._rendezvous = Rendezvous(self._store, self._settings, self.attempt, all_members)
 
-    def _list_parts(self) -> Sequence[Member]:
+    def _list_members(self) -> Sequence[Member]:
         with self._store.reading() as tx:
             return members.list_members(tx, self.attempt.id)
 
@@ -190,8 +194,8 @@ class Supervisor:
 
     def _watch_company(self) -> None:
         """What happens to another host's part happens to all."""
-        if self._company and not self._failure:
-            self._failure = self._company.find_failure()
+        if self._rendezvous and not self._failure:
+            self._failure = self._rendezvous.find_failure()
             if self._failure:
                 self._takes_no_signal = not self._tree.kill()
 
@@ -203,19 +207,19 @@ class Supervisor:
             self._failure = end_of_removed(folder)
             self._takes_no_signal = not self._tree.kill()
 
-    def _is_asked_by_company(self) -> bool:
-        return self._company is not None and self._company.was_asked_to_stop()
+    def _is_asked_by_another_host(self) -> bool:
+        return self._rendezvous is not None and self._rendezvous.was_asked_to_stop()
 
-    def _obey(self) -> None:
+    def _apply_stop_request(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time.
 
         One that has said its last word gets the same time to end.
         """
-        wanted = self.wish or self.closing.is_set() or self._is_asked_by_company()
+        wanted = self.stop_request or self.closing.is_set() or self._is_asked_by_another_host()
         if not (wanted or self._ingester.ended):
             return
         grace = self._settings.grace_seconds
-        if self.wish is Wish.CANCEL:
+        if self.stop_request is StopRequest.CANCEL:
             grace = min(grace, CANCEL_GRACE_SECONDS)
         if self._asked_at is None:
             self._asked_at = time.monotonic()
@@ -230,9 +234,11 @@ class Supervisor:
         quarantine = self._give_gpus_back()
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
-        insist(self._settle)
-        closing = self.closing.is_set() or self._is_asked_by_company()
-        ending = judge(self._ingester.ended, self._process, wish=self.wish, closing=closing)
+        retry_until_available(self._settle)
+        closing = self.closing.is_set() or self._is_asked_by_another_host()
+        ending = infer_ending(
+            self._ingester.ended, self._process, stop_request=self.stop_request, closing=closing
+        )
         if self._failure and ending.outcome in (Outcome.FAILED, Outcome.LOST):
             ending = self._failure
         self._end(ending, quarantine=quarantine)
@@ -249,9 +255,9 @@ class Supervisor:
         self._ingester.store_log_tail()
 
     def _end(self, ending: Ending, *, quarantine: Mapping[str, str]) -> None:
-        if self._company:
-            ending = self._company.end_together(ending)
-        insist(lambda: self._end_once(ending, quarantine))
+        if self._rendezvous:
+            ending = self._rendezvous.end_together(ending)
+        retry_until_available(lambda: self._end_once(ending, quarantine))
         said = {"outcome": ending.outcome.value, "reason": ending.reason}
         log.info("attempt", action="ended", attempt=self.attempt.id, **said)
 
@@ -284,7 +290,7 @@ def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: st
 
 def kill_left_over(store: Store, host_name: str) -> None:
     """Kill what still runs of this host's ended attempts, before their GPUs are given to others."""
-    busy = set().union(*find_run_dirs().values())
+    busy = set().union(*list_run_dirs().values())
     with store.reading() as tx:
         ended = [
             (attempt, leases.list_leased_gpus(tx, attempt.id, host_name=host_name))

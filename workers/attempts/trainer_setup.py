@@ -30,7 +30,7 @@ class UnwritableFolder(OSError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class TrainerSetup:
     """What to train, on which GPUs, and the checkpoint folders to continue from, newest first."""
 
     spec: str
@@ -38,11 +38,11 @@ class Orders:
     resume_from: tuple[str, ...]
 
 
-def read_orders(store: Store, attempt: Attempt, *, host_name: str) -> Orders:
+def read_setup(store: Store, attempt: Attempt, *, host_name: str) -> TrainerSetup:
     """Read from SQL what is for this host."""
     with store.reading() as tx:
         known = checkpoints.list_checkpoints(tx, attempt.job_id)
-        return Orders(
+        return TrainerSetup(
             spec=jobs.get_job(tx, attempt.job_id).spec,
             gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
             resume_from=tuple(checkpoint.path for checkpoint in known),
@@ -64,7 +64,7 @@ def refuse_newer(spec: str, *, host_name: str) -> Ending | None:
 
 def make_run_folder(
     folder: Path,
-    orders: Orders,
+    setup: TrainerSetup,
     settings: Settings,
     *,
     threads_per_gpu: int,
@@ -81,10 +81,8 @@ def make_run_folder(
     try:
         _move_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / files.SPEC_FILE).write_text(orders.spec)
-        make_launch(orders, settings, threads_per_gpu=threads_per_gpu, cluster=cluster, rank=rank).save(
-            folder
-        )
+        (folder / files.SPEC_FILE).write_text(setup.spec)
+        make_launch(setup, settings, threads_per_gpu=threads_per_gpu, cluster=cluster, rank=rank).save(folder)
     except OSError as error:
         raise UnwritableFolder(error.errno, error.strerror) from error
 
@@ -108,16 +106,16 @@ def end_of_removed(folder: Path) -> Ending:
 
 
 def make_launch(
-    orders: Orders, settings: Settings, *, threads_per_gpu: int, cluster: tuple[str, ...], rank: int
+    setup: TrainerSetup, settings: Settings, *, threads_per_gpu: int, cluster: tuple[str, ...], rank: int
 ) -> Launch:
     """What a trainer of this host has to know."""
     return Launch(
-        gpu_uuids=tuple(gpu.uuid for gpu in orders.gpus),
-        simulated=all(gpu.simulated for gpu in orders.gpus),
-        threads=threads_per_gpu * len(orders.gpus),
+        gpu_uuids=tuple(gpu.uuid for gpu in setup.gpus),
+        simulated=all(gpu.simulated for gpu in setup.gpus),
+        threads=threads_per_gpu * len(setup.gpus),
         datasets_dir=str(settings.datasets_dir),
         data_roots=tuple(map(str, settings.data_roots)),
-        resume_from=orders.resume_from,
+        resume_from=setup.resume_from,
         lease_seconds=settings.lease_seconds,
         cluster=cluster,
         rank=rank,

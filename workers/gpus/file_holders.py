@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 
-def find_file_holders(paths: Collection[str]) -> Mapping[str, list[int]]:
+def list_file_holders(paths: Collection[str]) -> Mapping[str, list[int]]:
     """The processes that have each of these files open, by its path without links.
 
     Another user's process is seen only by root. Plain strings, not Paths: the search goes through thousands

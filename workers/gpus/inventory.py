@@ -15,7 +15,7 @@ DEFAULT_SIMULATED = 2
 NO_LIBRARY = pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
 
 
-def find_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Sequence[Gpu]:
+def get_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Sequence[Gpu]:
     """The host's GPUs, or simulated ones where the settings say so, or where nothing hints at real ones.
 
     `had_real`: whether this host has ever registered real GPUs.

@@ -44,7 +44,7 @@ def prove_free(
     """Kill a trainer and wait for its memory; the GPUs that do not come free of both, and why in words."""
     if not tree.kill(timeout_seconds=kill_seconds):
         return dict.fromkeys([gpu.uuid for gpu in gpus], explain_still_there(tree))
-    return find_kept_memory(gpus, before)
+    return explain_kept_memory(gpus, before)
 
 
 def explain_still_there(tree: ProcessTree) -> str:
@@ -57,7 +57,7 @@ def explain_still_there(tree: ProcessTree) -> str:
     )
 
 
-def find_kept_memory(
+def explain_kept_memory(
     gpus: Sequence[Gpu],
     before: Used,
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.domain.gpus import Outsider
 from service.process import GROUP, PARENT, SESSION, name_of_user, read_stat
-from workers.process_tree import find_run_dirs
+from workers.process_tree import list_run_dirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Trainer:
     gpu_uuids: tuple[str, ...]
 
 
-def find_strangers(
+def list_strangers(
     pids: Iterable[int], trainers: Sequence[Trainer], *, worker_pid: int | None = None
 ) -> Iterator[int]:
     """Those of some processes that run and belong neither to this worker nor to a trainer of its attempts."""
@@ -28,7 +28,7 @@ def find_strangers(
     leaders = {trainer.pid for trainer in trainers if trainer.pid is not None}
     folders = {str(Path(trainer.run_dir).resolve()) for trainer in trainers}
     for pid in pids:
-        related = _find_related(pid)
+        related = _list_related(pid)
         if related and not related & {worker, *leaders} and not folders & _run_dirs_of(pid):
             yield pid
 
@@ -43,7 +43,7 @@ def describe(pid: int, *, memory_mib: int | None = None) -> Outsider:
     return Outsider(pid=pid, user=user, command=command, memory_mib=memory_mib)
 
 
-def _find_related(pid: int) -> set[int]:
+def _list_related(pid: int) -> set[int]:
     """A process with its ancestors, its group's leader and its session's; nothing when it does not run."""
     stat = read_stat(pid)
     if not stat:
@@ -57,4 +57,4 @@ def _find_related(pid: int) -> set[int]:
 
 
 def _run_dirs_of(pid: int) -> set[str]:
-    return set(find_run_dirs([pid]).get(pid, ()))
+    return set(list_run_dirs([pid]).get(pid, ()))

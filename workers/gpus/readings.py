@@ -8,9 +8,9 @@ from typing import Any
 import pynvml
 
 from service.domain.gpus import Outsider, Reading
-from workers.gpus.file_holders import find_file_holders
+from workers.gpus.file_holders import list_file_holders
 from workers.gpus.nvml import Device, Use, list_devices, list_uses, measure
-from workers.gpus.outsiders import Trainer, describe, find_strangers
+from workers.gpus.outsiders import Trainer, describe, list_strangers
 
 # Display servers and the driver's own daemons draw with a few MiB on many hosts and are in nobody's way.
 GRAPHICS_MIB = 64
@@ -57,14 +57,14 @@ class GpuReadings:
         uses = list_uses(device, self._nvml)
         trainers = list_trainers()  # after the uses: one that is among them is known by now
         held = held_before or _is_held(device, trainers)
-        told = _find_told(uses, trainers, held=held)
+        told = _list_told(uses, trainers, held=held)
         untold = not uses and not held and (measured.taken_mib or 0) > UNTOLD_MIB
         return Reading(
             temperature_celsius=measured.temperature_celsius,
             utilization_percent=measured.utilization_percent,
             memory_used_mib=measured.memory_used_mib,
             ecc_errors=measured.ecc_errors,
-            outsiders=_find_untold(device, measured.taken_mib, trainers) if untold else told,
+            outsiders=_list_untold(device, measured.taken_mib, trainers) if untold else told,
         )
 
 
@@ -72,7 +72,7 @@ def _is_held(device: Device, trainers: Sequence[Trainer]) -> bool:
     return any(device.uuid in trainer.gpu_uuids for trainer in trainers)
 
 
-def _find_told(uses: Sequence[Use], trainers: Sequence[Trainer], *, held: bool) -> tuple[Outsider, ...]:
+def _list_told(uses: Sequence[Use], trainers: Sequence[Trainer], *, held: bool) -> tuple[Outsider, ...]:
     """Outsiders on NVML's list.
 
     In a container it may have numbers of processes that are not seen there. On a GPU that a trainer of ours
@@ -85,17 +85,17 @@ def _find_told(uses: Sequence[Use], trainers: Sequence[Trainer], *, held: bool) 
         if not Path(f"/proc/{use.pid}").exists():
             if not held:
                 found.append(Outsider(pid=use.pid, memory_mib=use.memory_mib))
-        elif any(find_strangers([use.pid], trainers)):
+        elif any(list_strangers([use.pid], trainers)):
             found.append(describe(use.pid, memory_mib=use.memory_mib))
     return tuple(found)
 
 
-def _find_untold(device: Device, taken_mib: int | None, trainers: Sequence[Trainer]) -> tuple[Outsider, ...]:
+def _list_untold(device: Device, taken_mib: int | None, trainers: Sequence[Trainer]) -> tuple[Outsider, ...]:
     """Who holds the device file open, where something is in use and NVML names nobody.
 
     Only then: monitoring programs hold the files of all GPUs and use none.
     """
     path = f"/dev/nvidia{device.minor}"
-    holders = find_file_holders({path})[path] if device.minor is not None else []
-    seen = tuple(describe(pid) for pid in find_strangers(holders, trainers))
+    holders = list_file_holders({path})[path] if device.minor is not None else []
+    seen = tuple(describe(pid) for pid in list_strangers(holders, trainers))
     return seen or (Outsider(memory_mib=taken_mib),)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from service.domain.gpus import Gpu, Reading
 from service.process import RESIDENT, SYSTEM_TIME, USER_TIME, read_stat
-from workers.gpus.file_holders import find_file_holders
+from workers.gpus.file_holders import list_file_holders
 from workers.gpus.nvml import MIB
-from workers.gpus.outsiders import Trainer, describe, find_strangers
+from workers.gpus.outsiders import Trainer, describe, list_strangers
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -38,14 +38,14 @@ class SimulatedReadings:
             if (path := self._devices_dir / gpu.uuid).exists()
         }
         # Nothing is searched until there is a device file: the search is what costs.
-        holders = {files[path]: pids for path, pids in find_file_holders(files).items()} if files else {}
+        holders = {files[path]: pids for path, pids in list_file_holders(files).items()} if files else {}
         trainers = list_trainers()  # after the holders: one that is among them is known by now
         taken = self._measure(trainers)
         return {
             gpu.uuid: Reading(
                 memory_used_mib=taken.get(gpu.uuid, (0, 0))[0],
                 utilization_percent=taken.get(gpu.uuid, (0, 0))[1],
-                outsiders=tuple(describe(pid) for pid in find_strangers(holders.get(gpu.uuid, ()), trainers)),
+                outsiders=tuple(describe(pid) for pid in list_strangers(holders.get(gpu.uuid, ()), trainers)),
             )
             for gpu in self._gpus
         }

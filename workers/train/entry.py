@@ -12,7 +12,7 @@ from workers.process_tree import MARK
 from workers.train.process.failure_cause import NO_ROOM, explain
 from workers.train.process.launch import load_launch
 from workers.train.process.reporter import Reporter
-from workers.train.process.stopping import Stopped, StopRequest
+from workers.train.process.stopping import StopFlag, Stopped
 
 
 def run_trainer(run_dir: str) -> None:
@@ -22,17 +22,17 @@ def run_trainer(run_dir: str) -> None:
     os.setsid()
     os.environ[MARK] = run_dir
     _send_output_to(folder / files.LOG_FILE)
-    stop = StopRequest()
+    stop = StopFlag()
     stop.listen()
     reporter = Reporter(folder / files.EVENTS_FILE)
     try:
         status = _train(folder, reporter, stop)
     except OSError:
-        status = NO_ROOM  # not even for the last word
+        status = NO_ROOM  # not even for the final event
     sys.exit(status)
 
 
-def _train(folder: Path, reporter: Reporter, stop: StopRequest) -> int:
+def _train(folder: Path, reporter: Reporter, stop: StopFlag) -> int:
     try:
         launch = load_launch(folder)
         stop.watch_lease(folder / files.LEASE_FILE, lease_seconds=launch.lease_seconds)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.losses import Loss, LossChoice, is_among_top, make_loss
+from models.losses import Loss, LossConfig, is_among_top, make_loss
 from models.views import centre_view, cut_views, ten_views
 from workers.train.data.batches import Batches
 from workers.train.data.images import Rows, Split
@@ -60,7 +60,7 @@ class Loop:
         self._optimizer = optimizer
         self._strategy = strategy
         self._loss = loss
-        self._cross_entropy = make_loss(LossChoice())
+        self._cross_entropy = make_loss(LossConfig())
         self._replicas = strategy.num_replicas_in_sync
         self._batch_size = batch_size
         self._share = batch_size // self._replicas

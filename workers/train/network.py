@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from models.build import build_model
 from models.keras_defaults import use_defaults
-from models.losses import Loss, LossChoice, balanced_class_weights, make_loss
+from models.losses import Loss, LossConfig, balanced_class_weights, make_loss
 from service.domain.spec import LossSpec, Spec
 from workers.train.checkpoints.writer import copy_variables
 from workers.train.data.images import RunImages
@@ -41,7 +41,7 @@ def make_spec_loss(spec: LossSpec, images: RunImages) -> Loss:
     focal = spec.name == "focal"
     weights = balanced_class_weights(images.train_labels, num_classes=images.num_classes)
     return make_loss(
-        LossChoice(
+        LossConfig(
             focal_gamma=spec.gamma if focal else 0.0,
             alpha=spec.alpha if focal else 1.0,
             label_smoothing=spec.label_smoothing,

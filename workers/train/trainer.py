@@ -39,7 +39,7 @@ from workers.train.network import build_network, fix_arithmetic, make_spec_loss,
 from workers.train.optimizers import make_optimizer
 from workers.train.process.launch import Launch
 from workers.train.process.reporter import Reporter
-from workers.train.process.stopping import Stopped, StopRequest
+from workers.train.process.stopping import StopFlag, Stopped
 from workers.train.results import describe_images, find_best_checkpoint, save_network
 
 POINTS_PER_EPOCH = 20
@@ -49,9 +49,7 @@ PROGRESS_SECONDS = 0.5
 class Trainer:
     """One attempt: `run` trains to the end, or until it is told to stop, and returns the outcome."""
 
-    def __init__(
-        self, spec: Spec, launch: Launch, run_dir: Path, reporter: Reporter, stop: StopRequest
-    ) -> None:
+    def __init__(self, spec: Spec, launch: Launch, run_dir: Path, reporter: Reporter, stop: StopFlag) -> None:
         self._spec = spec
         self._launch = launch
         self._run_dir = run_dir

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from models.datasets.files.depth import COLOUR, FLOAT, INTEGER, WHITE_16, Depth, WhiteLevels, find_white
+from models.datasets.files.depth import COLOUR, FLOAT, INTEGER, WHITE_16, Depth, WhiteLevels, compute_white
 from models.errors import DatasetError
 
 Pixels = npt.NDArray[np.uint8]
@@ -134,6 +134,6 @@ def _measure(image: Image.Image) -> Depth:
 def _scale_to_8_bits(image: Image.Image, white_levels: WhiteLevels) -> Image.Image:
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
     kind = _kind(image)
-    white = white_levels.get(kind) or find_white(kind, _measure(image).peak)
+    white = white_levels.get(kind) or compute_white(kind, _measure(image).peak)
     scaled = np.clip(values, 0, white) * (WHITE_16 / white) / BITS_TO_DROP
     return Image.fromarray(np.rint(scaled).astype(np.uint8))

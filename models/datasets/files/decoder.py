@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from models.datasets.files.decode import Pixels, Square, read_square
-from models.datasets.files.depth import COLOUR, Depth, WhiteLevels, find_white_levels, tell_depths
+from models.datasets.files.depth import COLOUR, Depth, WhiteLevels, get_white_levels, tell_depths
 from models.errors import DatasetError
 
 SAY_EVERY = 500
@@ -109,7 +109,7 @@ class Decoder:
             if number % SAY_EVERY == 0 or number == len(paths):
                 say(f"reading images: {number:,} of {len(paths):,}")
         unknown = [depth for depth in depths if depth.kind not in self._white_levels]
-        white_levels = self.use_white_levels(find_white_levels(unknown))
+        white_levels = self.use_white_levels(get_white_levels(unknown))
         if images is not None:
             for number, image in zip(deep, self.decode_ahead([*deep.values()], ahead=AHEAD), strict=True):
                 images[number] = image

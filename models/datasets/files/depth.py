@@ -27,7 +27,7 @@ class Depth(NamedTuple):
     peak: float
 
 
-def find_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
+def get_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
     """What is white in files like these: 1 for floats up to that, else the depth in which all fit.
 
     Raises:
@@ -42,10 +42,10 @@ def find_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
             "The largest number in the files of floating-point numbers is neither about 1 nor of 8 bits or "
             "more, so that nobody knows what is white. Scale all of them to 0 to 1"
         )
-    return {kind: find_white(kind, peak) for kind, peak in peaks.items()}
+    return {kind: compute_white(kind, peak) for kind, peak in peaks.items()}
 
 
-def find_white(kind: str, peak: float) -> float:
+def compute_white(kind: str, peak: float) -> float:
     """What is white where the largest number is `peak`."""
     if kind == FLOAT and peak <= LARGEST_UNIT:
         return UNIT_WHITE

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.catalog.lookup import find_dataset
+from models.catalog.lookup import get_dataset
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.npz import check_arrays, read_npz
 from models.errors import DatasetError
@@ -15,7 +15,7 @@ def load_or_download(name: str, *, directory: Path | None, class_names: tuple[st
         DatasetError: the file is bad, or the download failed.
     """
     if directory is not None and (directory / f"{name}.npz").exists():
-        return read_npz(directory / f"{name}.npz", dataset=find_dataset(name), class_names=class_names)
+        return read_npz(directory / f"{name}.npz", dataset=get_dataset(name), class_names=class_names)
     return _download(name, directory=directory, class_names=class_names)
 
 
@@ -31,4 +31,4 @@ def _download(name: str, *, directory: Path | None, class_names: tuple[str, ...]
             f"Set CNNCTL_DATASETS_DIR to a folder with {name}.npz (x_train, y_train, x_test, y_test)"
         ) from error
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    return check_arrays(arrays, dataset=find_dataset(name), class_names=class_names)
+    return check_arrays(arrays, dataset=get_dataset(name), class_names=class_names)

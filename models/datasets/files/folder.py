@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from models.datasets.files.image_files import ImageFiles, check_classes, name_some
-from models.datasets.files.part_folders import find_part_folders, refuse_parts_in_classes
-from models.datasets.files.split_table import COLUMNS, SPLIT_FILE, find_tables, read_tables
+from models.datasets.files.part_folders import get_part_folders, refuse_parts_in_classes
+from models.datasets.files.split_table import COLUMNS, SPLIT_FILE, get_tables, read_tables
 from models.datasets.files.splits import TEST, TRAIN, VALIDATION, Labelled, Parts
 from models.datasets.files.walk import LEADS_AWAY, Walk, real_place
 from models.errors import DatasetError
@@ -46,13 +46,13 @@ def _index(root: Path) -> ImageFiles:
         raise DatasetError(f"{root} is a file and no folder. An .npz file is named by npz:PATH")
     if not root.is_dir():
         raise DatasetError(f"There is no folder {root} on this machine")
-    if tables := find_tables(root):
+    if tables := get_tables(root):
         parts = read_tables(root, tables)
         named = {part or TRAIN: path.name for path, part in tables.items()}
         return _check(root, *_choose_test(parts, named), left_out=_list_unlisted(root, parts))
     walk = Walk(root)
     folders = walk.list_folders(root)
-    if splits := find_part_folders(root, folders):
+    if splits := get_part_folders(root, folders):
         for folder in folders:
             if folder not in splits.values():
                 walk.leave_out(folder, "is no part of the dataset by its name")

@@ -10,7 +10,7 @@ from models.datasets.files.splits import TEST, TRAIN, Labelled, find_part, guess
 from models.errors import DatasetError
 
 
-def find_part_folders(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
+def get_part_folders(root: Path, folders: Sequence[Path]) -> Mapping[str, Path]:
     """The folders that are parts by their names; empty where all folders are classes.
 
     Raises:

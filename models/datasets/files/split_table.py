@@ -28,7 +28,7 @@ MARKS = (
 )
 
 
-def find_tables(root: Path) -> Mapping[Path, str]:
+def get_tables(root: Path) -> Mapping[Path, str]:
     """The tables of a folder, each with the part that it lists, which split.csv says itself: empty there.
 
     Without split.csv there have to be a table to train on and another one, both with the columns of pairs,
@@ -119,7 +119,7 @@ def _has_pairs(table: Path) -> bool:
     """Whether the first line of a table seems to name a file and a label; reading it says what is wrong."""
     with table.open("rb") as file:
         start = file.read(1000)
-    text = codecs.getincrementaldecoder(_find_encoding(start))("replace").decode(start)
+    text = codecs.getincrementaldecoder(_detect_encoding(start))("replace").decode(start)
     header, *_ = re.split(r"[\r\n]", text.replace("\0", ""))
     return {FILE, LABEL} <= set(_name_columns(re.split(SEPARATORS, header)))
 
@@ -154,12 +154,12 @@ def _name_columns(header: Sequence[str]) -> list[str]:
     return [ALIASES.get(name, name) for name in plain]
 
 
-def _find_encoding(start: bytes) -> str:
+def _detect_encoding(start: bytes) -> str:
     return next((encoding for mark, encoding in MARKS if start.startswith(mark)), "utf-8")
 
 
 def _decode(table: Path, data: bytes) -> str:
-    encoding = _find_encoding(data)
+    encoding = _detect_encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -6,24 +6,24 @@ from datetime import datetime, timezone
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.session import count_seconds, print_json
+from service.cli.session import format_seconds, print_json
 from service.cli.terminal import make_console, say
 from service.commands.jobs.dry_run import View
-from service.domain.gpus import count_gpus
+from service.domain.gpus import format_gpus
 
 SMALLEST_SHOWN_MIB = 0.05
 
 
-def show_rehearsal(view: View, *, as_json: bool) -> None:
+def show_dry_run(view: View, *, as_json: bool) -> None:
     """Print what a submission would come to."""
     if as_json:
         print_json(view)
     else:
-        make_console().print(rehearsal_table(view))
+        make_console().print(dry_run_table(view))
         say("Nothing was queued.")
 
 
-def rehearsal_table(view: View) -> Table:
+def dry_run_table(view: View) -> Table:
     """What would be trained, where, in how much memory and time, and when."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -63,7 +63,7 @@ def _room(host: View) -> str:
     if not host["up"]:
         return "not running"
     tight = ", perhaps too little memory" if host["fits"] == "perhaps" else ""
-    return f"{len(host['free'])} of {count_gpus(host['gpus'])} free{tight}"
+    return f"{len(host['free'])} of {format_gpus(host['gpus'])} free{tight}"
 
 
 def _memory(view: View) -> Table:
@@ -82,8 +82,8 @@ def _time(view: View) -> str:
         return "no job like it has completed an epoch yet"
     count = view["like_jobs"]
     return (
-        f"about {count_seconds(view['epoch_seconds'])} an epoch, "
-        f"about {count_seconds(view['training_seconds'])} for all epochs, as "
+        f"about {format_seconds(view['epoch_seconds'])} an epoch, "
+        f"about {format_seconds(view['training_seconds'])} for all epochs, as "
         f"{'a job' if count == 1 else f'{count} jobs'} with the same spec took"
     )
 
@@ -96,9 +96,9 @@ def _start_words(view: View) -> Iterator[str]:
     if view["estimated_start_at"]:
         moment = datetime.fromisoformat(view["estimated_start_at"])
         seconds = max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
-        yield f"in about {count_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
-    if view["place"] and " in line" not in view["reason"]:
-        yield f"place {view['place']} in the queue"
+        yield f"in about {format_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
+    if view["queue_position"] and " in line" not in view["reason"]:
+        yield f"place {view['queue_position']} in the queue"
     yield view["reason"]
 
 

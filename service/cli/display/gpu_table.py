@@ -22,7 +22,7 @@ STYLES = {
 # What a narrow terminal has no room for: a GPU goes by HOST:NUMBER everywhere, too.
 WIDE = 110
 ID_CHARACTERS = 12  # GPU- and eight more: as much of a real UUID as tells it from others
-GIB = 1024
+MIB_PER_GIB = 1024
 NOBODY_YET = "No worker has been here yet. Start one with cnnctl up, or cnnctl worker"
 
 
@@ -47,7 +47,7 @@ def gpu_table(views: Sequence[View], *, width: int) -> Group:
 
 def state_of(view: View) -> str:
     """Where a GPU stands, in the words of the table."""
-    if not view["heard"]:
+    if not view["alive"]:
         return "no worker"
     if view["state"] == "drained":
         return "drained" if view["job"] is None else "draining"
@@ -79,7 +79,7 @@ def _memory(view: View) -> str:
 
 
 def _gib(mib: int) -> str:
-    gib = mib / GIB
+    gib = mib / MIB_PER_GIB
     return f"{gib:.0f}" if gib >= 100 else f"{gib:.1f}"
 
 

@@ -11,7 +11,7 @@ from models.catalog.verdicts import PREFIX, QUANTITIES, in_order
 from service.cli.display.job_table import STATE_STYLES, tell_why
 from service.cli.session import shorten_home
 from service.commands.jobs.status import View
-from service.domain.gpus import count_gpus
+from service.domain.gpus import format_gpus
 
 MIB = 1024 * 1024
 
@@ -41,7 +41,7 @@ def _head(view: View) -> Table:
         "cause": view["cause"] and view["cause"].replace("_", " "),
         "owner": view["owner"],
         "project": view["project"],
-        "terms": ", ".join(_terms(view)),
+        "scheduling": ", ".join(_scheduling(view)),
         "memory": ", ".join(_memory(view)),
         "submitted": view["submitted_at"],
         "ended": view["ended_at"],
@@ -62,7 +62,7 @@ def _memory(view: View) -> Iterator[str]:
         yield f"at least {view['memory_mib']:,}"
 
 
-def _terms(view: View) -> Iterator[str]:
+def _scheduling(view: View) -> Iterator[str]:
     """How it is to be run, where that is not as for most jobs."""
     if view["priority"] != "normal":
         yield f"priority {view['priority']}"
@@ -111,7 +111,7 @@ def _diagnostics(view: View) -> list[RenderableType]:
 def _attempts(view: View) -> Table:
     table = _grid(6)
     for a in view["attempts"]:
-        where = f"{count_gpus(len(a['devices']))} of {' and '.join(a['hosts'])}"
+        where = f"{format_gpus(len(a['devices']))} of {' and '.join(a['hosts'])}"
         pid = f"pid {a['trainer_pid']}" if a["trainer_pid"] and a["state"] != "ended" else ""
         start = f"from step {a['start_step']}" if a["start_step"] is not None else ""
         table.add_row(

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.session import count_seconds
+from service.cli.session import format_seconds
 from service.commands.jobs.status import View
 
 MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
@@ -75,4 +75,4 @@ def _seconds_since(moment: str) -> float:
 
 
 def _count_seconds(seconds: float) -> str:
-    return count_seconds(round(max(seconds, 0)))
+    return format_seconds(round(max(seconds, 0)))

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from service.cli.terminal import make_console, say
 from service.commands.jobs.progress import JobProgress, get_progress
-from service.domain.gpus import count_gpus
+from service.domain.gpus import format_gpus
 from service.domain.jobs import JobId
 from service.domain.states import FINISHED, JobState
 from service.store.transaction import Store
@@ -90,7 +90,7 @@ class _Lines:
     def update(self, job: JobProgress) -> None:
         line = f"{job.state.value}: {job.reason}" if job.reason else job.state.value
         if job.state is JobState.RUNNING:
-            line = f"running on {count_gpus(job.gpus)} of {job.host}"
+            line = f"running on {format_gpus(job.gpus)} of {job.host}"
         if line != self._said and job.state not in FINISHED:
             say(line)
             self._said = line

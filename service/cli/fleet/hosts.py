@@ -18,7 +18,7 @@ from service.commands.people.identity import current_actor
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show all hosts and who is heard, or remove one."""
+    """Show all hosts and whose workers are alive, or remove one."""
     if ctx.invoked_subcommand is not None:
         return
     settings, store = open_session()
@@ -65,9 +65,9 @@ def _table(views: Sequence[View]) -> Table:
 
 
 def _worker(view: View) -> Text:
-    if view["heard"] and view["reason"]:
+    if view["alive"] and view["reason"]:
         return Text("heard, disk full", style="yellow")
-    if view["heard"]:
+    if view["alive"]:
         return Text(f"heard {age_of(view['heartbeat_at'])} ago", style="green")
     if view["heartbeat_at"] is None:
         return Text(view["reason"].removeprefix("its worker "), style="dim")

@@ -9,7 +9,7 @@ import click
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.jobs.submit import announce
-from service.cli.scheduling_options import term_options
+from service.cli.scheduling_options import scheduling_options
 from service.cli.session import open_session
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.terminal import say
@@ -20,7 +20,7 @@ from service.commands.jobs.submit import submit
 from service.commands.ops.embedded_stack import EmbeddedStack, running_stack
 from service.commands.people.identity import current_actor
 from service.domain.jobs import JobId
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
 from service.errors import JobConflict
 from service.settings import Settings
@@ -29,12 +29,12 @@ from service.store.transaction import Store
 
 @click.command("run")
 @spec_options
-@term_options
+@scheduling_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     architecture: str,
     assignments: tuple[str, ...],
-    terms: Terms,
+    scheduling: SchedulingOptions,
     after: list[JobId],
     as_json: bool,
     **values: Any,
@@ -50,7 +50,9 @@ def command(
     check_dataset(resolve_spec(architecture, fields), settings, given=fields, tell=say)
     with _stack_if_none(store, settings) as stack:
         owner = current_actor(store)
-        job_id = submit(store, settings, architecture, fields, owner=owner, terms=terms, after=after)
+        job_id = submit(
+            store, settings, architecture, fields, owner=owner, scheduling=scheduling, after=after
+        )
         _follow_or_cancel(store, settings, job_id, stack, fields)
     show_result(store, job_id, as_json=as_json)
 

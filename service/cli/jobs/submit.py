@@ -6,7 +6,7 @@ import click
 
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
-from service.cli.scheduling_options import term_options
+from service.cli.scheduling_options import scheduling_options
 from service.cli.session import open_session, print_json
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.terminal import echo, say
@@ -16,9 +16,9 @@ from service.commands.jobs.progress import get_progress
 from service.commands.jobs.status import list_event_views
 from service.commands.jobs.submit import submit
 from service.commands.people.identity import current_actor
-from service.domain.gpus import count_gpus
+from service.domain.gpus import format_gpus
 from service.domain.jobs import JobId
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_notices import list_notices
 from service.domain.spec_request import resolve_spec
 from service.settings import Settings
@@ -27,7 +27,7 @@ from service.store.transaction import Store
 
 @click.command("submit")
 @spec_options
-@term_options
+@scheduling_options
 @click.option(
     "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and place in the queue."
 )
@@ -39,7 +39,7 @@ from service.store.transaction import Store
 def command(
     architecture: str,
     assignments: tuple[str, ...],
-    terms: Terms,
+    scheduling: SchedulingOptions,
     after: list[JobId],
     dry_run: bool,
     hold: bool,
@@ -52,16 +52,21 @@ def command(
         raise click.UsageError("--dry-run queues nothing, so there is nothing to --follow.")
     settings, store = open_session()
     fields = collect_fields(values, assignments)
-    asked: dict[str, Any] = {"owner": current_actor(store), "terms": terms, "after": after, "hold": hold}
+    asked: dict[str, Any] = {
+        "owner": current_actor(store),
+        "scheduling": scheduling,
+        "after": after,
+        "hold": hold,
+    }
     asked["tell"] = say
     if dry_run:
         # Only here: the scheduler's policy takes 30 ms to import, and most submissions do not ask it.
-        from service.cli.display.dry_run_table import show_rehearsal
-        from service.commands.jobs.dry_run import rehearse
+        from service.cli.display.dry_run_table import show_dry_run
+        from service.commands.jobs.dry_run import dry_run_job
 
-        rehearsal = rehearse(store, settings, architecture, fields, **asked)
+        rehearsal = dry_run_job(store, settings, architecture, fields, **asked)
         _say_notices(architecture, fields)
-        show_rehearsal(rehearsal, as_json=as_json)
+        show_dry_run(rehearsal, as_json=as_json)
         return
     job_id = submit(store, settings, architecture, fields, **asked)
     announce(store, settings, job_id, fields)
@@ -79,7 +84,7 @@ def command(
 def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, object]) -> None:
     """Say what was queued, and what of it may surprise."""
     job = get_progress(store, job_id)
-    say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {count_gpus(job.gpus)}.")
+    say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {format_gpus(job.gpus)}.")
     if found := list_event_views(store, job_id)[0]["detail"]:
         say(f"Dataset: {found}.")
     _say_notices(job.architecture, fields)

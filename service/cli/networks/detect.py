@@ -8,7 +8,7 @@ from rich.table import Table
 from service.cli.param_types import FilePath, FiniteFloat
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
-from service.commands.networks.trained import find_trained
+from service.commands.networks.trained import get_trained
 from service.domain.jobs import JobId
 
 EDGES = ("top", "left", "bottom", "right")
@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Find objects in a larger image, with a job's network."""
     settings, store = open_session()
-    trained = find_trained(store, settings, JobId(job))
+    trained = get_trained(store, settings, JobId(job))
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
     words = [str(image.absolute()), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]

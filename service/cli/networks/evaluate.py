@@ -7,7 +7,7 @@ from models.catalog.dataset_path import make_absolute
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.jobs.dataset_check import check_place
-from service.commands.networks.trained import find_trained
+from service.commands.networks.trained import get_trained
 from service.domain.jobs import JobId
 
 SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
@@ -21,7 +21,7 @@ SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
 def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> None:
     """Score a job's network on test images."""
     settings, store = open_session()
-    trained = find_trained(store, settings, JobId(job))
+    trained = get_trained(store, settings, JobId(job))
     wanted = make_absolute(dataset or trained.dataset)
     check_place(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")

@@ -7,7 +7,7 @@ import click
 from service.cli.param_types import FilePath
 from service.cli.session import open_session
 from service.cli.terminal import echo, say
-from service.commands.networks.trained import find_trained
+from service.commands.networks.trained import get_trained
 from service.domain.jobs import JobId
 
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
@@ -20,7 +20,7 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 def command(job: int, kind: str, output: Path | None) -> None:
     """Write a job's network for other programs."""
     settings, store = open_session()
-    trained = find_trained(store, settings, JobId(job))
+    trained = get_trained(store, settings, JobId(job))
     path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
     say(f"Writing {trained.file} of job {job} as {kind} …")
     trained.ask("export", ["--format", kind, "--output", str(path)])

@@ -8,7 +8,7 @@ from rich.table import Table
 from service.cli.param_types import FilePath
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
-from service.commands.networks.trained import find_trained
+from service.commands.networks.trained import get_trained
 from service.domain.bounds import check_option
 from service.domain.jobs import JobId
 
@@ -22,7 +22,7 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     """Tell the classes of images, with a job's network."""
     check_option("--top", top)
     settings, store = open_session()
-    trained = find_trained(store, settings, JobId(job))
+    trained = get_trained(store, settings, JobId(job))
     say(f"Loading {trained.file} of job {job} …")
     found = trained.ask("predict", [*(str(image.absolute()) for image in images), "--top", str(top)])
     for row, image in zip(found, images, strict=True):

@@ -1,4 +1,4 @@
-"""cnnctl doctor: what is wrong and how to mend it."""
+"""cnnctl doctor: what is wrong and what to do about it."""
 
 import sys
 from dataclasses import asdict
@@ -23,7 +23,7 @@ MOST_ALIKE = 10
 @click.option("--deep", is_flag=True, help="Also read checkpoints whole, at the disk's pace.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(process: str | None, deep: bool, as_json: bool) -> None:
-    """Find out what is wrong and how to mend it.
+    """Find out what is wrong and what to do about it.
 
     Looks at versions, folders, database, broker, processes, devices, and at what jobs need on this host.
     Exits with 1 when something is wrong.
@@ -35,18 +35,18 @@ def command(process: str | None, deep: bool, as_json: bool) -> None:
             _show(finding, earlier=sum(other.subject == finding.subject for other in findings[:-1]))
     if as_json:
         print_json([asdict(finding) for finding in findings])
-    sys.exit(1 if any(finding.mend for finding in findings) else 0)
+    sys.exit(1 if any(finding.remedy for finding in findings) else 0)
 
 
 def _show(finding: Finding, *, earlier: int) -> None:
     """Print a finding, but of many that are alike only the first ones."""
-    if finding.mend and earlier >= MOST_ALIKE:
+    if finding.remedy and earlier >= MOST_ALIKE:
         if earlier == MOST_ALIKE:
             echo(f"      {finding.subject:21} … and more: cnnctl doctor --json shows all")
         return
-    mark = ("mend", "yellow") if finding.mend else (" ok ", "green")
+    mark = ("remedy", "yellow") if finding.remedy else (" ok ", "green")
     make_console(soft_wrap=True).print(Text.assemble(mark, f"  {finding.subject:21} {finding.found}"))
     if finding.itself:
         echo(f"{'':27} by itself: {finding.itself}")
-    if finding.mend:
-        echo(f"{'':27} → {finding.mend}")
+    if finding.remedy:
+        echo(f"{'':27} → {finding.remedy}")

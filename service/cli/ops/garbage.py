@@ -7,9 +7,9 @@ import click
 from rich.progress import track
 from rich.table import Table
 
-from service.cli.session import count_bytes, open_session, print_json, shorten_home
+from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
-from service.commands.ops.garbage import Policy, Waste, find_waste, remove
+from service.commands.ops.garbage import Garbage, Policy, list_garbage, remove
 from service.domain.jobs import Job
 from service.store.transaction import Store
 
@@ -37,7 +37,7 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     """
     settings, store = open_session()
     policy = Policy(older_than_days=days, orphans=orphans)
-    found = find_waste(store, settings, policy)
+    found = list_garbage(store, settings, policy)
     kept = ["" for _ in found] if dry_run else _remove_all(store, found, policy)
     if as_json:
         print_json(_view(found, kept, dry_run=dry_run))
@@ -46,43 +46,43 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     sys.exit(1 if any(kept) else 0)
 
 
-def _remove_all(store: Store, found: Sequence[Waste], policy: Policy) -> Sequence[str]:
+def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Sequence[str]:
     """Remove one after the other; on a terminal with a bar."""
     talk = make_console(stderr=True)
     steps = track(found, "Deleting", console=talk, transient=True, disable=not talk.is_terminal)
-    return [remove(store, waste, policy) for waste in steps]
+    return [remove(store, found, policy) for found in steps]
 
 
-def _view(found: Sequence[Waste], kept: Sequence[str], *, dry_run: bool) -> Mapping[str, object]:
+def _view(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> Mapping[str, object]:
     folders = [
         {
-            "path": str(waste.path),
-            "kind": waste.kind.value,
-            "job": waste.source.id if isinstance(waste.source, Job) else None,
-            "why": waste.why,
-            "bytes": waste.bytes,
+            "path": str(one.path),
+            "kind": one.kind.value,
+            "job": one.source.id if isinstance(one.source, Job) else None,
+            "why": one.why,
+            "bytes": one.bytes,
             "kept": stays,
         }
-        for waste, stays in zip(found, kept, strict=True)
+        for one, stays in zip(garbage, kept, strict=True)
     ]
-    return {"dry_run": dry_run, "bytes": _freed(found, kept), "folders": folders}
+    return {"dry_run": dry_run, "bytes": _freed(garbage, kept), "folders": folders}
 
 
-def _show(found: Sequence[Waste], kept: Sequence[str], *, dry_run: bool) -> None:
-    if found:
+def _show(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> None:
+    if garbage:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("FOLDER", overflow="fold")
         table.add_column("SIZE", no_wrap=True, justify="right")
         table.add_column("WHY", overflow="fold")
-        for waste, stays in zip(found, kept, strict=True):
-            why = f"kept: {stays}" if stays else waste.why
-            table.add_row(shorten_home(str(waste.path)), count_bytes(waste.bytes), why)
+        for one, stays in zip(garbage, kept, strict=True):
+            why = f"kept: {stays}" if stays else one.why
+            table.add_row(shorten_home(str(one.path)), format_bytes(one.bytes), why)
         make_console().print(table)
-    count, size = kept.count(""), count_bytes(_freed(found, kept))
+    count, size = kept.count(""), format_bytes(_freed(garbage, kept))
     folders = "1 folder" if count == 1 else f"{count} folders"
     would = f"Would delete {folders}, {size}; nothing was deleted."
     echo(would if dry_run else f"Deleted {folders}, {size}.")
 
 
-def _freed(found: Sequence[Waste], kept: Sequence[str]) -> int:
-    return sum(waste.bytes for waste, stays in zip(found, kept, strict=True) if not stays)
+def _freed(garbage: Sequence[Garbage], kept: Sequence[str]) -> int:
+    return sum(one.bytes for one, stays in zip(garbage, kept, strict=True) if not stays)

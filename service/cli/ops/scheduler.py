@@ -8,7 +8,7 @@ import click
 from service.cli.session import open_until_end
 from service.dispatch.dispatcher import Dispatcher
 from service.log import configure_log
-from service.notify.sender import Postman
+from service.notify.sender import NotificationSender
 from service.parent import stop_when_parent_ends
 from service.private_files import open_to_group, tighten
 from service.scheduler.loop import Scheduler
@@ -34,5 +34,5 @@ def command(stop_with_stdin: bool) -> None:
     stop = threading.Event()  # only now: until here, a signal ends the process at once
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Postman(store, settings):
+    with NotificationSender(store, settings):
         Scheduler(store, settings, Dispatcher(settings)).run(stop)

@@ -5,18 +5,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from service.domain.gpus import Gpu, is_model
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.store.fleet import hosts
 from service.store.transaction import Transaction
 
 
-def list_right_gpus(tx: Transaction, terms: Terms, *, gpus: int) -> Sequence[Gpu]:
+def list_eligible_gpus(tx: Transaction, scheduling: SchedulingOptions, *, gpus: int) -> Sequence[Gpu]:
     """Those that a job on so many may run on: MIG instances take jobs on one GPU only."""
     return [
         gpu
         for gpu in hosts.list_gpus(tx)
-        if terms.host_name in (None, gpu.host_name)
-        and is_model(gpu.model, terms.gpu_model or "")
+        if scheduling.host_name in (None, gpu.host_name)
+        and is_model(gpu.model, scheduling.gpu_model or "")
         and not (gpu.mig and gpus > 1)
     ]
 

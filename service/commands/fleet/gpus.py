@@ -5,10 +5,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from service.commands.fleet.health import is_heard
+from service.commands.fleet.health import is_alive
 from service.commands.people.permissions import check_administrator
 from service.domain.bounds import check_option
-from service.domain.gpus import Gpu, Reading, find_named
+from service.domain.gpus import Gpu, Reading, list_named
 from service.domain.people import Actor
 from service.domain.states import GpuState
 from service.errors import GpuConflict, GpuNotFound, SpecError
@@ -24,12 +24,12 @@ def list_gpu_views(store: Store, settings: Settings) -> Sequence[View]:
     """Every GPU that its host's worker has seen, with who holds it; old readings are left out."""
     with store.reading() as tx:
         holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
-        heard = {host.name for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)}
+        alive = {host.name for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)}
         read = readings.list_readings(tx)
         return [
             {
                 **_describe(gpu, holdings.get(gpu.uuid)),
-                "heard": gpu.host_name in heard,
+                "alive": gpu.host_name in alive,
                 **_describe_reading(tx, read.get(gpu.uuid), settings),
             }
             for gpu in hosts.list_gpus(tx)
@@ -113,25 +113,25 @@ def _change(
     with store.transaction() as tx:
         check_administrator(tx, actor, act="take GPUs out of use or give them back")
         known = hosts.list_gpus(tx)
-        chosen = list({gpu.uuid: gpu for name in names for gpu in _find_all(known, name, of_hosts)}.values())
+        chosen = list({gpu.uuid: gpu for name in names for gpu in _get_all(known, name, of_hosts)}.values())
         for gpu in chosen:
             act(tx, gpu)
     return chosen
 
 
-def _find_all(known: Sequence[Gpu], name: str, of_hosts: Collection[GpuState]) -> Sequence[Gpu]:
+def _get_all(known: Sequence[Gpu], name: str, of_hosts: Collection[GpuState]) -> Sequence[Gpu]:
     """The GPU of this name, or a host's GPUs in one of these states."""
     own = [gpu for gpu in known if gpu.host_name == name]
     if not own or not of_hosts:
-        return [_find(known, name)]
+        return [_get(known, name)]
     chosen = [gpu for gpu in own if gpu.state in of_hosts]
     if not chosen:
         raise GpuConflict(f"No GPU of {name} is {' or '.join(of_hosts)}. See: cnnctl gpus")
     return chosen
 
 
-def _find(known: Sequence[Gpu], name: str) -> Gpu:
-    found = find_named(known, name)
+def _get(known: Sequence[Gpu], name: str) -> Gpu:
+    found = list_named(known, name)
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} GPUs have UUIDs that begin with" if found else "There is no GPU"
@@ -169,7 +169,7 @@ def _describe(gpu: Gpu, holding: Holding | None) -> View:
 
 def _describe_reading(tx: Transaction, read: tuple[datetime, Reading] | None, settings: Settings) -> View:
     read_at, reading = read or (None, Reading())
-    if not is_heard(tx, read_at, settings):
+    if not is_alive(tx, read_at, settings):
         reading = Reading(outsiders=reading.outsiders)  # they keep jobs away until the next reading
     return {**asdict(reading), "outsiders": [*map(asdict, reading.outsiders)], "read_at": _moment(read_at)}
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.gpus import Standing
+from service.domain.states import Standing
 from service.settings import Settings
 from service.store.fleet import hosts, schedulers
 from service.store.transaction import Store, Transaction
@@ -33,12 +33,12 @@ def check_health(store: Store, settings: Settings) -> Health:
 def read_health(tx: Transaction, settings: Settings) -> Health:
     """As `check_health`, inside a transaction."""
     latest = schedulers.find_latest(tx)
-    alive = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
+    scheduling = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
     known = hosts.list_hosts(tx)
-    heard = [host for host in known if is_heard(tx, host.heartbeat_at, settings)]
+    alive = [host for host in known if is_alive(tx, host.heartbeat_at, settings)]
     unanswering = [host.name for host in known if host.standing is Standing.UNANSWERING]
     notices = []
-    if not alive:
+    if not scheduling:
         last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
         notices.append(
             f"No scheduler is running{last}: jobs wait. Start it with cnnctl up, or cnnctl scheduler"
@@ -52,18 +52,18 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
             f"The worker of {name} is heard and takes no messages: its host gets no work until it does. "
             "Is its CNNCTL_BROKER_URL the scheduler's? Look at its log, then restart it"
         )
-    for host in heard:
+    for host in alive:
         if host.standing is Standing.DISK_FULL:
             notices.append(
                 f"The disk of {host.name}'s run folders has only the reserve left (CNNCTL_DISK_RESERVE): "
                 "nothing new starts there. Make room: cnnctl gc"
             )
-    if not heard and not unanswering:
+    if not alive and not unanswering:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
-    return Health(scheduler=alive, hosts=tuple(host.name for host in heard), notices=tuple(notices))
+    return Health(scheduler=scheduling, hosts=tuple(host.name for host in alive), notices=tuple(notices))
 
 
-def is_heard(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:
+def is_alive(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:
     """Whether a worker was heard within the lease."""
     return heartbeat_at is not None and _age(tx, heartbeat_at) <= settings.lease_seconds
 

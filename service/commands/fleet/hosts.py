@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.commands.fleet.health import is_heard
+from service.commands.fleet.health import is_alive
 from service.commands.people.permissions import check_administrator
-from service.domain.gpus import Host, Standing, explain_unusable
+from service.domain.gpus import Host, explain_unusable
 from service.domain.people import Actor
+from service.domain.states import Standing
 from service.errors import HostConflict, HostNotFound
 from service.settings import Settings
 from service.store.fleet import hosts, leases, readings
@@ -37,7 +38,7 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
         views = []
         for host in hosts.list_hosts(tx):
             own = [gpu for gpu in gpus if gpu.host_name == host.name]
-            heard = is_heard(tx, host.heartbeat_at, settings)
+            alive = is_alive(tx, host.heartbeat_at, settings)
             free = [
                 gpu
                 for gpu in own
@@ -46,12 +47,12 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
             views.append(
                 {
                     "host": host.name,
-                    "heard": heard,
-                    "reason": _explain(host, heard=heard),
+                    "alive": alive,
+                    "reason": _explain(host, alive=alive),
                     "heartbeat_at": host.heartbeat_at.isoformat() if host.heartbeat_at else None,
                     "cores": host.cores,
                     "gpus": len(own),
-                    "gpus_free": len(free) if heard else 0,
+                    "gpus_free": len(free) if alive else 0,
                     "driver": next((gpu.driver for gpu in own if gpu.driver), None),
                     "clock_ahead_seconds": host.clock_ahead_seconds,
                     "jobs": jobs[host.name],
@@ -86,8 +87,8 @@ def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) ->
             )
 
 
-def _explain(host: Host, *, heard: bool) -> str:
+def _explain(host: Host, *, alive: bool) -> str:
     """Why a host gets no work; empty when it does."""
-    if heard and host.standing is Standing.REGISTERED:
+    if alive and host.standing is Standing.REGISTERED:
         return ""
-    return "its worker is silent" if host.heartbeat_at and not heard else _REASONS[host.standing]
+    return "its worker is silent" if host.heartbeat_at and not alive else _REASONS[host.standing]

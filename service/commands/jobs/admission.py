@@ -4,13 +4,13 @@ import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from service.commands.fleet.eligible_gpus import list_right_gpus
+from service.commands.fleet.eligible_gpus import list_eligible_gpus
 from service.commands.people.permissions import is_administrator
 from service.domain.bounds import check_option
 from service.domain.gpus import is_model
 from service.domain.jobs import JobId
 from service.domain.people import Actor, User
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import RETRYABLE, Priority
 from service.errors import NotAllowed, SpecError
 from service.store.fleet import hosts
@@ -20,7 +20,7 @@ from service.store.transaction import Transaction
 
 
 def check_admission(
-    tx: Transaction, *, gpus: int, owner: Actor, terms: Terms, after: Collection[JobId]
+    tx: Transaction, *, gpus: int, owner: Actor, scheduling: SchedulingOptions, after: Collection[JobId]
 ) -> None:
     """Check GPUs, places, the owner's quota and rights, and the jobs to wait for.
 
@@ -28,26 +28,26 @@ def check_admission(
         SpecError: no host could ever run it, the quota is too small, or a job to wait for will never succeed.
         NotAllowed: high priority without the right to it.
     """
-    if terms.priority is Priority.HIGH:
+    if scheduling.priority is Priority.HIGH:
         check_high_priority(tx, owner)
-    _check_bounds(tx, terms, after)
-    _check_places(tx, terms)
-    if terms.hosts > 1:
-        _check_hosts(tx, gpus, terms)
+    _check_bounds(tx, scheduling, after)
+    _check_places(tx, scheduling)
+    if scheduling.hosts > 1:
+        _check_hosts(tx, gpus, scheduling)
     else:
-        _check_gpus(tx, gpus, terms)
+        _check_gpus(tx, gpus, scheduling)
     _check_quota(tx, gpus, owner)
     _check_after(tx, after)
 
 
-def _check_bounds(tx: Transaction, terms: Terms, after: Collection[JobId]) -> None:
-    check_option("--project", terms.project)
+def _check_bounds(tx: Transaction, scheduling: SchedulingOptions, after: Collection[JobId]) -> None:
+    check_option("--project", scheduling.project)
     check_option("--after", after)
-    check_option("--hosts", terms.hosts)
-    check_option("--host", terms.host_name)
-    check_option("--gpu-model", terms.gpu_model)
-    if terms.not_before is not None:
-        check_option("--not-before", max(0.0, (terms.not_before - tx.now).total_seconds() / 86400))
+    check_option("--hosts", scheduling.hosts)
+    check_option("--host", scheduling.host_name)
+    check_option("--gpu-model", scheduling.gpu_model)
+    if scheduling.not_before is not None:
+        check_option("--not-before", max(0.0, (scheduling.not_before - tx.now).total_seconds() / 86400))
 
 
 def check_high_priority(tx: Transaction, actor: Actor) -> None:
@@ -63,16 +63,18 @@ def check_high_priority(tx: Transaction, actor: Actor) -> None:
         )
 
 
-def _check_places(tx: Transaction, terms: Terms) -> None:
-    if terms.host_name is not None:
+def _check_places(tx: Transaction, scheduling: SchedulingOptions) -> None:
+    if scheduling.host_name is not None:
         names = [host.name for host in hosts.list_hosts(tx)]
-        if terms.host_name not in names:
-            raise SpecError(f"--host: there is no host {terms.host_name}. {_nearest(terms.host_name, names)}")
-    if terms.gpu_model is not None:
+        if scheduling.host_name not in names:
+            raise SpecError(
+                f"--host: there is no host {scheduling.host_name}. {_nearest(scheduling.host_name, names)}"
+            )
+    if scheduling.gpu_model is not None:
         models = sorted({gpu.model for gpu in hosts.list_gpus(tx)})
-        if not any(is_model(model, terms.gpu_model) for model in models):
-            nearest = _nearest(terms.gpu_model, models)
-            raise SpecError(f"--gpu-model: no GPU is a {terms.gpu_model}. {nearest}")
+        if not any(is_model(model, scheduling.gpu_model) for model in models):
+            nearest = _nearest(scheduling.gpu_model, models)
+            raise SpecError(f"--gpu-model: no GPU is a {scheduling.gpu_model}. {nearest}")
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
@@ -82,72 +84,72 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return (f"Did you mean {nearest[0]}? " if nearest else "") + f"Known: {', '.join(known)}"
 
 
-def _check_gpus(tx: Transaction, wanted: int, terms: Terms) -> None:
-    largest = _largest_host(tx, wanted, terms)
+def _check_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> None:
+    largest = _largest_host(tx, wanted, scheduling)
     if largest is None or wanted <= largest[1]:
         return
     name, count = largest
-    model = f" {terms.gpu_model}" if terms.gpu_model else ""
-    what = f"{name} has not" if terms.host_name else "no host has"
-    has = f"It has {count}" if terms.host_name else f"The largest, {name}, has {count}"
-    if wanted > 1 and _has_mig(tx, terms):
+    model = f" {scheduling.gpu_model}" if scheduling.gpu_model else ""
+    what = f"{name} has not" if scheduling.host_name else "no host has"
+    has = f"It has {count}" if scheduling.host_name else f"The largest, {name}, has {count}"
+    if wanted > 1 and _has_mig(tx, scheduling):
         has += "; MIG instances take jobs on one GPU only"
         count = max(count, 1)
     nearest = f" Nearest: --gpus {count}" if count else ""
-    if count and terms.host_name is None and (several := _find_hosts_for(tx, wanted, terms)):
+    if count and scheduling.host_name is None and (several := _find_hosts_for(tx, wanted, scheduling)):
         nearest += f", or --gpus {wanted} --hosts {several}"
     raise SpecError(f"resources.gpus: {what} {wanted}{model} GPUs. {has}.{nearest}")
 
 
-def _check_hosts(tx: Transaction, gpus: int, terms: Terms) -> None:
+def _check_hosts(tx: Transaction, gpus: int, scheduling: SchedulingOptions) -> None:
     """Refuse what several hosts together could never give."""
-    if terms.host_name is not None or terms.exclusive:
-        other = "--host" if terms.host_name is not None else "--exclusive"
-        raise SpecError(f"--hosts {terms.hosts} cannot be combined with {other}. Leave out one of them")
-    if gpus % terms.hosts:
-        nearest = max(1, round(gpus / terms.hosts)) * terms.hosts
+    if scheduling.host_name is not None or scheduling.exclusive:
+        other = "--host" if scheduling.host_name is not None else "--exclusive"
+        raise SpecError(f"--hosts {scheduling.hosts} cannot be combined with {other}. Leave out one of them")
+    if gpus % scheduling.hosts:
+        nearest = max(1, round(gpus / scheduling.hosts)) * scheduling.hosts
         raise SpecError(
-            f"--hosts {terms.hosts} takes a number of GPUs that can be shared out evenly. "
+            f"--hosts {scheduling.hosts} takes a number of GPUs that can be shared out evenly. "
             f"Received: --gpus {gpus}. Nearest: --gpus {nearest}"
         )
-    each = gpus // terms.hosts
-    counts = sorted(_count_gpus(tx, gpus, terms).values(), reverse=True)
+    each = gpus // scheduling.hosts
+    counts = sorted(_count_gpus(tx, gpus, scheduling).values(), reverse=True)
     large = sum(count >= each for count in counts)
-    if not counts or large >= terms.hosts:
+    if not counts or large >= scheduling.hosts:
         return
-    model = f" {terms.gpu_model}" if terms.gpu_model else ""
-    most = counts[terms.hosts - 1] if len(counts) >= terms.hosts else 0
-    shared = f"--gpus {most * terms.hosts} --hosts {terms.hosts}" if most else f"--gpus {counts[0]}"
+    model = f" {scheduling.gpu_model}" if scheduling.gpu_model else ""
+    most = counts[scheduling.hosts - 1] if len(counts) >= scheduling.hosts else 0
+    shared = f"--gpus {most * scheduling.hosts} --hosts {scheduling.hosts}" if most else f"--gpus {counts[0]}"
     raise SpecError(
-        f"--hosts {terms.hosts}: each would have to give {each}{model} GPUs, and {large} of {len(counts)} "
-        f"hosts have as many. Nearest: {shared}"
+        f"--hosts {scheduling.hosts}: each would have to give {each}{model} GPUs, and {large} of "
+        f"{len(counts)} hosts have as many. Nearest: {shared}"
     )
 
 
-def _find_hosts_for(tx: Transaction, wanted: int, terms: Terms) -> int | None:
+def _find_hosts_for(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> int | None:
     """Over how few hosts so many GPUs could be had; None where they could not."""
-    counts = _count_gpus(tx, wanted, terms).values()
+    counts = _count_gpus(tx, wanted, scheduling).values()
     ways = (n for n in range(2, len(counts) + 1) if wanted % n == 0)
     return next((n for n in ways if sum(count >= wanted // n for count in counts) >= n), None)
 
 
-def _count_gpus(tx: Transaction, wanted: int, terms: Terms) -> Mapping[str, int]:
+def _count_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> Mapping[str, int]:
     """How many GPUs that are right for a job on so many each host has."""
-    names = [terms.host_name] if terms.host_name else [host.name for host in hosts.list_hosts(tx)]
-    found = Counter(gpu.host_name for gpu in list_right_gpus(tx, terms, gpus=wanted))
+    names = [scheduling.host_name] if scheduling.host_name else [host.name for host in hosts.list_hosts(tx)]
+    found = Counter(gpu.host_name for gpu in list_eligible_gpus(tx, scheduling, gpus=wanted))
     return {name: found[name] for name in names}
 
 
-def _largest_host(tx: Transaction, wanted: int, terms: Terms) -> tuple[str, int] | None:
+def _largest_host(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> tuple[str, int] | None:
     """The host that could give a job most GPUs, and how many; None before any worker has registered."""
-    if terms.host_name is None and terms.gpu_model is None:
+    if scheduling.host_name is None and scheduling.gpu_model is None:
         return hosts.largest_host(tx, job_gpus=wanted)
-    return max(_count_gpus(tx, wanted, terms).items(), key=lambda item: item[1], default=None)
+    return max(_count_gpus(tx, wanted, scheduling).items(), key=lambda item: item[1], default=None)
 
 
-def _has_mig(tx: Transaction, terms: Terms) -> bool:
+def _has_mig(tx: Transaction, scheduling: SchedulingOptions) -> bool:
     """Whether MIG instances are among the GPUs that the job's terms allow."""
-    return any(gpu.mig for gpu in list_right_gpus(tx, terms, gpus=1))
+    return any(gpu.mig for gpu in list_eligible_gpus(tx, scheduling, gpus=1))
 
 
 def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:

@@ -4,7 +4,7 @@ from service.commands.jobs.admission import check_high_priority, check_waiting
 from service.commands.people.permissions import check_may_change
 from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
-from service.domain.states import RETRYABLE, Action, JobState, Priority, Wish
+from service.domain.states import RETRYABLE, Action, JobState, Priority, StopRequest
 from service.errors import JobConflict
 from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
 from service.store.people import outbox, users
@@ -31,10 +31,10 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
             tx, job_id, job.state, JobState.CANCELLED, reason=reason
         ):
-            audit.add_event(tx, job_id, Action.CANCELLED, actor=actor.name)
+            audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor.name)
             outbox.tell(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
             return JobState.CANCELLED
-        return _ask(tx, job, Wish.CANCEL, actor=actor, verb="cancelled")
+        return _ask(tx, job, StopRequest.CANCEL, actor=actor, verb="cancelled")
 
 
 def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
@@ -51,7 +51,7 @@ def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         job = _get_job(tx, job_id, actor)
         if job.state is JobState.QUEUED and _pause_queued(tx, job, actor=actor):
             return JobState.PAUSED
-        return _ask(tx, job, Wish.PAUSE, actor=actor, verb="paused")
+        return _ask(tx, job, StopRequest.PAUSE, actor=actor, verb="paused")
 
 
 def hold(store: Store, job_id: JobId, *, actor: Actor) -> None:
@@ -94,7 +94,7 @@ def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = Fals
             )
         forgotten = checkpoints.forget_checkpoints(tx, job_id) if from_start else 0
         detail = f"from step 0; {forgotten} checkpoints are forgotten, their files stay" if forgotten else ""
-        audit.add_event(tx, job_id, Action.RESUMED, actor=actor.name, detail=detail)
+        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor.name, detail=detail)
 
 
 def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
@@ -117,10 +117,10 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
                 f"Job {job_id} cannot be retried: it is {job.state.value}. "
                 f"Only failed or cancelled jobs can be. See: cnnctl status {job_id}"
             )
-        if job.terms.priority is Priority.HIGH:
+        if job.scheduling.priority is Priority.HIGH:
             check_high_priority(tx, actor)
         jobs.set_lost_attempts(tx, job_id, 0)
-        audit.add_event(tx, job_id, Action.RETRIED, actor=actor.name)
+        audit.add_entry(tx, job_id, Action.RETRIED, actor=actor.name)
 
 
 def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> None:
@@ -140,8 +140,8 @@ def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Acto
                 f"The priority of job {job_id} cannot be changed: it is already {job.state.value}. "
                 "Only that of queued, paused or running jobs can be"
             )
-        change = f"{job.terms.priority.value} → {priority.value}"
-        audit.add_event(tx, job_id, Action.PRIORITY_CHANGED, actor=actor.name, detail=change)
+        change = f"{job.scheduling.priority.value} → {priority.value}"
+        audit.add_entry(tx, job_id, Action.PRIORITY_CHANGED, actor=actor.name, detail=change)
 
 
 def _get_job(tx: Transaction, job_id: JobId, actor: Actor) -> Job:
@@ -154,20 +154,22 @@ def _pause_queued(tx: Transaction, job: Job, *, actor: Actor) -> bool:
     reason = f"paused by {actor.name} in the queue; cnnctl resume {job.id}"
     if not jobs.set_state_if(tx, job.id, JobState.QUEUED, JobState.PAUSED, reason=reason):
         return False
-    audit.add_event(tx, job.id, Action.PAUSED, actor=actor.name)
+    audit.add_entry(tx, job.id, Action.PAUSED, actor=actor.name)
     return True
 
 
-def _ask(tx: Transaction, job: Job, wish: Wish, *, actor: Actor, verb: str) -> JobState:
+def _ask(tx: Transaction, job: Job, stop_request: StopRequest, *, actor: Actor, verb: str) -> JobState:
     """Ask a running job's attempt to stop; the job's state after that."""
     attempt = attempts.find_live_attempt(tx, job.id)
     if attempt is None:
-        able = "queued, paused or running" if wish is Wish.CANCEL else "queued or running"
+        able = "queued, paused or running" if stop_request is StopRequest.CANCEL else "queued or running"
         raise JobConflict(
             f"Job {job.id} cannot be {verb}: it is already {jobs.get_job(tx, job.id).state.value}. "
             f"Only {able} jobs can be. See: cnnctl status {job.id}"
         )
-    if not stop_requests.ask(tx, attempt, wish, reason=f"{verb} by {actor.name}", actor=actor.name):
+    if not stop_requests.request_stop(
+        tx, attempt, stop_request, reason=f"{verb} by {actor.name}", actor=actor.name
+    ):
         raise JobConflict(
             f"Job {job.id} is being cancelled, or changed just now. "
             f"Look, then try again: cnnctl status {job.id}"

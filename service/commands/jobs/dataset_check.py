@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from models.catalog.dataset_path import find_outside, find_place
-from models.catalog.lookup import CatalogError, find_dataset
+from models.catalog.dataset_path import explain_outside, find_dataset_path
+from models.catalog.lookup import CatalogError, get_dataset
 from service.domain.spec import Spec
 from service.errors import SpecError
 from service.own_python import run_module
@@ -35,9 +35,9 @@ def check_place(dataset: str, settings: Settings) -> None:
         SpecError: it is neither in the catalog nor in CNNCTL_DATA_ROOTS.
     """
     try:
-        if find_place(dataset) is None:
-            find_dataset(dataset)
-        outside = find_outside(dataset, settings.data_roots)
+        if find_dataset_path(dataset) is None:
+            get_dataset(dataset)
+        outside = explain_outside(dataset, settings.data_roots)
     except CatalogError as error:
         raise SpecError(f"data.dataset: {error}") from None
     if outside:
@@ -46,7 +46,7 @@ def check_place(dataset: str, settings: Settings) -> None:
 
 def tell_where_to_have(dataset: str, settings: Settings) -> str:
     """What to say of a dataset by place which this host may be the only one to have; else empty."""
-    if not settings.submits_only or find_place(dataset) is None:
+    if not settings.submits_only or find_dataset_path(dataset) is None:
         return ""
     return (
         f"{dataset} is read by the worker, at this path of its own: where it is not there, the job fails, "
@@ -86,7 +86,7 @@ def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object])
     """What a check of the dataset found, now or before; None where nobody could look into it."""
     name = spec.data.dataset
     check_place(name, settings)
-    place = find_place(name)
+    place = find_dataset_path(name)
     path = place.path if place else settings.datasets_dir / f"{name}.npz"
     if not _exists(path):
         if place is None:

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from models.catalog.dataset_path import Place, find_place, is_data
-from models.catalog.lookup import find_dataset
+from models.catalog.dataset_path import DatasetPath, find_dataset_path, is_data
+from models.catalog.lookup import get_dataset
 from service.domain.spec import DataSpec
 
 MIB = 1024 * 1024
@@ -43,9 +43,9 @@ class DatasetSize:
 
 def measure_dataset(data: DataSpec) -> DatasetSize:
     """Measure a dataset of the catalog exactly, one by place as far as this machine can see it."""
-    place = find_place(data.dataset)
+    place = find_dataset_path(data.dataset)
     if place is None:
-        known = find_dataset(data.dataset)
+        known = get_dataset(data.dataset)
         height, width, channels = known.image_shape
         images = known.train_images + known.test_images
         return DatasetSize(
@@ -56,7 +56,7 @@ def measure_dataset(data: DataSpec) -> DatasetSize:
     return _measure_npz(place) if place.kind == "npz" else _measure_folder(place, data)
 
 
-def _measure_folder(place: Place, data: DataSpec) -> DatasetSize:
+def _measure_folder(place: DatasetPath, data: DataSpec) -> DatasetSize:
     """All images lie on the device, or none if they are too many. Not every file has to be one."""
     image_bytes = data.resize**2 * COLOURS
     most = data.in_memory_mib * MIB // image_bytes
@@ -65,7 +65,7 @@ def _measure_folder(place: Place, data: DataSpec) -> DatasetSize:
     return _assume(channels=COLOURS, resident_bytes=resident, least_bytes=0)
 
 
-def _measure_npz(place: Place) -> DatasetSize:
+def _measure_npz(place: DatasetPath) -> DatasetSize:
     try:
         with ZipFile(place.path) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]

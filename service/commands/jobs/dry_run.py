@@ -6,21 +6,21 @@ from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
-from service.commands.fleet.eligible_gpus import find_limit, list_right_gpus, room_mib
+from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
 from service.commands.fleet.health import read_health
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import MIB, Fit, Needs, predict_needs
-from service.commands.jobs.queue_position import HELD, Turn, find_turn
+from service.commands.jobs.queue_position import HELD, QueuePosition, get_queue_position
 from service.commands.jobs.submit import check_submission
 from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
 from service.domain.people import Actor
-from service.domain.scheduling_options import NO_TERMS, Terms
+from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
-from service.scheduler.runtime_forecasts import Forecasts, Pace
+from service.scheduler.runtime_forecasts import Pace, RuntimeForecasts
 from service.settings import Settings
 from service.store.fleet import leases, readings
 from service.store.transaction import Store, Transaction
@@ -28,14 +28,14 @@ from service.store.transaction import Store, Transaction
 View = Mapping[str, Any]
 
 
-def rehearse(
+def dry_run_job(
     store: Store,
     settings: Settings,
     architecture: str,
     assignments: Mapping[str, object],
     *,
     owner: Actor,
-    terms: Terms = NO_TERMS,
+    scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
     tell: Callable[[str], object] = lambda _: None,
@@ -51,29 +51,29 @@ def rehearse(
     found = check_dataset(spec, settings, given=assignments, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
-        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
         health = read_health(tx, settings)
-        forecasts = Forecasts(clock=monotonic)
+        forecasts = RuntimeForecasts(clock=monotonic)
         forecasts.learn(tx)
         turn = HELD
         if not hold:
-            turn = find_turn(
+            turn = get_queue_position(
                 tx,
                 settings,
                 spec,
                 needs,
                 owner=owner,
-                terms=terms,
+                scheduling=scheduling,
                 after=after,
                 health=health,
                 forecasts=forecasts,
             )
-        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=terms.hosts)
+        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
         return {
             "dry_run": True,
             **_view_spec(spec),
             "found": found,
-            **_view_devices(tx, spec, needs, terms, heard=health.hosts),
+            **_view_devices(tx, spec, needs, scheduling, alive=health.hosts),
             **_view_time(pace, epochs=spec.training.epochs),
             **_view_turn(turn),
         }
@@ -90,16 +90,18 @@ def _view_spec(spec: Spec) -> View:
     }
 
 
-def _view_devices(tx: Transaction, spec: Spec, needs: Needs, terms: Terms, *, heard: Collection[str]) -> View:
+def _view_devices(
+    tx: Transaction, spec: Spec, needs: Needs, scheduling: SchedulingOptions, *, alive: Collection[str]
+) -> View:
     """What is needed of each GPU, what the roomiest have, and the hosts that have them."""
     gpus = spec.resources.gpus
-    devices = list_right_gpus(tx, terms, gpus=gpus)
-    limit = find_limit(devices, gpus=gpus, hosts=terms.hosts)
+    devices = list_eligible_gpus(tx, scheduling, gpus=gpus)
+    limit = find_limit(devices, gpus=gpus, hosts=scheduling.hosts)
     parts = needs.expected.parts
     if all(gpu.simulated for gpu in devices):
         parts = {**parts, "context": 0}
     return {
-        "hosts": _list_hosts(tx, devices, heard, needs, gpus=gpus // terms.hosts),
+        "hosts": _list_hosts(tx, devices, alive, needs, gpus=gpus // scheduling.hosts),
         "memory_mib": {name: round(count / MIB, 1) for name, count in parts.items()},
         "total_memory_mib": round(sum(parts.values()) / MIB, 1),
         "device_memory_mib": limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
@@ -114,20 +116,20 @@ def _view_time(pace: Pace | None, *, epochs: int) -> View:
     }
 
 
-def _view_turn(turn: Turn) -> View:
+def _view_turn(turn: QueuePosition) -> View:
     moment = turn.estimated_start_at
     return {**asdict(turn), "estimated_start_at": moment.isoformat(timespec="seconds") if moment else None}
 
 
 def _list_hosts(
-    tx: Transaction, devices: Sequence[Gpu], heard: Collection[str], needs: Needs, *, gpus: int
+    tx: Transaction, devices: Sequence[Gpu], alive: Collection[str], needs: Needs, *, gpus: int
 ) -> Sequence[View]:
     """The hosts with enough GPUs, whether these have the memory, and which of them are free now."""
     held, outsiders = leases.list_holders(tx), readings.list_outsiders(tx)
     free = [
         gpu
         for gpu in devices
-        if gpu.host_name in heard
+        if gpu.host_name in alive
         and gpu.uuid not in held
         and not explain_unusable(gpu, outsiders.get(gpu.uuid, ()))
         and needs.fit(gpu) is not Fit.NOT
@@ -141,7 +143,7 @@ def _list_hosts(
                 {
                     "host": name,
                     "fits": needs.fit(limit).value,
-                    "up": name in heard,
+                    "up": name in alive,
                     "models": sorted({gpu.model for gpu in own}),
                     "gpus": len(own),
                     "free": [gpu.uuid for gpu in free if gpu.host_name == name],

@@ -6,11 +6,11 @@ from enum import Enum
 
 from models.catalog.costs import count_layers
 from models.catalog.training_memory import TrainingMemory, count_slots, largest_batch, predict_memory
-from service.commands.fleet.eligible_gpus import find_limit, list_right_gpus, room_mib
+from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
 from service.commands.jobs.dataset_size import DatasetSize
 from service.domain.bounds import MEMORY_MIB
 from service.domain.gpus import Gpu
-from service.domain.scheduling_options import Terms
+from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec import Spec
 from service.errors import SpecError
 from service.store.people import users
@@ -95,7 +95,9 @@ def predict_job_memory(spec: Spec, size: DatasetSize, *, gpus: int, share: int) 
     return JobMemory(step=step, images=size.resident_bytes, context=CONTEXT_BYTES)
 
 
-def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms: Terms) -> None:
+def check_memory(
+    tx: Transaction, spec: Spec, needs: Needs, *, owner: str, scheduling: SchedulingOptions
+) -> None:
     """Refuse a job that surely needs more memory than any set of GPUs has that it may run on.
 
     Raises:
@@ -103,10 +105,10 @@ def check_memory(tx: Transaction, spec: Spec, needs: Needs, *, owner: str, terms
     """
     MEMORY_MIB.check("The memory that this takes of a GPU, in MiB,", needs.ample_mib)
     gpus = spec.resources.gpus
-    limit = find_limit(list_right_gpus(tx, terms, gpus=gpus), gpus=gpus, hosts=terms.hosts)
+    limit = find_limit(list_eligible_gpus(tx, scheduling, gpus=gpus), gpus=gpus, hosts=scheduling.hosts)
     if limit is None or needs.fit(limit) is not Fit.NOT:
         return
-    more = _find_more_gpus(tx, spec, needs.size, terms, most=users.get_user(tx, owner).max_gpus)
+    more = _find_more_gpus(tx, spec, needs.size, scheduling, most=users.get_user(tx, owner).max_gpus)
     raise SpecError(
         f"training.batch_size: {spec.training.batch_size} images of {spec.model.architecture} need at least "
         f"{needs.least_mib:,} MiB on {'one GPU' if gpus == 1 else f'each of {gpus} GPUs'}, and the largest, "
@@ -123,14 +125,14 @@ def _offer_batch(spec: Spec, size: DatasetSize, limit: Gpu) -> str:
 
 
 def _find_more_gpus(
-    tx: Transaction, spec: Spec, size: DatasetSize, terms: Terms, *, most: int | None
+    tx: Transaction, spec: Spec, size: DatasetSize, scheduling: SchedulingOptions, *, most: int | None
 ) -> int | None:
     """The fewest GPUs, more than were asked for, among which the batch would surely fit."""
-    devices = list_right_gpus(tx, terms, gpus=2)
+    devices = list_eligible_gpus(tx, scheduling, gpus=2)
     batch = spec.training.batch_size
     most = min(len(devices), batch, most or len(devices))
-    for gpus in range(spec.resources.gpus + terms.hosts, most + 1, terms.hosts):
-        limit = find_limit(devices, gpus=gpus, hosts=terms.hosts)
+    for gpus in range(spec.resources.gpus + scheduling.hosts, most + 1, scheduling.hosts):
+        limit = find_limit(devices, gpus=gpus, hosts=scheduling.hosts)
         if batch % gpus == 0 and limit and predict_needs(spec, size, gpus=gpus).fit(limit) is Fit.SURELY:
             return gpus
     return None

@@ -72,14 +72,14 @@ def _describe(tx: Transaction, job: Job) -> View:
         "gpus": job.gpus,
         "memory_mib": job.memory_mib,
         "ample_memory_mib": job.ample_memory_mib,
-        "priority": job.terms.priority.value,
-        "project": job.terms.project,
+        "priority": job.scheduling.priority.value,
+        "project": job.scheduling.project,
         "after": list(dependencies.list_after(tx, job.id)),
-        "not_before": _moment(job.terms.not_before),
-        "exclusive": job.terms.exclusive,
-        "gpu_model": job.terms.gpu_model,
-        "host_asked_for": job.terms.host_name,
-        "hosts": job.terms.hosts,
+        "not_before": _moment(job.scheduling.not_before),
+        "exclusive": job.scheduling.exclusive,
+        "gpu_model": job.scheduling.gpu_model,
+        "host_asked_for": job.scheduling.host_name,
+        "hosts": job.scheduling.hosts,
         "preemptions": job.preemptions,
         "submitted_at": _moment(job.submitted_at),
         "ended_at": _moment(job.ended_at),
@@ -121,7 +121,7 @@ def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
 def _list_events(tx: Transaction, job_id: JobId) -> Sequence[View]:
     return [
         {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
-        for e in audit.list_events(tx, job_id)
+        for e in audit.list_entries(tx, job_id)
     ]
 
 
@@ -205,8 +205,8 @@ def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, S
         "job": job.id,
         "state": job.state.value,
         "owner": job.owner,
-        "priority": job.terms.priority.value,
-        "project": job.terms.project,
+        "priority": job.scheduling.priority.value,
+        "project": job.scheduling.project,
         "architecture": job.architecture,
         "dataset": job.dataset,
         "gpus": job.gpus,

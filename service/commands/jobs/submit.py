@@ -8,7 +8,7 @@ from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
 from service.domain.jobs import JobId
 from service.domain.people import Actor
-from service.domain.scheduling_options import NO_TERMS, Terms
+from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, JobState
@@ -26,7 +26,7 @@ def submit(
     assignments: Mapping[str, object],
     *,
     owner: Actor,
-    terms: Terms = NO_TERMS,
+    scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
     tell: Callable[[str], object] = lambda _: None,
@@ -44,22 +44,22 @@ def submit(
     found = check_dataset(spec, settings, given=assignments, tell=tell)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
-        check_submission(tx, spec, needs, owner=owner, terms=terms, after=after)
+        check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
         job_id = jobs.create_job(
             tx,
             spec,
             owner=owner.name,
             reason=WAITS_FOR_SCHEDULER,
-            terms=terms,
+            scheduling=scheduling,
             memory_mib=needs.least_mib,
             ample_memory_mib=needs.ample_mib,
         )
         dependencies.add_dependencies(tx, job_id, after)
-        audit.add_event(tx, job_id, Action.SUBMITTED, actor=owner.name, detail=found)
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=owner.name, detail=found)
         if hold:
             why = f"on hold since its submission; cnnctl resume {job_id}"
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
-            audit.add_event(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
+            audit.add_entry(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
     return job_id
 
 
@@ -69,7 +69,7 @@ def check_submission(
     needs: Needs,
     *,
     owner: Actor,
-    terms: Terms,
+    scheduling: SchedulingOptions,
     after: Collection[JobId],
 ) -> None:
     """Check all that can be known of a job before it is queued.
@@ -77,5 +77,5 @@ def check_submission(
     Raises:
         SpecError, NotAllowed: see `check_admission` and `check_memory`.
     """
-    check_admission(tx, gpus=spec.resources.gpus, owner=owner, terms=terms, after=after)
-    check_memory(tx, spec, needs, owner=owner.name, terms=terms)
+    check_admission(tx, gpus=spec.resources.gpus, owner=owner, scheduling=scheduling, after=after)
+    check_memory(tx, spec, needs, owner=owner.name, scheduling=scheduling)

@@ -31,7 +31,7 @@ class Trained:
         return ask_library("inference.acts", [act, str(self.folder), "--file", self.file, *words])
 
 
-def find_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
+def get_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
     """Find the network of the best epoch, or else the final one.
 
     Raises:

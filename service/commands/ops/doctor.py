@@ -21,7 +21,7 @@ from service.disk_reserve import NoRoom, check_room
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
 from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NewerDatabase, WrongRevision
-from service.private_files import can_be_changed_by_others, find_open, list_closed_to_group
+from service.private_files import can_be_changed_by_others, list_closed_to_group, list_open
 from service.settings import DATABASE_FILE, Settings, load_settings
 from service.store.fleet import hosts
 from service.store.transaction import Store, open_store
@@ -41,7 +41,7 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
     try:
         settings = load_settings()
     except CnnctlError as error:
-        yield Finding(subject="settings", found=str(error), mend="correct the variable")
+        yield Finding(subject="settings", found=str(error), remedy="correct the variable")
         return
     yield from _check_packages(settings)
     yield from _check_folders(settings)
@@ -56,10 +56,10 @@ def examine_process(name: str) -> Finding:
         store.check_revision()
         health = check_health(store, settings)
         reasons = {view["host"]: view["reason"] for view in list_host_views(store, settings)}
-    heard = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
+    alive = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
     why = f": {reasons[settings.host_name]}" if name == "worker" and settings.host_name in reasons else ""
     return Finding(
-        subject=name, found="heard" if heard else f"not heard{why}", mend="" if heard else "look at its log"
+        subject=name, found="heard" if alive else f"not heard{why}", remedy="" if alive else "look at its log"
     )
 
 
@@ -68,8 +68,8 @@ def _check_packages(settings: Settings) -> Iterator[Finding]:
     text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
     trains = found["keras"] and (found["tensorflow"] or found["tensorflow-cpu"])
     needed = not trains and not settings.submits_only
-    mend = "to train on this host: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'" if needed else ""
-    yield Finding(subject="packages", found=text, mend=mend)
+    remedy = "to train on this host: pip install 'cnnctl[gpu]' or 'cnnctl[cpu]'" if needed else ""
+    yield Finding(subject="packages", found=text, remedy=remedy)
 
 
 def _check_folders(settings: Settings) -> Iterator[Finding]:
@@ -85,9 +85,9 @@ def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
     with tempfile.TemporaryFile(dir=folder):
         pass
     free = shutil.disk_usage(folder).free / GIB
-    mend = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
-    itself = "a checkpoint that does not fit is left out, and training goes on" if mend else ""
-    yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", mend=mend, itself=itself)
+    remedy = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
+    itself = "a checkpoint that does not fit is left out, and training goes on" if remedy else ""
+    yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", remedy=remedy, itself=itself)
 
 
 def _check_reserve(settings: Settings) -> Iterator[Finding]:
@@ -95,13 +95,13 @@ def _check_reserve(settings: Settings) -> Iterator[Finding]:
         check_room(settings.runs_dir, reserve_percent=settings.disk_reserve_percent)
     except NoRoom as error:
         itself = "jobs that run go on without new checkpoints, and no other starts on this host"
-        mend = "make room, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
-        yield Finding(subject="disk reserve", found=str(error), mend=mend, itself=itself)
+        remedy = "make room, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
+        yield Finding(subject="disk reserve", found=str(error), remedy=remedy, itself=itself)
 
 
 def _check_private(settings: Settings) -> Iterator[Finding]:
     """Name what others may open or change; nothing where nobody can."""
-    found = [str(path) for path in find_open(settings)]
+    found = [str(path) for path in list_open(settings)]
     found += [
         str(folder)
         for folder in {settings.home_dir, settings.runs_dir}
@@ -112,14 +112,14 @@ def _check_private(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             subject="private files",
             found=f"others may read or change {shorten(found)}",
-            mend=f"as their owner: chmod {rights} PATH",
+            remedy=f"as their owner: chmod {rights} PATH",
             itself="up, worker and scheduler take these rights away at their start from what their user owns",
         )
     for folder in list_closed_to_group(settings):
         yield Finding(
             subject="private files",
             found=f"{folder} was made before CNNCTL_GROUP was {settings.group}, which cannot open all in it",
-            mend=f"chgrp -R {settings.group} {folder} && chmod -R g+rX {folder} && "
+            remedy=f"chgrp -R {settings.group} {folder} && chmod -R g+rX {folder} && "
             f"find {folder} -type d -exec chmod g+s {{}} +",
         )
 
@@ -135,20 +135,20 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         yield from _check_processes(store, settings)
         yield from _check_jobs(store, settings, deep=deep)
     except NewerDatabase as error:
-        mend = "upgrade cnnctl on this host; leave the database as it is"
-        yield Finding(subject="database", found=str(error), mend=mend)
+        remedy = "upgrade cnnctl on this host; leave the database as it is"
+        yield Finding(subject="database", found=str(error), remedy=remedy)
     except WrongRevision as error:
         itself = "`cnnctl up` upgrades its own database at its start; a server's waits for you"
-        yield Finding(subject="database", found=str(error), mend="cnnctl db upgrade", itself=itself)
+        yield Finding(subject="database", found=str(error), remedy="cnnctl db upgrade", itself=itself)
     except DatabaseGone as error:
         itself = "trainers go on, and nothing is stored; an embedded stack ends after a minute"
-        yield Finding(subject="database", found=str(error), mend="put the file back", itself=itself)
+        yield Finding(subject="database", found=str(error), remedy="put the file back", itself=itself)
     except DatabaseUnavailable as error:
         itself = "trainers go on and lose nothing; scheduler and workers try again until it is there"
-        mend = "start the server, or correct CNNCTL_DATABASE_URL"
-        yield Finding(subject="database", found=str(error), mend=mend, itself=itself)
+        remedy = "start the server, or correct CNNCTL_DATABASE_URL"
+        yield Finding(subject="database", found=str(error), remedy=remedy, itself=itself)
     except CnnctlError as error:
-        yield Finding(subject="database", found=str(error), mend="see the message")
+        yield Finding(subject="database", found=str(error), remedy="see the message")
     finally:
         if store:
             store.close()
@@ -156,19 +156,19 @@ def _check_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
 
 def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
     health = check_health(store, settings)
-    found, mend = "up" if health.up else "not up", " ".join(health.notices)
-    itself = "queued jobs wait, and lose nothing" if mend else ""
-    yield Finding(subject="stack", found=found, mend=mend, itself=itself)
+    found, remedy = "up" if health.up else "not up", " ".join(health.notices)
+    itself = "queued jobs wait, and lose nothing" if remedy else ""
+    yield Finding(subject="stack", found=found, remedy=remedy, itself=itself)
     with store.reading() as tx:
         gpus = hosts.list_gpus(tx)
     for gpu in gpus:
         words = f"{gpu.uuid} on {gpu.host_name}: {gpu.model}, {gpu.state.value}"
         if gpu.state is not GpuState.QUARANTINED:  # a drained one is as somebody wants it
             words += f": {gpu.reason}" if gpu.reason else ""
-            yield Finding(subject="gpu", found=words, mend="", itself="")
+            yield Finding(subject="gpu", found=words, remedy="", itself="")
         else:
             itself = "it gets no job until then"
-            yield Finding(subject="gpu", found=words, mend=gpu.reason, itself=itself)
+            yield Finding(subject="gpu", found=words, remedy=gpu.reason, itself=itself)
 
 
 def _check_jobs(store: Store, settings: Settings, *, deep: bool) -> Iterator[Finding]:
@@ -190,9 +190,9 @@ def _check_broker(settings: Settings) -> Finding:
     dispatcher.probe()
     where = "Redis" if settings.broker else f"message files in {settings.broker_dir}"
     said = dispatcher.error.rstrip(". ")
-    mend = f"{said}. Is Redis running, and CNNCTL_BROKER_URL right?" if said else ""
-    itself = "jobs that are placed wait, and are sent again when it is back" if mend else ""
-    return Finding(subject="broker", found=where, mend=mend, itself=itself)
+    remedy = f"{said}. Is Redis running, and CNNCTL_BROKER_URL right?" if said else ""
+    itself = "jobs that are placed wait, and are sent again when it is back" if remedy else ""
+    return Finding(subject="broker", found=where, remedy=remedy, itself=itself)
 
 
 def _sqlite_words(settings: Settings) -> str:

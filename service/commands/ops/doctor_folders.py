@@ -47,11 +47,11 @@ def check_checkpoints(
     While a trainer runs, a row may be behind the disk for a moment: what is wrong then is looked at again.
     """
     tries = _list_tries(store, settings)
-    damage = _find_damage(tries, settings, deep=deep)
+    damage = _map_damage(tries, settings, deep=deep)
     if any(attempt.state is not AttemptState.ENDED and attempt.id in damage for attempt, _ in tries):
         settle()
         tries = _list_tries(store, settings)
-        damage = _find_damage(tries, settings, deep=deep)
+        damage = _map_damage(tries, settings, deep=deep)
     for job_id, of_job in groupby(tries, key=lambda pair: pair[0].job_id):
         yield from _tell_of_job(job_id, list(of_job), damage)
 
@@ -68,7 +68,7 @@ def check_run_folders(store: Store, settings: Settings) -> Iterator[Finding]:
             subject="folder without row",
             found=f"run folders that no attempt in the database has: {paths}",
             itself="nothing: they stay and take room",
-            mend="cnnctl gc --orphans --dry-run shows those that are old enough to go",
+            remedy="cnnctl gc --orphans --dry-run shows those that are old enough to go",
         )
     for attempt in tries:
         here = attempt.host_name == settings.host_name and attempt.trainer_pid is not None
@@ -84,7 +84,7 @@ def _tell_missing_folder(attempt: Attempt) -> Finding:
         itself="the job goes on from a checkpoint of another attempt; it is paused where none is left"
         if ended
         else "its trainer fails when it writes there",
-        mend="mount what CNNCTL_RUNS_DIR names, or bring the folder back from a backup",
+        remedy="mount what CNNCTL_RUNS_DIR names, or bring the folder back from a backup",
     )
 
 
@@ -97,7 +97,7 @@ def _list_tries(store: Store, settings: Settings) -> Tries:
     return [(a, rows[a.id]) for a in sorted(here, key=lambda a: a.job_id) if a.id in rows]
 
 
-def _find_damage(tries: Tries, settings: Settings, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
+def _map_damage(tries: Tries, settings: Settings, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
     """What is wrong with checkpoints, by attempt and step."""
     found: dict[AttemptId, dict[int, str]] = {}
     for attempt, known in tries:
@@ -151,7 +151,7 @@ def _tell_of_job(
         subject="unreadable checkpoint",
         found=f"{count} of job {job_id} cannot be used: {shorten(words)}",
         itself=f"when the job is started again, {goes_on}",
-        mend="bring the folder back from a backup if they matter; look at the disk and at CNNCTL_RUNS_DIR",
+        remedy="bring the folder back from a backup if they matter; look at the disk and at CNNCTL_RUNS_DIR",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.commands.fleet.health import is_heard
+from service.commands.fleet.health import is_alive
 from service.commands.ops.findings import Finding
 from service.domain.jobs import Attempt
 from service.process import is_running
@@ -22,14 +22,14 @@ def check_leases(store: Store, settings: Settings) -> Iterator[Finding]:
         silent = [
             attempt
             for attempt in attempts.list_claimed_attempts(tx)
-            if not is_heard(tx, attempt.heartbeat_at, settings)
+            if not is_alive(tx, attempt.heartbeat_at, settings)
         ]
     for uuid, attempt in stale:
         yield Finding(
             subject="stale lease",
             found=f"GPU {uuid} is leased to {_name(attempt)}, which has ended",
             itself="nothing: the GPU gets no job",
-            mend="when no process uses the GPU, in the database: UPDATE leases SET released_at = "
+            remedy="when no process uses the GPU, in the database: UPDATE leases SET released_at = "
             f"CURRENT_TIMESTAMP WHERE released_at IS NULL AND gpu_uuid = '{uuid}'",
         )
     for attempt in silent:
@@ -38,7 +38,7 @@ def check_leases(store: Store, settings: Settings) -> Iterator[Finding]:
             found=f"{_name(attempt)} on {attempt.host_name}: its worker has not been heard for over "
             f"{settings.lease_seconds:g} s",
             itself="the scheduler, while it runs, gives the attempt up and queues the job again",
-            mend=f"see that the scheduler runs, and start the worker on {attempt.host_name}: cnnctl worker",
+            remedy=f"see that the scheduler runs, and start the worker on {attempt.host_name}: cnnctl worker",
         )
 
 
@@ -55,15 +55,15 @@ def check_trainers(store: Store, settings: Settings) -> Iterator[Finding]:
                 found=f"process {attempt.trainer_pid} still trains {_name(attempt)}, which has ended",
                 itself="a worker that runs kills it; without one it stops by itself within "
                 f"{settings.lease_seconds:g} s. Until then its GPU is busy",
-                mend=f"if it is still there after that: kill -9 -- -{attempt.trainer_pid}",
+                remedy=f"if it is still there after that: kill -9 -- -{attempt.trainer_pid}",
             )
 
 
 def check_clocks(store: Store, settings: Settings) -> Iterator[Finding]:
     """Clocks of hosts and database that are far apart, among hosts that were heard lately."""
     with store.reading() as tx:
-        heard = [host for host in hosts.list_hosts(tx) if is_heard(tx, host.heartbeat_at, settings)]
-    ahead = {host.name: host.clock_ahead_seconds for host in heard if host.clock_ahead_seconds is not None}
+        alive = [host for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)]
+    ahead = {host.name: host.clock_ahead_seconds for host in alive if host.clock_ahead_seconds is not None}
     ahead[DATABASE] = 0.0
     first, last = max(ahead, key=ahead.__getitem__), min(ahead, key=ahead.__getitem__)
     skew = ahead[first] - ahead[last]
@@ -72,7 +72,7 @@ def check_clocks(store: Store, settings: Settings) -> Iterator[Finding]:
             subject="clock skew",
             found=f"the clock of {first} is {skew:.1f} s ahead of the clock of {last}",
             itself="jobs go on: silence is counted without clocks; moments in logs and events do not agree",
-            mend="let all hosts follow a time server; see on each: timedatectl status",
+            remedy="let all hosts follow a time server; see on each: timedatectl status",
         )
 
 

@@ -47,15 +47,15 @@ class EmbeddedStack:
         """
         for log in self._logs.values():
             log.rotate_if_large()
-        loss = self._find_loss()
+        loss = self._explain_loss()
         for name, child in self._children.items():
             if child.poll() is not None:
                 raise CnnctlError("\n".join(filter(None, [loss, self.explain_end(name)])))
         return loss
 
-    def _find_loss(self) -> str:
+    def _explain_loss(self) -> str:
         """What has happened to the database; it may come back for a while."""
-        loss, now = self._store.find_loss(), time.monotonic()
+        loss, now = self._store.explain_loss(), time.monotonic()
         if not loss:
             self._gone_since = None
             return ""
@@ -158,13 +158,13 @@ def _take(lock: IO[str], settings: Settings) -> None:
         ) from None
 
 
-def are_heard(store: Store, settings: Settings, *, since: datetime) -> bool:
+def are_alive(store: Store, settings: Settings, *, since: datetime) -> bool:
     """Whether scheduler and worker of this stack were heard, and not those that ran before it."""
     with store.reading() as tx:
         latest = schedulers.find_latest(tx)
         own = [host.heartbeat_at for host in hosts.list_hosts(tx) if host.name == settings.host_name]
-    heard = [latest.heartbeat_at if latest else None, *own]
-    return len(heard) == 2 and all(moment is not None and moment >= since for moment in heard)
+    alive = [latest.heartbeat_at if latest else None, *own]
+    return len(alive) == 2 and all(moment is not None and moment >= since for moment in alive)
 
 
 def _wait_until_ready(
@@ -176,7 +176,7 @@ def _wait_until_ready(
     since: datetime,
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not are_heard(store, settings, since=since):
+    while not are_alive(store, settings, since=since):
         stack.look_after()
         if time.monotonic() > deadline:
             raise CnnctlError(stack.explain_end("worker"))

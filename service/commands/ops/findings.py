@@ -8,12 +8,12 @@ from dataclasses import dataclass
 class Finding:
     """One thing that was looked at.
 
-    `mend` says what to do and is empty when all is well; `itself` says what happens if nobody does it.
+    `remedy` says what to do and is empty when all is well; `itself` says what happens if nobody does it.
     """
 
     subject: str
     found: str
-    mend: str = ""
+    remedy: str = ""
     itself: str = ""
 
 
@@ -22,4 +22,4 @@ def guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Fi
     try:
         yield from check()
     except Exception as error:  # whatever is wrong with it is what doctor is for
-        yield Finding(subject=subject, found=f"{type(error).__name__}: {error}", mend="see the message")
+        yield Finding(subject=subject, found=f"{type(error).__name__}: {error}", remedy="see the message")

@@ -47,7 +47,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waste:
+class Garbage:
     """A folder that may go and why; `source` is the job, or the run folder without a row; None of a copy."""
 
     path: Path
@@ -57,7 +57,7 @@ class Waste:
     source: Job | RunFolder | None
 
 
-def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Waste]:
+def list_garbage(store: Store, settings: Settings, policy: Policy) -> Sequence[Garbage]:
     """Everything on this host's disk that may go; changes nothing."""
     check_option("--older-than", policy.older_than_days)
     folders = list_run_folders(settings.runs_dir) if policy.orphans else []
@@ -68,9 +68,9 @@ def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Was
         rows = checkpoints.list_checkpoints_of(tx, FINISHED)
         orphans = keep_orphans(tx, folders)
     found = [
-        waste
+        garbage
         for attempt in tries
-        for waste in _find_in_attempt(
+        for garbage in _list_of_attempt(
             attempt,
             by_number[attempt.job_id],
             rows.get(attempt.id, ()),
@@ -79,28 +79,28 @@ def find_waste(store: Store, settings: Settings, policy: Policy) -> Sequence[Was
             of_job=job_folder(settings.runs_dir, attempt.job_id),
         )
     ]
-    unpacked = _find_unpacked(settings.runs_dir / SURVEYS_DIR, ended_before)
-    return [*found, *_find_orphans(orphans, ended_before), *unpacked]
+    unpacked = _list_unpacked(settings.runs_dir / SURVEYS_DIR, ended_before)
+    return [*found, *_list_orphans(orphans, ended_before), *unpacked]
 
 
-def remove(store: Store, waste: Waste, policy: Policy) -> str:
+def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
     """Remove one folder, its row first; returns why it stays, which is empty when it is gone.
 
     A crash between the two leaves a folder without a row, which the next collection finds.
     """
-    parent = waste.path.parent
-    if waste.path.exists() and not os.access(parent, os.W_OK | os.X_OK):
+    parent = garbage.path.parent
+    if garbage.path.exists() and not os.access(parent, os.W_OK | os.X_OK):
         return f"{parent} cannot be written by this user"
-    if not _release(store, waste, policy):
+    if not _release(store, garbage, policy):
         return NEEDED_AGAIN
     try:
-        shutil.rmtree(waste.path)
+        shutil.rmtree(garbage.path)
     except OSError as error:
-        return str(error) if waste.path.exists() else ""
+        return str(error) if garbage.path.exists() else ""
     return ""
 
 
-def _find_in_attempt(
+def _list_of_attempt(
     attempt: Attempt,
     job: Job,
     rows: Sequence[Checkpoint],
@@ -108,7 +108,7 @@ def _find_in_attempt(
     *,
     here: bool,
     of_job: Path,
-) -> Iterator[Waste]:
+) -> Iterator[Garbage]:
     """What may go of an attempt; of an attempt that ran here, also rows whose files somebody has deleted.
 
     Nothing outside of the job's folder in CNNCTL_RUNS_DIR may, whatever a row says.
@@ -120,30 +120,30 @@ def _find_in_attempt(
     for path in sorted({*list_checkpoint_folders(run_dir), *(Path(row.path) for row in rows if here)}):
         why = _why_not_needed(job, best=str(path) in best, ended_before=ended_before)
         if why and is_checkpoint(path, of_job):
-            yield Waste(path=path, kind=Kind.CHECKPOINT, why=why, bytes=size_of(path), source=job)
+            yield Garbage(path=path, kind=Kind.CHECKPOINT, why=why, bytes=size_of(path), source=job)
     for path in list_unfinished_folders(run_dir):
         why = f"attempt {attempt.number} of job {job.id} ended while it wrote this"
         if place_in(path.parent, of_job) == f"{attempt.number}/{CHECKPOINTS_DIR}":
-            yield Waste(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
+            yield Garbage(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
 
 
-def _find_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Iterator[Waste]:
+def _list_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Iterator[Garbage]:
     for folder in folders:
         if folder.touched_at() < touched_before.timestamp():
             why = "no attempt in the database has this folder"
-            yield Waste(
+            yield Garbage(
                 path=folder.path, kind=Kind.ORPHAN, why=why, bytes=size_of(folder.path), source=folder
             )
 
 
-def _find_unpacked(folder: Path, used_before: datetime) -> Iterator[Waste]:
+def _list_unpacked(folder: Path, used_before: datetime) -> Iterator[Garbage]:
     """Unpacked images of datasets: a trainer that uses some touches their folder."""
     for path in sorted(folder.glob("*/")):
         with suppress(OSError):  # it goes while we look
             used_at = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
             if used_at < used_before:
                 why = f"images of a dataset that no run has used since {used_at:%Y-%m-%d}"
-                yield Waste(path=path, kind=Kind.UNPACKED, why=why, bytes=size_of(path), source=None)
+                yield Garbage(path=path, kind=Kind.UNPACKED, why=why, bytes=size_of(path), source=None)
 
 
 def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
@@ -155,24 +155,24 @@ def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
     return ""
 
 
-def _release(store: Store, waste: Waste, policy: Policy) -> bool:
+def _release(store: Store, garbage: Garbage, policy: Policy) -> bool:
     """Decide again, now that it counts; the row of a checkpoint goes with the same decision.
 
     The job is locked: a retry comes either before, and keeps the checkpoint, or after, and knows of none.
     """
-    if waste.source is None:
+    if garbage.source is None:
         return True  # whoever has mapped it keeps it, and it can be unpacked again
-    if isinstance(waste.source, RunFolder):
+    if isinstance(garbage.source, RunFolder):
         with store.reading() as tx:
-            return bool(keep_orphans(tx, [waste.source]))
-    if waste.kind is Kind.UNFINISHED:
+            return bool(keep_orphans(tx, [garbage.source]))
+    if garbage.kind is Kind.UNFINISHED:
         return True  # an attempt that has ended never goes on
     with store.transaction() as tx:
-        job = jobs.lock_job(tx, waste.source.id)
+        job = jobs.lock_job(tx, garbage.source.id)
         rows = checkpoints.list_checkpoints(tx, job.id)
-        best = any(row.path == str(waste.path) and row.kind is CheckpointKind.BEST for row in rows)
+        best = any(row.path == str(garbage.path) and row.kind is CheckpointKind.BEST for row in rows)
         ended_before = tx.now - timedelta(days=policy.older_than_days)
         if not _why_not_needed(job, best=best, ended_before=ended_before):
             return False
-        checkpoints.remove_checkpoint(tx, job.id, path=str(waste.path))
+        checkpoints.remove_checkpoint(tx, job.id, path=str(garbage.path))
         return True

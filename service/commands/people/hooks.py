@@ -83,7 +83,7 @@ def _check_address(channel: Channel, address: str, settings: Settings) -> None:
         if not _MAIL_ADDRESS.fullmatch(address):
             raise SpecError(f"--mail takes one address, as in ada@example.org. Received: {address!r}")
         return
-    host = _find_host(address)
+    host = _read_host(address)
     if not host:
         raise SpecError(
             "--webhook takes an http or https URL of ASCII letters, without a user. "
@@ -97,7 +97,7 @@ def _check_address(channel: Channel, address: str, settings: Settings) -> None:
         )
 
 
-def _find_host(address: str) -> str:
+def _read_host(address: str) -> str:
     """The host of a web address; empty where it is none."""
     if not address.isascii() or re.search(r"[\s\0-\x1f\x7f]", address):
         return ""

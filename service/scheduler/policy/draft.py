@@ -8,14 +8,20 @@ from service.domain.jobs import JobId, Waiting
 from service.scheduler.policy import wait_reasons
 from service.scheduler.policy.decisions import Placement, Preemption
 from service.scheduler.policy.ordering import Ranks
-from service.scheduler.policy.placement import Room, count_suited, find_tightest_rooms, part_of, suits
+from service.scheduler.policy.placement import (
+    HostCapacity,
+    count_suited,
+    list_tightest_capacities,
+    part_of,
+    suits,
+)
 from service.scheduler.policy.preemption import (
     Holder,
     choose_victims,
     in_order_to_go,
     newcomer_yields_in_seconds,
 )
-from service.scheduler.policy.reservation import STOP_SECONDS, find_prospects, reserve
+from service.scheduler.policy.reservation import STOP_SECONDS, list_prospects, reserve
 from service.scheduler.policy.situation import QueuedJob, Snapshot
 from service.scheduler.policy.start_estimates import Blocked
 
@@ -29,16 +35,16 @@ class Draft:
     later jobs like it, which keeps a long queue cheap. `_declined` are those who may not pass a reservation.
     """
 
-    def __init__(self, snapshot: Snapshot, ranks: Ranks, rooms: Sequence[Room]) -> None:
+    def __init__(self, snapshot: Snapshot, ranks: Ranks, capacities: Sequence[HostCapacity]) -> None:
         self.placements: list[Placement] = []
         self.preemptions: list[Preemption] = []
         self.line: list[Blocked] = []
         self.refused: list[Waiting] = []
         self._snapshot = snapshot
         self._ranks = ranks
-        self._rooms = rooms
+        self._capacities = capacities
         self._memories_mib = sorted({gpu.memory_mib for host in snapshot.hosts for gpu in host.gpus})
-        self._fitting: dict[Shape, Sequence[Room]] = {}
+        self._fitting: dict[Shape, Sequence[HostCapacity]] = {}
         self._closed: set[Shape] = set()
         self._declined: set[tuple[Shape, int, float, float | None]] = set()
         self._taken_whole = {job.host_name for job in snapshot.running if job.exclusive}
@@ -51,11 +57,13 @@ class Draft:
         """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
         size = bisect_left(self._memories_mib, job.memory_mib)
         shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host, size)
-        rooms = self._fitting.get(shape)
-        if rooms is None:
+        capacities = self._fitting.get(shape)
+        if capacities is None:
             part = part_of(job)
-            rooms = self._fitting[shape] = [room for room in self._rooms if room.could_hold(part)]
-        if len(rooms) < job.hosts:
+            capacities = self._fitting[shape] = [
+                capacity for capacity in self._capacities if capacity.could_hold(part)
+            ]
+        if len(capacities) < job.hosts:
             self.refused.append(wait_reasons.explain_unfit(job, self._snapshot.hosts))
             return
         if (over := self._over_quota(job)) is not None:
@@ -64,11 +72,11 @@ class Draft:
         key = (shape, rank, job.attained_gpu_seconds, job.limit_seconds)
         if shape in self._closed or key in self._declined:
             self.line.append(Blocked(job, rank))
-        elif not self._place(rooms, job, rank):
-            blocked = self._claim(rooms, job, rank)
+        elif not self._place(capacities, job, rank):
+            blocked = self._claim(capacities, job, rank)
             self.line.append(blocked)
             if blocked.seconds is None:
-                held_back = any(room.reserved_rank is not None for room in rooms)
+                held_back = any(capacity.reserved_rank is not None for capacity in capacities)
                 self._declined.add(key) if held_back else self._closed.add(shape)
 
     def count_free(self) -> Mapping[str, int]:
@@ -76,11 +84,11 @@ class Draft:
         taken = {uuid for placement in self.placements for uuid in placement.gpu_uuids}
         taken |= {uuid for job in self._snapshot.running for uuid in job.gpu_uuids}
         return {
-            room.host.name: sum(
-                gpu.usable and gpu.uuid not in taken and room.host.name not in self._taken_whole
-                for gpu in room.host.gpus
+            capacity.host.name: sum(
+                gpu.usable and gpu.uuid not in taken and capacity.host.name not in self._taken_whole
+                for gpu in capacity.host.gpus
             )
-            for room in self._rooms
+            for capacity in self._capacities
         }
 
     def _over_quota(self, job: QueuedJob) -> Waiting | None:
@@ -89,22 +97,24 @@ class Draft:
             return None
         return wait_reasons.explain_quota(job, held_gpus=held, quota_gpus=quota)
 
-    def _may_use(self, room: Room, job: QueuedJob, rank: int) -> bool:
+    def _may_use(self, capacity: HostCapacity, job: QueuedJob, rank: int) -> bool:
         """Whether nothing is kept there, or the job will surely have yielded when that is complete."""
-        if room.reserved_rank is None:
+        if capacity.reserved_rank is None:
             return True
-        seconds = newcomer_yields_in_seconds(job, rank, room.reserved_rank, self._ranks)
-        return isfinite(seconds) and seconds <= room.in_seconds
+        seconds = newcomer_yields_in_seconds(job, rank, capacity.reserved_rank, self._ranks)
+        return isfinite(seconds) and seconds <= capacity.in_seconds
 
-    def _place(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> bool:
+    def _place(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> bool:
         part = part_of(job)
-        chosen = find_tightest_rooms(
-            rooms, part, count=job.hosts, may_use=lambda room: self._may_use(room, job, rank)
+        chosen = list_tightest_capacities(
+            capacities, part, count=job.hosts, may_use=lambda capacity: self._may_use(capacity, job, rank)
         )
         if not chosen:
             return False
-        uuids = [uuid for room in chosen for uuid in room.take(part, [room.free, room.reserved])]
-        first, *others = (room.host.name for room in chosen)
+        uuids = [
+            uuid for capacity in chosen for uuid in capacity.take(part, [capacity.free, capacity.reserved])
+        ]
+        first, *others = (capacity.host.name for capacity in chosen)
         placement = Placement(
             job_id=job.id, host_name=first, gpu_uuids=tuple(uuids), other_hosts=tuple(others)
         )
@@ -114,87 +124,91 @@ class Draft:
             self._taken_whole.add(first)
         return True
 
-    def _claim(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Blocked:
+    def _claim(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> Blocked:
         """Take what is being freed, else stop others, else reserve for a gang."""
-        allowed = [room for room in rooms if self._may_use(room, job, rank)]
+        allowed = [capacity for capacity in capacities if self._may_use(capacity, job, rank)]
         part = part_of(job)
-        if freeing := self._find_freeing(allowed, job, part, rank):
-            for room in freeing:
-                room.take(part, [room.free, room.leaving])
-            names = " and ".join(room.host.name for room in freeing)
+        if freeing := self._list_freeing(allowed, job, part, rank):
+            for capacity in freeing:
+                capacity.take(part, [capacity.free, capacity.leaving])
+            names = " and ".join(capacity.host.name for capacity in freeing)
             return Blocked(job, rank, STOP_SECONDS, freeing_on=names)
         if job.gpus == 1 and not job.exclusive:
             return Blocked(job, rank)
-        prospects = find_prospects(rooms, part, rank, self._ranks, count=job.hosts)
+        prospects = list_prospects(capacities, part, rank, self._ranks, count=job.hosts)
         if not prospects:
             return Blocked(job, rank)
         reserve(prospects, part, rank)
         return Blocked(job, rank, max(prospect.expected_seconds for prospect in prospects))
 
-    def _find_freeing(
-        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
-    ) -> Sequence[Room]:
+    def _list_freeing(
+        self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[HostCapacity]:
         """Where the job will start because others are stopping, if need be because of it."""
         if job.hosts > 1:
-            return self._free_parts(rooms, job, part, rank)
-        room = self._find_leaving(rooms, job) or self._preempt(rooms, job, rank)
-        return () if room is None else (room,)
+            return self._free_parts(capacities, job, part, rank)
+        capacity = self._find_leaving(capacities, job) or self._preempt(capacities, job, rank)
+        return () if capacity is None else (capacity,)
 
     def _free_parts(
-        self, rooms: Sequence[Room], job: QueuedJob, part: QueuedJob, rank: int
-    ) -> Sequence[Room]:
+        self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
+    ) -> Sequence[HostCapacity]:
         """As many hosts as it needs where what is free, leaving or can be stopped is enough for a part."""
         costs = []
-        for number, room in enumerate(rooms):
-            victims = self._find_victims(room, part, rank) if _missing(room, part) > 0 else ()
-            if victims or _missing(room, part) <= 0:
+        for number, capacity in enumerate(capacities):
+            victims = self._list_victims(capacity, part, rank) if _missing(capacity, part) > 0 else ()
+            if victims or _missing(capacity, part) <= 0:
                 costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number, victims))
         if len(costs) < job.hosts:
             return ()
         costs.sort(key=lambda cost: cost[:3])
-        likely = [rooms[number] for _, _, number, _ in costs]
-        told = _find_needed([cost[3] for cost in costs[: job.hosts]], likely, part, count=job.hosts)
-        chosen = [room for room in likely if _missing(room, part, told=told) <= 0][: job.hosts]
-        for room in chosen:
-            self._stop(room, [holder for holder in room.holders if holder.job.id in told], job)
+        likely = [capacities[number] for _, _, number, _ in costs]
+        told = _choose_needed([cost[3] for cost in costs[: job.hosts]], likely, part, count=job.hosts)
+        chosen = [capacity for capacity in likely if _missing(capacity, part, told=told) <= 0][: job.hosts]
+        for capacity in chosen:
+            self._stop(capacity, [holder for holder in capacity.holders if holder.job.id in told], job)
         return chosen
 
-    def _find_leaving(self, rooms: Sequence[Room], job: QueuedJob) -> Room | None:
+    def _find_leaving(self, capacities: Sequence[HostCapacity], job: QueuedJob) -> HostCapacity | None:
         """The host where what stopping jobs hold is enough: so a plan keeps to the one before."""
-        enough = [room for room in rooms if room.leaving and _missing(room, job) <= 0]
-        return min(enough, key=lambda room: len(room.leaving) + len(room.free), default=None)
+        enough = [capacity for capacity in capacities if capacity.leaving and _missing(capacity, job) <= 0]
+        return min(enough, key=lambda capacity: len(capacity.leaving) + len(capacity.free), default=None)
 
-    def _preempt(self, rooms: Sequence[Room], job: QueuedJob, rank: int) -> Room | None:
+    def _preempt(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> HostCapacity | None:
         """Stop the last jobs of one host that make room, where the best of them is the last in rank."""
-        choices = [(room, victims) for room in rooms if (victims := self._find_victims(room, job, rank))]
+        choices = [
+            (capacity, victims)
+            for capacity in capacities
+            if (victims := self._list_victims(capacity, job, rank))
+        ]
         if not choices:
             return None
-        room, victims = min(choices, key=lambda choice: _cost(choice[1]))
-        self._stop(room, victims, job)
-        return room
+        capacity, victims = min(choices, key=lambda choice: _cost(choice[1]))
+        self._stop(capacity, victims, job)
+        return capacity
 
-    def _stop(self, room: Room, victims: Sequence[Holder], job: QueuedJob) -> None:
+    def _stop(self, capacity: HostCapacity, victims: Sequence[Holder], job: QueuedJob) -> None:
         for victim in victims:
             self.preemptions.append(Preemption(job_id=victim.job.id, for_job_id=job.id))
-            for one in self._rooms if victim.job.other_hosts else (room,):
+            for one in self._capacities if victim.job.other_hosts else (capacity,):
                 gone = [holder for holder in one.holders if holder.job.id == victim.job.id]
                 one.leaving += [gpu for holder in gone for gpu in holder.frees]
                 one.holders[:] = [holder for holder in one.holders if holder.job.id != victim.job.id]
 
-    def _find_victims(self, room: Room, job: QueuedJob, rank: int) -> Sequence[Holder]:
-        if not self._ranks.settings.preemption or not room.holders or room.holders[0].rank <= rank:
+    def _list_victims(self, capacity: HostCapacity, job: QueuedJob, rank: int) -> Sequence[Holder]:
+        if not self._ranks.settings.preemption or not capacity.holders or capacity.holders[0].rank <= rank:
             return ()
         return choose_victims(
-            room.holders,
+            capacity.holders,
             rank=rank,
-            gpus=_missing(room, job),
+            gpus=_missing(capacity, job),
             suits=lambda gpu: suits(gpu, job),
             ranks=self._ranks,
         )
 
 
-def _find_needed(
-    victims: Iterable[Sequence[Holder]], rooms: Sequence[Room], part: QueuedJob, *, count: int
+def _choose_needed(
+    victims: Iterable[Sequence[Holder]], capacities: Sequence[HostCapacity], part: QueuedJob, *, count: int
 ) -> Set[JobId]:
     """Those victims without whom fewer than so many rooms would have enough; the first to go stay in it.
 
@@ -204,16 +218,18 @@ def _find_needed(
     told = {holder.job.id for holder in first_to_go}
     for holder in sorted(first_to_go, key=in_order_to_go, reverse=True):
         without = told - {holder.job.id}
-        if sum(_missing(room, part, told=without) <= 0 for room in rooms) >= count:
+        if sum(_missing(capacity, part, told=without) <= 0 for capacity in capacities) >= count:
             told = without
     return told
 
 
-def _missing(room: Room, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
+def _missing(capacity: HostCapacity, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
     """How many GPUs the job lacks in a room when all that leave, and those that are `told` to, have left."""
-    missing = room.need(job) - count_suited(room.free, job) - count_suited(room.leaving, job)
+    missing = capacity.need(job) - count_suited(capacity.free, job) - count_suited(capacity.leaving, job)
     if told:
-        missing -= sum(count_suited(holder.frees, job) for holder in room.holders if holder.job.id in told)
+        missing -= sum(
+            count_suited(holder.frees, job) for holder in capacity.holders if holder.job.id in told
+        )
     return missing
 
 

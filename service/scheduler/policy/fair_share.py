@@ -22,7 +22,7 @@ class Due:
         return before + gpus / 2 <= self.gpus or (before == 0 and self.lags)
 
 
-def find_dues(snapshot: Snapshot, names: Iterable[str]) -> Mapping[str, Due]:
+def share_out(snapshot: Snapshot, names: Iterable[str]) -> Mapping[str, Due]:
     """The usable GPUs shared out to owners with work: by weight, and more to those who used less so far."""
     owners = {name: snapshot.owners.get(name, NOBODY) for name in sorted(names)}
     used = sum(owner.used_gpu_seconds for owner in owners.values())

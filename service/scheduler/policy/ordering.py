@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.domain.jobs import JobId
 from service.domain.states import URGENCY, Priority
-from service.scheduler.policy.fair_share import Due, find_dues
+from service.scheduler.policy.fair_share import Due, share_out
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.situation import QueuedJob, RunningJob, Snapshot
 
@@ -59,7 +59,7 @@ class Ranks:
 
 
 def _price(job: QueuedJob | RunningJob) -> float | None:
-    return None if job.price_seconds is None else job.price_seconds * job.gpus
+    return None if job.gittins_seconds is None else job.gittins_seconds * job.gpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def order(snapshot: Snapshot, ready: Sequence[QueuedJob], now: datetime, ranks: 
     bands = {job.id: ranks.band_of_running(job, now) for job in snapshot.running}
     owners = {job.owner for job in snapshot.running} | {job.owner for job in ready}
     if len(owners) > 1:
-        return _order_by_share(snapshot, waiting, bands, ranks, find_dues(snapshot, owners))
+        return _order_by_share(snapshot, waiting, bands, ranks, share_out(snapshot, owners))
     return Ordered(
         [(ranks.rank(job.priority, band, beyond_share=False), job) for _, band, _, _, _, job in waiting],
         {job.id: ranks.rank(job.priority, bands[job.id], beyond_share=False) for job in snapshot.running},
@@ -85,7 +85,7 @@ def order(snapshot: Snapshot, ready: Sequence[QueuedJob], now: datetime, ranks: 
 
 def _make_line(job: QueuedJob, now: datetime, ranks: Ranks) -> Line:
     band = ranks.band_of_queued(job, now) if job.attained_gpu_seconds else 0
-    price = job.price_seconds or 0.0 if band else 0.0
+    price = job.gittins_seconds or 0.0 if band else 0.0
     return -URGENCY[job.priority], band, price, job.submitted_at, job.id, job
 
 

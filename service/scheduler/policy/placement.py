@@ -9,7 +9,7 @@ from service.scheduler.policy.situation import Host, HostGpu, QueuedJob, Running
 
 
 @dataclass(slots=True)
-class Room:
+class HostCapacity:
     """A host in the course of a plan.
 
     `free` GPUs go to whoever comes next; `leaving` ones are held by jobs that were told to stop, those of
@@ -82,63 +82,73 @@ def count_suited(gpus: Sequence[HostGpu], job: QueuedJob) -> int:
     return sum(is_right(gpu, job) for gpu in gpus)
 
 
-def make_rooms(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[Room]:
+def list_capacities(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[HostCapacity]:
     """The hosts as they are, in the order of their names; an exclusive job holds all of its host."""
-    rooms = {host.name: empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
+    capacities = {host.name: empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
     for job in snapshot.running:
         if job.stopping:
-            for room in _rooms_of(job, rooms):
-                room.leaving += _occupy(room, job.gpu_uuids, exclusive=job.exclusive)
+            for capacity in _capacities_of(job, capacities):
+                capacity.leaving += _occupy(capacity, job.gpu_uuids, exclusive=job.exclusive)
     for holder in holders:
-        for room in _rooms_of(holder.job, rooms):
+        for capacity in _capacities_of(holder.job, capacities):
             # Of a job over several hosts, each room has a holder of its own, who frees what is there.
             part = replace(holder, frees=[]) if holder.job.other_hosts else holder
-            room.holders.append(part)
-            part.frees.extend(_occupy(room, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
-    return list(rooms.values())
+            capacity.holders.append(part)
+            part.frees.extend(_occupy(capacity, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
+    return list(capacities.values())
 
 
-def _rooms_of(job: RunningJob, rooms: Mapping[str, Room]) -> Sequence[Room]:
-    return [rooms[name] for name in (job.host_name, *job.other_hosts) if name in rooms]
+def _capacities_of(job: RunningJob, capacities: Mapping[str, HostCapacity]) -> Sequence[HostCapacity]:
+    return [capacities[name] for name in (job.host_name, *job.other_hosts) if name in capacities]
 
 
-def empty_room(host: Host) -> Room:
+def empty_room(host: Host) -> HostCapacity:
     """A host without jobs. Its smallest GPUs come first: the large ones are kept for who needs them."""
     free = sorted((gpu for gpu in host.gpus if gpu.usable), key=lambda gpu: gpu.memory_mib)
-    return Room(host, free, len(free))
+    return HostCapacity(host, free, len(free))
 
 
-def _occupy(room: Room, gpu_uuids: Sequence[str], *, exclusive: bool) -> Sequence[HostGpu]:
-    held = [gpu for gpu in room.free if exclusive or gpu.uuid in gpu_uuids]
-    room.free = [gpu for gpu in room.free if gpu not in held]
+def _occupy(capacity: HostCapacity, gpu_uuids: Sequence[str], *, exclusive: bool) -> Sequence[HostGpu]:
+    held = [gpu for gpu in capacity.free if exclusive or gpu.uuid in gpu_uuids]
+    capacity.free = [gpu for gpu in capacity.free if gpu not in held]
     return held
 
 
-def find_tightest_rooms(
-    rooms: Sequence[Room], part: QueuedJob, *, count: int, may_use: Callable[[Room], bool]
-) -> Sequence[Room]:
+def list_tightest_capacities(
+    capacities: Sequence[HostCapacity],
+    part: QueuedJob,
+    *,
+    count: int,
+    may_use: Callable[[HostCapacity], bool],
+) -> Sequence[HostCapacity]:
     """So many hosts on which a part of a job fits now, each the tightest of those left; none if too few."""
-    found: list[Room] = []
+    found: list[HostCapacity] = []
     while len(found) < count:
-        left = [room for room in rooms if not any(room is one for one in found)] if found else rooms
-        room = find_tightest(left, part, may_use=may_use)
-        if room is None:
+        left = (
+            [capacity for capacity in capacities if not any(capacity is one for one in found)]
+            if found
+            else capacities
+        )
+        capacity = find_tightest(left, part, may_use=may_use)
+        if capacity is None:
             return ()
-        found.append(room)
+        found.append(capacity)
     return found
 
 
-def find_tightest(rooms: Iterable[Room], job: QueuedJob, *, may_use: Callable[[Room], bool]) -> Room | None:
+def find_tightest(
+    capacities: Iterable[HostCapacity], job: QueuedJob, *, may_use: Callable[[HostCapacity], bool]
+) -> HostCapacity | None:
     """The host on which the job fits now and leaves the fewest GPUs free; kept ones only if it may."""
-    found: Room | None = None
+    found: HostCapacity | None = None
     least = 0
-    for room in rooms:
-        need = room.need(job)
-        if len(room.free) + len(room.reserved) < need:
+    for capacity in capacities:
+        need = capacity.need(job)
+        if len(capacity.free) + len(capacity.reserved) < need:
             continue
-        free = count_suited(room.free, job)
-        if free < need and room.reserved and may_use(room):
-            free += count_suited(room.reserved, job)
+        free = count_suited(capacity.free, job)
+        if free < need and capacity.reserved and may_use(capacity):
+            free += count_suited(capacity.reserved, job)
         if free >= need and (found is None or free < least):
-            found, least = room, free
+            found, least = capacity, free
     return found

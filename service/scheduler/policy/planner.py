@@ -9,8 +9,8 @@ from service.scheduler.policy import wait_reasons
 from service.scheduler.policy.decisions import Plan
 from service.scheduler.policy.draft import Draft
 from service.scheduler.policy.ordering import Ranks, order
-from service.scheduler.policy.placement import make_rooms
-from service.scheduler.policy.preemption import Holder, find_holders
+from service.scheduler.policy.placement import list_capacities
+from service.scheduler.policy.preemption import Holder, rank_holders
 from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.situation import QueuedJob, Snapshot
 from service.scheduler.policy.start_estimates import estimate_waits
@@ -25,17 +25,17 @@ def plan(snapshot: Snapshot, now: datetime, *, settings: PolicySettings = DEFAUL
     later = {waiting.job_id for waiting in postponed}
     ready = [job for job in snapshot.queued if job.id not in later]
     ordered = order(snapshot, ready, now, ranks)
-    holders = find_holders(snapshot.running, ordered.running, now, ranks)
-    rooms = make_rooms(snapshot, holders)
-    draft = Draft(snapshot, ranks, rooms)
+    holders = rank_holders(snapshot.running, ordered.running, now, ranks)
+    capacities = list_capacities(snapshot, holders)
+    draft = Draft(snapshot, ranks, capacities)
     for rank, job in ordered.queued:
         draft.settle(job, rank)
-    waits = estimate_waits(draft.line, rooms, ranks)
+    waits = estimate_waits(draft.line, capacities, ranks)
     return Plan(
         placements=draft.placements,
         preemptions=draft.preemptions,
         waiting=[
-            *wait_reasons.explain_line(draft.line, waits, rooms, draft.count_free(), now),
+            *wait_reasons.explain_line(draft.line, waits, capacities, draft.count_free(), now),
             *draft.refused,
             *postponed,
         ],

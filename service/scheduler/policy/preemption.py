@@ -30,7 +30,7 @@ class Holder:
     frees: list[HostGpu] = field(default_factory=list)
 
 
-def find_holders(
+def rank_holders(
     running: Sequence[RunningJob], rank_of: Mapping[JobId, int], now: datetime, ranks: Ranks
 ) -> list[Holder]:
     """Those that run and have not been told to stop, the first to go first."""

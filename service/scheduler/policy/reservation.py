@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import inf
 
 from service.scheduler.policy.ordering import Ranks
-from service.scheduler.policy.placement import Room, count_suited
+from service.scheduler.policy.placement import HostCapacity, count_suited
 from service.scheduler.policy.preemption import Holder, yields_in_seconds
 from service.scheduler.policy.situation import QueuedJob
 
@@ -16,33 +16,35 @@ STOP_SECONDS = 2.0  # a job that was told to stop has checkpointed by then
 class Prospect:
     """When a host will have room: surely, and by what is expected of the jobs on it."""
 
-    room: Room
+    capacity: HostCapacity
     sure_seconds: float
     expected_seconds: float
 
 
-def find_prospects(
-    rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
+def list_prospects(
+    capacities: Sequence[HostCapacity], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
 ) -> Sequence[Prospect]:
     """The hosts without a reservation that will first have room for the job or its part; none if too few."""
-    open_rooms = [room for room in rooms if room.reserved_rank is None and room.could_hold(job)]
-    prospects = [_look_ahead(room, job, rank, ranks) for room in open_rooms]
+    open_capacities = [
+        capacity for capacity in capacities if capacity.reserved_rank is None and capacity.could_hold(job)
+    ]
+    prospects = [_look_ahead(capacity, job, rank, ranks) for capacity in open_capacities]
     if len(prospects) < count:
         return ()
-    prospects.sort(key=lambda one: (one.sure_seconds, one.expected_seconds, one.room.host.name))
+    prospects.sort(key=lambda one: (one.sure_seconds, one.expected_seconds, one.capacity.host.name))
     return prospects[:count]
 
 
-def _look_ahead(room: Room, job: QueuedJob, rank: int, ranks: Ranks) -> Prospect:
-    missing = room.need(job) - count_suited(room.free, job)
-    sure = [(STOP_SECONDS, count_suited(room.leaving, job))]
+def _look_ahead(capacity: HostCapacity, job: QueuedJob, rank: int, ranks: Ranks) -> Prospect:
+    missing = capacity.need(job) - count_suited(capacity.free, job)
+    sure = [(STOP_SECONDS, count_suited(capacity.leaving, job))]
     expected = list(sure)
-    for holder in room.holders:
+    for holder in capacity.holders:
         count = count_suited(holder.frees, job)
         seconds = yields_in_seconds(holder, rank, ranks)
         sure.append((seconds, count))
         expected.append((min(seconds, expected_end_seconds(holder)), count))
-    return Prospect(room, _when(sure, missing), _when(expected, missing))
+    return Prospect(capacity, _when(sure, missing), _when(expected, missing))
 
 
 def expected_end_seconds(holder: Holder) -> float:
@@ -64,9 +66,9 @@ def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
 def reserve(prospects: Sequence[Prospect], job: QueuedJob, rank: int) -> None:
     """Keep the GPUs that are free there for the job or its parts, as many as each needs, until all are."""
     for prospect in prospects:
-        room = prospect.room
-        before = list(room.free)
-        room.take(job, [room.free])
-        room.reserved = [gpu for gpu in before if gpu not in room.free]
-        room.reserved_rank = rank
-        room.in_seconds = max(one.sure_seconds for one in prospects)
+        capacity = prospect.capacity
+        before = list(capacity.free)
+        capacity.take(job, [capacity.free])
+        capacity.reserved = [gpu for gpu in before if gpu not in capacity.free]
+        capacity.reserved_rank = rank
+        capacity.in_seconds = max(one.sure_seconds for one in prospects)

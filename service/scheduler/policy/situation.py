@@ -13,7 +13,7 @@ class QueuedJob:
     """A job that waits; over several `hosts`, each gives the same number of its GPUs.
 
     `queued_at` is since when: its submission, or the end of its last attempt. `expected_seconds` is how long
-    it is thought to run still and `price_seconds` what finishing it costs, see `history.Forecast`; both are
+    it is thought to run still and `gittins_seconds` what finishing it costs, see `history.Forecast`; both are
     the same where one knows how long. `limit_seconds` is how long it may run still. `unmet` are the jobs that
     have to succeed before it and have not, with their states. `memory_mib` is what each of its GPUs
     must have.
@@ -27,7 +27,7 @@ class QueuedJob:
     priority: Priority = Priority.NORMAL
     attained_gpu_seconds: float = 0.0
     expected_seconds: float | None = None
-    price_seconds: float | None = None
+    gittins_seconds: float | None = None
     limit_seconds: float | None = None
     unmet: Mapping[JobId, JobState] = field(default_factory=dict)
     not_before: datetime | None = None
@@ -56,7 +56,7 @@ class RunningJob:
     priority: Priority = Priority.NORMAL
     attained_gpu_seconds: float = 0.0
     expected_seconds: float | None = None
-    price_seconds: float | None = None
+    gittins_seconds: float | None = None
     limit_seconds: float | None = None
     preempted_at: tuple[datetime, ...] = ()
     exclusive: bool = False

@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 from service.domain.jobs import Job, Waiting
 from service.scheduler.policy.ordering import Ranks
-from service.scheduler.policy.placement import Room, count_suited
+from service.scheduler.policy.placement import HostCapacity, count_suited
 from service.scheduler.policy.preemption import yields_in_seconds
 from service.scheduler.policy.reservation import STOP_SECONDS, expected_end_seconds
 from service.scheduler.policy.situation import QueuedJob
@@ -30,12 +30,14 @@ class Blocked:
     freeing_on: str = ""
 
 
-def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks) -> list[float | None]:
+def estimate_waits(
+    line: Sequence[Blocked], capacities: Sequence[HostCapacity], ranks: Ranks
+) -> list[float | None]:
     """About how many seconds each job of the line waits still: the work before it must find its GPUs first.
 
     Nothing is known of jobs that will be submitted, so the guess is rather too early for long jobs.
     """
-    gpus = sum(room.usable for room in rooms)
+    gpus = sum(capacity.usable for capacity in capacities)
     freed: dict[tuple[object, ...], list[tuple[float, int]]] = {}
     waits: list[float | None] = []
     gpus_before, work_before = 0, 0.0
@@ -48,7 +50,7 @@ def estimate_waits(line: Sequence[Blocked], rooms: Sequence[Room], ranks: Ranks)
                 job = blocked.job
                 likes = (blocked.rank, job.gpu_model, job.host, job.memory_mib)
                 if likes not in freed:
-                    freed[likes] = _list_freed(rooms, job, blocked.rank, ranks)
+                    freed[likes] = _list_freed(capacities, job, blocked.rank, ranks)
                 seconds = max(seconds, _when(freed[likes], gpus_before))
         waits.append(seconds if seconds is not None and isfinite(seconds) else None)
         work_before += blocked.job.gpus * _hold_seconds(blocked.job, ranks)
@@ -73,12 +75,14 @@ def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
     return min(guess, first) if first else guess
 
 
-def _list_freed(rooms: Sequence[Room], job: QueuedJob, rank: int, ranks: Ranks) -> list[tuple[float, int]]:
+def _list_freed(
+    capacities: Sequence[HostCapacity], job: QueuedJob, rank: int, ranks: Ranks
+) -> list[tuple[float, int]]:
     """When how many GPUs that suit such a job will be there for its rank, the soonest first."""
-    there = [room for room in rooms if job.host in (None, room.host.name)]
-    freed = [(STOP_SECONDS, count_suited(room.leaving, job)) for room in there]
-    for room in there:
-        for holder in room.holders:
+    there = [capacity for capacity in capacities if job.host in (None, capacity.host.name)]
+    freed = [(STOP_SECONDS, count_suited(capacity.leaving, job)) for capacity in there]
+    for capacity in there:
+        for holder in capacity.holders:
             seconds = min(yields_in_seconds(holder, rank, ranks), expected_end_seconds(holder))
             freed.append((seconds, count_suited(holder.frees, job)))
     return sorted(freed)

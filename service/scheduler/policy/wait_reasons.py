@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from service.domain.gpus import count_gpus
+from service.domain.gpus import format_gpus
 from service.domain.jobs import Waiting
 from service.domain.moments import add_seconds
 from service.domain.states import RETRYABLE, JobState
-from service.scheduler.policy.placement import Room, has_memory, is_right, part_of
+from service.scheduler.policy.placement import HostCapacity, has_memory, is_right, part_of
 from service.scheduler.policy.situation import Host, QueuedJob
 from service.scheduler.policy.start_estimates import Blocked
 
@@ -38,7 +38,7 @@ def _explain_unmet(job: QueuedJob) -> str:
 
 
 def explain_quota(job: QueuedJob, *, held_gpus: int, quota_gpus: int) -> Waiting:
-    reason = f"waits for the quota: {job.owner} may hold {count_gpus(quota_gpus)} at once, holds {held_gpus}"
+    reason = f"waits for the quota: {job.owner} may hold {format_gpus(quota_gpus)} at once, holds {held_gpus}"
     return Waiting(job_id=job.id, reason=reason)
 
 
@@ -53,7 +53,7 @@ def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
         return _explain_too_few_hosts(job, hosts)
     likely = [host for host in hosts if job.host in (None, host.name)]
     largest = max(likely, key=lambda host: _count_right(host, job))
-    what = f"{count_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
+    what = f"{format_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
     role = "" if job.host else ", the largest that is up,"
     count = _count_right(largest, job)
     reason = (
@@ -70,7 +70,7 @@ def _explain_too_few_hosts(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
     others = [host for host in hosts if host.name not in large]
     there = f"only {', '.join(large)}" if large else "none"
     reason = (
-        f"waits for {job.hosts} hosts with {count_gpus(each)}{model} each: {there} of those that are up"
+        f"waits for {job.hosts} hosts with {format_gpus(each)}{model} each: {there} of those that are up"
         f"{_explain_unusable_of_all(others, job)}"
     )
     return Waiting(job_id=job.id, reason=reason)
@@ -115,7 +115,7 @@ def _tell(why: Sequence[str]) -> str:
 def explain_line(
     line: Sequence[Blocked],
     waits: Sequence[float | None],
-    rooms: Sequence[Room],
+    capacities: Sequence[HostCapacity],
     free: Mapping[str, int],
     now: datetime,
 ) -> Sequence[Waiting]:
@@ -124,7 +124,7 @@ def explain_line(
         return []
     first = line[0].job
     reasons = [
-        _explain(blocked, place, first, rooms, free) for place, blocked in enumerate(line[:COUNTED], 1)
+        _explain(blocked, place, first, capacities, free) for place, blocked in enumerate(line[:COUNTED], 1)
     ]
     far = f"waits for job {first.id} and more than {COUNTED - 1} others"
     reasons += [_explain_freeing(blocked) if blocked.freeing_on else far for blocked in line[COUNTED:]]
@@ -141,20 +141,24 @@ def _explain_freeing(blocked: Blocked) -> str:
 
 
 def _explain(
-    blocked: Blocked, place: int, first: QueuedJob, rooms: Sequence[Room], free: Mapping[str, int]
+    blocked: Blocked,
+    place: int,
+    first: QueuedJob,
+    capacities: Sequence[HostCapacity],
+    free: Mapping[str, int],
 ) -> str:
     if blocked.freeing_on:
         return _explain_freeing(blocked)
     if place > 1:
         return f"waits for job {first.id}, which needs {_need(first)} first; place {place} in line"
-    likely = [room.host.name for room in rooms if room.could_hold(part_of(blocked.job))]
+    likely = [capacity.host.name for capacity in capacities if capacity.could_hold(part_of(blocked.job))]
     if blocked.job.hosts > 1:
         counts = ", ".join(f"{free[name]} free on {name}" for name in likely)
-        kept = _explain_unusable_of_all([room.host for room in rooms], blocked.job)
+        kept = _explain_unusable_of_all([capacity.host for capacity in capacities], blocked.job)
         return f"waits for {_need(blocked.job)}: {counts}; first in line{kept}"
     freest = max(likely, key=lambda name: free[name])
     where = "" if blocked.job.exclusive else f" on {blocked.job.host or 'one host'}"
-    host = next(room.host for room in rooms if room.host.name == freest)
+    host = next(capacity.host for capacity in capacities if capacity.host.name == freest)
     kept = _explain_unusable(host, blocked.job)
     return f"waits for {_need(blocked.job)}{where}: {free[freest]} free on {freest}; first in line{kept}"
 
@@ -162,9 +166,9 @@ def _explain(
 def _need(job: QueuedJob) -> str:
     model = f" of model {job.gpu_model}" if job.gpu_model else ""
     if job.hosts > 1:
-        return f"{count_gpus(job.gpus // job.hosts)}{model} on each of {job.hosts} hosts"
+        return f"{format_gpus(job.gpus // job.hosts)}{model} on each of {job.hosts} hosts"
     return (
-        f"{count_gpus(job.gpus)}{model}"
+        f"{format_gpus(job.gpus)}{model}"
         if not job.exclusive
-        else f"a whole host with {count_gpus(job.gpus)}{model}"
+        else f"a whole host with {format_gpus(job.gpus)}{model}"
     )

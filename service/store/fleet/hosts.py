@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import RowMapping, case, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, case, func, insert, select, update
 
 from service.db.tables import gpus, hosts
-from service.domain.gpus import Gpu, Host, Standing
-from service.domain.states import GpuState
+from service.domain.gpus import Gpu, Host
+from service.domain.states import GpuState, Standing
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
-_HOST_COLUMNS = columns_of(hosts, Host, leave_out={"standing"})
+_HOST_COLUMNS = columns_of(hosts, Host)
 _GPU_COLUMNS = columns_of(gpus, Gpu, leave_out={"disk_full"})
-_DISK_FULL = hosts.c.worker.startswith(f"{Standing.DISK_FULL.value}:", autoescape=True).label("disk_full")
+_DISK_FULL = (hosts.c.standing == Standing.DISK_FULL).label("disk_full")
 _LIST_GPUS = (
     select(*_GPU_COLUMNS, _DISK_FULL)
     .select_from(gpus.join(hosts, gpus.c.host_name == hosts.c.name))
@@ -30,23 +30,14 @@ _LARGEST, _LARGEST_OF_WHOLE = (
 )
 
 
-def _mark(standing: Standing, worker: str) -> str:
-    """What stands in `hosts.worker`: the worker's name, after a standing that is not the usual one."""
-    return worker if standing is Standing.REGISTERED else f"{standing.value}:{worker}"
-
-
-def _marks(worker: str) -> Mapping[str, Standing]:
-    """What may stand there of a worker that runs."""
-    return {_mark(standing, worker): standing for standing in Standing if standing is not Standing.REMOVED}
+def _of_worker(name: str, worker: str) -> ColumnElement[bool]:
+    """The host of this name, where it is still this worker's."""
+    return (hosts.c.name == name) & (hosts.c.worker == worker) & (hosts.c.standing != Standing.REMOVED)
 
 
 def _to_host(row: RowMapping) -> Host:
-    word, mark, worker = row["worker"].partition(":")
-    known = bool(mark) and word in set(Standing)
-    standing = Standing(word) if known else Standing.REGISTERED
-    heartbeat_at = row["heartbeat_at"] if standing in _HEARD else None
-    name = worker if known else row["worker"]
-    return to_value(Host, row, worker=name, heartbeat_at=heartbeat_at, standing=standing)
+    heartbeat_at = row["heartbeat_at"] if row["standing"] in _HEARD else None
+    return to_value(Host, row, heartbeat_at=heartbeat_at)
 
 
 def reserve_host(
@@ -65,19 +56,19 @@ def reserve_host(
     """
     statement = select(*_HOST_COLUMNS).where(hosts.c.name == name).with_for_update()
     row = tx.connection.execute(statement).mappings().first()
-    values = {"worker": _mark(Standing.RESERVED, worker), "heartbeat_at": tx.now}
+    values = {"worker": worker, "standing": Standing.RESERVED, "heartbeat_at": tx.now}
     if row is None:
         tx.connection.execute(insert(hosts).values(name=name, cores=cores, **values))
         return None
-    if _to_host(row).worker not in {worker, *dead_workers}:
-        age = _age_if_heard(tx, row, lease_seconds=lease_seconds)
+    if row["worker"] not in {worker, *dead_workers}:
+        age = _age_if_alive(tx, row, lease_seconds=lease_seconds)
         if age is not None:
             return age
     tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
     return None
 
 
-def _age_if_heard(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> float | None:
+def _age_if_alive(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> float | None:
     """How old a worker's last heartbeat is, whatever its standing; None where it is older than the lease."""
     if row["heartbeat_at"] is None:
         return None
@@ -87,7 +78,7 @@ def _age_if_heard(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
     """Make a host known, or known again, with exactly these GPUs; a quarantine or drain stays."""
-    values = {"worker": worker, "cores": cores, "heartbeat_at": tx.now}
+    values = {"worker": worker, "standing": Standing.REGISTERED, "cores": cores, "heartbeat_at": tx.now}
     if tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values)).rowcount == 0:
         tx.connection.execute(insert(hosts).values(name=name, **values))
     tx.connection.execute(update(gpus).where(gpus.c.host_name == name).values(present=False))
@@ -118,38 +109,35 @@ def heartbeat(
 
     `clock_ahead_seconds` is how far the host's clock is ahead of the database's.
     """
-    marks = _marks(worker)
-    mine = (hosts.c.name == name) & hosts.c.worker.in_(marks)
     values = {"heartbeat_at": tx.now, "clock_ahead_seconds": clock_ahead_seconds}
-    statement = update(hosts).where(mine).values(values).returning(hosts.c.worker)
-    found = tx.connection.execute(statement).scalar()
-    return None if found is None else marks[found]
+    statement = update(hosts).where(_of_worker(name, worker)).values(values).returning(hosts.c.standing)
+    standing: Standing | None = tx.connection.execute(statement).scalar()
+    return standing
 
 
 def withdraw(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's worker is stopping: it gets no new work, and holds the host's name."""
-    _set_mark(tx, name, worker=worker, standing=Standing.RESERVED)
+    _set_standing(tx, name, worker=worker, standing=Standing.RESERVED)
 
 
 def set_unanswering(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's worker takes no messages: it gets no work until it registers again."""
-    _set_mark(tx, name, worker=worker, standing=Standing.UNANSWERING)
+    _set_standing(tx, name, worker=worker, standing=Standing.UNANSWERING)
 
 
 def set_disk_full(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's disk has only its reserve left: nothing new starts there until it registers again."""
-    _set_mark(tx, name, worker=worker, standing=Standing.DISK_FULL)
+    _set_standing(tx, name, worker=worker, standing=Standing.DISK_FULL)
 
 
-def _set_mark(tx: Transaction, name: str, *, worker: str, standing: Standing) -> None:
-    mine = (hosts.c.name == name) & hosts.c.worker.in_(_marks(worker))
-    tx.connection.execute(update(hosts).where(mine).values(worker=_mark(standing, worker)))
+def _set_standing(tx: Transaction, name: str, *, worker: str, standing: Standing) -> None:
+    tx.connection.execute(update(hosts).where(_of_worker(name, worker)).values(standing=standing))
 
 
 def leave(tx: Transaction, name: str, *, worker: str) -> None:
     """Say that a host's worker stops: it gets no new work until one registers again."""
-    mine = (hosts.c.name == name) & hosts.c.worker.in_(_marks(worker))
-    tx.connection.execute(update(hosts).where(mine).values(worker=worker, heartbeat_at=None))
+    values = {"standing": Standing.REGISTERED, "heartbeat_at": None}
+    tx.connection.execute(update(hosts).where(_of_worker(name, worker)).values(values))
 
 
 def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -> bool:
@@ -157,11 +145,11 @@ def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -
 
     False where its worker was heard within the lease.
     """
-    statement = select(*_HOST_COLUMNS).where(hosts.c.name == name).with_for_update()
+    statement = select(hosts.c.heartbeat_at).where(hosts.c.name == name).with_for_update()
     row = tx.connection.execute(statement).mappings().one()
-    if _age_if_heard(tx, row, lease_seconds=lease_seconds) is not None:
+    if _age_if_alive(tx, row, lease_seconds=lease_seconds) is not None:
         return False
-    values = {"worker": _mark(Standing.REMOVED, _to_host(row).worker), "heartbeat_at": None}
+    values = {"standing": Standing.REMOVED, "heartbeat_at": None}
     tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
     tx.connection.execute(update(gpus).where(gpus.c.host_name == name).values(present=False))
     return True

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, String, cast, exists, func, in
 
 from service.db.tables import attempt_members, attempts, checkpoints, hosts, jobs
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
-from service.domain.states import AttemptState, Cause, JobState, Outcome, Wish
+from service.domain.states import AttemptState, Cause, JobState, Outcome, StopRequest
 from service.domain.stored import find_stored, load_object
 from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import Fenced
@@ -37,7 +37,7 @@ def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt
         host_name=host_name,
         state=AttemptState.DISPATCHED,
         reason="",
-        wish_reason="",
+        stop_reason="",
         token=0,
         run_dir="",
         events_offset=0,
@@ -191,12 +191,18 @@ def end_if_live(
     return tx.connection.execute(statement).rowcount == 1
 
 
-def set_wish(tx: Transaction, attempt_id: AttemptId, wish: Wish, *, reason: str = "") -> bool:
+def set_stop_request(
+    tx: Transaction, attempt_id: AttemptId, stop_request: StopRequest, *, reason: str = ""
+) -> bool:
     """Ask the worker of a live attempt for something; False when it has ended or a stronger wish stands."""
-    order = list(Wish)
-    gives_way = attempts.c.wish.is_(None) | attempts.c.wish.in_(order[: order.index(wish) + 1])
+    order = list(StopRequest)
+    gives_way = attempts.c.stop_request.is_(None) | attempts.c.stop_request.in_(
+        order[: order.index(stop_request) + 1]
+    )
     statement = update(attempts).where(attempts.c.id == attempt_id, _LIVE, gives_way)
-    return tx.connection.execute(statement.values(wish=wish, wish_reason=reason)).rowcount == 1
+    return (
+        tx.connection.execute(statement.values(stop_request=stop_request, stop_reason=reason)).rowcount == 1
+    )
 
 
 def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str) -> Sequence[Attempt]:
@@ -228,10 +234,9 @@ def find_newest_on(tx: Transaction, host_name: str) -> Attempt | None:
 def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
     """Queued jobs that a newer cnnctl has made, as a worker said that still is its host's."""
     of_job = attempts.c.job_id == jobs.c.id
-    # A standing may stand before the worker's name, as while its disk is full.
-    by_chief = hosts.c.worker.endswith(attempts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
+    by_chief = (hosts.c.worker == attempts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
     part = attempt_members.c
-    by_other = hosts.c.worker.endswith(part.worker) & part.reason.startswith(MADE_BY_NEWER)
+    by_other = (hosts.c.worker == part.worker) & part.reason.startswith(MADE_BY_NEWER)
     in_part = exists().where(part.attempt_id == attempts.c.id, by_other)
     refused = exists().where(of_job, hosts.c.heartbeat_at.is_not(None), by_chief | in_part)
     waiting = (jobs.c.state == JobState.QUEUED) & jobs.c.reason.startswith(MADE_BY_NEWER)

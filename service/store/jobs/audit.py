@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, insert, select
 
 from service.db.tables import job_events
-from service.domain.jobs import AttemptId, JobEvent, JobId
+from service.domain.jobs import AttemptId, AuditEntry, JobId
 from service.domain.states import Action
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
@@ -15,7 +15,7 @@ from service.store.transaction import Transaction
 _INSERT = insert(job_events)  # made once: making it takes longer than running it
 
 
-def add_event(
+def add_entry(
     tx: Transaction,
     job_id: JobId,
     action: Action,
@@ -29,14 +29,14 @@ def add_event(
     tx.connection.execute(_INSERT, {"at": tx.now, **values})
 
 
-def list_events(tx: Transaction, job_id: JobId) -> Sequence[JobEvent]:
+def list_entries(tx: Transaction, job_id: JobId) -> Sequence[AuditEntry]:
     """A job's audit, oldest line first."""
     statement = (
-        select(*columns_of(job_events, JobEvent))
+        select(*columns_of(job_events, AuditEntry))
         .where(job_events.c.job_id == job_id)
         .order_by(job_events.c.id)
     )
-    return [to_value(JobEvent, row) for row in tx.connection.execute(statement).mappings()]
+    return [to_value(AuditEntry, row) for row in tx.connection.execute(statement).mappings()]
 
 
 def list_moments(tx: Transaction, action: Action, *, since: datetime) -> Mapping[JobId, Sequence[datetime]]:
@@ -49,6 +49,6 @@ def list_moments(tx: Transaction, action: Action, *, since: datetime) -> Mapping
     return found
 
 
-def newest_event_id(tx: Transaction) -> int:
+def newest_entry_id(tx: Transaction) -> int:
     """A number that grows whenever anything happens to any job; 0 before the first event."""
     return tx.connection.execute(select(func.max(job_events.c.id))).scalar() or 0

@@ -8,7 +8,7 @@ from service.store.transaction import Store
 _NEWEST = "SELECT max(id) FROM job_events"
 
 
-class EventWatch:
+class AuditWatch:
     """Asks over a connection of its own, straight through the driver; for one thread.
 
     A reading transaction of the pool takes ten times as long, most of it in Python, and an idle scheduler
@@ -19,8 +19,8 @@ class EventWatch:
         self._store = store
         self._connection: DBAPIConnection | None = None
 
-    def newest_event_id(self) -> int:
-        """The same as `events.newest_event_id`, outside of any transaction.
+    def newest_entry_id(self) -> int:
+        """The same as `events.newest_entry_id`, outside of any transaction.
 
         Raises:
             DatabaseUnavailable: it does not answer on a new connection either.
@@ -30,7 +30,7 @@ class EventWatch:
         except self._store.driver_error:
             self.close()
         with self._store.reading() as tx:
-            return audit.newest_event_id(tx)
+            return audit.newest_entry_id(tx)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -9,7 +9,7 @@ from service.domain.states import (
     Cause,
     JobState,
     Outcome,
-    Wish,
+    StopRequest,
 )
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, checkpoints, jobs
@@ -48,7 +48,7 @@ def end_attempt(
     ended = attempts.get_attempt(tx, attempt.id)
     state, action, why = _decide(tx, ended, outcome, retry_limit=retry_limit, pause=pause)
     jobs.set_state_if(tx, attempt.job_id, JobState.RUNNING, state, reason=why)
-    audit.add_event(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
+    audit.add_entry(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
     if state in FINISHED or action is Action.PREEMPTED or (pause and state is JobState.PAUSED):
         job = jobs.get_job(tx, attempt.job_id)
         outbox.tell(tx, job, state, attempt_id=attempt.id, reason=why)
@@ -63,22 +63,22 @@ def _decide(
     mended = ended.cause in MENDED_BY_RETRY
     if not (state is JobState.QUEUED or mended):
         return state, _ACTIONS[state], reason
-    if ended.wish is Wish.CANCEL:
+    if ended.stop_request is StopRequest.CANCEL:
         return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
     if pause:
         resume = f"cnnctl resume {ended.job_id}"
         how = f"Mend that, then: {resume}. Or begin again: {resume} --from-start"
         return JobState.PAUSED, Action.PAUSED, f"{reason}. Nothing was deleted. {how}"
-    if mended and ended.wish is not Wish.PAUSE:
+    if mended and ended.stop_request is not StopRequest.PAUSE:
         state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
         return state, _ACTIONS[state], reason
     if checkpoints.has_checkpoint(tx, ended.id):
         jobs.set_lost_attempts(tx, ended.job_id, 0)
-    if ended.wish is Wish.PAUSE:
-        return JobState.PAUSED, Action.PAUSED, f"{ended.wish_reason}; cnnctl resume {ended.job_id}"
-    if ended.wish is Wish.PREEMPT:
+    if ended.stop_request is StopRequest.PAUSE:
+        return JobState.PAUSED, Action.PAUSED, f"{ended.stop_reason}; cnnctl resume {ended.job_id}"
+    if ended.stop_request is StopRequest.PREEMPT:
         jobs.count_preemption(tx, ended.job_id)
-        return state, Action.PREEMPTED, f"{ended.wish_reason}; {PREEMPTED_WAITS}"
+        return state, Action.PREEMPTED, f"{ended.stop_reason}; {PREEMPTED_WAITS}"
     return state, Action.REQUEUED, reason
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 
 from service.db.tables import jobs
 from service.domain.jobs import Job, JobId, Waiting
-from service.domain.scheduling_options import NO_TERMS, Terms
+from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
 from service.errors import JobNotFound
 from service.store.rows import columns_of
@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs
     from service.domain.spec import Spec
 
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
-_TERMS = [f.name for f in fields(Terms)]
-_COLUMNS = [*columns_of(jobs, Job, leave_out={"terms"}), *columns_of(jobs, Terms)]
+_TERMS = [f.name for f in fields(SchedulingOptions)]
+_COLUMNS = [*columns_of(jobs, Job, leave_out={"scheduling"}), *columns_of(jobs, SchedulingOptions)]
 _INSERT = insert(jobs).returning(jobs.c.id)
 _SET_WAIT = (
     update(jobs)
@@ -30,8 +30,8 @@ _SET_WAIT = (
 
 
 def _to_job(row: RowMapping) -> Job:
-    terms = Terms(**{name: row[name] for name in _TERMS})
-    return Job(**{name: value for name, value in row.items() if name not in _TERMS}, terms=terms)
+    scheduling = SchedulingOptions(**{name: row[name] for name in _TERMS})
+    return Job(**{name: value for name, value in row.items() if name not in _TERMS}, scheduling=scheduling)
 
 
 def create_job(
@@ -40,14 +40,14 @@ def create_job(
     *,
     owner: str,
     reason: str,
-    terms: Terms = NO_TERMS,
+    scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     memory_mib: int | None = None,
     ample_memory_mib: int | None = None,
 ) -> JobId:
     """Store a queued job and return its number."""
     minutes = spec.resources.time_limit_minutes
     values = {
-        **asdict(terms),
+        **asdict(scheduling),
         "time_limit_seconds": None if minutes is None else 60 * minutes,
         "preemptions": 0,
         "owner": owner,

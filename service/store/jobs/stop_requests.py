@@ -1,40 +1,42 @@
 """Asks for the end of live attempts: cancel, pause or preempt; their workers read it with the heartbeat."""
 
 from service.domain.jobs import Attempt, JobId
-from service.domain.states import Action, AttemptState, Outcome, Wish
+from service.domain.states import Action, AttemptState, Outcome, StopRequest
 from service.store.jobs import attempts, audit
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Transaction
 
 _REQUESTED = {
-    Wish.CANCEL: Action.CANCEL_REQUESTED,
-    Wish.PAUSE: Action.PAUSE_REQUESTED,
-    Wish.PREEMPT: Action.PREEMPT_REQUESTED,
+    StopRequest.CANCEL: Action.CANCEL_REQUESTED,
+    StopRequest.PAUSE: Action.PAUSE_REQUESTED,
+    StopRequest.PREEMPT: Action.PREEMPT_REQUESTED,
 }
 
 
-def ask(tx: Transaction, attempt: Attempt, wish: Wish, *, reason: str, actor: str) -> bool:
+def request_stop(
+    tx: Transaction, attempt: Attempt, stop_request: StopRequest, *, reason: str, actor: str
+) -> bool:
     """Ask for an attempt's end; it ends at once where no worker has claimed it.
 
     `reason` says for whom, as in "paused by ada". False when it has ended, or a stronger wish stands.
     """
-    if not attempts.set_wish(tx, attempt.id, wish, reason=reason):
+    if not attempts.set_stop_request(tx, attempt.id, stop_request, reason=reason):
         return False
-    outcome = Outcome.CANCELLED if wish is Wish.CANCEL else Outcome.INTERRUPTED
+    outcome = Outcome.CANCELLED if stop_request is StopRequest.CANCEL else Outcome.INTERRUPTED
     words = f"{reason} before it started"
     unclaimed = attempt.state is AttemptState.DISPATCHED
     if unclaimed and end_attempt(tx, attempt, outcome, reason=words, actor=actor, retry_limit=0):
         return True
-    requested = _REQUESTED[wish]
-    audit.add_event(tx, attempt.job_id, requested, actor=actor, attempt_id=attempt.id, detail=reason)
+    requested = _REQUESTED[stop_request]
+    audit.add_entry(tx, attempt.job_id, requested, actor=actor, attempt_id=attempt.id, detail=reason)
     return True
 
 
-def ask_to_preempt(tx: Transaction, job_id: JobId, *, reason: str, actor: str) -> bool:
+def request_preemption(tx: Transaction, job_id: JobId, *, reason: str, actor: str) -> bool:
     """Ask a running job to give its GPUs to another; it is queued again and loses nothing.
 
     `reason` says for whom, as in "preempted for job 12 of ada". False when no attempt of it is live, or
     somebody wants it stopped anyway.
     """
     attempt = attempts.find_live_attempt(tx, job_id)
-    return attempt is not None and ask(tx, attempt, Wish.PREEMPT, reason=reason, actor=actor)
+    return attempt is not None and request_stop(tx, attempt, StopRequest.PREEMPT, reason=reason, actor=actor)

@@ -10,7 +10,7 @@ from itertools import count
 from service.domain.jobs import JobId
 from service.scheduler.policy.decisions import Plan
 from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, Snapshot
-from service.scheduler.runtime_history import Forecast, History
+from service.scheduler.runtime_history import Forecast, RuntimeHistory
 from tests.benchmarks.simulation.simulated_job import SimulatedJob
 from tests.benchmarks.simulation.trace import Cluster, TraceJob
 
@@ -47,7 +47,7 @@ class Simulation:
     _running: dict[JobId, SimulatedJob] = field(default_factory=dict)
     _events: list[tuple[datetime, int, Callable[[datetime], None]]] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=count)
-    _history: History = field(default_factory=History)
+    _history: RuntimeHistory = field(default_factory=RuntimeHistory)
     _learned_at: datetime | None = None
     _used_at: datetime | None = None
 
@@ -81,7 +81,7 @@ class Simulation:
     def _forecast(self, one: SimulatedJob, now: datetime) -> Forecast | None:
         job, done = one.job, one.worked_seconds(now)
         if self.oracle:
-            return Forecast(expected_seconds=job.seconds - done, price_seconds=job.seconds - done)
+            return Forecast(expected_seconds=job.seconds - done, gittins_seconds=job.seconds - done)
         return self._history.find_forecast(owner=job.owner, gpus=job.gpus, number=job.id, done_seconds=done)
 
     def _learn(self, now: datetime) -> None:

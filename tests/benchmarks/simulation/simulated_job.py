@@ -93,7 +93,7 @@ class SimulatedJob:
             queued_at=self.queued_at,
             attained_gpu_seconds=self.attained_gpu_seconds,
             expected_seconds=self.forecast.expected_seconds if self.forecast else None,
-            price_seconds=self.forecast.price_seconds if self.forecast else None,
+            gittins_seconds=self.forecast.gittins_seconds if self.forecast else None,
         )
 
     def as_running(self, now: datetime) -> RunningJob:
@@ -111,7 +111,7 @@ class SimulatedJob:
             started_at=self.started_at,
             attained_gpu_seconds=self.held_gpu_seconds(now),
             expected_seconds=forecast.expected_seconds if forecast else None,
-            price_seconds=forecast.price_seconds if forecast else None,
+            gittins_seconds=forecast.gittins_seconds if forecast else None,
             preempted_at=self.preempted_at,
             stopping=self.stopping,
         )
@@ -121,9 +121,9 @@ class SimulatedJob:
         if self.forecast is None or self.forecast_at is None or self.started_at is None:
             return self.forecast
         done = (now - max(self.forecast_at, self.started_at)).total_seconds()
-        expected, price = self.forecast.expected_seconds, self.forecast.price_seconds
+        expected, price = self.forecast.expected_seconds, self.forecast.gittins_seconds
         return replace(
             self.forecast,
             expected_seconds=max(min(SOON_SECONDS, expected), expected - done),
-            price_seconds=max(min(SOON_SECONDS, price), price - done),
+            gittins_seconds=max(min(SOON_SECONDS, price), price - done),
         )

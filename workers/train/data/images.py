@@ -169,7 +169,7 @@ def _load_files(
         sample_NHWC = survey.images[spaced]  # the training images come first
     statistics = _measure(sample_NHWC, spec)
     seen, y_seen = [*files.train, *files.validation], np.concatenate([files.y_train, files.y_validation])
-    train, validation = _find_validation(files, spec)
+    train, validation = _split_validation(files, spec)
     if survey.images is not None:
         arrays = ImageArrays(
             x_train=survey.images[: len(seen)],
@@ -197,7 +197,7 @@ def _load_files(
     )
 
 
-def _find_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
+def _split_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
     """Which images train and which validate, of those to train on followed by those for the validation."""
     if files.validation:
         every = np.arange(len(files.train) + len(files.validation))

@@ -27,7 +27,7 @@ ADVICE = {
 def explain(error: Exception) -> tuple[Cause, str]:
     """Cause and words; the whole story is in trainer.log."""
     name = type(error).__name__
-    cause = _find_cause(error, name)
+    cause = _classify_cause(error, name)
     if name in SAY_IT_ALL:
         return cause, str(error).strip()
     lines = str(error).strip().splitlines() or ["no message"]
@@ -40,7 +40,7 @@ def is_disk_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in DISK_FULL or "No space left" in str(error)
 
 
-def _find_cause(error: Exception, name: str) -> Cause:
+def _classify_cause(error: Exception, name: str) -> Cause:
     if isinstance(error, MemoryError):
         return Cause.OUT_OF_MEMORY
     return Cause.DISK_FULL if is_disk_full(error) else CAUSES.get(name, Cause.ERROR)

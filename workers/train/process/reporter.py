@@ -15,7 +15,7 @@ from service.escaping import escape_document
 
 MOST_UNWRITTEN = 8 * 1024 * 1024  # bytes that wait in memory while the disk is full
 MANY = ("points", "progress")  # events that come all the time: they are dropped when more would wait
-LAST_WORD_SECONDS = 60.0  # how long a full disk is waited for at the end
+FINAL_EVENT_SECONDS = 60.0  # how long a full disk is waited for at the end
 RETRY_SECONDS = 0.5
 
 
@@ -64,13 +64,13 @@ class Reporter:
         Raises:
             OSError: the disk stayed full.
         """
-        deadline = time.monotonic() + LAST_WORD_SECONDS
+        deadline = time.monotonic() + FINAL_EVENT_SECONDS
         self._write("ended", outcome=outcome, reason=reason, **results)
         while self._unwritten and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
             self._flush()
         if self._unwritten:
-            raise OSError("the disk is full: the last word cannot be written")
+            raise OSError("the disk is full: the final event cannot be written")
         os.fsync(self._file)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ class Stopped(Exception):
     """A trainer was told to stop before its first step; nothing was trained, so nothing is lost."""
 
 
-class StopRequest:
+class StopFlag:
     """Why the trainer should stop at the next step; empty while it should go on."""
 
     def __init__(self) -> None:
