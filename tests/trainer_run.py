@@ -66,7 +66,7 @@ class Run:
         return self
 
     def end(self) -> Any:
-        """Wait for the trainer's end and return its last word."""
+        """Wait for the trainer's end and return its final event."""
         self.process.join(timeout=120)
         events = self.events()
         assert events, self.log()

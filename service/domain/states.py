@@ -150,7 +150,7 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
 }
 
 # What another try may mend; whatever else made an attempt fail, it would meet again.
-MENDED_BY_RETRY = frozenset({Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST})
+UNDONE_BY_RETRY = frozenset({Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST})
 
 FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELLED})

@@ -176,12 +176,12 @@ class Scheduler:
             ):  # else it stops already: each request is an entry, and each entry a tick
                 stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=ACTOR)
                 job = jobs.get_job(tx, job_id)
-                outbox.tell(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
+                outbox.enqueue(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
             return
         if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
             log.error("scheduler", action="set_aside", job=job_id, error=describe(error))
             audit.add_entry(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
-            outbox.tell(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
+            outbox.enqueue(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
 
     def _start(self, tx: Transaction, placement: Placement) -> None:
         if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):

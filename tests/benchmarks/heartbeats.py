@@ -49,7 +49,7 @@ def _measure(store: Store, folder: Path) -> tuple[float, float]:
         while not stop.wait(FOLLOW_SECONDS):
             for step in range(EVENTS_AT_ONCE):
                 reporter.points(EVENTS_AT_ONCE * taken[number] + step, values)
-            ingester.take_in()
+            ingester.ingest()
             taken[number] += 1
 
     threads = [threading.Thread(target=follow, args=(number,)) for number in range(ATTEMPTS)]

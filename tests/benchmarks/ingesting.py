@@ -55,7 +55,7 @@ def _write_events(folder: Path) -> int:
 
 def _take_in_all(store: Store, folder: Path) -> None:
     ingester = Ingester(store, add_attempt(store, folder), actor="bench")
-    while ingester.take_in():
+    while ingester.ingest():
         pass
 
 

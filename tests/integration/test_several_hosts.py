@@ -35,7 +35,7 @@ class Cluster:
         return self
 
     def end(self) -> Any:
-        """The last word of the chief, when both have ended."""
+        """The final event of the chief, when both have ended."""
         final_event = self.chief.end()
         self.member.end()
         return final_event

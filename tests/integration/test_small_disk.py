@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.states import Outcome
+from service.domain.trainer_events import Ended
 from workers.train.process.reporter import Reporter
 
 
@@ -31,7 +33,7 @@ def test_what_a_full_disk_does_not_take_is_written_when_there_is_room(
         reporter.points(step, {"batch_loss": 0.5, "batch_accuracy": 0.25})
     assert (small_disk / "events.jsonl").stat().st_size < 30 * 1024
     (small_disk / "other").unlink()
-    reporter.ended("succeeded", "")
+    reporter.ended(Ended(outcome=Outcome.SUCCEEDED, reason=""))
     events = [json.loads(line) for line in (small_disk / "events.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events[:-1]] == list(range(600))
     assert events[-1]["kind"] == "ended"

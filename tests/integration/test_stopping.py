@@ -158,7 +158,7 @@ try:
     with stop.watched_from_outside():
         print("waits for the other hosts", flush=True)
 except Stopped as stopped:
-    os.kill(os.getpid(), signal.SIGTERM)  # it takes note again: its last word is not cut off
+    os.kill(os.getpid(), signal.SIGTERM)  # it takes note again: its final event is not cut off
     print(stopped, flush=True)
 """
 

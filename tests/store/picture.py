@@ -14,7 +14,7 @@ from service.domain.states import (
     ATTEMPT_TRANSITIONS,
     FINISHED,
     JOB_TRANSITIONS,
-    MENDED_BY_RETRY,
+    UNDONE_BY_RETRY,
     Action,
     AttemptState,
     GpuState,
@@ -117,7 +117,7 @@ def check_lost_attempts(picture: Picture, *, saved: Container[AttemptId], retry_
                 lost = 0
             elif attempt and line["action"] in ENDED_BADLY_OR_EARLY:
                 fatal = line["action"] is Action.FAILED
-                if attempt["cause"] in MENDED_BY_RETRY and line["action"] is not Action.PAUSED:
+                if attempt["cause"] in UNDONE_BY_RETRY and line["action"] is not Action.PAUSED:
                     lost = 1 if came_further else lost + 1
                     assert fatal == (lost > retry_limit)
                 elif came_further and not fatal:
@@ -179,7 +179,7 @@ def check_moves_of_attempts(before: Picture, after: Picture) -> None:
         assert new["events_offset"] >= old["events_offset"]
         if old["state"] is AttemptState.ENDED:
             assert new == old
-        elif new["outcome"] is Outcome.INTERRUPTED or new["cause"] in MENDED_BY_RETRY:
+        elif new["outcome"] is Outcome.INTERRUPTED or new["cause"] in UNDONE_BY_RETRY:
             wanted = WANTED.get(new["stop_request"])
             assert wanted is None or after.jobs[new["job_id"]]["state"] is wanted
         if old["stop_request"] is not None:

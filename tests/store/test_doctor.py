@@ -273,11 +273,11 @@ def test_a_checkpoint_that_a_trainer_has_just_replaced_is_no_damage(
     attempt = add_run()
     lose(newest_checkpoint(attempt))
 
-    def take_in() -> None:
+    def ingest() -> None:
         with store.transaction() as tx:
             checkpoints.remove_checkpoint(tx, attempt.job_id, path=str(newest_checkpoint(attempt)))
 
-    assert look(settle=take_in) == []
+    assert look(settle=ingest) == []
 
 
 def test_run_folders_without_a_row_are_named_together(

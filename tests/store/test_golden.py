@@ -37,7 +37,7 @@ from service.store.people import outbox
 from service.store.transaction import Store, open_store
 from tests.conftest import GOLDEN, new_database
 from workers.attempts.ending import infer_ending
-from workers.attempts.ingest import Ingester, read_final_event
+from workers.attempts.ingest import Ingester, find_final_event
 from workers.train.checkpoints.files import (
     DamagedCheckpoint,
     read_checkpoint,
@@ -151,7 +151,7 @@ def test_every_run_folder_is_read(old: Old) -> None:
         assert read_spec((events.parent / "spec.json").read_text())
         number = int(events.relative_to(old.folder).parts[1])
         outcome = infer_ending(
-            read_final_event(events.parent), None, stop_request=None, closing=False
+            find_final_event(events.parent), None, stop_request=None, closing=False
         ).outcome
         assert is_member or outcome.value == old.said[number]["outcome"]
 
@@ -166,7 +166,7 @@ def test_every_event_log_is_taken_in_as_it_was(
         Path(attempt.run_dir).mkdir(parents=True)
         shutil.copy(events, Path(attempt.run_dir) / "events.jsonl")
         ingester = Ingester(store, attempt, actor="worker")
-        while ingester.take_in():
+        while ingester.ingest():
             pass
         with store.transaction() as tx:
             found = attempts.get_attempt(tx, attempt.id)

@@ -351,12 +351,12 @@ def test_a_run_folder_that_cannot_be_read_for_a_while_costs_nothing(
     store: Store, settings: Settings, trainers: Sequence[Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [OSError(errno.EIO, "Input/output error")]
-    take_in = Ingester.take_in
+    ingest = Ingester.ingest
 
     def fail_first(ingester: Ingester) -> bool:
         if failures:
             raise failures.pop()
-        return take_in(ingester)
+        return ingest(ingester)
 
     monkeypatch.setattr(Ingester, "take_in", fail_first)
     monkeypatch.setattr("workers.attempts.supervisor.PAUSE_SECONDS", 0.0)

@@ -44,15 +44,15 @@ def test_events_become_rows_once_even_for_a_new_reader(
     started = {"kind": "started", "at": 0, "step": 0, "exact": True, "note": ""}
     write(tmp_path, started, points(1, 0.5), points(2, None))
     ingester = Ingester(store, attempt, actor="worker")
-    assert ingester.take_in()
-    assert not ingester.take_in()
+    assert ingester.ingest()
+    assert not ingester.ingest()
     with store.reading() as tx:
         stored = attempts.get_attempt(tx, attempt.id)
     assert (stored.state, stored.start_step) == (AttemptState.RUNNING, 0)
     write(tmp_path, points(3, 0.25))
     again = Ingester(store, stored, actor="worker")
-    assert again.take_in()
-    assert not again.take_in()
+    assert again.ingest()
+    assert not again.ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, None), (3, 0.25)]}
 
@@ -61,9 +61,9 @@ def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tm
     line = json.dumps(points(1, 0.5))
     (tmp_path / "events.jsonl").write_text(line[:20])
     ingester = Ingester(store, attempt, actor="worker")
-    assert not ingester.take_in()
+    assert not ingester.ingest()
     (tmp_path / "events.jsonl").write_text(line + "\n")
-    assert ingester.take_in()
+    assert ingester.ingest()
 
 
 def test_a_log_that_was_removed_or_cut_short_is_noticed_once_something_of_it_was_stored(
@@ -72,7 +72,7 @@ def test_a_log_that_was_removed_or_cut_short_is_noticed_once_something_of_it_was
     ingester = Ingester(store, attempt, actor="worker")
     assert not ingester.has_lost_log()
     write(tmp_path, points(1, 0.5))
-    assert ingester.take_in()
+    assert ingester.ingest()
     assert not ingester.has_lost_log()
     whole = (tmp_path / "events.jsonl").read_bytes()
     (tmp_path / "events.jsonl").write_bytes(whole[:-5])
@@ -88,7 +88,7 @@ def test_a_worker_that_lost_the_attempt_stores_nothing(
     with store.transaction() as tx:
         attempts.adopt(tx, attempt, worker="w2")
     with pytest.raises(Fenced):
-        Ingester(store, attempt, actor="worker").take_in()
+        Ingester(store, attempt, actor="worker").ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {}
 
@@ -117,9 +117,9 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
         },
     )
     ingester = Ingester(store, attempt, actor="worker")
-    ingester.take_in()
+    ingester.ingest()
     assert ingester.ended is not None
-    assert Outcome(ingester.ended["outcome"]) is Outcome.SUCCEEDED
+    assert ingester.ended.outcome is Outcome.SUCCEEDED
     with store.reading() as tx:
         stored = attempts.get_attempt(tx, attempt.id)
         assert [c.path for c in checkpoints.list_checkpoints(tx, attempt.job_id)] == [own(8), own(4)]
@@ -151,23 +151,23 @@ def test_rows_whose_commit_was_not_answered_are_not_stored_again(
 ) -> None:
     write(tmp_path, points(1, 0.5))
     unanswered, other = (Ingester(store, attempt, actor="worker") for _ in range(2))
-    assert other.take_in()
+    assert other.ingest()
     write(tmp_path, points(2, 0.25))
-    assert unanswered.take_in()
+    assert unanswered.ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, 0.25)]}
 
 
-def test_a_last_word_that_an_earlier_worker_stored_is_known(
+def test_a_final_event_that_an_earlier_worker_stored_is_known(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
     write(tmp_path, {"kind": "ended", "at": 0, "outcome": "failed", "reason": "diverged"})
-    Ingester(store, attempt, actor="worker").take_in()
+    Ingester(store, attempt, actor="worker").ingest()
     with store.reading() as tx:
         later = Ingester(store, attempts.get_attempt(tx, attempt.id), actor="worker")
-    later.find_last_word()
+    later.read_final_event()
     assert later.ended is not None
-    assert later.ended["reason"] == "diverged"
+    assert later.ended.reason == "diverged"
 
 
 def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
@@ -182,7 +182,7 @@ def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
         event = {"kind": "checkpoint", "at": 0, "step": step, "epoch": 1, "bytes": 9, "digest": "d"}
         write(tmp_path, {**event, "best": step == 2, "path": path})
         if step % 2 == 0:  # two at a time, so that more than one has to go
-            ingester.take_in()
+            ingester.ingest()
     with store.reading() as tx:
         left = [Path(c.path).name for c in checkpoints.list_checkpoints(tx, attempt.job_id)]
     assert left == ["step-6", "step-5", "step-2"]
@@ -209,7 +209,7 @@ def test_a_path_that_is_not_the_attempts_own_is_not_stored(
     for path in ("/etc/passwd", f"{folder}/step-1/model.keras", f"{tmp_path}/../model.keras"):
         ended = {"kind": "ended", "at": 0, "outcome": "succeeded", "reason": "", "weights_digest": "w"}
         write(tmp_path, {**ended, "model": path})
-    Ingester(store, attempt, actor="worker").take_in()
+    Ingester(store, attempt, actor="worker").ingest()
     with store.reading() as tx:
         assert checkpoints.list_checkpoints(tx, attempt.job_id) == []
         assert attempts.get_attempt(tx, attempt.id).model_path is None
@@ -262,7 +262,7 @@ def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one
 
 def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp_path: Path) -> None:
     write(tmp_path, {"kind": "stage", "at": 0, "text": "reading a\x00b"})
-    Ingester(store, attempt, actor="worker").take_in()
+    Ingester(store, attempt, actor="worker").ingest()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "reading a\u2400b"
 
@@ -274,7 +274,7 @@ def test_a_name_that_is_no_text_is_stored_as_one_can_read_it(
     note = os.fsdecode(b"caf\xe9.png cannot be read")
     write(tmp_path, {"kind": "started", "at": 0, "step": 0, "exact": True, "note": note})
     write(tmp_path, {"kind": "stage", "at": 0, "text": note})
-    assert Ingester(store, attempt, actor="worker").take_in()
+    assert Ingester(store, attempt, actor="worker").ingest()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "caf\\xe9.png cannot be read"
         assert audit.list_entries(tx, attempt.job_id)[-1].detail.endswith("; caf\\xe9.png cannot be read")
@@ -293,6 +293,18 @@ def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(
     monkeypatch.setattr("workers.attempts.ingest.prune_checkpoints", gone)
     ingester = Ingester(store, attempt, actor="worker")
     with pytest.raises(DatabaseUnavailable):
-        ingester.take_in()
-    assert not ingester.take_in()
+        ingester.ingest()
+    assert not ingester.ingest()
     assert ingester.ended is not None
+
+
+def test_a_line_that_is_no_event_costs_nothing_but_itself(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    write(tmp_path, points(1, 0.5), {"kind": "applause", "at": 0}, {"kind": "epoch", "epoch": "two"})
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b"\xff\x00 no JSON\n" + b"[" * 50_000 + b"\n")
+    write(tmp_path, points(2, 0.25))
+    assert Ingester(store, attempt, actor="worker").ingest()
+    with store.reading() as tx:
+        assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, 0.25)]}

@@ -314,5 +314,5 @@ def test_events_of_a_newer_trainer_are_taken_in(
     folder.mkdir(parents=True)
     (folder / EVENTS_FILE).write_text("".join(json.dumps(event) + "\n" for event in events))
     ingester = Ingester(store, attempt, actor="worker")
-    assert ingester.take_in()
-    assert not ingester.take_in()
+    assert ingester.ingest()
+    assert not ingester.ingest()

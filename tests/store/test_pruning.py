@@ -8,6 +8,7 @@ import pytest
 from service.commands.jobs.control import resume
 from service.domain.jobs import Attempt
 from service.domain.states import Action, Channel, CheckpointKind, JobState, Occasion, Outcome, StopRequest
+from service.domain.trainer_events import Ended
 from service.errors import JobConflict
 from service.settings import Settings
 from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
@@ -21,7 +22,7 @@ from workers.attempts.pruning import prune_checkpoints
 
 AddRun = Callable[..., Attempt]
 Second = Callable[..., tuple[Attempt, Attempt]]
-FINAL_EVENT = {"kind": "ended", "outcome": "interrupted", "reason": "it can go on from none", "pause": True}
+FINAL_EVENT = Ended(outcome=Outcome.INTERRUPTED, reason="it can go on from none", pause=True)
 
 
 def start(store: Store, attempt: Attempt, *, step: int) -> None:

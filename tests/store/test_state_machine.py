@@ -336,7 +336,7 @@ class Laboratory(RuleBasedStateMachine):
         for hold in self.current_holds():
             for answer_was_lost in (False, True):
                 self.train(hold, 1)
-                self.take_in(hold, answer_was_lost=answer_was_lost)
+                self.ingest(hold, answer_was_lost=answer_was_lost)
 
     # Workers.
 
@@ -407,16 +407,16 @@ class Laboratory(RuleBasedStateMachine):
 
     @while_some("current_holds")
     @rule(hold=some("current_holds"), answer_was_lost=st.booleans())
-    def take_in(self, hold: Hold, answer_was_lost: bool) -> None:  # noqa: FBT001 - Hypothesis passes names
+    def ingest(self, hold: Hold, answer_was_lost: bool) -> None:  # noqa: FBT001 - Hypothesis passes names
         if answer_was_lost:
             hold.ingester = Ingester(self.store, hold.attempt, actor=hold.worker)
-        hold.ingester.take_in()
+        hold.ingester.ingest()
         self.taken_in[hold.attempt.id] = len(self.written[hold.attempt.id])
 
     @while_some("current_holds")
     @rule(hold=some("current_holds"), ending=st.sampled_from(ENDINGS))
     def trainer_ends(self, hold: Hold, ending: Ending) -> None:
-        self.take_in(hold, answer_was_lost=False)
+        self.ingest(hold, answer_was_lost=False)
         with self.store.transaction() as tx:
             assert self.end(tx, hold.attempt, ending)
 
@@ -427,7 +427,7 @@ class Laboratory(RuleBasedStateMachine):
     def come_too_late(self, hold: Hold, ending: Ending) -> None:
         self.take_step(hold)
         with self.nothing_changes(), pytest.raises(Fenced):
-            hold.ingester.take_in()
+            hold.ingester.ingest()
         with self.nothing_changes(), pytest.raises(Fenced), self.store.transaction() as tx:
             attempts.write(tx, hold.attempt, events_offset=10**6, reason="late")
         with self.nothing_changes(), pytest.raises(Fenced), self.store.transaction() as tx:

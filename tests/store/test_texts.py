@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.domain.jobs import Attempt, JobId
 from service.domain.states import JobState, Outcome
+from service.domain.trainer_events import Ended, Stage
 from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
 from service.store.people import usage, users
@@ -45,14 +46,12 @@ def test_a_trainer_that_fails_on_a_file_with_an_odd_name_is_ended_with_its_words
         attempts.write(tx, attempt, run_dir=str(tmp_path))
         attempt = attempts.get_attempt(tx, attempt.id)
     reporter = open_reporter(tmp_path / "events.jsonl")
-    reporter.stage(f"reads {ODD}")
-    reporter.ended("failed", f"{ODD} is no image")
+    reporter.report(Stage(text=f"reads {ODD}"))
+    reporter.ended(Ended(outcome=Outcome.FAILED, reason=f"{ODD} is no image"))
     ingester = Ingester(store, attempt, actor="worker")
-    assert ingester.take_in()
+    assert ingester.ingest()
     assert ingester.ended is not None
     with store.transaction() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == f"reads {STORED}"
-        end_attempt(
-            tx, attempt, Outcome.FAILED, reason=ingester.ended["reason"], actor="worker", retry_limit=0
-        )
+        end_attempt(tx, attempt, Outcome.FAILED, reason=ingester.ended.reason, actor="worker", retry_limit=0)
         assert jobs.get_job(tx, attempt.job_id).reason.startswith(STORED)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.states import Outcome
+from service.domain.trainer_events import Ended, EpochCompleted, Stage
 from workers.train.process.reporter import Reporter
 
 Open = Callable[[Path], Reporter]
@@ -41,8 +43,8 @@ def test_lines_of_several_threads_stay_whole(tmp_path: Path, open_reporter: Open
 
 def test_a_second_reporter_continues_the_log_of_the_first(tmp_path: Path, open_reporter: Open) -> None:
     path = tmp_path / "events.jsonl"
-    open_reporter(path).epoch(1)
-    open_reporter(path).ended("failed", "a reason\nof two lines")
+    open_reporter(path).report(EpochCompleted(epoch=1))
+    open_reporter(path).ended(Ended(outcome=Outcome.FAILED, reason="a reason\nof two lines"))
     assert [(e["kind"], e.get("reason")) for e in read(path)] == [
         ("epoch", None),
         ("ended", "a reason\nof two lines"),
@@ -58,7 +60,7 @@ def test_while_the_disk_is_full_what_waits_in_memory_has_a_bound_and_what_counts
     reporter = open_reporter(path)
     for step in range(100):
         reporter.points(step, {"loss": 0.5})
-    reporter.epoch(1)
+    reporter.report(EpochCompleted(epoch=1))
     path.unlink()
     with path.open("wb") as file:
         os.dup2(file.fileno(), reporter._file)  # there is room again
@@ -75,10 +77,10 @@ def test_a_disk_that_stays_full_is_an_error_at_the_end(
     reporter = open_reporter(Path("/dev/full"))
     reporter.points(1, {"loss": 0.5})
     with pytest.raises(OSError, match="disk is full"):
-        reporter.ended("succeeded", "")
+        reporter.ended(Ended(outcome=Outcome.SUCCEEDED, reason=""))
 
 
 def test_a_name_that_is_no_text_is_written_out(tmp_path: Path, open_reporter: Open) -> None:
     path = tmp_path / "events.jsonl"
-    open_reporter(path).stage(os.fsdecode(b"caf\xe9.png"))
+    open_reporter(path).report(Stage(text=os.fsdecode(b"caf\xe9.png")))
     assert read(path)[0]["text"] == "caf\\xe9.png"

@@ -1,12 +1,11 @@
-"""How an attempt ended: the trainer's last word, or what its end without one means."""
+"""How an attempt ended: the trainer's final event, or what its end without one means."""
 
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from service.domain.states import Cause, Outcome, StopRequest
+from service.domain.trainer_events import Ended
 from workers.train.process.failure_cause import NO_ROOM
 
 
@@ -24,22 +23,22 @@ class Ending:
 
 
 def infer_ending(
-    final_event: Mapping[str, Any] | None,
+    final_event: Ended | None,
     process: BaseProcess | None,
     *,
     stop_request: StopRequest | None,
     closing: bool,
 ) -> Ending:
     """Judge a trainer that has ended; `process` is None where an earlier worker started it."""
-    if final_event is not None and final_event["outcome"] != "interrupted":
-        cause = _read_cause(final_event["cause"]) if "cause" in final_event else None
-        return Ending(outcome=Outcome(final_event["outcome"]), cause=cause, reason=str(final_event["reason"]))
+    if final_event is not None and final_event.outcome is not Outcome.INTERRUPTED:
+        cause = _read_cause(final_event.cause) if final_event.cause else None
+        return Ending(outcome=final_event.outcome, cause=cause, reason=final_event.reason)
     if stop_request is StopRequest.CANCEL:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
-    if final_event is not None and final_event.get("pause"):
-        return Ending(outcome=Outcome.INTERRUPTED, reason=str(final_event["reason"]), pause=True)
+    if final_event is not None and final_event.pause:
+        return Ending(outcome=Outcome.INTERRUPTED, reason=final_event.reason, pause=True)
     if final_event is not None or closing or stop_request is not None:
-        how = final_event["reason"] if final_event else "killed after the grace time"
+        how = final_event.reason if final_event else "killed after the grace time"
         reason = f"interrupted ({how}); waits to continue from its newest checkpoint"
         return Ending(outcome=Outcome.INTERRUPTED, reason=reason)
     if process is None:
@@ -48,7 +47,7 @@ def infer_ending(
     if process.exitcode == NO_ROOM:
         reason = "the disk is full: not even the final event could be written. Free space, then retry"
         return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
-    reason = f"the trainer died without a last word ({_exit_words(process.exitcode)})"
+    reason = f"the trainer died without a final event ({_exit_words(process.exitcode)})"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
 
 

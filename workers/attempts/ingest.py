@@ -1,9 +1,7 @@
 """Carries a trainer's event log into SQL, exactly once: the offset commits with the rows."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -12,7 +10,16 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
 from service.domain.states import Action, CheckpointKind
-from service.domain.stored import find_stored
+from service.domain.trainer_events import (
+    CheckpointWritten,
+    Ended,
+    EpochCompleted,
+    Event,
+    Points,
+    Stage,
+    Started,
+    decode,
+)
 from service.store.jobs import attempts, audit, checkpoints, logs, metrics
 from service.store.transaction import Store, Transaction
 from workers.attempts.pruning import prune_checkpoints
@@ -21,11 +28,9 @@ log = structlog.get_logger()
 
 MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 
-Event = dict[str, Any]
-
 
 class Ingester:
-    """Follows one attempt's event log and log file; `ended` is the trainer's last word, once it was read."""
+    """Follows one attempt's event log and log file; `ended` is the final event, once it was read."""
 
     def __init__(self, store: Store, attempt: Attempt, *, actor: str) -> None:
         self._store = store
@@ -34,9 +39,9 @@ class Ingester:
         self._offset = attempt.events_offset
         self._log_size = -1
         self._folder = Path(attempt.run_dir)
-        self.ended: Event | None = None
+        self.ended: Ended | None = None
 
-    def take_in(self) -> bool:
+    def ingest(self) -> bool:
         """Store what has come since the last call; False when there was nothing new.
 
         Raises:
@@ -46,22 +51,24 @@ class Ingester:
         data = self._read_whole_lines()
         if not data:
             return False
+        events = self._decode(data)
         with self._store.transaction() as tx:
             attempts.write(tx, self._attempt)  # fences, and locks the row
             # Where a commit's answer was lost, the rows are there and our offset is behind.
-            done = attempts.get_attempt(tx, self._attempt.id).events_offset - self._offset
+            stored = attempts.get_attempt(tx, self._attempt.id).events_offset
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
-            self._apply(tx, [json.loads(line) for line in data[done:].splitlines()])
+            self._apply(tx, [event for end, event in events if end > stored])
         self._offset += len(data)
-        if b'"kind": "ended"' in data:
-            self.find_last_word()
-        if b'"kind": "checkpoint"' in data:
+        kinds = {type(event) for _, event in events}
+        if Ended in kinds:
+            self.read_final_event()
+        if CheckpointWritten in kinds:
             prune_checkpoints(self._store, self._attempt)
         return True
 
-    def find_last_word(self) -> None:
-        """Read the trainer's last word, also one that an earlier worker has stored."""
-        self.ended = read_final_event(self._folder) or self.ended
+    def read_final_event(self) -> None:
+        """Read the trainer's final event, also one that an earlier worker has stored."""
+        self.ended = find_final_event(self._folder) or self.ended
 
     def store_log_tail(self) -> None:
         """Keep the last 64 KiB of the attempt's log in SQL."""
@@ -93,40 +100,56 @@ class Ingester:
             data = file.read(MOST_BYTES)
         return data[: data.rfind(b"\n") + 1]
 
-    def _apply(self, tx: Transaction, lines: Sequence[Event]) -> None:
+    def _decode(self, data: bytes) -> Sequence[tuple[int, Event]]:
+        """The events of whole lines, each after where its line ends in the log; others are passed over."""
+        end, found, unknown = self._offset, [], 0
+        for line in data.splitlines(keepends=True):
+            end += len(line)
+            event = decode(line)
+            if event is None:
+                unknown += 1
+            else:
+                found.append((end, event))
+        if unknown:
+            log.warning("attempt", action="events_not_understood", attempt=self._attempt.id, count=unknown)
+        return found
+
+    def _apply(self, tx: Transaction, events: Sequence[Event]) -> None:
         points = [
-            Point(name, event["step"], value)
-            for event in lines
-            if event["kind"] == "points"
-            for name, value in event["values"].items()
+            Point(name, event.step, value)
+            for event in events
+            if isinstance(event, Points)
+            for name, value in event.values.items()
         ]
         metrics.add_points(tx, self._attempt.id, points)
-        progress = [event for event in lines if event["kind"] == "progress"]
-        known = find_stored(Progress, progress[-1]) if progress else None
-        if known:
-            attempts.write_progress(tx, self._attempt, known)
-        for event in lines:
+        progress = [event for event in events if isinstance(event, Progress)]
+        if progress:
+            attempts.write_progress(tx, self._attempt, progress[-1])
+        for event in events:
             self._apply_one(tx, event)
 
     def _apply_one(self, tx: Transaction, event: Event) -> None:
         attempt = self._attempt
-        if event["kind"] == "stage":
-            attempts.write(tx, attempt, reason=event["text"])
-        elif event["kind"] == "started":
-            attempts.write(tx, attempt, reason="")
-            attempts.set_running_if_starting(tx, attempt, start_step=event["step"])
-            note = event.get("note", "")
-            detail = f"first step after step {event['step']}" + (f"; {note}" if note else "")
-            audit.add_entry(
-                tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
-            )
-        elif event["kind"] == "checkpoint":
-            if self._is_own(event["path"], checkpoint=True):
+        match event:
+            case Stage():
+                attempts.write(tx, attempt, reason=event.text)
+            case Started():
+                self._apply_started(tx, event)
+            case CheckpointWritten() if self._is_own(event.path, checkpoint=True):
                 checkpoints.add_checkpoint(tx, attempt.id, _to_checkpoint(event))
-        elif event["kind"] == "epoch":
-            attempts.write(tx, attempt, epochs_completed=event["epoch"])
-        elif event["kind"] == "ended" and "model" in event and self._is_own(event["model"]):
-            attempts.write(tx, attempt, weights_digest=event["weights_digest"], model_path=event["model"])
+            case EpochCompleted():
+                attempts.write(tx, attempt, epochs_completed=event.epoch)
+            case Ended(model=str(path)) if self._is_own(path):
+                attempts.write(tx, attempt, weights_digest=event.weights_digest, model_path=path)
+
+    def _apply_started(self, tx: Transaction, event: Started) -> None:
+        attempt = self._attempt
+        attempts.write(tx, attempt, reason="")
+        attempts.set_running_if_starting(tx, attempt, start_step=event.step)
+        detail = f"first step after step {event.step}" + (f"; {event.note}" if event.note else "")
+        audit.add_entry(
+            tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail
+        )
 
     def _is_own(self, path: str, *, checkpoint: bool = False) -> bool:
         """Whether a path lies where this attempt's trainer has to write it; another one is not stored."""
@@ -138,11 +161,11 @@ class Ingester:
         return own
 
 
-def read_final_event(folder: Path) -> Event | None:
+def find_final_event(folder: Path) -> Ended | None:
     """The last event of a run folder's log, if that is how its trainer ended."""
     whole_lines = read_tail(folder / files.EVENTS_FILE).rpartition("\n")[0]
-    last = whole_lines.rpartition("\n")[2]
-    return json.loads(last) if '"kind": "ended"' in last else None
+    last = decode(whole_lines.rpartition("\n")[2])
+    return last if isinstance(last, Ended) else None
 
 
 def read_tail(path: Path) -> str:
@@ -158,12 +181,12 @@ def read_tail(path: Path) -> str:
     return tail.decode(errors="replace")
 
 
-def _to_checkpoint(event: Event) -> Checkpoint:
+def _to_checkpoint(event: CheckpointWritten) -> Checkpoint:
     return Checkpoint(
-        step=event["step"],
-        epoch=event["epoch"],
-        kind=CheckpointKind.BEST if event["best"] else CheckpointKind.LAST,
-        bytes=event["bytes"],
-        digest=event["digest"],
-        path=event["path"],
+        step=event.step,
+        epoch=event.epoch,
+        kind=CheckpointKind.BEST if event.best else CheckpointKind.LAST,
+        bytes=event.bytes,
+        digest=event.digest,
+        path=event.path,
     )

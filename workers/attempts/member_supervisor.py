@@ -25,7 +25,7 @@ from service.store.jobs.members import CHIEF
 from service.store.transaction import Store
 from workers.attempts.addresses import HeldPort
 from workers.attempts.ending import Ending, infer_ending
-from workers.attempts.ingest import read_final_event
+from workers.attempts.ingest import find_final_event
 from workers.attempts.outages import retry_until_available
 from workers.attempts.starter import Starter
 from workers.attempts.supervisor import CANCEL_GRACE_SECONDS, EXIT_STATUS_SECONDS, FOLLOW_SECONDS
@@ -73,7 +73,7 @@ class MemberSupervisor:
         self._tree = ProcessTree(pid=None, started=None, run_dir="")
         self._process: BaseProcess | None = None
         lease = settings.lease_seconds
-        self._hearing = LivenessMonitor(SILENT_AFTER * lease, pause_seconds=lease / 2)
+        self._liveness = LivenessMonitor(SILENT_AFTER * lease, pause_seconds=lease / 2)
         self._next_look = 0.0
         self._asked_at: float | None = None
         self._takes_no_signal = False
@@ -169,7 +169,7 @@ class MemberSupervisor:
         if self._process is not None:
             self._process.join(timeout=EXIT_STATUS_SECONDS)
         stopped = self.closing.is_set() or self._chief_ended is not None
-        final_event = read_final_event(self._folder)
+        final_event = find_final_event(self._folder)
         return infer_ending(
             final_event, self._process, stop_request=self._attempt.stop_request, closing=stopped
         )
@@ -250,7 +250,7 @@ class MemberSupervisor:
             return
         chief, own = all_members[CHIEF], all_members[self._member.rank]
         alive = self._attempt.heartbeat_at or self._attempt.sent_at
-        silent = self._hearing.list_silent({self._attempt.id: alive})
+        silent = self._liveness.list_silent({self._attempt.id: alive})
         taken = own.ended_at is not None or own.worker != self._member.worker
         self._chief_ended = chief.outcome
         self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)

@@ -41,7 +41,7 @@ class Rendezvous:
         self._settings = settings
         self._attempt = attempt
         self._own = all_members[CHIEF]
-        self._hearing = LivenessMonitor(settings.lease_seconds, pause_seconds=settings.lease_seconds / 2)
+        self._liveness = LivenessMonitor(settings.lease_seconds, pause_seconds=settings.lease_seconds / 2)
         self._next_look = 0.0
         self._port: HeldPort | None = None
         self._silent: set[int] = set()
@@ -130,7 +130,7 @@ class Rendezvous:
         heartbeats = {
             member.rank: member.heartbeat_at or self._attempt.created_at for member in self.members[1:]
         }
-        self._silent = self._hearing.list_silent(heartbeats)
+        self._silent = self._liveness.list_silent(heartbeats)
         return self.members
 
     def _is_silent(self, member: Member) -> bool:

@@ -120,14 +120,14 @@ class Supervisor:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
         self._gpus = self._read_setup().gpus
         self._find_rendezvous()
-        self._ingester.find_last_word()
+        self._ingester.read_final_event()
 
     def follow(self) -> None:
         """Carry events into SQL until the trainer has ended, then end the attempt."""
         try:
             while self._tree.is_alive() and not self._takes_no_signal:
-                self._take_in()
-                self._watch_company()
+                self._ingest()
+                self._watch_hosts()
                 self._watch_folder()
                 self._apply_stop_request()
                 time.sleep(FOLLOW_SECONDS)
@@ -170,10 +170,10 @@ class Supervisor:
         with self._store.reading() as tx:
             return members.list_members(tx, self.attempt.id)
 
-    def _take_in(self) -> None:
+    def _ingest(self) -> None:
         try:
             self._record_trainer()
-            self._ingester.take_in()
+            self._ingester.ingest()
             if time.monotonic() >= self._next_log:
                 self._next_log = time.monotonic() + LOG_SECONDS
                 self._ingester.store_log_tail()
@@ -192,7 +192,7 @@ class Supervisor:
             attempts.write(tx, self.attempt, **values)
             self.attempt = self._at_home(attempts.get_attempt(tx, self.attempt.id))
 
-    def _watch_company(self) -> None:
+    def _watch_hosts(self) -> None:
         """What happens to another host's part happens to all."""
         if self._rendezvous and not self._failure:
             self._failure = self._rendezvous.find_failure()
@@ -213,7 +213,7 @@ class Supervisor:
     def _apply_stop_request(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time.
 
-        One that has said its last word gets the same time to end.
+        One that has written its final event gets the same time to end.
         """
         wanted = self.stop_request or self.closing.is_set() or self._is_asked_by_another_host()
         if not (wanted or self._ingester.ended):
@@ -250,7 +250,7 @@ class Supervisor:
 
     def _settle(self) -> None:
         """Read the event log and the log to their ends."""
-        while self._ingester.take_in():
+        while self._ingester.ingest():
             pass
         self._ingester.store_log_tail()
 

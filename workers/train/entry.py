@@ -1,4 +1,4 @@
-"""The trainer process: takes its place, trains, and always leaves a last word in the event log."""
+"""The trainer process: takes its place, trains, and always leaves a final event in the event log."""
 
 import gc
 import os
@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.domain import run_folder as files
+from service.domain.states import Outcome
+from service.domain.trainer_events import Ended
 from workers.process_tree import MARK
 from workers.train.process.failure_cause import NO_ROOM, explain
 from workers.train.process.launch import load_launch
@@ -41,17 +43,18 @@ def _train(folder: Path, reporter: Reporter, stop: StopFlag) -> int:
         from workers.train.trainer import Trainer
 
         spec = read_spec((folder / files.SPEC_FILE).read_text())
-        outcome, reason, results = Trainer(spec, launch, folder, reporter, stop).run()
+        ended = Trainer(spec, launch, folder, reporter, stop).run()
     except Stopped as stopped:
-        reporter.ended("interrupted", f"{stopped}; stopped before its first step")
+        reason = f"{stopped}; stopped before its first step"
+        reporter.ended(Ended(outcome=Outcome.INTERRUPTED, reason=reason))
         return 0
     except Exception as error:
         with suppress(OSError):  # the disk may be full for the log, too
             traceback.print_exc()
         cause, reason = explain(error)
-        reporter.ended("failed", reason, cause=cause.value)
+        reporter.ended(Ended(outcome=Outcome.FAILED, reason=reason, cause=cause.value))
         return 1
-    reporter.ended(outcome, reason, **results)
+    reporter.ended(ended)
     return 0
 
 

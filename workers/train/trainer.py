@@ -15,8 +15,10 @@ from models.errors import DatasetError
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
 from service.domain import run_folder as files
+from service.domain.jobs import Progress
 from service.domain.spec import Spec, digest_training
-from service.domain.states import Cause
+from service.domain.states import Cause, Outcome
+from service.domain.trainer_events import Ended, EpochCompleted, Stage, Started
 from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot
 from workers.train.checkpoints.run_state import RunState, describe_environment
 from workers.train.checkpoints.saver import Saver
@@ -118,11 +120,11 @@ class Trainer:
         self._resume_exact = True
         self._unwritten_best: Snapshot | None = None
 
-    def run(self) -> tuple[str, str, dict[str, object]]:
-        """Train; returns outcome, reason and results of the `ended` event."""
+    def run(self) -> Ended:
+        """Train; returns the final event."""
         if why_not := self._resume():
             reason = f"it can go on from none of its checkpoints: {why_not}"
-            return "interrupted", reason, {"pause": True}
+            return Ended(outcome=Outcome.INTERRUPTED, reason=reason, pause=True)
         writer = self._open_writer()
         saver = self._make_saver(writer)
         try:
@@ -133,15 +135,16 @@ class Trainer:
                 writer.close()
                 self._unwritten_best = writer.unwritten_best
         if self._is_finished():
-            return "succeeded", self._state.schedule.stop_reason(self._state.epoch - 1), self._finish()
+            return self._finish()
         if self._wants_to_stop:
             reason = self._stop.reason or "another host's trainer was told to stop"
-            return "interrupted", f"{reason}; stopped after step {self._state.step}", {}
+            reason = f"{reason}; stopped after step {self._state.step}"
+            return Ended(outcome=Outcome.INTERRUPTED, reason=reason)
         reason = (
             f"the time limit of {self._spec.resources.time_limit_minutes:g} min was reached "
             f"in epoch {self._state.epoch}"
         )
-        return "failed", reason, {"cause": Cause.TIME_LIMIT.value}
+        return Ended(outcome=Outcome.FAILED, reason=reason, cause=Cause.TIME_LIMIT.value)
 
     def _open_writer(self) -> CheckpointWriter | None:
         """Of several hosts, only the chief's trainer writes checkpoints."""
@@ -165,7 +168,7 @@ class Trainer:
         )
 
     def _say_stage(self, text: str) -> None:
-        self._reporter.stage(text)
+        self._reporter.report(Stage(text=text))
         if self._stop.reason:
             raise Stopped(self._stop.reason)
 
@@ -209,7 +212,7 @@ class Trainer:
             self._note_first_step()
             self._step_seconds = seconds / steps
             for report in reports:
-                self._take_in(report)
+                self._record_step(report)
             self._show_progress()
             if state.step_in_epoch < self._steps_per_epoch:
                 saver.save_within_epoch()
@@ -222,12 +225,12 @@ class Trainer:
         if self._first_call:
             self._first_call = False
             note = "; ".join(filter(None, [self._resume_note, self._images.note]))
-            self._reporter.started(step=self._state.step, exact=self._resume_exact, note=note)
+            self._reporter.report(Started(step=self._state.step, exact=self._resume_exact, note=note))
             if self._state.step == 0:
                 chance = np.bincount(self._images.train_labels).max() / self._images.train.count
                 self._reporter.points(0, {CHANCE: chance})
 
-    def _take_in(self, report: npt.NDArray[np.float32]) -> None:
+    def _record_step(self, report: npt.NDArray[np.float32]) -> None:
         state = self._state
         state.step += 1
         state.step_in_epoch += 1
@@ -254,7 +257,7 @@ class Trainer:
             values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
         measured = self._diagnosis.measure() if self._diagnosis else {}
         self._reporter.points(state.step, {**values, **measured})
-        self._reporter.epoch(state.epoch)
+        self._reporter.report(EpochCompleted(epoch=state.epoch))
         best = state.schedule.end_epoch(state.epoch, values)
         state.end_epoch()
         return best
@@ -273,17 +276,19 @@ class Trainer:
         of_job = files.job_folder_of(self._run_dir)
         return find_checkpoint(candidates, spec_digest=self._state.spec_digest, of_job=of_job)
 
-    def _finish(self) -> dict[str, object]:
+    def _finish(self) -> Ended:
         """Score the test images, store the network and say what became of it."""
+        reason = self._state.schedule.stop_reason(self._state.epoch - 1)
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
-        results = {} if self._launch.rank else self._save_results()
+        digest, model = (None, None) if self._launch.rank else self._save_results()
         self._agreement.share(0.0)  # hosts leave together: one that went first would disturb the others
-        return results
+        return Ended(outcome=Outcome.SUCCEEDED, reason=reason, weights_digest=digest, model=model)
 
-    def _save_results(self) -> dict[str, object]:
+    def _save_results(self) -> tuple[str, str]:
+        """Store the network, and the best one beside it; the digest of its weights, and its path."""
         digest = weights_digest(self._model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._model, self._run_dir / FINAL_FILE)
@@ -293,7 +298,7 @@ class Trainer:
         if best is not None:
             assign_variables(self._network.variables, best.network)
             save_network(self._model, self._run_dir / BEST_FILE)
-        return {"weights_digest": digest, "model": str(path)}
+        return digest, str(path)
 
     def _resume(self) -> str:
         """Stand where the newest valid checkpoint stands, or at the start where there is none at all.
@@ -319,7 +324,7 @@ class Trainer:
         self._finiteness.check_snapshot(snapshot)  # an older cnnctl did not look at what it wrote
         difference = explain_difference(snapshot.environment, self._environment)
         self._resume_exact = not difference
-        self._reporter.epoch(state.epoch - 1)
+        self._reporter.report(EpochCompleted(epoch=state.epoch - 1))
         notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
         self._resume_note = "; ".join(filter(None, notes))
 
@@ -341,14 +346,16 @@ class Trainer:
             return
         self._progress_at = now + PROGRESS_SECONDS
         mean = state.means.epoch_mean(state.step_in_epoch)
-        self._reporter.progress(
-            epoch=state.epoch,
-            epochs=self._spec.training.epochs,
-            step=state.step,
-            steps_per_epoch=self._steps_per_epoch,
-            images_per_second=self._spec.training.batch_size / self._step_seconds,
-            loss=float(mean[LOSS] + mean[PENALTY]),
-            accuracy=float(mean[ACCURACY]),
+        self._reporter.report(
+            Progress(
+                epoch=state.epoch,
+                epochs=self._spec.training.epochs,
+                step=state.step,
+                steps_per_epoch=self._steps_per_epoch,
+                images_per_second=self._spec.training.batch_size / self._step_seconds,
+                loss=float(mean[LOSS] + mean[PENALTY]),
+                accuracy=float(mean[ACCURACY]),
+            )
         )
 
 

@@ -32,7 +32,7 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
             tx, job_id, job.state, JobState.CANCELLED, reason=reason
         ):
             audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor.name)
-            outbox.tell(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
+            outbox.enqueue(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
             return JobState.CANCELLED
         return _ask(tx, job, StopRequest.CANCEL, actor=actor, verb="cancelled")
 

@@ -4,7 +4,7 @@ from service.domain.jobs import Attempt
 from service.domain.states import (
     FINISHED,
     JOB_STATE_AFTER,
-    MENDED_BY_RETRY,
+    UNDONE_BY_RETRY,
     Action,
     Cause,
     JobState,
@@ -51,7 +51,7 @@ def end_attempt(
     audit.add_entry(tx, attempt.job_id, action, actor=actor, attempt_id=attempt.id, detail=why)
     if state in FINISHED or action is Action.PREEMPTED or (pause and state is JobState.PAUSED):
         job = jobs.get_job(tx, attempt.job_id)
-        outbox.tell(tx, job, state, attempt_id=attempt.id, reason=why)
+        outbox.enqueue(tx, job, state, attempt_id=attempt.id, reason=why)
     return True
 
 
@@ -60,7 +60,7 @@ def _decide(
 ) -> tuple[JobState, Action, str]:
     """What becomes of the job, what the audit calls it, and why."""
     state, reason = JOB_STATE_AFTER[outcome], ended.reason
-    mended = ended.cause in MENDED_BY_RETRY
+    mended = ended.cause in UNDONE_BY_RETRY
     if not (state is JobState.QUEUED or mended):
         return state, _ACTIONS[state], reason
     if ended.stop_request is StopRequest.CANCEL:

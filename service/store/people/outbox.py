@@ -18,7 +18,7 @@ _COLUMNS = columns_of(notifications, Notification)
 _WITH_HOOKS = notifications.join(hook_rows, notifications.c.hook_id == hook_rows.c.id)
 
 
-def tell(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | None, reason: str) -> None:
+def enqueue(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | None, reason: str) -> None:
     """Put a message to each of the owner's hooks that wants to know into the outbox."""
     for hook in hooks.lock_hooks(tx, job.owner):
         occasion = hook.find_occasion(state)

@@ -12,6 +12,7 @@ import numpy as np
 
 from service.disk_reserve import check_room
 from service.domain.run_folder import is_checkpoint
+from service.domain.trainer_events import CheckpointWritten, Stage
 from workers.train.checkpoints.files import (
     Array,
     DamagedCheckpoint,
@@ -176,7 +177,7 @@ class CheckpointWriter:
         if self._failed:
             return
         self._failed = True
-        self._reporter.stage(f"{message}; training goes on, the one before is kept")
+        self._reporter.report(Stage(text=f"{message}; training goes on, the one before is kept"))
         with suppress(OSError):  # the disk may be full for trainer.log, too
             print(message, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -184,12 +185,14 @@ class CheckpointWriter:
         written = write_checkpoint(self._folder, snapshot)
         if self._failed:
             self._failed = False
-            self._reporter.stage("")
-        self._reporter.checkpoint(
-            step=snapshot.position.step,
-            epoch=snapshot.position.epoch,
-            best=snapshot.best,
-            size=written.bytes,
-            digest=written.digest,
-            path=written.path,
+            self._reporter.report(Stage(text=""))
+        self._reporter.report(
+            CheckpointWritten(
+                step=snapshot.position.step,
+                epoch=snapshot.position.epoch,
+                best=snapshot.best,
+                bytes=written.bytes,
+                digest=written.digest,
+                path=str(written.path),
+            )
         )

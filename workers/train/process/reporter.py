@@ -1,9 +1,8 @@
 """Appends a trainer's events to its log, the spool from which the worker fills SQL.
 
-Each line is one JSON object with `kind` and `at`; docs/events.md lists the kinds.
+service/domain/trainer_events.py has the events and their lines.
 """
 
-import json
 import math
 import os
 import threading
@@ -11,10 +10,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.escaping import escape_document
+from service.domain.jobs import Progress
+from service.domain.trainer_events import Ended, Event, Points, encode
 
 MOST_UNWRITTEN = 8 * 1024 * 1024  # bytes that wait in memory while the disk is full
-MANY = ("points", "progress")  # events that come all the time: they are dropped when more would wait
+MANY = (Points, Progress)  # events that come all the time: they are dropped when more would wait
 FINAL_EVENT_SECONDS = 60.0  # how long a full disk is waited for at the end
 RETRY_SECONDS = 0.5
 
@@ -30,42 +30,24 @@ class Reporter:
         self._lock = threading.Lock()
         self._unwritten = b""
 
-    def started(self, *, step: int, exact: bool, note: str) -> None:
-        """The first step of this attempt is done; `step` is where it began."""
-        self._write("started", step=step, exact=exact, note=note)
+    def report(self, event: Event) -> None:
+        """Tell the worker; progress is not told while earlier events wait for the disk."""
+        if not (isinstance(event, Progress) and self._unwritten):
+            self._write(event)
 
     def points(self, step: int, values: Mapping[str, float]) -> None:
         """Values of metrics at a step; one that is not finite becomes null."""
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._write("points", step=step, values=finite)
+        self.report(Points(step=step, values=finite))
 
-    def epoch(self, epoch: int) -> None:
-        """An epoch is complete; epochs count from 1."""
-        self._write("epoch", epoch=epoch)
-
-    def progress(self, **values: float | int | None) -> None:
-        """How far the run is, for people to look at."""
-        if not self._unwritten:
-            self._write("progress", **values)
-
-    def stage(self, text: str) -> None:
-        """What is being done, or what is wrong, in words."""
-        self._write("stage", text=text)
-
-    def checkpoint(self, *, step: int, epoch: int, best: bool, size: int, digest: str, path: Path) -> None:
-        """A checkpoint is safely on disk."""
-        self._write(
-            "checkpoint", step=step, epoch=epoch, best=best, bytes=size, digest=digest, path=str(path)
-        )
-
-    def ended(self, outcome: str, reason: str, **results: object) -> None:
-        """The last event: how the attempt ended. Nothing is written after it.
+    def ended(self, event: Ended) -> None:
+        """Tell how the attempt ended. Nothing is written after it.
 
         Raises:
             OSError: the disk stayed full.
         """
         deadline = time.monotonic() + FINAL_EVENT_SECONDS
-        self._write("ended", outcome=outcome, reason=reason, **results)
+        self._write(event)
         while self._unwritten and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
             self._flush()
@@ -76,13 +58,11 @@ class Reporter:
     def close(self) -> None:
         os.close(self._file)
 
-    def _write(self, kind: str, **values: object) -> None:
-        line = (
-            json.dumps({"kind": kind, "at": time.time(), **escape_document(values)}, allow_nan=False) + "\n"
-        )
+    def _write(self, event: Event) -> None:
+        line = encode(event, at=time.time())
         with self._lock:
-            if len(self._unwritten) < MOST_UNWRITTEN or kind not in MANY:
-                self._unwritten += line.encode()
+            if len(self._unwritten) < MOST_UNWRITTEN or not isinstance(event, MANY):
+                self._unwritten += line
         self._flush()
 
     def _flush(self) -> None:

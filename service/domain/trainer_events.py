@@ -1,0 +1,107 @@
+"""What a trainer tells its worker: the lines of events.jsonl, which are written and read here alone.
+
+docs/events.md says what each event and field means. A field that has its default is left out of its line.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from service.domain.jobs import Progress
+from service.domain.states import Outcome
+from service.escaping import escape_document
+
+LARGEST = 2**63 - 1  # what a database's column takes
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What is done before the first step, or what is wrong later, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The first step is done; `step` is where the attempt began, `note` what a resume could not repeat."""
+
+    step: Count
+    exact: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Values of metrics at a step; one that is not finite is None."""
+
+    step: Count
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochCompleted:
+    """An epoch is complete; epochs count from 1."""
+
+    epoch: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointWritten:
+    """A checkpoint is safely on disk."""
+
+    step: Count
+    epoch: Count
+    best: bool
+    bytes: Count
+    digest: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The final event: how the attempt ended.
+
+    `cause` is the value of a `Cause`, or one that only a newer trainer knows. With `pause`, only a person may
+    let the job go on.
+    """
+
+    outcome: Outcome
+    reason: str
+    cause: str | None = None
+    weights_digest: str | None = None
+    model: str | None = None
+    pause: bool = False
+
+
+Event = Stage | Started | Points | EpochCompleted | Progress | CheckpointWritten | Ended
+KINDS: Mapping[type[Event], str] = {
+    Stage: "stage",
+    Started: "started",
+    Points: "points",
+    EpochCompleted: "epoch",
+    Progress: "progress",
+    CheckpointWritten: "checkpoint",
+    Ended: "ended",
+}
+_READERS: Mapping[str, TypeAdapter[Event]] = {kind: TypeAdapter(event) for event, kind in KINDS.items()}
+
+
+def encode(event: Event, *, at: float) -> bytes:
+    """The line of an event; `at` is in seconds since 1970."""
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    given = {field.name: values[field.name] for field in fields(event) if values[field.name] != field.default}
+    line = json.dumps({"kind": KINDS[type(event)], "at": at, **escape_document(given)}, allow_nan=False)
+    return line.encode() + b"\n"
+
+
+def decode(line: bytes | str) -> Event | None:
+    """The event of a line; None of one that is damaged, or that only a newer trainer could mean."""
+    try:
+        values = json.loads(line)
+        return _READERS[values["kind"]].validate_python(values)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
