@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from service.disk_reserve import NoRoom, check_room
+from service.domain.endings import Ending
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome, Standing
 from service.errors import AlreadyRunning, DatabaseUnavailable, Fenced
@@ -19,7 +20,6 @@ from service.settings import Settings
 from service.store.fleet import hosts, readings
 from service.store.jobs import attempts, members
 from service.store.transaction import Store, Transaction
-from workers.attempts.ending import Ending
 from workers.attempts.member_claims import adopt_own_members, claim_own_member
 from workers.attempts.member_supervisor import MemberSupervisor
 from workers.attempts.outages import retry_until_available
@@ -245,7 +245,7 @@ class HostAgent:
         self._gpu_watch.run(self._stopped)
 
     def _list_trainers(self) -> Sequence[Trainer]:
-        return [supervisor.trainer for supervisor in self._list_followed()]
+        return [supervisor.gpu_user for supervisor in self._list_followed()]
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._settings.heartbeat_seconds):

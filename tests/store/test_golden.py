@@ -20,6 +20,7 @@ from service.digest import file_digest
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.message_check import explain_fault
 from service.domain import stored_spec
+from service.domain.endings import TrainerReport, infer_ending
 from service.domain.gpus import Outsider
 from service.domain.hooks import HookId
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
@@ -36,7 +37,6 @@ from service.store.jobs.endings import end_attempt
 from service.store.people import outbox
 from service.store.transaction import Store, open_store
 from tests.conftest import GOLDEN, new_database
-from workers.attempts.ending import infer_ending
 from workers.attempts.ingest import Ingester, find_final_event
 from workers.train.checkpoints.files import (
     DamagedCheckpoint,
@@ -150,9 +150,8 @@ def test_every_run_folder_is_read(old: Old) -> None:
         assert launch.simulated
         assert read_spec((events.parent / "spec.json").read_text())
         number = int(events.relative_to(old.folder).parts[1])
-        outcome = infer_ending(
-            find_final_event(events.parent), None, stop_request=None, closing=False
-        ).outcome
+        report = TrainerReport(final_event=find_final_event(events.parent))
+        outcome = infer_ending(report, stop_request=None).outcome
         assert is_member or outcome.value == old.said[number]["outcome"]
 
 

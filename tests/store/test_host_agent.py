@@ -279,7 +279,7 @@ def test_attempts_are_heard_while_the_trainers_of_lost_ones_are_killed_all_at_on
     *lost, healthy = trainers
     for attempt in lost:
         supervisor = supervisor_of(agent, attempt)
-        supervisor._tree = tree_of(attempt, Held)
+        supervisor._trainer._tree = tree_of(attempt, Held)
         with store.transaction() as tx:
             stored = attempts.get_attempt(tx, attempt.id)
             end_attempt(tx, stored, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
@@ -302,8 +302,10 @@ def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantin
 ) -> None:
     attempt = trainers[0]
     supervisor = Supervisor(store, settings, attempt, threads_per_gpu=1)
-    supervisor._tree = tree_of(attempt, Hung)
+    supervisor._trainer._tree = tree_of(attempt, Hung)
     supervisor.adopt()
+    with store.transaction() as tx:
+        attempts.set_stop_request(tx, attempt.id, stop_request)
     supervisor.stop_request = stop_request
     supervisor.follow()
     ended = attempt_of(store, attempt)
@@ -315,7 +317,7 @@ def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantin
     assert states[1][0] is GpuState.AVAILABLE
 
 
-def test_a_trainer_that_stays_after_its_last_word_is_killed_and_its_word_holds(
+def test_a_trainer_that_stays_after_its_final_event_is_killed_and_its_event_holds(
     store: Store, settings: Settings, trainers: Sequence[Attempt]
 ) -> None:
     attempt = trainers[0]
@@ -358,7 +360,7 @@ def test_a_run_folder_that_cannot_be_read_for_a_while_costs_nothing(
             raise failures.pop()
         return ingest(ingester)
 
-    monkeypatch.setattr(Ingester, "take_in", fail_first)
+    monkeypatch.setattr(Ingester, "ingest", fail_first)
     monkeypatch.setattr("workers.attempts.supervisor.PAUSE_SECONDS", 0.0)
     attempt = trainers[0]
     final_event = '{"kind": "ended", "at": 0, "outcome": "succeeded", "reason": ""}\n'

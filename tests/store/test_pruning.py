@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from service.commands.jobs.control import resume
+from service.domain.endings import TrainerReport
 from service.domain.jobs import Attempt
 from service.domain.states import Action, Channel, CheckpointKind, JobState, Occasion, Outcome, StopRequest
 from service.domain.trainer_events import Ended
 from service.errors import JobConflict
 from service.settings import Settings
 from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
-from service.store.jobs.endings import end_attempt
+from service.store.jobs.endings import end_reported
 from service.store.people import hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
 from tests.store.conftest import state_of, steps_in_sql, steps_on_disk, write_checkpoint
-from workers.attempts.ending import infer_ending
 from workers.attempts.pruning import prune_checkpoints
 
 AddRun = Callable[..., Attempt]
@@ -76,18 +76,9 @@ def test_the_former_best_stays_though_it_is_no_more_the_best(store: Store, secon
 
 
 def end_with_pause(store: Store, attempt: Attempt) -> None:
-    ending = infer_ending(FINAL_EVENT, None, stop_request=None, closing=False)
+    report = TrainerReport(final_event=FINAL_EVENT)
     with store.transaction() as tx:
-        end_attempt(
-            tx,
-            attempt,
-            ending.outcome,
-            cause=ending.cause,
-            reason=ending.reason,
-            actor="worker",
-            retry_limit=3,
-            pause=ending.pause,
-        )
+        end_reported(tx, attempt, report, actor="worker", retry_limit=3)
 
 
 def test_a_job_that_none_of_its_checkpoints_fits_waits_for_a_person(store: Store, second: Second) -> None:

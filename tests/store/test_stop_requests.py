@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from service.commands.jobs.control import cancel, hold, pause, resume
+from service.domain.endings import TrainerReport
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, Cause, JobState, Outcome, StopRequest
 from service.errors import JobConflict
 from service.store.fleet import leases
 from service.store.jobs import attempts, audit, jobs, stop_requests
-from service.store.jobs.endings import end_attempt
+from service.store.jobs.endings import end_attempt, end_reported
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, place
 
@@ -51,6 +52,19 @@ def test_a_paused_job_rests_whatever_ended_its_attempt(
     words = f"paused by ada; cnnctl resume {job.id}"
     assert (job.state, job.reason, job.lost_attempts) == (JobState.PAUSED, words, 0)
     assert last_event(store, job.id) == (Action.PAUSED, words)
+
+
+@pytest.mark.parametrize(("stop_request", "state"), [(cancel, JobState.CANCELLED), (pause, JobState.PAUSED)])
+def test_a_request_that_the_worker_had_not_heard_of_counts(
+    store: Store, claimed: Claim, stop_request: Callable[..., JobState], state: JobState
+) -> None:
+    attempt = claimed()
+    stop_request(store, attempt.job_id, actor=ADA)
+    report = TrainerReport(exit_status=-9)  # as the worker knows it: nobody asked for anything
+    with store.transaction() as tx:
+        assert end_reported(tx, attempt, report, actor="worker", retry_limit=0)
+        assert jobs.get_job(tx, attempt.job_id).state is state
+        assert end_reported(tx, attempt, report, actor="worker", retry_limit=0) is None
 
 
 def test_a_pause_that_came_too_late_changes_nothing(store: Store, claimed: Claim) -> None:

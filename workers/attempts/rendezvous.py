@@ -4,23 +4,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from service.domain.endings import Ending, TrainerReport, ending_of_member
 from service.domain.jobs import Attempt, Member
 from service.domain.states import AttemptState, Cause, Outcome, StopRequest
-from service.domain.stored_spec import MADE_BY_NEWER
 from service.errors import DatabaseUnavailable, Fenced
 from service.liveness import LivenessMonitor
 from service.settings import Settings
 from service.store.jobs import attempts, members
+from service.store.jobs.endings import end_member_reported
 from service.store.jobs.members import CHIEF
 from service.store.transaction import Store
 from workers.attempts.addresses import HeldPort, get_own_address
-from workers.attempts.ending import Ending
 from workers.attempts.outages import retry_until_available
 
 LOOK_SECONDS = 0.1
 WATCH_SECONDS = 0.5
-# What a trainer says that has lost another one, rather than why.
-SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 
 
 class RendezvousFailed(Exception):
@@ -99,12 +97,12 @@ class Rendezvous:
         """Whether another host's trainer has stopped because it was told to."""
         return any(member.outcome is Outcome.INTERRUPTED for member in self.members[1:])
 
-    def end_together(self, ending: Ending) -> Ending:
-        """Say how the chief's part ended, wait until all processes of the others are gone, judge the whole.
+    def end_together(self, report: TrainerReport) -> None:
+        """Say how the chief's part ended, and wait until all processes of the others are gone.
 
         A host that is not heard any more is not waited for: its trainer stops by itself when its lease ends.
         """
-        retry_until_available(lambda: self._end_own(ending))
+        retry_until_available(lambda: self._end_own(report))
         while any(not member.ended_at and member.worker for member in retry_until_available(self._look)[1:]):
             if all(
                 member.ended_at or self._is_silent(member) for member in self.members[1:] if member.worker
@@ -112,17 +110,16 @@ class Rendezvous:
                 break
             time.sleep(LOOK_SECONDS)
         self._release_port()
-        return _merge_endings(ending, self.members[1:])
 
     def _release_port(self) -> None:
         if self._port:
             self._port.release()
 
-    def _end_own(self, ending: Ending) -> None:
+    def _end_own(self, report: TrainerReport) -> None:
         with self._store.transaction() as tx:
             own = members.list_members(tx, self._attempt.id)[CHIEF]
             if not own.ended_at:
-                members.end_member(tx, own, ending.outcome, cause=ending.cause, reason=ending.reason)
+                end_member_reported(tx, own, report)
 
     def _look(self) -> Sequence[Member]:
         with self._store.reading() as tx:
@@ -144,7 +141,7 @@ class Rendezvous:
     def _find_failure(self) -> Ending | None:
         for member in self.members[1:]:
             if member.outcome in (Outcome.FAILED, Outcome.LOST):
-                return _ending_of(member)
+                return ending_of_member(member)
             if self._is_silent(member) and not member.ended_at:
                 seconds = self._settings.lease_seconds
                 if member.worker is None:
@@ -158,22 +155,3 @@ class Rendezvous:
 
 def _interrupted(reason: str) -> Ending:
     return Ending(outcome=Outcome.INTERRUPTED, reason=f"{reason}; waits to start again")
-
-
-def _ending_of(member: Member) -> Ending:
-    assert member.outcome is not None
-    return Ending(
-        outcome=member.outcome, cause=member.cause, reason=f"on {member.host_name}: {member.reason}"
-    )
-
-
-def _merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
-    """The chief's ending, but where that only follows from how another host's part ended."""
-    refusals = [member.reason for member in others if member.reason.startswith(MADE_BY_NEWER)]
-    if refusals and ending.outcome is not Outcome.CANCELLED:
-        return Ending(outcome=Outcome.INTERRUPTED, reason=refusals[0])
-    if ending.outcome not in (Outcome.FAILED, Outcome.LOST) or ending.cause not in SECONDARY:
-        return ending
-    bad = [member for member in others if member.outcome in (Outcome.FAILED, Outcome.LOST)]
-    first = [member for member in bad if member.cause not in SECONDARY or member.cause is Cause.KILLED]
-    return _ending_of(first[0]) if first else ending

@@ -3,29 +3,26 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence, Set
-from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import structlog
 
 from service.domain import run_folder as files
-from service.domain.gpus import Gpu
+from service.domain.endings import Ending, TrainerReport
 from service.domain.jobs import Attempt, AttemptId, Member
 from service.domain.states import Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
-from service.process import find_start
 from service.settings import Settings
 from service.store.fleet import hosts, leases
 from service.store.jobs import attempts, members
-from service.store.jobs.endings import end_attempt
+from service.store.jobs.endings import end_reported
 from service.store.transaction import Store
-from workers.attempts.ending import Ending, infer_ending
 from workers.attempts.ingest import Ingester
 from workers.attempts.outages import PAUSE_SECONDS, retry_until_available
 from workers.attempts.rendezvous import Rendezvous, RendezvousFailed
 from workers.attempts.starter import Starter
+from workers.attempts.trainer_process import CANCEL_GRACE_SECONDS, TrainerProcess
 from workers.attempts.trainer_setup import (
     TrainerSetup,
     end_of_removed,
@@ -35,14 +32,12 @@ from workers.attempts.trainer_setup import (
     read_setup,
     refuse_newer,
 )
-from workers.gpus.memory import Used, explain_still_there, prove_free, read_used_mib
+from workers.gpus.memory import explain_still_there
 from workers.gpus.outsiders import Trainer
-from workers.process_tree import KILL_SECONDS, ProcessTree, list_run_dirs
+from workers.process_tree import ProcessTree, list_run_dirs
 
 FOLLOW_SECONDS = 0.1
 LOG_SECONDS = 2.0
-EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
-CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
 
 log = structlog.get_logger()
 
@@ -57,12 +52,7 @@ class Supervisor:
         attempt = self._at_home(attempt)
         self._threads_per_gpu = threads_per_gpu
         self._ingester = Ingester(store, attempt, actor=f"worker {attempt.host_name}")
-        self._tree = tree
-        self._process: BaseProcess | None = None
-        self._gpus: Sequence[Gpu] = ()
-        self._used_before: Used = {}
-        self._asked_at: float | None = None
-        self._takes_no_signal = False
+        self._trainer = TrainerProcess(Path(attempt.run_dir), tree)
         self._rendezvous: Rendezvous | None = None
         self._failure: Ending | None = None
         self._next_log = 0.0
@@ -71,10 +61,9 @@ class Supervisor:
         self.closing = threading.Event()
 
     @property
-    def trainer(self) -> Trainer:
-        """Its process and its GPUs, for who looks at the GPUs."""
-        uuids = tuple(gpu.uuid for gpu in self._gpus)
-        return Trainer(pid=self._tree.pid, run_dir=self.attempt.run_dir, gpu_uuids=uuids)
+    def gpu_user(self) -> Trainer:
+        """Its trainer's process and GPUs, for who looks at the GPUs."""
+        return self._trainer.gpu_user
 
     def _at_home(self, attempt: Attempt) -> Attempt:
         """The attempt with the run folder that this worker gives it, whatever the database says."""
@@ -103,7 +92,7 @@ class Supervisor:
             )
             threads = self._threads_per_gpu
             make_launch(setup, self._settings, threads_per_gpu=threads, cluster=cluster, rank=0).save(folder)
-        self._gpus, self._used_before = setup.gpus, read_used_mib(setup.gpus)
+        self._trainer.take_gpus(setup.gpus)
 
     def start(self, starter: Starter) -> None:
         """Start the trainer.
@@ -111,21 +100,18 @@ class Supervisor:
         Raises:
             OSError: the host has no process or memory for it.
         """
-        self._process = starter.start(Path(self.attempt.run_dir))
-        pid = self._process.pid
-        assert pid is not None
-        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
+        self._trainer.start(starter)
 
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
-        self._gpus = self._read_setup().gpus
+        self._trainer.adopt_gpus(self._read_setup().gpus)
         self._find_rendezvous()
         self._ingester.read_final_event()
 
     def follow(self) -> None:
         """Carry events into SQL until the trainer has ended, then end the attempt."""
         try:
-            while self._tree.is_alive() and not self._takes_no_signal:
+            while self._trainer.is_followed():
                 self._ingest()
                 self._watch_hosts()
                 self._watch_folder()
@@ -138,23 +124,21 @@ class Supervisor:
         except Exception:
             log.exception("attempt", action="follow_failed", attempt=self.attempt.id)
             reason = "its worker could not follow it; see the worker's log"
-            ending = Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
-            self._end(ending, quarantine=self._give_gpus_back())
+            self.end(Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason))
 
     def renew_lease(self) -> None:
         """Tell the trainer that its worker is alive."""
-        with suppress(OSError):
-            (Path(self.attempt.run_dir) / files.LEASE_FILE).touch()
+        self._trainer.renew_lease()
 
     def abandon(self) -> None:
         """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
-        quarantine = self._give_gpus_back()
+        quarantine = self._trainer.prove_free()
         if quarantine:
             retry_until_available(lambda: self._record_quarantine(quarantine))
 
     def end(self, ending: Ending) -> None:
-        """End an attempt that could not be started."""
-        self._end(ending, quarantine=self._give_gpus_back())
+        """End an attempt whose trainer could not be started or followed."""
+        self._end(TrainerReport(without_trainer=ending), quarantine=self._trainer.prove_free())
 
     def _read_setup(self) -> TrainerSetup:
         return retry_until_available(
@@ -185,9 +169,9 @@ class Supervisor:
             time.sleep(PAUSE_SECONDS)
 
     def _record_trainer(self) -> None:
-        if self.attempt.trainer_pid == self._tree.pid:
+        if self.attempt.trainer_pid == self._trainer.pid:
             return
-        values = {"trainer_pid": self._tree.pid, "trainer_started": self._tree.started}
+        values = {"trainer_pid": self._trainer.pid, "trainer_started": self._trainer.started}
         with self._store.transaction() as tx:
             attempts.write(tx, self.attempt, **values)
             self.attempt = self._at_home(attempts.get_attempt(tx, self.attempt.id))
@@ -197,15 +181,15 @@ class Supervisor:
         if self._rendezvous and not self._failure:
             self._failure = self._rendezvous.find_failure()
             if self._failure:
-                self._takes_no_signal = not self._tree.kill()
+                self._trainer.kill()
 
     def _watch_folder(self) -> None:
         """Without its folder or its event log a trainer can tell nothing: what it does is lost."""
         folder = Path(self.attempt.run_dir)
         lost = is_removed(folder) or self._ingester.has_lost_log()
-        if self._tree.pid is not None and not self._failure and lost:
+        if self._trainer.pid is not None and not self._failure and lost:
             self._failure = end_of_removed(folder)
-            self._takes_no_signal = not self._tree.kill()
+            self._trainer.kill()
 
     def _is_asked_by_another_host(self) -> bool:
         return self._rendezvous is not None and self._rendezvous.was_asked_to_stop()
@@ -221,32 +205,21 @@ class Supervisor:
         grace = self._settings.grace_seconds
         if self.stop_request is StopRequest.CANCEL:
             grace = min(grace, CANCEL_GRACE_SECONDS)
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
-            if wanted:
-                self._tree.terminate()
-        elif time.monotonic() > self._asked_at + grace:
-            log.warning("attempt", action="killed_after_grace", attempt=self.attempt.id)
-            self._takes_no_signal = not self._tree.kill()
+        self._trainer.stop(grace_seconds=grace, ask=bool(wanted))
 
     def _finish(self) -> None:
         self._watch_folder()
-        quarantine = self._give_gpus_back()
-        if self._process is not None:
-            self._process.join(timeout=EXIT_STATUS_SECONDS)
+        quarantine = self._trainer.prove_free()
+        exit_status = self._trainer.read_exit_status()
         retry_until_available(self._settle)
-        closing = self.closing.is_set() or self._is_asked_by_another_host()
-        ending = infer_ending(
-            self._ingester.ended, self._process, stop_request=self.stop_request, closing=closing
+        report = TrainerReport(
+            final_event=self._ingester.ended,
+            exit_status=exit_status,
+            adopted=self._trainer.was_adopted,
+            told_to_stop=self.closing.is_set() or self._is_asked_by_another_host(),
+            failure=self._failure,
         )
-        if self._failure and ending.outcome in (Outcome.FAILED, Outcome.LOST):
-            ending = self._failure
-        self._end(ending, quarantine=quarantine)
-
-    def _give_gpus_back(self) -> Mapping[str, str]:
-        """Prove that the trainer and its memory are gone; the GPUs of which that is not so, and why."""
-        seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
-        return prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
+        self._end(report, quarantine=quarantine)
 
     def _settle(self) -> None:
         """Read the event log and the log to their ends."""
@@ -254,30 +227,23 @@ class Supervisor:
             pass
         self._ingester.store_log_tail()
 
-    def _end(self, ending: Ending, *, quarantine: Mapping[str, str]) -> None:
+    def _end(self, report: TrainerReport, *, quarantine: Mapping[str, str]) -> None:
         if self._rendezvous:
-            ending = self._rendezvous.end_together(ending)
-        retry_until_available(lambda: self._end_once(ending, quarantine))
-        said = {"outcome": ending.outcome.value, "reason": ending.reason}
-        log.info("attempt", action="ended", attempt=self.attempt.id, **said)
+            self._rendezvous.end_together(report)
+        ending = retry_until_available(lambda: self._end_once(report, quarantine))
+        if ending:
+            said = {"outcome": ending.outcome.value, "reason": ending.reason}
+            log.info("attempt", action="ended", attempt=self.attempt.id, **said)
 
     def _record_quarantine(self, reasons: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
             hosts.quarantine_gpus(tx, reasons)
 
-    def _end_once(self, ending: Ending, quarantine: Mapping[str, str]) -> None:
+    def _end_once(self, report: TrainerReport, quarantine: Mapping[str, str]) -> Ending | None:
         with self._store.transaction() as tx:
             hosts.quarantine_gpus(tx, quarantine)
-            end_attempt(
-                tx,
-                self.attempt,
-                ending.outcome,
-                cause=ending.cause,
-                reason=ending.reason,
-                actor=f"worker {self.attempt.host_name}",
-                retry_limit=self._settings.retry_limit,
-                pause=ending.pause,
-            )
+            actor, retry_limit = f"worker {self.attempt.host_name}", self._settings.retry_limit
+            return end_reported(tx, self.attempt, report, actor=actor, retry_limit=retry_limit)
 
 
 def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str) -> Attempt | None:

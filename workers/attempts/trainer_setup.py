@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from service.domain import run_folder as files
+from service.domain.endings import Ending
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt
 from service.domain.spec import read_spec
@@ -19,7 +20,6 @@ from service.settings import Settings
 from service.store.fleet import leases
 from service.store.jobs import checkpoints, jobs
 from service.store.transaction import Store
-from workers.attempts.ending import Ending
 from workers.train.process.launch import Launch
 
 log = structlog.get_logger()

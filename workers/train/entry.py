@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.domain import run_folder as files
+from service.domain.endings import NO_ROOM
 from service.domain.states import Outcome
 from service.domain.trainer_events import Ended
 from workers.process_tree import MARK
-from workers.train.process.failure_cause import NO_ROOM, explain
+from workers.train.process.failure_cause import explain
 from workers.train.process.launch import load_launch
 from workers.train.process.reporter import Reporter
 from workers.train.process.stopping import StopFlag, Stopped

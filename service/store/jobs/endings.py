@@ -1,6 +1,7 @@
 """Ends an attempt in one decision: its leases, its job's state, the audit."""
 
-from service.domain.jobs import Attempt
+from service.domain.endings import Ending, TrainerReport, infer_ending, merge_endings
+from service.domain.jobs import Attempt, Member
 from service.domain.states import (
     FINISHED,
     JOB_STATE_AFTER,
@@ -11,8 +12,9 @@ from service.domain.states import (
     Outcome,
     StopRequest,
 )
+from service.errors import Fenced
 from service.store.fleet import leases
-from service.store.jobs import attempts, audit, checkpoints, jobs
+from service.store.jobs import attempts, audit, checkpoints, jobs, members
 from service.store.people import outbox
 from service.store.transaction import Transaction
 
@@ -53,6 +55,42 @@ def end_attempt(
         job = jobs.get_job(tx, attempt.job_id)
         outbox.enqueue(tx, job, state, attempt_id=attempt.id, reason=why)
     return True
+
+
+def end_reported(
+    tx: Transaction, attempt: Attempt, report: TrainerReport, *, actor: str, retry_limit: int
+) -> Ending | None:
+    """End an attempt as its worker reports of its trainer; None when it had ended already.
+
+    What the report means depends on what was asked of the attempt: it is decided here, with its row locked.
+    """
+    try:
+        attempts.write(tx, attempt)  # locks it: no request comes between the decision and the end
+    except Fenced:
+        return None
+    ending = infer_ending(report, stop_request=attempts.get_attempt(tx, attempt.id).stop_request)
+    ending = merge_endings(ending, members.list_members(tx, attempt.id)[1:])
+    end_attempt(
+        tx,
+        attempt,
+        ending.outcome,
+        cause=ending.cause,
+        reason=ending.reason,
+        actor=actor,
+        retry_limit=retry_limit,
+        pause=ending.pause,
+    )
+    return ending
+
+
+def end_member_reported(tx: Transaction, member: Member, report: TrainerReport) -> None:
+    """End one host's part of an attempt as its worker reports.
+
+    Raises:
+        Fenced: it has ended, or another worker has it.
+    """
+    ending = infer_ending(report, stop_request=attempts.get_attempt(tx, member.attempt_id).stop_request)
+    members.end_member(tx, member, ending.outcome, cause=ending.cause, reason=ending.reason)
 
 
 def _decide(

@@ -4,7 +4,6 @@ import errno
 
 from service.domain.states import Cause
 
-NO_ROOM = errno.ENOSPC  # exit status of a trainer that cannot write even its final event
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # By name, since TensorFlow is imported late.
 CAUSES = {

@@ -1,0 +1,114 @@
+"""The trainer of an attempt on this host, for its supervisor: started or adopted, stopped, proven gone."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import structlog
+
+from service.domain import run_folder as files
+from service.domain.gpus import Gpu
+from service.process import find_start
+from workers.attempts.starter import Starter
+from workers.gpus.memory import Used, prove_free, read_used_mib
+from workers.gpus.outsiders import Trainer
+from workers.process_tree import KILL_SECONDS, ProcessTree
+
+EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
+CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
+
+log = structlog.get_logger()
+
+
+class TrainerProcess:
+    """One trainer with its run folder and its GPUs; `pid` is None before it has started."""
+
+    def __init__(self, folder: Path, tree: ProcessTree) -> None:
+        self.folder = folder
+        self._tree = tree.proven()
+        self._process: BaseProcess | None = None
+        self._gpus: Sequence[Gpu] = ()
+        self._used_before: Used = {}
+        self._stop_at: float | None = None
+        self._takes_no_signal = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._tree.pid
+
+    @property
+    def started(self) -> int | None:
+        """When it started, in clock ticks since boot: its number may be another process's later."""
+        return self._tree.started
+
+    @property
+    def was_adopted(self) -> bool:
+        """Whether an earlier worker of this host started it."""
+        return self._process is None
+
+    @property
+    def gpu_user(self) -> Trainer:
+        """Its process and its GPUs, for who looks at the GPUs."""
+        uuids = tuple(gpu.uuid for gpu in self._gpus)
+        return Trainer(pid=self.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
+
+    def take_gpus(self, gpus: Sequence[Gpu]) -> None:
+        """Before it starts: these GPUs are its own, and what they have in use now is not."""
+        self._gpus, self._used_before = gpus, read_used_mib(gpus)
+
+    def adopt_gpus(self, gpus: Sequence[Gpu]) -> None:
+        """The same when it runs already: nobody knows what was in use before."""
+        self._gpus = gpus
+
+    def start(self, starter: Starter) -> None:
+        """Start the trainer of the run folder.
+
+        Raises:
+            OSError: the host has no process or memory for it.
+        """
+        self._process = starter.start(self.folder)
+        pid = self._process.pid
+        assert pid is not None
+        self._tree = replace(self._tree, pid=pid, started=find_start(pid))
+
+    def is_followed(self) -> bool:
+        """Whether it runs, and is not one that no signal ends."""
+        return self._tree.is_alive() and not self._takes_no_signal
+
+    def renew_lease(self) -> None:
+        """Tell the trainer that its worker is alive."""
+        with suppress(OSError):
+            (self.folder / files.LEASE_FILE).touch()
+
+    def stop(self, *, grace_seconds: float, ask: bool = True) -> None:
+        """Ask it to checkpoint and end, at the first call; kill it at one after the grace time.
+
+        Without `ask`, as where it is about to end by itself, it has the same time.
+        """
+        now = time.monotonic()
+        if self._stop_at is None:
+            self._stop_at = now
+            if ask:
+                self._tree.terminate()
+        elif now > self._stop_at + grace_seconds:
+            log.warning("attempt", action="killed_after_grace", run_dir=str(self.folder))
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it with all that it has started."""
+        self._takes_no_signal = not self._tree.kill()
+
+    def prove_free(self) -> Mapping[str, str]:
+        """Kill it and wait for its memory; the GPUs that do not come free of both, and why in words."""
+        seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
+        return prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
+
+    def read_exit_status(self) -> int | None:
+        """Its exit status, or below 0 the signal that ended it; None where nobody knows."""
+        if self._process is None:
+            return None
+        self._process.join(timeout=EXIT_STATUS_SECONDS)
+        return self._process.exitcode
