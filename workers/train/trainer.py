@@ -3,24 +3,21 @@
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from models.build import logits_model
 from models.catalog.verdicts import CHANCE
-from models.errors import DatasetError
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
 from service.domain import run_folder as files
 from service.domain.jobs import Progress
-from service.domain.spec import Spec, digest_training
+from service.domain.spec import Spec
 from service.domain.states import Cause, Outcome
 from service.domain.trainer_events import Ended, EpochCompleted, Stage, Started
+from workers.train.builder import build_parts
 from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot
-from workers.train.checkpoints.run_state import RunState, describe_environment
 from workers.train.checkpoints.saver import Saver
 from workers.train.checkpoints.writer import (
     CheckpointWriter,
@@ -30,21 +27,14 @@ from workers.train.checkpoints.writer import (
 )
 from workers.train.data.batches import Feed
 from workers.train.data.epoch_feed import make_feed
-from workers.train.data.images import load_images
-from workers.train.diagnosing import Diagnosis
-from workers.train.distributed.agreement import Agreement, DifferentStarts
-from workers.train.distributed.devices import pin_devices
-from workers.train.distributed.shards import count_shards
-from workers.train.finiteness import Finiteness
-from workers.train.loop import ACCURACY, LOSS, PENALTY, Loop, Scores, steps_per_call
-from workers.train.network import build_network, fix_arithmetic, make_spec_loss, weights_digest
-from workers.train.optimizers import make_optimizer
+from workers.train.distributed.agreement import DifferentStarts
+from workers.train.loop import ACCURACY, LOSS, PENALTY, Scores, steps_per_call
+from workers.train.network import weights_digest
 from workers.train.process.launch import Launch
 from workers.train.process.reporter import Reporter
 from workers.train.process.stopping import StopFlag, Stopped
 from workers.train.results import describe_images, find_best_checkpoint, save_network
 
-POINTS_PER_EPOCH = 20
 PROGRESS_SECONDS = 0.5
 
 
@@ -58,59 +48,9 @@ class Trainer:
         self._checkpoints_dir = run_dir / files.CHECKPOINTS_DIR
         self._reporter = reporter
         self._stop = stop
-        shards = count_shards(spec, launch)
-        # While hosts meet, TensorFlow lets no Python run; afterwards its service has SIGTERM for itself.
-        with stop.watched_from_outside() if launch.hosts > 1 else nullcontext():
-            strategy = pin_devices(launch, shards=shards)
-        fix_arithmetic(spec)
-        with strategy.scope():
-            self._images = load_images(
-                spec,
-                strategy,
-                datasets_dir=Path(launch.datasets_dir),
-                data_roots=[Path(root) for root in launch.data_roots],
-                surveys_dir=files.runs_dir_of(run_dir) / files.SURVEYS_DIR,
-                reserve_percent=launch.disk_reserve_percent,
-                threads=launch.threads,
-                say=self._say_stage,
-            )
-            _check_batch(spec, self._images.train.count)
-            self._model = build_network(spec, self._images)
-            self._network = logits_model(self._model)
-            self._optimizer = make_optimizer(spec.optimizer)
-            self._optimizer.build(self._network.trainable_variables)
-        self._finiteness = Finiteness(self._network, lr=spec.optimizer.lr)
-        self._agreement = Agreement(strategy, hosts=launch.hosts)
-        self._loop = Loop(
-            self._network,
-            self._optimizer,
-            strategy,
-            batch_size=spec.training.batch_size,
-            resize=spec.data.resize,
-            shards=shards,
-            loss=make_spec_loss(spec.loss, self._images),
-        )
-        self._diagnosis: Diagnosis | None = None
-        if spec.training.diagnostics:
-            with strategy.scope():
-                self._diagnosis = Diagnosis(
-                    self._network,
-                    self._images.train,
-                    self._images.train_labels,
-                    self._loop,
-                )
-        self._steps_per_epoch = self._images.train.count // spec.training.batch_size
-        self._environment = describe_environment(
-            launch, self._images, replicas=strategy.num_replicas_in_sync, shards=shards
-        )
-        self._state = RunState(
-            spec,
-            self._network,
-            self._optimizer,
-            spec_digest=digest_training((run_dir / files.SPEC_FILE).read_text()),
-            steps_per_point=max(1, math.ceil(self._steps_per_epoch / POINTS_PER_EPOCH)),
-            environment=self._environment,
-        )
+        self._parts = parts = build_parts(spec, launch, run_dir, stop, say=self._say_stage)
+        self._images, self._loop, self._state = parts.images, parts.loop, parts.state
+        self._steps_per_epoch = parts.steps_per_epoch
         self._step_seconds = math.inf
         self._agreed_step_seconds = math.inf
         self._wants_to_stop = False
@@ -163,7 +103,7 @@ class Trainer:
             self._state,
             writer,
             self._reporter,
-            check=self._finiteness.check_snapshot,
+            check=self._parts.finiteness.check_snapshot,
             least_seconds=self._launch.checkpoint_seconds,
         )
 
@@ -193,7 +133,7 @@ class Trainer:
         return done >= self._spec.training.epochs or bool(self._state.schedule.stop_reason(done))
 
     def _train_epoch(self, saver: Saver) -> None:
-        self._optimizer.learning_rate = self._state.schedule.start_epoch(self._state.epoch)
+        self._parts.optimizer.learning_rate = self._state.schedule.start_epoch(self._state.epoch)
         feed = self._make_feed()
         try:
             self._train_batches(feed, saver)
@@ -234,7 +174,7 @@ class Trainer:
         state = self._state
         state.step += 1
         state.step_in_epoch += 1
-        self._finiteness.check_step(report, step=state.step, epoch=state.epoch)
+        self._parts.finiteness.check_step(report, step=state.step, epoch=state.epoch)
         last = state.step_in_epoch == self._steps_per_epoch
         mean = state.means.add(report, step_in_epoch=state.step_in_epoch, last=last)
         if mean is not None:
@@ -255,7 +195,7 @@ class Trainer:
         if self._images.validation.count:
             scores = self._loop.evaluate(self._images.validation)
             values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
-        measured = self._diagnosis.measure() if self._diagnosis else {}
+        measured = self._parts.diagnosis.measure() if self._parts.diagnosis else {}
         self._reporter.points(state.step, {**values, **measured})
         self._reporter.report(EpochCompleted(epoch=state.epoch))
         best = state.schedule.end_epoch(state.epoch, values)
@@ -284,20 +224,20 @@ class Trainer:
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
         digest, model = (None, None) if self._launch.rank else self._save_results()
-        self._agreement.share(0.0)  # hosts leave together: one that went first would disturb the others
+        self._parts.agreement.share(0.0)  # hosts leave together: one that went first would disturb the others
         return Ended(outcome=Outcome.SUCCEEDED, reason=reason, weights_digest=digest, model=model)
 
     def _save_results(self) -> tuple[str, str]:
         """Store the network, and the best one beside it; the digest of its weights, and its path."""
-        digest = weights_digest(self._model)
+        digest = weights_digest(self._parts.model)
         describe_images(self._spec, self._images).save(self._run_dir)
-        path = save_network(self._model, self._run_dir / FINAL_FILE)
+        path = save_network(self._parts.model, self._run_dir / FINAL_FILE)
         best = self._unwritten_best or find_best_checkpoint(
             self._list_checkpoints(), spec_digest=self._state.spec_digest
         )
         if best is not None:
-            assign_variables(self._network.variables, best.network)
-            save_network(self._model, self._run_dir / BEST_FILE)
+            assign_variables(self._parts.network.variables, best.network)
+            save_network(self._parts.model, self._run_dir / BEST_FILE)
         return digest, str(path)
 
     def _resume(self) -> str:
@@ -313,7 +253,7 @@ class Trainer:
                 self._continue_from(snapshot)
             except DamagedCheckpoint as error:  # another cnnctl makes another network of the same spec
                 why_not = f"the checkpoint of step {snapshot.position.step}: {error}"
-        (steps,) = self._agreement.share(state.step)
+        (steps,) = self._parts.agreement.share(state.step)
         if len(set(steps)) > 1:
             raise DifferentStarts(steps)
         return why_not
@@ -321,8 +261,8 @@ class Trainer:
     def _continue_from(self, snapshot: Snapshot) -> None:
         state = self._state
         state.restore(snapshot)
-        self._finiteness.check_snapshot(snapshot)  # an older cnnctl did not look at what it wrote
-        difference = explain_difference(snapshot.environment, self._environment)
+        self._parts.finiteness.check_snapshot(snapshot)  # an older cnnctl did not look at what it wrote
+        difference = explain_difference(snapshot.environment, self._parts.environment)
         self._resume_exact = not difference
         self._reporter.report(EpochCompleted(epoch=state.epoch - 1))
         notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
@@ -330,7 +270,7 @@ class Trainer:
 
     def _must_stop(self) -> bool:
         """Whether any host's trainer has to stop; then all do, after the same step."""
-        asked, over, seconds = self._agreement.share(
+        asked, over, seconds = self._parts.agreement.share(
             bool(self._stop.reason), self._over_time(), self._step_seconds
         )
         self._wants_to_stop, self._agreed_step_seconds = any(asked), max(seconds)
@@ -356,12 +296,4 @@ class Trainer:
                 loss=float(mean[LOSS] + mean[PENALTY]),
                 accuracy=float(mean[ACCURACY]),
             )
-        )
-
-
-def _check_batch(spec: Spec, num_images: int) -> None:
-    if spec.training.batch_size > num_images:
-        raise DatasetError(
-            f"training.batch_size must be at most the {num_images} training images of {spec.data.dataset}. "
-            f"Received: {spec.training.batch_size}"
         )
