@@ -89,10 +89,10 @@ class Settings:
     )
     tick: str = _setting(
         "CNNCTL_TICK_SECONDS",
-        "pause between two looks of the scheduler; with SQLite it is told",
-        "0.05",
+        "longest pause between two looks of the scheduler; the database tells it of what is new",
+        "0.5",
         within=Range(
-            least=0.001, most=2, why="a job waits that long for its start, and a dead worker to be noticed"
+            least=0.001, most=2, why="a dead worker is noticed that late, or a job whose notification is lost"
         ),
     )
     heartbeat: str = _setting(

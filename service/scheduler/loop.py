@@ -34,7 +34,6 @@ from service.store.transaction import Store, Transaction
 HOUSEKEEPING_SECONDS = 1.0
 IDLE_SECONDS = 3.0  # the same while no job waits and none runs
 LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
-LONGEST_WAIT_SECONDS = 0.5
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
 ASK_SECONDS = 30.0  # between two messages to a host that takes none
@@ -98,11 +97,9 @@ class Scheduler:
         log.info("scheduler", action="stopped")
 
     def _wait(self, stop: threading.Event, seconds: float) -> None:
-        """Wait for the next look; SQLite's folder tells when there is something to see."""
-        if self._folder is None:
-            stop.wait(seconds)
-        elif not stop.is_set():
-            self._folder.wait(max(seconds, LONGEST_WAIT_SECONDS))
+        """Wait for the next look; PostgreSQL, or SQLite's folder, tells when there is something to see."""
+        if not stop.is_set():
+            (self._folder or self._watch).wait(seconds)
 
     def tick(self) -> None:
         """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it."""

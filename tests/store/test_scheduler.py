@@ -11,15 +11,16 @@ from service.commands.fleet.health import check_health
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
 from service.domain.spec_request import resolve_spec
-from service.domain.states import AttemptState, Cause, JobState, Outcome, Standing
+from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Standing
 from service.liveness import LivenessMonitor
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
-from service.store.fleet import hosts, leases
-from service.store.jobs import attempts, jobs
+from service.store.fleet import hosts, leases, schedulers
+from service.store.jobs import attempts, audit, jobs
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
+from tests.servers import wait_until
 
 
 class NotingDispatcher(Dispatcher):
@@ -95,6 +96,39 @@ def test_a_tick_leases_gpus_and_sends_after_the_commit(
         assert jobs.get_job(tx, number).state is JobState.RUNNING
     assert dispatcher.sent == [attempt.id]
     assert len(list((settings.broker_dir / "messages").iterdir())) == 1
+
+
+def test_a_job_is_placed_long_before_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+    store: Store,
+    scheduler: Scheduler,
+    dispatcher: NotingDispatcher,
+    add_host: Callable[..., None],
+) -> None:
+    monkeypatch.setattr(Settings, "tick_seconds", 60.0)
+    add_host()
+    stop = threading.Event()
+    running = threading.Thread(target=scheduler.run, args=[stop])
+    running.start()
+    try:
+        wait_until(lambda: has_ticked(store))
+        submit(store)
+        wait_until(lambda: bool(dispatcher.sent))
+    finally:
+        stop.set()
+        submit(store)  # ends the wait
+        running.join()
+
+
+def has_ticked(store: Store) -> bool:
+    with store.reading() as tx:
+        return schedulers.find_latest(tx) is not None
+
+
+def submit(store: Store) -> None:
+    with store.transaction() as tx:
+        job_id = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor="ada")
 
 
 def test_what_nobody_claims_is_sent_again(

@@ -1,9 +1,15 @@
-"""Asks many times a second whether anything has happened, for as little as that can cost."""
+"""Tells of new audit entries, for as little as that can cost."""
+
+import time
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from service.store.jobs import audit
 from service.store.transaction import Store
+
+if TYPE_CHECKING:
+    from psycopg import Connection  # an extra
 
 _NEWEST = "SELECT max(id) FROM job_events"
 
@@ -12,7 +18,8 @@ class AuditWatch:
     """Asks over a connection of its own, straight through the driver; for one thread.
 
     A reading transaction of the pool takes ten times as long, most of it in Python, and an idle scheduler
-    does nothing but ask.
+    does nothing but ask. PostgreSQL also sends a notification over that connection with each commit that
+    adds an entry. One may be lost, as behind a pooler: who waits looks again when the time is up.
     """
 
     def __init__(self, store: Store) -> None:
@@ -20,7 +27,7 @@ class AuditWatch:
         self._connection: DBAPIConnection | None = None
 
     def newest_entry_id(self) -> int:
-        """The same as `events.newest_entry_id`, outside of any transaction.
+        """The same as `audit.newest_entry_id`, outside of any transaction.
 
         Raises:
             DatabaseUnavailable: it does not answer on a new connection either.
@@ -32,6 +39,24 @@ class AuditWatch:
         with self._store.reading() as tx:
             return audit.newest_entry_id(tx)
 
+    def wait(self, seconds: float) -> None:
+        """Wait until PostgreSQL tells of an entry that was added since the last call, at most so long.
+
+        It returns at once when it has begun to listen or could not go on: what was added before is not told.
+        """
+        if self._connection is None:
+            try:
+                self._connection = self._connect()
+            except self._store.driver_error:
+                time.sleep(seconds)
+            return
+        listening = cast("Connection", self._connection)
+        try:
+            for _ in listening.notifies(timeout=seconds, stop_after=1):
+                pass
+        except self._store.driver_error:
+            self.close()
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -39,9 +64,15 @@ class AuditWatch:
 
     def _ask(self) -> int:
         if self._connection is None:
-            self._connection = self._store.connect_apart()
+            self._connection = self._connect()
         cursor = self._connection.cursor()
         cursor.execute(_NEWEST)
         ((newest,),) = cursor.fetchall()  # all of it, or SQLite would stay in a reading transaction
         cursor.close()
         return newest or 0
+
+    def _connect(self) -> DBAPIConnection:
+        connection = self._store.connect_apart()
+        if self._store.folder is None:
+            connection.cursor().execute(f"LISTEN {audit.CHANNEL}")
+        return connection
