@@ -1,10 +1,10 @@
 """One worker a host: the lock file of a data folder, which also proves that an earlier worker is dead."""
 
-import fcntl
 from contextlib import suppress
 from typing import IO
 
 from service.errors import AlreadyRunning
+from service.file_lock import try_lock
 from service.settings import Settings
 
 
@@ -39,12 +39,10 @@ def lock_host(settings: Settings) -> HostLock:
     """
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     file = (settings.home_dir / f"worker-{settings.host_name}.lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(file):
         file.close()
         raise AlreadyRunning(
             f"A worker of host {settings.host_name} is already running: one serves all GPUs of a host; "
             "for another host set CNNCTL_HOST to its name"
-        ) from None
+        )
     return HostLock(file)

@@ -1,16 +1,14 @@
 """Runs scheduler and worker as children, on SQLite and message files: the whole service in one command."""
 
-import fcntl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
-from typing import IO
 
 from service.commands.ops.child_log import ChildLog
 from service.errors import AlreadyRunning, CnnctlError, DatabaseGone
+from service.file_lock import is_locked, try_lock
 from service.own_python import FOLDER, own_environment, own_words
 from service.private_files import tighten
 from service.settings import Settings
@@ -107,7 +105,11 @@ def running_stack(
     """
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     with (settings.home_dir / "up.lock").open("a") as lock:
-        _take(lock, settings)
+        if not try_lock(lock):
+            raise AlreadyRunning(
+                f"An embedded stack already serves {settings.home_dir}. Use it, stop it where it runs, "
+                "or set CNNCTL_HOME to another folder"
+            )
         tighten(settings)
         store.upgrade()
         with store.reading() as tx:
@@ -129,33 +131,11 @@ def refuse_new_database(settings: Settings) -> None:
     locks = [settings.home_dir / "up.lock"]
     if settings.runs_dir.is_dir() and any(settings.runs_dir.iterdir()):
         locks += settings.home_dir.glob("worker-*.lock")  # else one may wait for its first database
-    if not settings.database and any(_is_taken(lock) for lock in locks):
+    if not settings.database and any(is_locked(lock) for lock in locks):
         raise DatabaseGone(
             f"There is no database in {settings.home_dir}, though a stack runs: somebody has deleted it. "
             "Put it back, or stop the stack; after that, cnnctl up begins a new one"
         )
-
-
-def _is_taken(lock: Path) -> bool:
-    """Whether a process holds a lock; one that cannot be opened is another person's."""
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _take(lock: IO[str], settings: Settings) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise AlreadyRunning(
-            f"An embedded stack already serves {settings.home_dir}. Use it, stop it where it runs, "
-            "or set CNNCTL_HOME to another folder"
-        ) from None
 
 
 def are_alive(store: Store, settings: Settings, *, since: datetime) -> bool:
