@@ -29,10 +29,10 @@ def build_model(
     probabilities are float32 under every dtype policy.
 
     Raises:
-        CatalogError: an unknown name, an image too small, or pieces that do not go with the network.
+        CatalogError: the images are too small, or the layers too many.
         ValueError: a mean or standard deviation that does not fit the channels.
     """
-    choice = check_network(choice, image_size=min(input_shape[:2]))
+    check_network(choice, image_size=min(input_shape[:2]))
     features, paper = find_features(choice.architecture)
     net = KerasBuilder(seed=seed, choice=choice, paper=paper)
     pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")

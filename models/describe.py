@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network = get_architecture(fields["architecture"])
         choice = NetworkConfig(**{**network_defaults(network), **fields})
         input_shape = given.input or (network.image_size, network.image_size, 3)
-        choice = check_network(choice, image_size=min(input_shape[:2]))
+        check_network(choice, image_size=min(input_shape[:2]))
     except CatalogError as error:
         sys.stdout.write(f"{error}\n")
         return 2
@@ -52,7 +52,7 @@ def _describe(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.describe", description=__doc__)
-    parser.add_argument("choice", help="fields of a NetworkChoice, as one JSON object")
+    parser.add_argument("choice", help="fields of a NetworkConfig, as one JSON object")
     parser.add_argument("--input", type=_shape, help="as in 32x32x3; default: the network's own, 3 channels")
     parser.add_argument("--num-classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=32, help="images that training_bytes is for")

@@ -92,7 +92,7 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
         """Return what all layers with weights have in common."""
         init, bias = self.choice.parsed_init, 0.0
         if init.name == "paper":
-            assert self.paper is not None, "check_network refuses it where there is none"
+            assert self.paper is not None, "NetworkConfig refuses it where there is none"
             init = self.paper.kernels.get(name, self.paper.kernel)
             bias = self.paper.biases.get(name, 0.0)
         use_bias = self.uses_bias(name)

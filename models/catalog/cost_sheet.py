@@ -119,7 +119,7 @@ class CostBuilder(NetworkBuilder[Counted]):
         if len(self.layers) == MOST_LAYERS:
             raise CatalogError(
                 f"{self.choice.architecture} must have at most {MOST_LAYERS:,} layers: ask for fewer. "
-                f"Received: {dict(self.choice.options)}"
+                f"Received: {dict(self.choice.parsed_options)}"
             )
         cost = LayerCost(
             name=name,

@@ -8,24 +8,19 @@ from collections.abc import Sequence
 from models.catalog.cost_sheet import CostBuilder, Counted, LayerCost, WindowDoesNotFit
 from models.catalog.entries import CatalogError
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import NetworkConfig, check_choice
+from models.catalog.network_config import NetworkConfig
 
 Shape = tuple[int, int, int]
 LARGEST_SIDE = 65_536
 
 
-def check_network(choice: NetworkConfig, *, image_size: int) -> NetworkConfig:
-    """Check a network with all its pieces for images of a size (shorter side, pixels).
-
-    Returns:
-        the choice, with every option of the architecture: those not given with their defaults.
+def check_network(choice: NetworkConfig, *, image_size: int) -> None:
+    """Check that a network can be built for images of a size (shorter side, pixels).
 
     Raises:
-        CatalogError: an unknown name, a bad value, or a combination that cannot be built.
+        CatalogError: nothing would be left of the image, or the layers are too many.
     """
-    choice = check_choice(choice)
-    _count(choice, input_shape=_square(image_size), num_classes=1)
-    return choice
+    count_layers(choice, input_shape=(image_size, image_size, 1), num_classes=1)
 
 
 def count_layers(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
@@ -34,10 +29,6 @@ def count_layers(choice: NetworkConfig, *, input_shape: Shape, num_classes: int)
     Raises:
         CatalogError: it cannot be built.
     """
-    return _count(check_choice(choice), input_shape=input_shape, num_classes=num_classes)
-
-
-def _count(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
     try:
         return _walk(choice, input_shape=input_shape, num_classes=num_classes)
     except WindowDoesNotFit as error:
@@ -51,7 +42,7 @@ def _grow(choice: NetworkConfig, side: int) -> int:
     """Return the smallest image that is enough for the layers after the first that was not, too."""
     while side < LARGEST_SIDE:  # beyond, the number helps nobody
         try:
-            _walk(choice, input_shape=_square(side), num_classes=1)
+            _walk(choice, input_shape=(side, side, 1), num_classes=1)
         except WindowDoesNotFit as error:
             side = error.least_side
         else:
@@ -65,7 +56,3 @@ def _walk(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Seq
     logits = sheet.logits(features(Counted(sides=input_shape), sheet), num_classes=num_classes)
     sheet.add_activation(logits, name="probabilities")
     return sheet.layers
-
-
-def _square(side: int) -> Shape:
-    return side, side, 1

@@ -51,7 +51,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
 
     def option(self, name: str) -> int:
         """Return a whole-number option of the architecture."""
-        return int(self.choice.options[name])
+        return int(self.choice.parsed_options[name])
 
     def conv(
         self,

@@ -1,5 +1,6 @@
-"""What somebody chose about a network, checked piece by piece. Imports neither NumPy nor Keras."""
+"""What somebody chose about a network, parsed and checked once. Imports neither NumPy nor Keras."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,32 +31,73 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """A network by its name and everything about it that can be chosen, as people write it."""
+    """A network by its name and everything about it that can be chosen, parsed and checked when it is made.
 
-    architecture: str
-    init: str = "glorot_uniform"
-    activation: str = "relu"
-    dropout: str = "none"
-    dropout_place: str = "dense"
-    norm: str = "none"
-    pool: str = "max:2/2"
-    head: str = "flatten"
-    l1: float = 0.0
-    l2: float = 0.0
-    penalize: str = "kernels"
-    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    The texts are as people wrote them: a spec's `model` section is this class, and its digest is taken of
+    the texts. What they mean is parsed once, into the fields that nobody gives. The `description` is what
+    docs/spec.md and `--help` say of a field.
 
-    @property
-    def parsed_dropout(self) -> Choice:
-        return parse_choice(self.dropout, kind="dropout", entries=lookup.DROPOUTS)
+    Raises:
+        CatalogError: an unknown name, a bad value, or a combination that cannot be built with any images;
+            `models.catalog.costs.check_network` checks their size.
+    """
 
-    @property
-    def parsed_init(self) -> Choice:
-        return parse_choice(self.init, kind="initializer", entries=lookup.INITIALIZERS)
+    architecture: str = field(metadata={"description": "network, by its name in the catalog"})
+    init: str = field(
+        default="glorot_uniform",
+        metadata={"description": "initializer of the kernels, as in orthogonal or normal:0.01"},
+    )
+    activation: str = field(default="relu", metadata={"description": "activation after each hidden layer"})
+    dropout: str = field(
+        default="none",
+        metadata={"description": "kind and rate of dropout: none, standard:RATE or spatial:RATE"},
+    )
+    dropout_place: str = field(
+        default="dense",
+        metadata={
+            "description": "where dropout stands: before dense layers, after each pool, or all of these"
+        },
+    )
+    norm: str = field(default="none", metadata={"description": "normalization: none, lrn or batch"})
+    pool: str = field(
+        default="max:2/2",
+        metadata={
+            "description": "pooling: max or average, and SIZE/STRIDE if not the network's own, as in max:3/2"
+        },
+    )
+    head: str = field(
+        default="flatten", metadata={"description": "what follows the feature maps: flatten or gap"}
+    )
+    l1: float = field(default=0.0, metadata={"description": "strength of the L1 penalty"})
+    l2: float = field(default=0.0, metadata={"description": "strength of the L2 penalty"})
+    penalize: str = field(
+        default="kernels", metadata={"description": "what the penalties are on: kernels, or all weights"}
+    )
+    options: Mapping[str, OptionValue] = field(
+        default_factory=dict,
+        metadata={"description": "the architecture's own options; `model.NAME` sets one"},
+    )
 
-    @property
-    def parsed_pool(self) -> Pool:
-        return parse_pool(self.pool)
+    parsed_init: Choice = field(init=False, repr=False, compare=False)
+    parsed_dropout: Choice = field(init=False, repr=False, compare=False)
+    parsed_pool: Pool = field(init=False, repr=False, compare=False)
+    # Every option of the architecture: those not given with their defaults.
+    parsed_options: Mapping[str, OptionValue] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        network = get_architecture(self.architecture)
+        parse_choice(self.activation, kind="activation", entries=lookup.ACTIVATIONS)
+        parse_choice(self.norm, kind="norm", entries=lookup.NORMS)
+        parse_choice(self.head, kind="head", entries=lookup.HEADS)
+        self._parse("init", parse_choice(self.init, kind="initializer", entries=lookup.INITIALIZERS))
+        _check_values(self, network)
+        self._parse("dropout", parse_choice(self.dropout, kind="dropout", entries=lookup.DROPOUTS))
+        self._parse("pool", parse_pool(self.pool))
+        _check_maps(self, network)
+        self._parse("options", _resolve_options(network, self.options))
+
+    def _parse(self, name: str, value: object) -> None:
+        object.__setattr__(self, f"parsed_{name}", value)  # frozen for everybody else
 
 
 def network_defaults(network: Architecture, *, dropout: str | None = None) -> dict[str, str]:
@@ -94,59 +136,46 @@ def parse_pool(text: str) -> Pool:
     return Pool(kind=kind, size=int(size), stride=int(stride))
 
 
-def check_choice(choice: NetworkConfig) -> NetworkConfig:
-    """Check all that can be told without images: `models.catalog.costs.check_network` checks their size too.
-
-    Returns:
-        the choice, with every option of the architecture: those not given with their defaults.
-
-    Raises:
-        CatalogError: an unknown name, a bad value, or a combination that cannot be built.
-    """
-    network = get_architecture(choice.architecture)
-    parse_choice(choice.activation, kind="activation", entries=lookup.ACTIVATIONS)
-    parse_choice(choice.norm, kind="norm", entries=lookup.NORMS)
-    parse_choice(choice.head, kind="head", entries=lookup.HEADS)
-    if choice.parsed_init.name == "paper" and not network.has_paper_init:
+def _check_values(config: NetworkConfig, network: Architecture) -> None:
+    if config.parsed_init.name == "paper" and not network.has_paper_init:
         raise CatalogError(f"init paper: {network.name} has no paper that says how it was initialized")
     for name, value, allowed in (
-        ("dropout_place", choice.dropout_place, PLACES),
-        ("penalize", choice.penalize, PENALIZED),
+        ("dropout_place", config.dropout_place, PLACES),
+        ("penalize", config.penalize, PENALIZED),
     ):
         if value not in allowed:
             raise CatalogError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")
-    _check_maps(choice, network)
-    options = _resolve_options(network, choice.options)
-    fields = {name: getattr(choice, name) for name in choice.__dataclass_fields__}
-    return NetworkConfig(**{**fields, "options": options})
+    for name, strength in (("l1", config.l1), ("l2", config.l2)):
+        if not 0 <= strength < math.inf:
+            raise CatalogError(f"{name} must be a finite number of at least 0. Received: {strength:g}")
 
 
-def _check_maps(choice: NetworkConfig, network: Architecture) -> None:
+def _check_maps(config: NetworkConfig, network: Architecture) -> None:
     """Refuse what needs feature maps where there are none."""
-    dropout, pool = choice.parsed_dropout, choice.parsed_pool
+    dropout, pool = config.parsed_dropout, config.parsed_pool
     if network.has_feature_maps:
         if pool.kind == "none":
             raise CatalogError(f"{network.name} cannot be built without pooling: use max or average")
-        if dropout.name == "spatial" and choice.dropout_place != "pool":
+        if dropout.name == "spatial" and config.dropout_place != "pool":
             raise CatalogError(
                 "spatial dropout drops channels, which dense layers have not: "
-                f"model.dropout_place must be pool. Received: {choice.dropout_place!r}"
+                f"model.dropout_place must be pool. Received: {config.dropout_place!r}"
             )
         return
     if dropout.name == "spatial":
         instead = Choice(name="standard", argument=dropout.argument).text
         raise CatalogError(f"spatial dropout needs feature maps; {network.name} has none. Use {instead}")
     for name, value, allowed in (
-        ("norm", choice.norm, ("none", "batch")),
+        ("norm", config.norm, ("none", "batch")),
         ("pool", pool.kind, ("none",)),
-        ("head", choice.head, ("flatten",)),
-        ("dropout_place", choice.dropout_place, ("dense",)),
+        ("head", config.head, ("flatten",)),
+        ("dropout_place", config.dropout_place, ("dense",)),
     ):
         if value not in allowed:
             raise CatalogError(
                 f"{name} {value} needs feature maps; {network.name} has none. Use {' or '.join(allowed)}"
             )
-    if choice.norm == "batch" and not network.has_hidden_layers:
+    if config.norm == "batch" and not network.has_hidden_layers:
         raise CatalogError(f"{network.name} has no hidden layer to normalize. Use norm none")
 
 

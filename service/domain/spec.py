@@ -6,15 +6,17 @@ Each field carries the sentence that the reference prints (docs/spec.md).
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from models.catalog import lookup
-from models.catalog.augmentation_config import check_augmentation, parse_augmentation
+from models.catalog.augmentation_config import Augmentation, check_augmentation, parse_augmentation
 from models.catalog.costs import check_network
 from models.catalog.dataset_path import find_dataset_path
 from models.catalog.network_config import NetworkConfig
+from service.domain.spec_sections import Section, explain, find_section, list_fields
 from service.domain.stored_spec import SCHEMA_VERSION, Tree, load_spec_tree
 from service.errors import NewerSpec
 
@@ -26,45 +28,19 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Section(BaseModel):
-    """Common rules: frozen, no unknown field, no silent conversion, no NaN and no infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ModelSpec(Section):
-    architecture: str = Field(description="network, by its name in the catalog")
-    init: str = Field("glorot_uniform", description="initializer of the kernels, `name` or `name:number`")
-    activation: str = Field("relu", description="activation after each hidden layer")
-    dropout: str = Field("none", description="kind and rate: none, standard:RATE or spatial:RATE")
-    dropout_place: str = Field(
-        "dense", description="where dropout stands: before dense layers, after each pool, or all of these"
-    )
-    norm: str = Field("none", description="normalization: none, lrn or batch")
-    pool: str = Field("max:2/2", description="pooling, KIND:SIZE/STRIDE, as in max:3/2 or average:2/2")
-    head: str = Field("flatten", description="what follows the feature maps: flatten or gap")
-    l1: NonNegative = Field(0.0, description="strength of the L1 penalty")
-    l2: NonNegative = Field(0.0, description="strength of the L2 penalty")
-    penalize: str = Field("kernels", description="what the penalties are on: kernels, or all weights")
-    options: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="the architecture's own options; `model.NAME` sets one"
-    )
-
-    def to_choice(self) -> NetworkConfig:
-        """The same as the library takes it."""
-        return NetworkConfig(**self.model_dump())
-
-
 class DataSpec(Section):
     dataset: str = Field(
-        description="dataset, by its name in the catalog, or by its place: folder:PATH or npz:PATH"
+        description="dataset, by its name in the catalog, or by its place: folder:PATH or npz:PATH; the "
+        "default depends on the network"
     )
     image_size: PositiveInt = Field(description="side in pixels of what the network sees")
     resize: PositiveInt = Field(
         description="side in pixels to which images are resized, before a view of image_size is cut out"
     )
     augment: str = Field(
-        "none", description="how training images are varied: none, or crop:PADDING, mirror, pca:SIGMA"
+        "none",
+        description="how training images are varied: none, or crop:PADDING, mirror and pca:SIGMA joined by "
+        "commas",
     )
     normalize: Literal["standardize", "mean"] = Field(
         "standardize",
@@ -78,6 +54,10 @@ class DataSpec(Section):
         0.1, description="share of the training images held out, class by class, for val_* metrics"
     )
 
+    @cached_property
+    def parsed_augment(self) -> Augmentation:
+        return parse_augmentation(self.augment)
+
 
 class LossSpec(Section):
     name: Literal["cross_entropy", "focal"] = Field(
@@ -89,7 +69,7 @@ class LossSpec(Section):
         0.0, description="share of each target that is spread evenly over all classes"
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="factor of an image's loss: none, or inverse to how often its class occurs"
+        "none", description="factor of an image's loss; balanced is inverse to how often its class occurs"
     )
 
 
@@ -164,7 +144,7 @@ class Spec(Section):
     schema_version: Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = Field(
         SCHEMA_VERSION, description="version of this tree's shape"
     )
-    model: ModelSpec = Field(description="the network")
+    model: NetworkConfig = Field(description="the network")
     data: DataSpec = Field(description="the images")
     loss: LossSpec = Field(default_factory=LossSpec, description="what training makes small")
     optimizer: OptimizerSpec = Field(description="the update rule")
@@ -190,12 +170,10 @@ class Spec(Section):
     def _check_catalog(self) -> None:
         if find_dataset_path(self.data.dataset) is None:
             lookup.get_dataset(self.data.dataset)
-        check_network(self.model.to_choice(), image_size=self.data.image_size)
+        check_network(self.model, image_size=self.data.image_size)
 
     def _check_views(self) -> None:
-        check_augmentation(
-            parse_augmentation(self.data.augment), resize=self.data.resize, image_size=self.data.image_size
-        )
+        check_augmentation(self.data.parsed_augment, resize=self.data.resize, image_size=self.data.image_size)
 
     def _check_batch(self) -> None:
         batch, gpus = self.training.batch_size, self.resources.gpus
@@ -240,8 +218,7 @@ def read_spec(text: str) -> Spec:
     try:
         return Spec.model_validate_json(json.dumps(load_spec_tree(text)))
     except ValidationError as error:  # it was valid when it was stored: a value that is new since then
-        detail = error.errors()[0]
-        raise NewerSpec(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")) from error
+        raise NewerSpec(explain(error.errors()[0])) from error
 
 
 def explain_unknown(text: str) -> str:
@@ -253,10 +230,11 @@ def explain_unknown(text: str) -> str:
     return ", ".join(_list_unknown(tree, Spec))
 
 
-def _list_unknown(tree: Tree, section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _list_unknown(tree: Tree, section: type[Any], prefix: str = "") -> Iterator[str]:
+    known = list_fields(section)
     for name, value in tree.items():
-        kind = section.model_fields[name].annotation if name in section.model_fields else None
-        if kind is None:
+        inner = find_section(known[name]) if name in known else None
+        if name not in known:
             yield f"{prefix}{name}"
-        elif isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, dict):
-            yield from _list_unknown(value, kind, f"{prefix}{name}.")
+        elif inner is not None and isinstance(value, dict):
+            yield from _list_unknown(value, inner, f"{prefix}{name}.")

@@ -5,9 +5,10 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from types import NoneType
-from typing import get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from models.catalog import lookup
 from models.catalog.dataset_path import make_absolute
@@ -16,6 +17,7 @@ from models.catalog.network_builder import find_features
 from models.catalog.network_config import network_defaults, resolve_pool
 from service.domain.bounds import OPTION, SPEC, TEXT
 from service.domain.spec import Spec
+from service.domain.spec_sections import explain, find_section, list_fields
 from service.domain.unread_fields import check_all_are_read
 from service.errors import SpecError
 
@@ -110,18 +112,20 @@ def parse_assignment(text: str) -> tuple[str, object]:
         return path, value
 
 
-def spec_paths(section: type[BaseModel] = Spec, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every dotted path of a spec with its sentence, in order."""
-    for name, field in section.model_fields.items():
-        inner = next((t for t in (field.annotation, *get_args(field.annotation)) if _is_section(t)), None)
+def spec_fields(section: type[Any] = Spec, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field of a spec by its dotted path, in order."""
+    for name, field in list_fields(section).items():
+        inner = find_section(field)
         if inner is None:
-            yield prefix + name, field.description or ""
+            yield prefix + name, field
         else:
-            yield from spec_paths(inner, f"{prefix}{name}.")
+            yield from spec_fields(inner, f"{prefix}{name}.")
 
 
-def _is_section(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def spec_paths() -> Iterator[tuple[str, str]]:
+    """Every dotted path of a spec with its sentence, in order."""
+    for path, field in spec_fields():
+        yield path, field.description or ""
 
 
 def _resolve_path(path: str, network: lookup.Architecture) -> str:
@@ -157,16 +161,6 @@ def _nest(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[
 
 def _validate(tree: dict[str, object]) -> Spec:
     try:
-        return Spec.model_validate(tree)
+        return Spec.model_validate_json(json.dumps(tree))  # read as a stored one is
     except ValidationError as error:
-        raise SpecError("\n".join(_explain(detail) for detail in error.errors())) from None
-
-
-def _explain(detail: Mapping[str, object]) -> str:
-    location = detail["loc"]
-    assert isinstance(location, tuple)
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if not location:
-        return message
-    path = ".".join(str(part) for part in location)
-    return f"{path}: {message[0].lower()}{message[1:]}. Received: {reprlib.repr(detail['input'])}"
+        raise SpecError("\n".join(map(explain, error.errors()))) from None

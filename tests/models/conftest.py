@@ -10,7 +10,7 @@ import pytest
 from models.catalog.lookup import get_architecture
 from models.catalog.network_config import NetworkConfig, network_defaults
 
-FIELDS = {field.name for field in dataclasses.fields(NetworkConfig)}
+FIELDS = {field.name for field in dataclasses.fields(NetworkConfig) if field.init}
 
 
 @pytest.fixture(scope="session", autouse=True)

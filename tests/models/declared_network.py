@@ -25,7 +25,7 @@ def choose(
     network: Architecture, *, options: Mapping[str, OptionValue] | None = None, **chosen: Any
 ) -> NetworkConfig:
     """Choose what a submission without any field resolves to."""
-    choice = resolve_spec(network.name, {}).model.to_choice()
+    choice = resolve_spec(network.name, {}).model
     return replace(choice, options={**choice.options, **(options or {})}, **chosen)
 
 

@@ -14,7 +14,6 @@ from models.build import logits_model
 from models.catalog.costs import count_layers
 from models.catalog.lookup import ARCHITECTURES, DATASETS, Architecture, CatalogError
 from models.catalog.network_builder import find_features
-from models.catalog.network_config import check_choice
 from models.catalog.training_memory import predict_memory
 from models.catalog.verdicts import PREFIX
 from models.description import describe_model, list_costs
@@ -87,8 +86,7 @@ def test_every_layer_is_counted_as_keras_builds_it(network: Architecture, whole:
 
 def test_every_default_survives_into_the_spec(network: Architecture) -> None:
     spec = resolve_spec(network.name, {})
-    fields = spec.model.model_dump()
-    assert {name: fields[name] for name in network.defaults} == network.defaults
+    assert {name: getattr(spec.model, name) for name in network.defaults} == network.defaults
     assert spec.model.options == {option.name: option.default for option in network.options}
     assert (spec.data.image_size, spec.data.dataset) == (network.image_size, network.default_dataset)
     of_photographs = resolve_spec(network.name, {"data.dataset": PHOTOGRAPHS})
@@ -113,7 +111,7 @@ def test_it_has_feature_maps_exactly_where_the_catalog_says_so(network: Architec
 def test_batch_normalization_is_built_exactly_where_there_are_hidden_layers(network: Architecture) -> None:
     if not network.has_hidden_layers:
         with pytest.raises(CatalogError, match="no hidden layer"):
-            check_choice(choose(network, norm="batch"))
+            choose(network, norm="batch")
         return
     model = build_declared(network, choose(network, options=narrow(network), norm="batch"))
     assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)

@@ -106,7 +106,8 @@ def test_an_option_with_choices_names_them() -> None:
 
 def test_a_network_gets_its_default_options_beside_those_given() -> None:
     choice = NetworkConfig(architecture="mlp", pool="none", options={"hidden_units": 4})
-    assert check_network(choice, image_size=8).options == {"hidden_units": 4, "hidden_layers": 2}
+    assert choice.parsed_options == {"hidden_units": 4, "hidden_layers": 2}
+    assert choice.options == {"hidden_units": 4}  # as it was given: a spec's digest is taken of it
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,8 @@ def test_a_network_gets_its_default_options_beside_those_given() -> None:
         ({"dropout": "spatial:0.2"}, "model.dropout_place must be pool. Received: 'dense'"),
         ({"dropout_place": "here"}, "must be one of dense, pool, all"),
         ({"penalize": "biases"}, "must be one of kernels, all"),
+        ({"l1": -1.0}, "l1 must be a finite number of at least 0. Received: -1"),
+        ({"l2": math.nan}, "l2 must be a finite number of at least 0. Received: nan"),
         (MLP | {"norm": "lrn"}, "norm lrn needs feature maps; mlp has none. Use none or batch"),
         (MLP | {"head": "gap"}, "head gap needs feature maps; mlp has none. Use flatten"),
         (MLP | {"pool": "max:2/2"}, "pool max needs feature maps"),
@@ -151,13 +154,12 @@ def test_a_network_that_cannot_be_built_is_refused(overrides: dict[str, Any], me
 @pytest.mark.parametrize("network", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_spatial_dropout_is_refused_exactly_where_there_are_no_feature_maps(network: Architecture) -> None:
     fields: dict[str, Any] = {**network_defaults(network, dropout="spatial:0.3"), "dropout": "spatial:0.3"}
-    choice = NetworkConfig(architecture=network.name, **fields)
     if network.has_feature_maps:
-        check_network(choice, image_size=network.image_size)
+        check_network(NetworkConfig(architecture=network.name, **fields), image_size=network.image_size)
         return
     message = f"spatial dropout needs feature maps; {network.name} has none. Use standard:0.3"
     with pytest.raises(CatalogError, match=message):
-        check_network(choice, image_size=network.image_size)
+        NetworkConfig(architecture=network.name, **fields)
 
 
 def test_a_pool_without_sizes_gets_those_of_the_network() -> None:

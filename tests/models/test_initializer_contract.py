@@ -24,7 +24,7 @@ every_initializer = pytest.mark.parametrize("name", INITIALIZERS)
 
 
 def build(name: str, *, seed: int = 1) -> Any:
-    choice = resolve_spec(NETWORK, {"model.init": name}).model.to_choice()
+    choice = resolve_spec(NETWORK, {"model.init": name}).model
     return build_model(choice, input_shape=(32, 32, 1), num_classes=10, seed=seed)
 
 

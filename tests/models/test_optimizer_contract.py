@@ -26,7 +26,7 @@ class Run:
     def __init__(self, name: str, **fields: Any) -> None:
         # Units of tanh all learn; ReLUs may be dead.
         spec = resolve_spec("lenet5", {"optimizer.name": name, "model.activation": "tanh", **fields})
-        choice = spec.model.to_choice()
+        choice = spec.model
         model = build_model(choice, input_shape=X_BHWC.shape[1:], num_classes=IMAGES, seed=1)
         self.network = logits_model(model)
         self.optimizer = make_optimizer(spec.optimizer)

@@ -165,7 +165,7 @@ def test_a_worker_that_does_not_know_all_of_a_spec_gives_the_job_back_until_it_i
         scheduler.tick()
     state, reason = state_and_reason(store, job)
     assert state is JobState.QUEUED
-    assert reason.startswith(f"made by a newer cnnctl than runs on {HOST} (optimizer.name: Input should be")
+    assert reason.startswith(f"made by a newer cnnctl than runs on {HOST} (optimizer.name: input should be")
     assert reason.endswith("upgrade cnnctl there")
     with store.transaction() as tx:
         hosts.set_disk_full(tx, HOST, worker=old.worker)

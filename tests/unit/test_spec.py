@@ -1,6 +1,8 @@
 """A spec is complete, frozen and checked; what is refused says what would be right."""
 
+import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.catalog import lookup
+from models.catalog.lookup import Choice
 from service.domain.spec import digest_training, read_spec
 from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
 from service.domain.unread_fields import READ_WITH
-from service.errors import SpecError
+from service.errors import NewerSpec, SpecError
 
 REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("lenet", {}, "Unknown architecture 'lenet'. Did you mean lenet5?"),
@@ -80,6 +83,38 @@ def test_an_option_of_an_architecture_is_set_by_its_short_and_its_long_path() ->
     short = resolve_spec("mlp", {"model.hidden_units": 7})
     assert short == resolve_spec("mlp", {"model.options.hidden_units": 7})
     assert short.model.options["hidden_units"] == 7
+
+
+def test_a_network_is_stored_as_it_was_written_and_parsed_beside_it() -> None:
+    spec = resolve_spec(
+        "alexnet", {"model.init": "normal:1e-2", "model.dropout": "spatial", "model.width": 1}
+    )
+    stored = json.loads(spec.to_json())["model"]
+    assert (stored["init"], stored["dropout"], stored["options"]["width"]) == ("normal:1e-2", "spatial", 1)
+    assert stored.keys() == {path.split(".")[1] for path, _ in spec_paths() if path.startswith("model.")}
+    assert spec.model.parsed_init == Choice(name="normal", argument=0.01)
+    assert spec.model.parsed_dropout == Choice(name="spatial", argument=0.2)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (
+            "model.init",
+            "kaiming_fan_in",
+            "Unknown initializer 'kaiming_fan_in'. Did you mean kaiming_fan_out?",
+        ),
+        ("model.head", 3, "model.head: input should be a valid string"),
+        ("model.width", 1.0, "model.width"),
+        ("training.shards", 2, "training.shards"),
+    ],
+)
+def test_what_only_a_newer_cnnctl_knows_is_named(path: str, value: object, words: str) -> None:
+    tree = json.loads(resolve_spec("lenet5", {}).to_json())
+    section, name = path.split(".")
+    tree[section][name] = value
+    with pytest.raises(NewerSpec, match=re.escape(words)):
+        read_spec(json.dumps(tree))
 
 
 def test_a_spec_cannot_be_changed() -> None:

@@ -27,7 +27,7 @@ def build_network(spec: Spec, images: RunImages) -> keras.Model:
     size, statistics = spec.data.image_size, images.statistics
     deviations = statistics.std if spec.data.normalize == "standardize" else (1.0,) * images.channels
     return build_model(
-        spec.model.to_choice(),
+        spec.model,
         input_shape=(size, size, images.channels),
         num_classes=images.num_classes,
         seed=spec.training.seed,

@@ -1,5 +1,6 @@
 """cnnctl describe: what a network costs."""
 
+import json
 from typing import Any
 
 import click
@@ -66,7 +67,7 @@ def _choice(architecture: str, input_shape: tuple[int, int, int] | None, assignm
     for side in input_shape or ():
         check_option("--input", side)
     size = {"data.image_size": min(input_shape[:2])} if input_shape else {}
-    return resolve_spec(architecture, {**given, **size}).model.model_dump_json()
+    return json.dumps(resolve_spec(architecture, {**given, **size}).model_dump()["model"])
 
 
 def _print(description: Any, batch_size: int) -> None:

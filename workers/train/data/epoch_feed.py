@@ -4,7 +4,6 @@ Both are functions of seed, epoch and the image's number, so that a resume needs
 """
 
 from models.augmentation import draw_colour_shifts, draw_views
-from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.order import epoch_permutation
 from service.domain.spec import Spec
 from workers.train.data.batches import DeviceFeed, Feed, FileFeed, Variation
@@ -21,7 +20,7 @@ def make_feed(spec: Spec, images: RunImages, *, epoch: int, first: int) -> Feed:
 
 
 def _vary(spec: Spec, images: RunImages, *, epoch: int) -> Variation:
-    chosen = parse_augmentation(spec.data.augment)
+    chosen = spec.data.parsed_augment
     room = spec.data.resize - spec.data.image_size
     drawn = {"num_images": images.train.count, "seed": spec.training.seed, "epoch": epoch}
     moves = chosen.mirror or chosen.crop_padding is not None or room > 0

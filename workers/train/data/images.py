@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.catalog.augmentation_config import parse_augmentation
 from models.datasets.arrays import ImageArrays
 from models.datasets.files.decoder import Decoder, recall_survey
 from models.datasets.files.depth import WhiteLevels
@@ -206,7 +205,7 @@ def _split_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
 
 
 def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
-    return pixel_statistics(x_NHWC, with_colours=parse_augmentation(spec.data.augment).colour_deviation > 0)
+    return pixel_statistics(x_NHWC, with_colours=spec.data.parsed_augment.colour_deviation > 0)
 
 
 def _place_arrays(
