@@ -100,7 +100,7 @@ def run(
 
 
 def test_every_number_and_text_has_bounds_or_is_looked_up() -> None:
-    spec = {path.replace(".", "__") for path, _, _ in FIELDS.values()}
+    spec = {path.replace(".", "__") for path in FIELDS.values()}
     free = {
         f"{name} {option_of(parameter)}"
         for name, parameter in PLACES
