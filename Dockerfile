@@ -12,6 +12,7 @@ COPY requirements-${EXTRA}.lock ./
 RUN python3 -m venv /opt/cnnctl && pip install --no-cache-dir --quiet --require-hashes -r requirements-${EXTRA}.lock
 
 COPY pyproject.toml README.md LICENSE ./
+COPY cnnctl cnnctl
 COPY service service
 COPY workers workers
 COPY models models

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
 
+from cnnctl.views.codec import to_json
 from service.cli.main import main
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import get_job_view
@@ -118,11 +119,11 @@ class Stack:
 
     def job(self, number: int) -> Any:
         """What `cnnctl status NUMBER --json` prints."""
-        return json.loads(json.dumps(get_job_view(self.store, JobId(number)), default=str))
+        return to_json(get_job_view(self.store, JobId(number)))
 
-    def gpus(self) -> Sequence[Mapping[str, Any]]:
+    def gpus(self) -> Any:
         """What `cnnctl gpus --json` prints."""
-        return list_gpu_views(self.store, self.settings)
+        return to_json(list_gpu_views(self.store, self.settings))
 
     def wait(self, number: int, met: Callable[[Any], object], *, seconds: float = 90) -> Any:
         """Look at a job until `met`; the job as it was then."""

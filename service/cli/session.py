@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from cnnctl.views.codec import to_json
 from service.cli.terminal import echo, say
 from service.errors import NoTables
 from service.escaping import escape_document
@@ -55,8 +56,8 @@ def open_until_end(settings: Settings, *, owner: bool = False) -> Store:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document on standard output."""
-    echo(json.dumps(escape_document(document), indent=2, default=str, allow_nan=False))
+    """Print one JSON document on standard output: a view, or many."""
+    echo(json.dumps(escape_document(to_json(document)), indent=2, allow_nan=False))
 
 
 def shorten_home(path: str) -> str:

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 from email.message import EmailMessage
 
+from cnnctl.views.codec import to_json
 from service.domain.states import Channel
 from service.notify.message import Message
 from service.notify.undelivered import Undelivered
@@ -20,7 +21,7 @@ def deliver(message: Message, channel: Channel, address: str, settings: Settings
     if channel is Channel.MAIL:
         _mail(message, address, settings.mail_command)
     else:
-        post(message.document, address, allowed=settings.webhook_hosts)
+        post(to_json(message.document), address, allowed=settings.webhook_hosts)
 
 
 def _mail(message: Message, address: str, command: str) -> None:

@@ -1,9 +1,8 @@
 """What a person is told: in words for a mail, and as one JSON object for a webhook."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from cnnctl.views.people import WebhookMessage
 from models.catalog.verdicts import PREFIX
 from service.domain.hooks import Notification
 from service.store.jobs import attempts, jobs, logs, metrics
@@ -15,11 +14,11 @@ LOG_LINES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """`document` is the JSON of docs/json.md; its `text` is this message's, which chat services show."""
+    """A message to a person, by mail or, as `document`, by a webhook."""
 
     subject: str
     text: str
-    document: Mapping[str, Any]
+    document: WebhookMessage
 
 
 def write_message(tx: Transaction, note: Notification) -> Message:
@@ -38,20 +37,20 @@ def write_message(tx: Transaction, note: Notification) -> Message:
     return Message(
         subject=escape(subject),
         text=text,
-        document={
-            "job": job.id,
-            "occasion": note.occasion.value,
-            "state": note.job_state.value,
-            "owner": job.owner,
-            "project": job.scheduling.project,
-            "architecture": job.architecture,
-            "dataset": job.dataset,
-            "attempt": attempt.number if attempt else None,
-            "outcome": attempt.outcome.value if attempt and attempt.outcome else None,
-            "cause": attempt.cause.value if attempt and attempt.cause else None,
-            "reason": note.reason,
-            "metrics": values,
-            "log_tail": log,
-            "text": text,
-        },
+        document=WebhookMessage(
+            job=job.id,
+            occasion=note.occasion.value,
+            state=note.job_state.value,
+            owner=job.owner,
+            project=job.scheduling.project,
+            architecture=job.architecture,
+            dataset=job.dataset,
+            attempt=attempt.number if attempt else None,
+            outcome=attempt.outcome.value if attempt and attempt.outcome else None,
+            cause=attempt.cause.value if attempt and attempt.cause else None,
+            reason=note.reason,
+            metrics=values,
+            log_tail=log,
+            text=text,
+        ),
     )

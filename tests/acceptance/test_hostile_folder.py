@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 NAMES = (
+    "cnnctl",
     "models",
     "service",
     "workers",

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import update
 
+from cnnctl.views.codec import to_json
 from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel, pause, resume, retry
 from service.commands.jobs.status import get_job_view
@@ -187,7 +188,7 @@ class LiveStack:
         return found
 
     def view(self, number: JobId) -> Mapping[str, Any]:
-        return self.retry_until_available(lambda: get_job_view(self.store, number))
+        return self.retry_until_available(lambda: to_json(get_job_view(self.store, number)))
 
     def series(self, number: JobId) -> Series:
         found = self.ask(lambda tx: metrics.list_series(tx, number))

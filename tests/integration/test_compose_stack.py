@@ -234,7 +234,7 @@ def test_a_gpu_worker_gets_all_gpus_and_what_nccl_needs() -> None:
 
 def test_the_image_has_every_package_that_the_commands_import() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    for package in ("service", "workers", "models", "migrations"):
+    for package in ("cnnctl", "service", "workers", "models", "migrations"):
         assert f"COPY {package} {package}" in text
     for extra in ("gpu", "cpu"):
         assert (ROOT / f"requirements-{extra}.lock").is_file()

@@ -8,15 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from rich.console import Console
 
+from cnnctl.views.fleet import GpuView
 from service.cli.display.gpu_table import gpu_table
 from service.cli.ops.up import _announce
-from service.commands.fleet.gpus import View
 from service.commands.fleet.hosts import remove_host
 from service.domain.gpus import Outsider, Reading
 from service.domain.spec_request import resolve_spec
@@ -174,26 +175,29 @@ def test_outsiders_are_named_under_the_table(cnnctl: Cnnctl, home_store: Store) 
     assert "gpu01:1 3 uncorrected memory errors" in shown
 
 
-VIEWS: Sequence[View] = [
-    {
-        "uuid": f"GPU-4f0e7a12-2c3d-4e5f-8a9b-0c1d2e3f4a5{number}",
-        "host": "gpu01",
-        "number": number,
-        "model": "NVIDIA H200 MIG 1g.18gb",
-        "memory_mib": 143_771,
-        "simulated": False,
-        "state": "available",
-        "reason": "",
-        "job": 1234,
-        "owner": "adalovelace",
-        "since": "2026-01-01T12:00:00.000+00:00",
-        "alive": True,
-        "temperature_celsius": 61,
-        "utilization_percent": 100,
-        "memory_used_mib": 140_000,
-        "ecc_errors": 0,
-        "outsiders": [],
-    }
+VIEWS: Sequence[GpuView] = [
+    GpuView(
+        uuid=f"GPU-4f0e7a12-2c3d-4e5f-8a9b-0c1d2e3f4a5{number}",
+        host="gpu01",
+        number=number,
+        model="NVIDIA H200 MIG 1g.18gb",
+        memory_mib=143_771,
+        simulated=False,
+        mig=True,
+        driver=None,
+        state="available",
+        reason="",
+        job=1234,
+        owner="adalovelace",
+        since=datetime(2026, 1, 1, 12, tzinfo=timezone.utc),
+        alive=True,
+        temperature_celsius=61,
+        utilization_percent=100,
+        memory_used_mib=140_000,
+        ecc_errors=0,
+        outsiders=[],
+        read_at=None,
+    )
     for number in range(2)
 ]
 

@@ -112,3 +112,12 @@ def test_help_names_every_command_and_does_not_even_import_the_database_library(
         assert f"  {name} " in printed
         assert summary in printed
     assert not (tmp_path / "home").exists()
+
+
+def test_views_need_no_package_but_the_standard_library() -> None:
+    names = [path.stem for path in (ROOT / "cnnctl" / "views").glob("[a-z]*.py")]
+    assert names
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    program += "\n".join(f"import cnnctl.views.{name}" for name in names)
+    program += "\nassert not {'service', 'workers', 'models'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)

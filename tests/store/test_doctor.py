@@ -5,18 +5,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text, update
 
+from cnnctl.views.codec import to_json
+from cnnctl.views.ops import Finding
 from service.cli.ops import doctor as cli
 from service.commands.ops import doctor
 from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
-from service.commands.ops.findings import Finding
 from service.db.engine import make_engine
 from service.db.tables import hosts as host_rows
 from service.domain.jobs import Attempt
@@ -379,7 +379,7 @@ def test_many_findings_of_a_kind_do_not_flood_the_page(monkeypatch: pytest.Monke
     assert "by itself: i" in page.stdout
     shown = CliRunner().invoke(cli.command, ["--json"]).stdout
     assert shown.count('"stale lease"') == 30
-    assert set(asdict(alike[0])) == {"subject", "found", "remedy", "itself"}
+    assert set(to_json(alike[0])) == {"subject", "found", "remedy", "itself"}
 
 
 def test_a_checkpoint_outside_of_its_jobs_folder_is_named_and_not_opened(

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 import pytest
 from click.testing import CliRunner
 
+from cnnctl.views.codec import to_json
+from cnnctl.views.ops import Finding
 from models.catalog import lookup
 from service.cli.networks.list import command as list_command
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.fleet.hosts import list_host_views
 from service.commands.jobs.status import get_job_view, get_result_view, list_event_views, list_job_views
-from service.commands.ops.findings import Finding
 from service.commands.people.hooks import add_hook, list_hook_views
 from service.commands.people.usage import list_usage_views
 from service.commands.people.users import list_user_views
@@ -59,15 +60,15 @@ def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, s
         "gpus": list_gpu_views(store, settings),
     }
     for command, view in views.items():
-        check_keys(json.loads(json.dumps(view, default=str)), command)
-    check_keys(list_hook_views(store, actor=ADA), "notify list", shape=0)
-    page = json.loads(json.dumps(get_job_view(store, job_id), default=str))
+        check_keys(to_json(view), command)
+    check_keys(to_json(list_hook_views(store, actor=ADA)), "notify list", shape=0)
+    page = to_json(get_job_view(store, job_id))
     assert keys_of(page) == documented("status JOB") | documented("run")
 
 
 def test_the_history_of_a_job_is_its_events(store: Store, job_id: JobId) -> None:
     found, page = list_event_views(store, job_id), get_job_view(store, job_id)
-    assert json.loads(json.dumps(found, default=str)) == json.loads(json.dumps(page["events"], default=str))
+    assert found == page.events
     assert found
 
 

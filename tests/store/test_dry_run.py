@@ -1,12 +1,14 @@
 """A rehearsal says what a submission would come to, refuses what it would refuse, and stores nothing."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cnnctl.views.codec import to_json
+from cnnctl.views.dry_run import CandidateHost, DryRunView
 from service.cli.display.dry_run_table import dry_run_table
 from service.cli.terminal import make_console
 from service.commands.jobs.dry_run import dry_run_job
@@ -26,7 +28,6 @@ from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 from tests.json_keys import check_keys
 
-View = Mapping[str, Any]
 DIGITS = {"training.batch_size": 32}
 
 
@@ -36,10 +37,10 @@ def tick(store: Store, settings: Settings) -> Callable[[], None]:
 
 
 @pytest.fixture
-def ask(store: Store, settings: Settings) -> Callable[..., View]:
+def ask(store: Store, settings: Settings) -> Callable[..., DryRunView]:
     def rehearse_one(
         architecture: str = "lenet5", *, after: tuple[JobId, ...] = (), hold: bool = False, **fields: Any
-    ) -> View:
+    ) -> DryRunView:
         scheduling = fields.pop("scheduling", SchedulingOptions())
         given = {path.replace("__", "."): value for path, value in fields.items()}
         return dry_run_job(
@@ -97,51 +98,51 @@ def train(store: Store, tick: Callable[[], None], clock: Clock) -> Callable[...,
 
 
 def test_on_a_free_host_it_would_start_at_once_and_nothing_is_stored(
-    store: Store, ask: Callable[..., View], add_host: Callable[..., None], tick: Callable[[], None]
+    store: Store, ask: Callable[..., DryRunView], add_host: Callable[..., None], tick: Callable[[], None]
 ) -> None:
     add_host()
     tick()
     view = ask(training__epochs=3)
-    assert (view["starts_now"], view["reason"]) == (True, f"starts at once on {HOST}")
-    assert (view["network"], view["dataset"], view["batch_size"], view["epochs"]) == (
+    assert (view.starts_now, view.reason) == (True, f"starts at once on {HOST}")
+    assert (view.network, view.dataset, view.batch_size, view.epochs) == (
         "lenet5",
         "digits",
         32,
         3,
     )
-    assert view["hosts"] == [
-        {
-            "host": HOST,
-            "fits": "surely",
-            "up": True,
-            "models": ["simulated (CPU)"],
-            "gpus": 2,
-            "free": [f"{HOST}-0", f"{HOST}-1"],
-        }
+    assert view.hosts == [
+        CandidateHost(
+            host=HOST,
+            fits="surely",
+            up=True,
+            models=["simulated (CPU)"],
+            gpus=2,
+            free=[f"{HOST}-0", f"{HOST}-1"],
+        )
     ]
-    assert view["epoch_seconds"] is None
+    assert view.epoch_seconds is None
     with store.reading() as tx:
         assert not jobs.list_jobs(tx)
 
 
 def test_memory_is_told_by_part_and_beside_what_the_gpus_have(
-    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+    store: Store, ask: Callable[..., DryRunView], add_host: Callable[..., None]
 ) -> None:
     add_host()
     view = ask(resources__gpus=2)
-    check_keys(view, "submit --dry-run")
-    assert view["total_memory_mib"] == pytest.approx(sum(view["memory_mib"].values()), abs=0.5)
-    assert (view["device_memory_mib"], view["memory_mib"]["context"]) == (None, 0)
+    check_keys(to_json(view), "submit --dry-run")
+    assert view.total_memory_mib == pytest.approx(sum(to_json(view.memory_mib).values()), abs=0.5)
+    assert (view.device_memory_mib, view.memory_mib.context) == (None, 0)
     real = Gpu(uuid="r", host_name=HOST, number=0, model="H200", memory_mib=9000, simulated=False)
     with store.transaction() as tx:
         hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[real])
     view = ask()
-    assert (view["device_memory_mib"], view["memory_mib"]["context"]) == (9000, 600)
+    assert (view.device_memory_mib, view.memory_mib.context) == (9000, 600)
 
 
 def test_it_stands_in_line_behind_what_waits_already(
     store: Store,
-    ask: Callable[..., View],
+    ask: Callable[..., DryRunView],
     queue: Callable[..., JobId],
     add_host: Callable[..., None],
     tick: Callable[[], None],
@@ -151,36 +152,37 @@ def test_it_stands_in_line_behind_what_waits_already(
     running, first = queue(resources__gpus=2), queue(resources__gpus=2)
     tick()
     view = ask(resources__gpus=2)
-    assert view["starts_now"] is False
-    assert view["reason"] == f"waits for job {first}, which needs 2 GPUs first; place 2 in line"
-    assert view["queue_position"] == 2
-    assert view["estimated_start_at"] > clock.now.isoformat()
-    assert view["hosts"][0]["free"] == []
+    assert view.starts_now is False
+    assert view.reason == f"waits for job {first}, which needs 2 GPUs first; place 2 in line"
+    assert view.queue_position == 2
+    assert view.estimated_start_at is not None
+    assert view.estimated_start_at > clock.now
+    assert view.hosts[0].free == []
     with store.reading() as tx:
         assert [job.id for job in jobs.list_jobs(tx)] == [first, running]
 
 
 def test_what_keeps_a_job_waiting_is_said_before_it_is_queued(
-    ask: Callable[..., View],
+    ask: Callable[..., DryRunView],
     queue: Callable[..., JobId],
     add_host: Callable[..., None],
     tick: Callable[[], None],
     clock: Clock,
 ) -> None:
-    assert "No scheduler is running" in ask()["reason"]
+    assert "No scheduler is running" in ask().reason
     add_host()
     tick()
     first = queue()
-    assert ask(after=(first,))["reason"] == f"waits for job {first} to succeed"
-    assert "on hold" in ask(hold=True)["reason"]
+    assert ask(after=(first,)).reason == f"waits for job {first} to succeed"
+    assert "on hold" in ask(hold=True).reason
     later = clock.now + timedelta(hours=1)
     view = ask(scheduling=SchedulingOptions(not_before=later))
-    assert view["reason"].startswith("waits until 2026-01-01 13:00:00 UTC")
-    assert (view["queue_position"], view["estimated_start_at"]) == (None, None)
+    assert view.reason.startswith("waits until 2026-01-01 13:00:00 UTC")
+    assert (view.queue_position, view.estimated_start_at) == (None, None)
 
 
 def test_the_time_is_that_of_jobs_with_the_same_spec_whatever_their_seed_and_epochs(
-    ask: Callable[..., View],
+    ask: Callable[..., DryRunView],
     queue: Callable[..., JobId],
     train: Callable[..., None],
     add_host: Callable[..., None],
@@ -189,16 +191,16 @@ def test_the_time_is_that_of_jobs_with_the_same_spec_whatever_their_seed_and_epo
     train(queue(training__seed=7, training__epochs=2), epoch_seconds=2.0)
     train(queue(model__activation="tanh"), epoch_seconds=50.0)
     view = ask(training__epochs=10, optimizer__lr=0.5)
-    assert (view["epoch_seconds"], view["training_seconds"], view["like_jobs"]) == (2.0, 20.0, 1)
+    assert (view.epoch_seconds, view.training_seconds, view.like_jobs) == (2.0, 20.0, 1)
     for other in (
         *({"training__batch_size": 64}, {"resources__gpus": 2}, {"data__image_size": 40}),
         {"model__activation": "sigmoid"},
     ):
-        assert ask(**other)["epoch_seconds"] is None
+        assert ask(**other).epoch_seconds is None
 
 
 def test_what_would_be_refused_is_refused(
-    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+    store: Store, ask: Callable[..., DryRunView], add_host: Callable[..., None]
 ) -> None:
     add_host()
     with pytest.raises(SpecError, match="no host has 4 GPUs"):
@@ -217,7 +219,7 @@ def test_what_would_be_refused_is_refused(
 
 
 def test_the_page_is_short_and_says_everything(
-    ask: Callable[..., View],
+    ask: Callable[..., DryRunView],
     queue: Callable[..., JobId],
     train: Callable[..., None],
     add_host: Callable[..., None],
@@ -226,7 +228,7 @@ def test_the_page_is_short_and_says_everything(
     add_host()
     train(queue(), epoch_seconds=2.0)
     view = ask(resources__gpus=1)
-    json.dumps(view)
+    json.dumps(to_json(view))
     make_console().print(dry_run_table(view))
     printed = capsys.readouterr().out
     for words in (
@@ -241,7 +243,7 @@ def test_the_page_is_short_and_says_everything(
 
 
 def test_it_says_which_hosts_have_the_memory_and_starts_on_one_of_those(
-    store: Store, ask: Callable[..., View], tick: Callable[[], None]
+    store: Store, ask: Callable[..., DryRunView], tick: Callable[[], None]
 ) -> None:
     for name, memory_mib in (("enough", 4000), ("small", 1), ("tight", 200)):
         real = Gpu(uuid=name, host_name=name, number=0, model="T1", memory_mib=memory_mib, simulated=False)
@@ -249,32 +251,32 @@ def test_it_says_which_hosts_have_the_memory_and_starts_on_one_of_those(
             hosts.register_host(tx, name, worker="w1", cores=2, devices=[real])
     tick()
     view = ask()
-    assert {host["host"]: host["fits"] for host in view["hosts"]} == {
+    assert {host.host: host.fits for host in view.hosts} == {
         "enough": "surely",
         "small": "not",
         "tight": "perhaps",
     }
-    assert view["reason"] == "starts at once on enough"
+    assert view.reason == "starts at once on enough"
 
 
 def test_a_gpu_that_is_used_from_outside_is_not_called_free(
-    store: Store, ask: Callable[..., View], add_host: Callable[..., None], tick: Callable[[], None]
+    store: Store, ask: Callable[..., DryRunView], add_host: Callable[..., None], tick: Callable[[], None]
 ) -> None:
     add_host()
     tick()
     with store.transaction() as tx:
         outsiders = (Outsider(pid=4711, user="bob"),)
         readings.set_readings(tx, {f"{HOST}-0": Reading(memory_used_mib=10, outsiders=outsiders)})
-    (host,) = ask()["hosts"]
-    assert (host["gpus"], host["free"]) == (2, [f"{HOST}-1"])
+    (host,) = ask().hosts
+    assert (host.gpus, host.free) == (2, [f"{HOST}-1"])
 
 
 def test_while_the_broker_is_away_nothing_would_start(
-    store: Store, ask: Callable[..., View], add_host: Callable[..., None]
+    store: Store, ask: Callable[..., DryRunView], add_host: Callable[..., None]
 ) -> None:
     add_host()
     with store.transaction() as tx:
         schedulers.heartbeat(tx, "gpu01:1", pid=1, broker_error="Connection refused")
     view = ask()
-    assert not view["starts_now"]
-    assert "broker cannot be reached" in view["reason"]
+    assert not view.starts_now
+    assert "broker cannot be reached" in view.reason

@@ -12,6 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from cnnctl.views.codec import to_json
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.terminal import make_console
@@ -75,7 +76,7 @@ def test_the_extremes_of_every_field_are_refused_or_planned_and_shown(
     submit_extreme(store, settings, path, value, SchedulingOptions(not_before=not_before))
     scheduler.tick()
     for view in list_job_views(store):
-        json.dumps(get_job_view(store, view["job"]), default=str)
+        json.dumps(to_json(get_job_view(store, JobId(view.job))))
 
 
 def test_a_network_that_no_gpu_could_hold_is_refused_even_where_gpus_are_simulated(
@@ -124,8 +125,8 @@ def test_a_stored_job_without_bounds_delays_nobody(
         scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, other).state is JobState.RUNNING
-    assert {view["job"] for view in list_job_views(store)} == {poisoned, other}
-    json.dumps(get_job_view(store, poisoned), default=str)
+    assert {view.job for view in list_job_views(store)} == {poisoned, other}
+    json.dumps(to_json(get_job_view(store, poisoned)))
 
 
 def test_a_job_that_cannot_be_planned_is_set_aside_and_its_owner_is_told(
@@ -245,9 +246,9 @@ def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, second).state is JobState.RUNNING
-    views = {view["job"]: view for view in list_job_views(store)}
-    assert "cannot be shown" in views[first]["reason"]
-    assert views[second]["state"] == "running"
+    views = {view.job: view for view in list_job_views(store)}
+    assert "cannot be shown" in views[first].reason
+    assert views[second].state == "running"
 
 
 UNREADABLE = {
@@ -269,10 +270,10 @@ def test_a_job_whose_spec_cannot_be_read_is_shown_with_all_the_rest(
     store_as_an_older_one_did(store, number, spec=spec)
     scheduler.tick()
     view = get_job_view(store, number)
-    assert view["owner"] == "ada"
-    assert view.keys() == get_job_view(store, other).keys()
-    assert "cannot be shown" in view["reason"] or "cannot be planned" in view["reason"]
-    assert len(view["reason"]) < 1000
+    assert view.owner == "ada"
+    assert get_job_view(store, other).reason != view.reason
+    assert "cannot be shown" in view.reason or "cannot be planned" in view.reason
+    assert len(view.reason) < 1000
     console = make_console(file=io.StringIO())
     console.print(job_page(view))
     console.print(job_table(list_job_views(store), []))
@@ -286,8 +287,8 @@ def test_progress_that_cannot_be_read_hides_nothing(
     with store.transaction() as tx:
         attempts.write(tx, attempt, progress=progress)
     Scheduler(store, settings, Dispatcher(settings)).tick()
-    assert get_job_view(store, attempt.job_id)["state"] == "running"
-    assert list_usage_views(store)[0]["attempts"] == 1
+    assert get_job_view(store, attempt.job_id).state == "running"
+    assert list_usage_views(store)[0].attempts == 1
 
 
 def test_a_running_job_whose_forecast_fails_is_asked_once_to_stop(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cnnctl.views.codec import to_json
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.commands.people.hooks import list_hook_views
@@ -87,21 +88,21 @@ def upgraded(folder: Path, url: str) -> Iterator[Old]:
 def test_every_job_is_shown_as_it_was(old: Old) -> None:
     assert len(old.said) >= 5
     for number, said in old.said.items():
-        shown: Any = json.loads(json.dumps(get_job_view(old.store, JobId(number)), default=str))
+        shown: Any = to_json(get_job_view(old.store, JobId(number)))
         assert {key: shown[key] for key in said} == said
 
 
 def test_the_lists_show_all_that_there_was(old: Old) -> None:
     views = list_job_views(old.store)
-    assert {view["job"]: view["state"] for view in views} == {n: s["state"] for n, s in old.said.items()}
+    assert {view.job: view.state for view in views} == {n: s["state"] for n, s in old.said.items()}
     settings = load_settings({"CNNCTL_HOME": str(old.folder)})
-    gpus = {view["uuid"]: view["state"] for view in list_gpu_views(old.store, settings)}
+    gpus = {view.uuid: view.state for view in list_gpu_views(old.store, settings)}
     assert sorted(gpus.values()) == ["available", "drained"]
-    (bob,) = [view for view in list_user_views(old.store) if view["name"] == "bob"]
-    assert (bob["weight"], bob["max_gpus"]) == (2.0, 1)
+    (bob,) = [view for view in list_user_views(old.store) if view.name == "bob"]
+    assert (bob.weight, bob.max_gpus) == (2.0, 1)
     (hook,) = list_hook_views(old.store, actor=Actor(name="root"))
-    assert hook["channel"] == "webhook"
-    assert {view["owner"] for view in list_usage_views(old.store)} == {"root"}
+    assert hook.channel == "webhook"
+    assert {view.owner for view in list_usage_views(old.store)} == {"root"}
 
 
 def test_every_stored_spec_is_read(old: Old) -> None:
@@ -114,9 +115,9 @@ def test_every_stored_spec_is_read(old: Old) -> None:
 def test_the_scheduler_plans_with_all_of_it(old: Old) -> None:
     settings = load_settings({"CNNCTL_HOME": str(old.folder)})
     Scheduler(old.store, settings, Dispatcher(settings)).tick()
-    waiting = [view for view in list_job_views(old.store) if view["state"] == "queued"]
+    waiting = [view for view in list_job_views(old.store) if view.state == "queued"]
     assert waiting
-    assert all("waits" in view["reason"] for view in waiting)
+    assert all("waits" in view.reason for view in waiting)
 
 
 @pytest.mark.parametrize("old", ["postgresql"], indirect=True)

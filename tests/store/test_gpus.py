@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cnnctl.views.fleet import OutsiderView
 from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
 from service.commands.fleet.hosts import list_host_views
 from service.dispatch.dispatcher import Dispatcher
@@ -57,11 +58,11 @@ def test_who_holds_a_gpu_and_what_was_read_of_it_is_shown(
     attempt = claimed()
     report(store, memory_used_mib=10, outsiders=(BOB,))
     held, free = list_gpu_views(store, settings)
-    assert (held["job"], held["owner"], held["alive"]) == (attempt.job_id, "ada", True)
-    assert held["since"] == held["read_at"] == clock.now.isoformat(timespec="milliseconds")
-    assert held["memory_used_mib"] == 10
-    assert held["outsiders"] == [{"pid": 4711, "user": "bob", "command": "python", "memory_mib": 1200}]
-    assert (free["job"], free["owner"], free["memory_used_mib"], free["outsiders"]) == (None, None, None, [])
+    assert (held.job, held.owner, held.alive) == (attempt.job_id, "ada", True)
+    assert held.since == held.read_at == clock.now
+    assert held.memory_used_mib == 10
+    assert held.outsiders == (OutsiderView(pid=4711, user="bob", command="python", memory_mib=1200),)
+    assert (free.job, free.owner, free.memory_used_mib, free.outsiders) == (None, None, None, ())
 
 
 def test_readings_that_are_old_are_not_shown_as_if_they_were_new(
@@ -71,9 +72,9 @@ def test_readings_that_are_old_are_not_shown_as_if_they_were_new(
     report(store, memory_used_mib=10, outsiders=(BOB,))
     clock.advance(31)
     view = list_gpu_views(store, settings)[0]
-    assert (view["alive"], view["memory_used_mib"]) == (False, None)
-    assert len(view["outsiders"]) == 1
-    assert list_host_views(store, settings)[0]["gpus_free"] == 0
+    assert (view.alive, view.memory_used_mib) == (False, None)
+    assert len(view.outsiders) == 1
+    assert list_host_views(store, settings)[0].gpus_free == 0
 
 
 def test_a_job_waits_for_a_gpu_that_is_used_from_outside_and_says_by_whom(
@@ -91,7 +92,7 @@ def test_a_job_waits_for_a_gpu_that_is_used_from_outside_and_says_by_whom(
         "waits for 1 GPU on one host: gpu01, the largest that is up, has 0 that can be used; "
         "GPU 0 is in use from outside the queue (bob's python, pid 4711)"
     )
-    assert list_host_views(store, settings)[0]["gpus_free"] == 0
+    assert list_host_views(store, settings)[0].gpus_free == 0
     report(store)
     scheduler.tick()
     with store.reading() as tx:
@@ -218,5 +219,5 @@ def test_drivers_and_mig_instances_are_remembered(store: Store, settings: Settin
         assert hosts.largest_host(tx) == ("gpu02", 3)
         assert hosts.largest_host(tx, job_gpus=2) == ("gpu02", 1)
     views = list_gpu_views(store, settings)
-    assert [view["mig"] for view in views] == [True, True, False]
-    assert list_host_views(store, settings)[0]["driver"] == "570.86.15"
+    assert [view.mig for view in views] == [True, True, False]
+    assert list_host_views(store, settings)[0].driver == "570.86.15"

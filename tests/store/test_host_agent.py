@@ -241,8 +241,8 @@ def test_below_the_reserve_of_its_disk_a_host_gets_no_new_work_and_says_why(
         "the disk of gpu01 has only the reserve left (CNNCTL_DISK_RESERVE)"
     )
     (view,) = list_host_views(store, settings)
-    assert (view["alive"], view["gpus_free"]) == (True, 0)
-    assert "CNNCTL_DISK_RESERVE" in view["reason"]
+    assert (view.alive, view.gpus_free) == (True, 0)
+    assert "CNNCTL_DISK_RESERVE" in view.reason
     assert any("nothing new starts there" in notice for notice in check_health(store, settings).notices)
     agent.close()
     agent.stop()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from cnnctl.views.codec import to_json
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.terminal import make_console
@@ -84,8 +85,8 @@ def show_all(store: Store) -> str:
         views = list_job_views(store)
         console.print(job_table(views, []))
         for view in views:
-            page = get_job_view(store, view["job"])
-            json.dumps(page, default=str)
+            page = get_job_view(store, JobId(view.job))
+            json.dumps(to_json(page))
             console.print(job_page(page))
     return str(pages.get())
 

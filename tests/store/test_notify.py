@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cnnctl.views.people import HookView
 from service.commands.jobs.control import cancel
-from service.commands.people.hooks import View, add_hook, list_hook_views, remove_hook
+from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
 from service.domain.hooks import MOST_HOOKS, HookId
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
@@ -65,7 +66,7 @@ def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = 
         assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor="worker", retry_limit=0)
 
 
-def only_hook(store: Store) -> View:
+def only_hook(store: Store) -> HookView:
     (view,) = list_hook_views(store, actor=ADA)
     return view
 
@@ -98,7 +99,7 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
     assert told["log_tail"] == [f"line {number}" for number in range(80, 100)]
     assert "Job 1 failed: why" in told["text"]
     assert sender.deliver_due() == 0
-    assert (only_hook(store)["last_job"], only_hook(store)["delivered"]) == (attempt.job_id, True)
+    assert (only_hook(store).last_job, only_hook(store).delivered) == (attempt.job_id, True)
     check_keys(told, "notify list", shape=1)
 
 
@@ -184,16 +185,16 @@ def test_a_server_that_refuses_is_asked_again_later_until_it_takes_it(
     receiver.answers = [500, 302]
     end(store, claimed(), Outcome.SUCCEEDED)
     assert sender.deliver_due() == 1
-    assert only_hook(store)["error"] == "the server answered 500"
+    assert only_hook(store).error == "the server answered 500"
     assert sender.deliver_due() == 0
     clock.advance(10)
     assert sender.deliver_due() == 1
-    assert only_hook(store)["error"] == "the server answered 302, and redirects"
+    assert only_hook(store).error == "the server answered 302, and redirects"
     clock.advance(19)
     assert sender.deliver_due() == 0
     clock.advance(1)
     assert sender.deliver_due() == 1
-    assert (only_hook(store)["delivered"], only_hook(store)["error"]) == (True, "")
+    assert (only_hook(store).delivered, only_hook(store).error) == (True, "")
     assert receiver.received.qsize() == 3
 
 
@@ -226,7 +227,7 @@ def test_a_hook_that_never_works_is_given_up_after_a_day_and_harms_nobody(
         tries += sender.deliver_due()
         clock.advance(3600)
     assert 5 < tries < 30
-    assert only_hook(store)["error"] == error
+    assert only_hook(store).error == error
 
 
 def test_a_message_whose_postman_died_while_delivering_is_delivered_by_the_next(

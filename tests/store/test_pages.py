@@ -62,7 +62,7 @@ def test_the_hosts_of_a_running_job_are_shown_in_a_line_of_80_columns(
         with store.transaction() as tx:
             members.create_members(tx, attempt.id, ["gpu01", *others])
     (view,) = list_job_views(store)
-    assert (view["host"], view["on_hosts"]) == ("gpu01", ["gpu01", *others])
+    assert (view.host, view.on_hosts) == ("gpu01", ["gpu01", *others])
     console = Console(width=80)
     with console.capture() as table:
         console.print(job_table([view], []))
@@ -107,7 +107,7 @@ def test_diagnostics_are_shown_layer_by_layer_with_their_verdicts(
     with store.transaction() as tx:
         metrics.add_points(tx, attempt.id, points)
     view = get_job_view(store, attempt.job_id)
-    assert [(verdict["name"], verdict["layer"]) for verdict in view["verdicts"]] == [("dead ReLU", "hidden2")]
+    assert [(verdict.name, verdict.layer) for verdict in view.verdicts] == [("dead ReLU", "hidden2")]
     with console.capture() as page:
         console.print(job_page(view))
     shown = page.get()

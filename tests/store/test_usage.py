@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from cnnctl.views.codec import to_json
+from cnnctl.views.people import UsageView
 from service.commands.jobs.control import pause
-from service.commands.people.usage import View, list_usage_views
+from service.commands.people.usage import list_usage_views
 from service.domain.jobs import Attempt, JobId, Progress
 from service.domain.states import Cause, Outcome
 from service.store.fleet import leases
@@ -35,8 +37,8 @@ def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = 
         assert end_attempt(tx, attempt, outcome, cause=cause, reason="", actor="worker", retry_limit=3)
 
 
-def hours(view: View) -> dict[str, float]:
-    return {name: view[name] for name in view if name.endswith("_hours") and view[name]}
+def hours(view: UsageView) -> dict[str, float]:
+    return {name: value for name, value in to_json(view).items() if name.endswith("_hours") and value}
 
 
 def test_time_before_the_first_step_and_while_stopping_is_idle(
@@ -51,7 +53,7 @@ def test_time_before_the_first_step_and_while_stopping_is_idle(
     end(store, attempt, Outcome.INTERRUPTED)
     clock.advance(HOUR)
     (view,) = list_usage_views(store)
-    assert (view["owner"], view["project"], view["outcome"], view["attempts"]) == (
+    assert (view.owner, view.project, view.outcome, view.attempts) == (
         "ada",
         "",
         "interrupted",
@@ -73,7 +75,7 @@ def test_steps_that_were_done_again_after_a_loss_are_wasted(
     third = claimed(first.job_id)
     start(store, third, step=75)
     clock.advance(HOUR)
-    views = {view["outcome"]: hours(view) for view in list_usage_views(store)}
+    views = {view.outcome: hours(view) for view in list_usage_views(store)}
     assert views == {
         "lost": {"gpu_hours": 4.0, "redone_hours": 1.0, "wasted_hours": 1.0},
         "interrupted": {},
@@ -90,7 +92,7 @@ def test_failed_attempts_are_wasted_whole_and_never_started_ones_idle(
     clock.advance(HOUR)
     end(store, failed, Outcome.FAILED, Cause.NAN_LOSS)
     end(store, never, Outcome.CANCELLED)
-    views = {view["outcome"]: hours(view) for view in list_usage_views(store)}
+    views = {view.outcome: hours(view) for view in list_usage_views(store)}
     assert views == {
         "failed": {"gpu_hours": 2.0, "failed_hours": 2.0, "wasted_hours": 2.0},
         "cancelled": {"gpu_hours": 2.0, "idle_hours": 2.0, "wasted_hours": 2.0},
@@ -108,7 +110,7 @@ def test_only_the_time_since_a_moment_counts_and_only_that_persons(
     start(store, across)
     clock.advance(3 * HOUR)
     (view,) = list_usage_views(store, since=clock.now - timedelta(hours=2))
-    assert (view["owner"], hours(view)) == ("grace", {"gpu_hours": 2.0})
+    assert (view.owner, hours(view)) == ("grace", {"gpu_hours": 2.0})
     (view,) = list_usage_views(store, owner="ada")
     assert hours(view) == {"gpu_hours": 1.0}
     assert list_usage_views(store, owner="nobody") == []

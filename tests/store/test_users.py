@@ -24,9 +24,9 @@ def test_everybody_who_submitted_or_was_granted_something_is_listed(
     add_job(owner="grace")
     granted = change_user(store, "ada", {"weight": 2.0, "max_gpus": 4}, actor=ROOT)
     assert granted == User(name="ada", weight=2.0, max_gpus=4)
-    views = {view["name"]: view for view in list_user_views(store)}
+    views = {view.name: view for view in list_user_views(store)}
     assert list(views) == ["ada", "grace"]
-    assert {view["max_queued"] for view in views.values()} == {MOST_QUEUED}
+    assert {view.max_queued for view in views.values()} == {MOST_QUEUED}
 
 
 def test_what_an_older_cnnctl_stored_as_no_quota_stays_none(store: Store) -> None:

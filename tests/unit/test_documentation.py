@@ -89,7 +89,9 @@ def test_every_command_that_prints_json_has_its_shape_documented() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_file_and_make_target_that_a_page_names_is_there(page: Path) -> None:
     text = page.read_text()
-    named = re.findall(r"\b((?:service|workers|models|migrations|tests|docs)/[\w./-]+\.(?:py|md))", text)
+    named = re.findall(
+        r"\b((?:cnnctl|service|workers|models|migrations|tests|docs)/[\w./-]+\.(?:py|md))", text
+    )
     assert [path for path in named if not (ROOT / path).is_file()] == []
     linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     assert [path for path in linked if not (page.parent / path).is_file()] == []
@@ -101,7 +103,7 @@ def test_every_make_target_has_its_sentence_in_make_help() -> None:
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
-    folders = ("service", "workers", "models", "migrations", "docs", "tests")
+    folders = ("cnnctl", "service", "workers", "models", "migrations", "docs", "tests")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     assert files
     assert {path.stem for path in files}.isdisjoint({"utils", "helpers", "common", "manager"})

@@ -2,11 +2,11 @@
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 
 import plotext
 
-from service.commands.jobs.metrics import Series
-
+Series = Mapping[str, Sequence[tuple[int, float | None]]]
 PANELS = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 HEIGHT = 15
 

@@ -1,13 +1,14 @@
 """Draws the table of GPUs, and under it in words why some get no job."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from cnnctl.views.fleet import GpuView
 from service.cli.display.job_table import age_of
-from service.commands.fleet.gpus import View
 from service.domain.gpus import Outsider
 
 STYLES = {
@@ -26,7 +27,7 @@ MIB_PER_GIB = 1024
 NOBODY_YET = "No worker has been here yet. Start one with cnnctl up, or cnnctl worker"
 
 
-def gpu_table(views: Sequence[View], *, width: int) -> Group:
+def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
     """GPUs as a table for a terminal of so many columns."""
     if not views:
         return Group(Text(NOBODY_YET))
@@ -45,37 +46,37 @@ def gpu_table(views: Sequence[View], *, width: int) -> Group:
     return Group(table, *(Text(line, style=STYLES[state_of(view)]) for view in views for line in _why(view)))
 
 
-def state_of(view: View) -> str:
+def state_of(view: GpuView) -> str:
     """Where a GPU stands, in the words of the table."""
-    if not view["alive"]:
+    if not view.alive:
         return "no worker"
-    if view["state"] == "drained":
-        return "drained" if view["job"] is None else "draining"
-    if view["state"] != "available":
-        return str(view["state"])
-    if view["job"] is not None:
+    if view.state == "drained":
+        return "drained" if view.job is None else "draining"
+    if view.state != "available":
+        return view.state
+    if view.job is not None:
         return "in use"
-    return "outside" if view["outsiders"] else "free"
+    return "outside" if view.outsiders else "free"
 
 
-def _cells(view: View, *, wide: bool) -> Iterator[Text]:
+def _cells(view: GpuView, *, wide: bool) -> Iterator[Text]:
     state = state_of(view)
-    yield Text(f"{view['host']}:{view['number']}")
+    yield Text(f"{view.host}:{view.number}")
     if wide:
-        yield Text(view["uuid"] if view["simulated"] else view["uuid"][:ID_CHARACTERS])
-    yield Text(view["model"].removeprefix("NVIDIA "), no_wrap=True, overflow="ellipsis")
+        yield Text(view.uuid if view.simulated else view.uuid[:ID_CHARACTERS])
+    yield Text(view.model.removeprefix("NVIDIA "), no_wrap=True, overflow="ellipsis")
     yield Text(state, style=STYLES[state])
-    yield Text(view["owner"] or "", no_wrap=True, overflow="ellipsis")
-    yield Text("" if view["job"] is None else str(view["job"]))
-    yield Text(age_of(view["since"]) if view["since"] else "")
+    yield Text(view.owner or "", no_wrap=True, overflow="ellipsis")
+    yield Text("" if view.job is None else str(view.job))
+    yield Text(age_of(view.since) if view.since else "")
     yield Text(_memory(view))
-    yield Text("" if view["utilization_percent"] is None else f"{view['utilization_percent']} %")
-    yield Text("" if view["temperature_celsius"] is None else f"{view['temperature_celsius']} °C")
+    yield Text("" if view.utilization_percent is None else f"{view.utilization_percent} %")
+    yield Text("" if view.temperature_celsius is None else f"{view.temperature_celsius} °C")
 
 
-def _memory(view: View) -> str:
-    used = "?" if view["memory_used_mib"] is None else _gib(view["memory_used_mib"])
-    return f"{used}/{_gib(view['memory_mib'])}"
+def _memory(view: GpuView) -> str:
+    used = "?" if view.memory_used_mib is None else _gib(view.memory_used_mib)
+    return f"{used}/{_gib(view.memory_mib)}"
 
 
 def _gib(mib: int) -> str:
@@ -83,14 +84,14 @@ def _gib(mib: int) -> str:
     return f"{gib:.0f}" if gib >= 100 else f"{gib:.1f}"
 
 
-def _why(view: View) -> Iterator[str]:
+def _why(view: GpuView) -> Iterator[str]:
     """What the table has no room for."""
-    place = f"{view['host']}:{view['number']}"
-    if view["reason"]:
-        yield f"{place} {view['state']}: {view['reason']}"
-    for one in view["outsiders"]:
-        outsider = Outsider(**one)
+    place = f"{view.host}:{view.number}"
+    if view.reason:
+        yield f"{place} {view.state}: {view.reason}"
+    for one in view.outsiders:
+        outsider = Outsider(**asdict(one))
         mib = "" if outsider.memory_mib is None else f", {outsider.memory_mib:,} MiB"
         yield f"{place} used from outside the queue: {outsider}{mib}"
-    if view["ecc_errors"]:
-        yield f"{place} {view['ecc_errors']} uncorrected memory errors since its driver was loaded"
+    if view.ecc_errors:
+        yield f"{place} {view.ecc_errors} uncorrected memory errors since its driver was loaded"

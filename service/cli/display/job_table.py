@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from cnnctl.views.jobs import JobSummary, JobView
 from service.cli.session import format_seconds
-from service.commands.jobs.status import View
 
 MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
 STATE_STYLES = {
@@ -21,7 +21,7 @@ STATE_STYLES = {
 }
 
 
-def job_table(views: Sequence[View], notices: Sequence[str]) -> Group:
+def job_table(views: Sequence[JobSummary], notices: Sequence[str]) -> Group:
     """Jobs as a table, with what keeps all of them waiting under it."""
     if not views:
         return Group(Text("No jobs yet. Try: cnnctl submit lenet5"), *map(Text, notices))
@@ -31,47 +31,47 @@ def job_table(views: Sequence[View], notices: Sequence[str]) -> Group:
     table.add_column("WHY", overflow="fold")
     for view in views:
         table.add_row(*_cells(view))
-    waiting = any(view["state"] in ("queued", "running") for view in views)
+    waiting = any(view.state in ("queued", "running") for view in views)
     return Group(table, *(map(Text, notices) if waiting else ()))
 
 
-def _cells(view: View) -> list[Text]:
-    accuracy = "" if view["accuracy"] is None else f"{view['accuracy']:.3f}"
+def _cells(view: JobSummary) -> list[Text]:
+    accuracy = "" if view.accuracy is None else f"{view.accuracy:.3f}"
     return [
-        Text(str(view["job"])),
-        Text(view["state"], style=STATE_STYLES[view["state"]]),
-        Text(view["architecture"]),
-        Text(view["dataset"]),
-        Text(str(view["gpus"])),
-        Text(f"{view['epochs']}/{view['epochs_wanted']}"),
+        Text(str(view.job)),
+        Text(view.state, style=STATE_STYLES[view.state]),
+        Text(view.architecture),
+        Text(view.dataset),
+        Text(str(view.gpus)),
+        Text(f"{view.epochs}/{view.epochs_wanted}"),
         Text(accuracy),
-        Text(view["owner"]),
-        Text(age_of(view["submitted_at"])),
+        Text(view.owner),
+        Text(age_of(view.submitted_at)),
         Text(tell_why(view) or _where(view)),
     ]
 
 
-def _where(view: View) -> str:
+def _where(view: JobSummary) -> str:
     """The hosts that a running job is on; of many the first ones and how many more."""
-    names = view["on_hosts"]
+    names = view.on_hosts
     more = f" +{len(names) - MOST_HOSTS}" if len(names) > MOST_HOSTS else ""
     return f"on {', '.join(names[:MOST_HOSTS])}{more}" if names else ""
 
 
-def tell_why(view: View) -> str:
+def tell_why(view: JobSummary | JobView) -> str:
     """The reason of a job's state, and in about how long it will start where the scheduler has a guess."""
-    moment = view["estimated_start_at"]
+    moment = view.estimated_start_at
     left = -_seconds_since(moment) if moment else 0.0
-    return f"{view['reason']}; about {_count_seconds(left)}" if left >= 1 else str(view["reason"])
+    return f"{view.reason}; about {_count_seconds(left)}" if left >= 1 else view.reason
 
 
-def age_of(moment: str) -> str:
+def age_of(moment: datetime) -> str:
     """How long ago a moment was: 12 s, 3 min, 5 h, 2 d."""
     return _count_seconds(_seconds_since(moment))
 
 
-def _seconds_since(moment: str) -> float:
-    return (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
+def _seconds_since(moment: datetime) -> float:
+    return (datetime.now(timezone.utc) - moment).total_seconds()
 
 
 def _count_seconds(seconds: float) -> str:

@@ -6,11 +6,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from cnnctl.views.fleet import HostView
 from service.cli.display.gpu_table import NOBODY_YET
 from service.cli.display.job_table import age_of
 from service.cli.session import open_session, print_json
 from service.cli.terminal import echo, make_console, say
-from service.commands.fleet.hosts import View, list_host_views, remove_host
+from service.commands.fleet.hosts import list_host_views, remove_host
 from service.commands.people.identity import current_actor
 
 
@@ -43,7 +44,7 @@ def remove(name: str) -> None:
     echo(f"{name} is removed. A worker that starts with CNNCTL_HOST={name} brings it back.")
 
 
-def _table(views: Sequence[View]) -> Table:
+def _table(views: Sequence[HostView]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("HOST", "WORKER"):
         table.add_column(name, no_wrap=True)
@@ -51,24 +52,24 @@ def _table(views: Sequence[View]) -> Table:
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("DRIVER", no_wrap=True)
     for view in views:
-        ahead = view["clock_ahead_seconds"]
+        ahead = view.clock_ahead_seconds
         table.add_row(
-            view["host"],
+            view.host,
             _worker(view),
-            str(view["cores"]),
-            f"{view['gpus_free']}/{view['gpus']}",
-            str(view["jobs"]),
+            str(view.cores),
+            f"{view.gpus_free}/{view.gpus}",
+            str(view.jobs),
             "" if ahead is None else f"{round(ahead, 1) + 0.0:.1f} s",
-            view["driver"] or "",
+            view.driver or "",
         )
     return table
 
 
-def _worker(view: View) -> Text:
-    if view["alive"] and view["reason"]:
+def _worker(view: HostView) -> Text:
+    if view.alive and view.reason:
         return Text("heard, disk full", style="yellow")
-    if view["alive"]:
-        return Text(f"heard {age_of(view['heartbeat_at'])} ago", style="green")
-    if view["heartbeat_at"] is None:
-        return Text(view["reason"].removeprefix("its worker "), style="dim")
-    return Text(f"silent for {age_of(view['heartbeat_at'])}", style="red")
+    if view.heartbeat_at is None:
+        return Text(view.reason.removeprefix("its worker "), style="dim")
+    if view.alive:
+        return Text(f"heard {age_of(view.heartbeat_at)} ago", style="green")
+    return Text(f"silent for {age_of(view.heartbeat_at)}", style="red")

@@ -5,7 +5,7 @@ import click
 from service.cli.display.curves import draw_curves
 from service.cli.session import open_session, print_json
 from service.cli.terminal import print_csv, print_drawing, say
-from service.commands.jobs.metrics import get_series
+from service.commands.jobs.metrics import get_metrics_view
 from service.domain.jobs import JobId
 
 
@@ -16,13 +16,13 @@ from service.domain.jobs import JobId
 def command(job: int, as_csv: bool, as_json: bool) -> None:
     """Plot a job's curves, or print its numbers."""
     _, store = open_session()
-    series = get_series(store, JobId(job))
+    view = get_metrics_view(store, JobId(job))
     if as_json:
-        print_json({"series": series})
+        print_json(view)
     elif as_csv:
-        rows = ([name, step, value] for name, points in series.items() for step, value in points)
+        rows = ([name, step, value] for name, points in view.series.items() for step, value in points)
         print_csv(["name", "step", "value"], rows)
-    elif series:
-        print_drawing(draw_curves(series, title=f"job {job}"))
+    elif view.series:
+        print_drawing(draw_curves(view.series, title=f"job {job}"))
     else:
         say(f"Job {job} has no metrics yet. Why: cnnctl status {job}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from cnnctl.views.jobs import SubmissionView
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.scheduling_options import scheduling_options
@@ -76,7 +77,7 @@ def command(
         follow_until_detached(store, job_id)
         show_result(store, job_id, as_json=as_json)
     elif as_json:
-        print_json({"job": job_id, "state": "paused" if hold else "queued"})
+        print_json(SubmissionView(job=job_id, state="paused" if hold else "queued"))
     else:
         echo(job_id)
 
@@ -85,7 +86,7 @@ def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, 
     """Say what was queued, and what of it may surprise."""
     job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {format_gpus(job.gpus)}.")
-    if found := list_event_views(store, job_id)[0]["detail"]:
+    if found := list_event_views(store, job_id)[0].detail:
         say(f"Dataset: {found}.")
     _say_notices(job.architecture, fields)
     if where := tell_where_to_have(job.dataset, settings):

@@ -1,15 +1,15 @@
 """cnnctl describe: what a network costs."""
 
 import json
-from typing import Any
 
 import click
 from rich.table import Table
 
+from cnnctl.views.networks import NetworkView
 from service.cli.param_types import Shape
 from service.cli.session import print_json
 from service.cli.terminal import make_console, say
-from service.commands.networks.library import ask_library
+from service.commands.networks.library import describe_network
 from service.domain.bounds import check_option
 from service.domain.spec_request import parse_assignment, resolve_spec
 from service.errors import SpecError
@@ -47,11 +47,11 @@ def command(
     """Show a network layer by layer."""
     check_option("--classes", classes)
     check_option("--batch-size", batch_size)
-    words = [_choice(architecture, input_shape, assignments)]
-    words += ["--num-classes", str(classes), "--batch-size", str(batch_size)]
-    words += ["--input", "x".join(map(str, input_shape))] if input_shape else []
+    network = _choice(architecture, input_shape, assignments)
     say("Building the network (TensorFlow takes some seconds to import) …")
-    description = ask_library("describe", words)
+    description = describe_network(
+        network, input_shape=input_shape, num_classes=classes, batch_size=batch_size
+    )
     if as_json:
         print_json(description)
     else:
@@ -70,7 +70,7 @@ def _choice(architecture: str, input_shape: tuple[int, int, int] | None, assignm
     return json.dumps(resolve_spec(architecture, {**given, **size}).model_dump()["model"])
 
 
-def _print(description: Any, batch_size: int) -> None:
+def _print(description: NetworkView, batch_size: int) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     heads = (
         "LAYER",
@@ -85,20 +85,20 @@ def _print(description: Any, batch_size: int) -> None:
     )
     for head in heads:
         table.add_column(head, justify="left" if head in ("LAYER", "KIND") else "right", no_wrap=True)
-    for layer in description["layers"]:
+    for layer in description.layers:
         table.add_row(
-            layer["name"],
-            layer["kind"],
-            "×".join(map(str, layer["output_shape"])),
-            *(_number(layer[name]) for name in ("activations", "parameters", "macs")),
-            *(_number(layer[name]) for name in ("receptive_field", "stride", "dense_parameters")),
+            layer.name,
+            layer.kind,
+            "×".join(map(str, layer.output_shape)),
+            *map(_number, (layer.activations, layer.parameters, layer.macs)),
+            *map(_number, (layer.receptive_field, layer.stride, layer.dense_parameters)),
         )
     console = make_console()
     console.print(table)
     console.print(
-        f"\n{description['total_parameters']:,} parameters, "
-        f"{description['total_macs']:,} multiply-adds an image, "
-        f"{description['training_bytes'] / MIB:,.1f} MiB to train at batch size {batch_size}"
+        f"\n{description.total_parameters:,} parameters, "
+        f"{description.total_macs:,} multiply-adds an image, "
+        f"{description.training_bytes / MIB:,.1f} MiB to train at batch size {batch_size}"
     )
 
 

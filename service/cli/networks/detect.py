@@ -46,17 +46,16 @@ def command(
     trained = get_trained(store, settings, JobId(job))
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
-    words = [str(image.absolute()), "--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
-    words += ["--scales", *map(str, scales)] if scales else []
-    found = trained.ask("detect", [*words, *(["--across-classes"] if across_classes else [])])
-    found["image"] = str(image)  # as it was typed
+    found = trained.detect(
+        image, drawn=drawn, threshold=threshold, iou=iou, scales=scales, across_classes=across_classes
+    )
     if as_json:
         print_json(found)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for head in ("CLASS", "SCORE", *(edge.upper() for edge in EDGES)):
         table.add_column(head, justify="left" if head == "CLASS" else "right")
-    for box in found["boxes"]:
-        table.add_row(box["class_name"], f"{box['score']:.3f}", *(f"{box[edge]:.0f}" for edge in EDGES))
+    for box in found.boxes:
+        table.add_row(box.class_name, f"{box.score:.3f}", *(f"{getattr(box, edge):.0f}" for edge in EDGES))
     make_console().print(table)
-    say(f"{len(found['boxes'])} boxes, drawn into {drawn}")
+    say(f"{len(found.boxes)} boxes, drawn into {drawn}")

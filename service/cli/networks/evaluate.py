@@ -25,22 +25,22 @@ def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> Non
     wanted = make_absolute(dataset or trained.dataset)
     check_place(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")
-    words = ["--dataset", wanted, "--datasets-dir", str(settings.datasets_dir)]
-    found = trained.ask("evaluate", [*words, *(["--ten-crop"] if ten_crop else [])])
+    found = trained.evaluate(wanted, datasets_dir=settings.datasets_dir, ten_crop=ten_crop)
     if as_json:
         print_json(found)
         return
-    if found["note"]:
-        say(found["note"])
+    if found.note:
+        say(found.note)
     table = Table.grid(padding=(0, 2))
     for name in SCORES:
-        if found[name] is not None:
-            table.add_row(name, f"{found[name]:,.4f}" if name != "images" else f"{found[name]:,}")
+        score = getattr(found, name)
+        if score is not None:
+            table.add_row(name, f"{score:,.4f}" if name != "images" else f"{score:,}")
     classes = Table(box=None, header_style="bold", pad_edge=False)
     for head in ("CLASS", "IMAGES", "ACCURACY"):
         classes.add_column(head, justify="left" if head == "CLASS" else "right")
-    for row in found["classes"]:
-        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.4f}"
-        classes.add_row(row["class"], f"{row['images']:,}", accuracy)
+    for row in found.classes:
+        accuracy = "" if row.accuracy is None else f"{row.accuracy:.4f}"
+        classes.add_row(row.class_, f"{row.images:,}", accuracy)
     console = make_console()
     console.print(table, "", classes)

@@ -23,5 +23,5 @@ def command(job: int, kind: str, output: Path | None) -> None:
     trained = get_trained(store, settings, JobId(job))
     path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
     say(f"Writing {trained.file} of job {job} as {kind} …")
-    trained.ask("export", ["--format", kind, "--output", str(path)])
+    trained.export(kind, path)
     echo(str(path))

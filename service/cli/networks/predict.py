@@ -24,9 +24,7 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     settings, store = open_session()
     trained = get_trained(store, settings, JobId(job))
     say(f"Loading {trained.file} of job {job} …")
-    found = trained.ask("predict", [*(str(image.absolute()) for image in images), "--top", str(top)])
-    for row, image in zip(found, images, strict=True):
-        row["image"] = str(image)  # as it was typed
+    found = trained.predict(images, top=top)
     if as_json:
         print_json(found)
         return
@@ -34,8 +32,8 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     for head in ("IMAGE", "CLASS", "PROBABILITY", ""):
         table.add_column(head, justify="right" if head == "PROBABILITY" else "left")
     for row in found:
-        for place, likely in enumerate(row["classes"]):
-            p = likely["probability"]
+        for place, likely in enumerate(row.classes):
+            p = likely.probability
             said = ("not a number", "") if p is None else (f"{p:.4f}", "█" * round(20 * p))
-            table.add_row("" if place else row["image"], likely["class"], *said)
+            table.add_row("" if place else row.image, likely.class_, *said)
     make_console().print(table)

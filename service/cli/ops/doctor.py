@@ -1,15 +1,14 @@
 """cnnctl doctor: what is wrong and what to do about it."""
 
 import sys
-from dataclasses import asdict
 
 import click
 from rich.text import Text
 
+from cnnctl.views.ops import Finding
 from service.cli.session import print_json
 from service.cli.terminal import echo, make_console
 from service.commands.ops.doctor import examine, examine_process
-from service.commands.ops.findings import Finding
 
 MOST_ALIKE = 10
 
@@ -34,7 +33,7 @@ def command(process: str | None, deep: bool, as_json: bool) -> None:
         if not as_json:
             _show(finding, earlier=sum(other.subject == finding.subject for other in findings[:-1]))
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(findings)
     sys.exit(1 if any(finding.remedy for finding in findings) else 0)
 
 

@@ -1,16 +1,16 @@
 """cnnctl gc: free the disk of what no job can still need."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 from rich.progress import track
 from rich.table import Table
 
+from cnnctl.views.ops import GarbageView
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
-from service.commands.ops.garbage import Garbage, Policy, list_garbage, remove
-from service.domain.jobs import Job
+from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove
 from service.store.transaction import Store
 
 
@@ -39,10 +39,11 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     policy = Policy(older_than_days=days, orphans=orphans)
     found = list_garbage(store, settings, policy)
     kept = ["" for _ in found] if dry_run else _remove_all(store, found, policy)
+    view = describe(found, kept, dry_run=dry_run)
     if as_json:
-        print_json(_view(found, kept, dry_run=dry_run))
+        print_json(view)
     else:
-        _show(found, kept, dry_run=dry_run)
+        _show(view)
     sys.exit(1 if any(kept) else 0)
 
 
@@ -53,36 +54,17 @@ def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Seque
     return [remove(store, found, policy) for found in steps]
 
 
-def _view(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> Mapping[str, object]:
-    folders = [
-        {
-            "path": str(one.path),
-            "kind": one.kind.value,
-            "job": one.source.id if isinstance(one.source, Job) else None,
-            "why": one.why,
-            "bytes": one.bytes,
-            "kept": stays,
-        }
-        for one, stays in zip(garbage, kept, strict=True)
-    ]
-    return {"dry_run": dry_run, "bytes": _freed(garbage, kept), "folders": folders}
-
-
-def _show(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> None:
-    if garbage:
+def _show(view: GarbageView) -> None:
+    if view.folders:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("FOLDER", overflow="fold")
         table.add_column("SIZE", no_wrap=True, justify="right")
         table.add_column("WHY", overflow="fold")
-        for one, stays in zip(garbage, kept, strict=True):
-            why = f"kept: {stays}" if stays else one.why
-            table.add_row(shorten_home(str(one.path)), format_bytes(one.bytes), why)
+        for one in view.folders:
+            why = f"kept: {one.kept}" if one.kept else one.why
+            table.add_row(shorten_home(one.path), format_bytes(one.bytes), why)
         make_console().print(table)
-    count, size = kept.count(""), format_bytes(_freed(garbage, kept))
+    count, size = sum(not one.kept for one in view.folders), format_bytes(view.bytes)
     folders = "1 folder" if count == 1 else f"{count} folders"
     would = f"Would delete {folders}, {size}; nothing was deleted."
-    echo(would if dry_run else f"Deleted {folders}, {size}.")
-
-
-def _freed(garbage: Sequence[Garbage], kept: Sequence[str]) -> int:
-    return sum(one.bytes for one, stays in zip(garbage, kept, strict=True) if not stays)
+    echo(would if view.dry_run else f"Deleted {folders}, {size}.")

@@ -36,8 +36,8 @@ def command() -> None:
 
 
 def _announce(store: Store, settings: Settings) -> None:
-    gpus = [gpu for gpu in list_gpu_views(store, settings) if gpu["host"] == settings.host_name]
-    say(f"cnnctl is up with {len(gpus)} × {gpus[0]['model']} on {settings.host_name}.")
+    gpus = [gpu for gpu in list_gpu_views(store, settings) if gpu.host == settings.host_name]
+    say(f"cnnctl is up with {len(gpus)} × {gpus[0].model} on {settings.host_name}.")
     say(f"Data and logs: {shorten_home(str(settings.home_dir))}    Stop: Ctrl-C")
     say("In another terminal: cnnctl submit lenet5    cnnctl status")
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import click
 from rich.table import Table
 
+from cnnctl.views.people import HookView
 from service.cli.session import open_session, print_json
 from service.cli.terminal import echo, make_console, say
-from service.commands.people.hooks import View, add_hook, list_hook_views, remove_hook
+from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
 from service.commands.people.identity import current_actor
 from service.domain.hooks import HookId
 from service.domain.states import Channel, Occasion
@@ -66,16 +67,16 @@ def remove(hook: int) -> None:
     echo(f"Hook {hook} is removed.")
 
 
-def _table(views: Sequence[View]) -> Table:
+def _table(views: Sequence[HookView]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("HOOK", "BY", "TO", "ON"):
         table.add_column(name, overflow="fold")
     table.add_column("LAST MESSAGE", overflow="fold")
     for view in views:
-        last = "" if view["last_job"] is None else f"job {view['last_job']}: {_became(view)}"
-        table.add_row(str(view["hook"]), view["channel"], view["address"], ", ".join(view["on"]), last)
+        last = "" if view.last_job is None else f"job {view.last_job}: {_became(view)}"
+        table.add_row(str(view.hook), view.channel, view.address, ", ".join(view.on), last)
     return table
 
 
-def _became(view: View) -> str:
-    return "delivered" if view["delivered"] else view["error"] or "on its way"
+def _became(view: HookView) -> str:
+    return "delivered" if view.delivered else view.error or "on its way"

@@ -6,10 +6,11 @@ from datetime import datetime
 import click
 from rich.table import Table
 
+from cnnctl.views.people import UsageView
 from service.cli.param_types import Moment
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, print_csv, say
-from service.commands.people.usage import View, list_usage_views
+from service.commands.people.usage import list_usage_views
 
 WORDS = ("owner", "project", "outcome")
 NUMBERS = ("attempts", "gpu_hours", "failed_hours", "redone_hours", "idle_hours", "wasted_hours")
@@ -32,25 +33,26 @@ def command(user: str | None, since: datetime | None, as_csv: bool, as_json: boo
         print_json(views)
     elif as_csv:
         names = [*WORDS, *NUMBERS]
-        print_csv(names, ([view[name] for name in names] for view in views))
+        print_csv(names, ([getattr(view, name) for name in names] for view in views))
     elif views:
         make_console().print(_table(views))
     else:
         say("No GPU was used in that time.")
 
 
-def _table(views: Sequence[View]) -> Table:
+def _table(views: Sequence[UsageView]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in WORDS:
         table.add_column(name.upper(), no_wrap=True)
     for name in NUMBERS:
         table.add_column(name.replace("_", " ").upper(), justify="right")
     for view in views:
-        table.add_row(*(view[name] for name in WORDS), *_numbers(view))
-    total = {name: sum(view[name] for view in views) for name in NUMBERS}
-    table.add_row("all", "", "", *_numbers(total), style="bold")
+        table.add_row(*(getattr(view, name) for name in WORDS), *_numbers([view]))
+    table.add_row("all", "", "", *_numbers(views), style="bold")
     return table
 
 
-def _numbers(view: View) -> list[str]:
-    return [str(view["attempts"]), *(f"{view[name]:.2f}" for name in NUMBERS[1:])]
+def _numbers(views: Sequence[UsageView]) -> list[str]:
+    """The sums of some views."""
+    attempts, *hours = (sum(getattr(view, name) for view in views) for name in NUMBERS)
+    return [str(attempts), *(f"{one:.2f}" for one in hours)]

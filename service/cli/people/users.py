@@ -6,10 +6,11 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cnnctl.views.people import UserView
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.people.identity import current_actor
-from service.commands.people.users import View, change_user, list_user_views
+from service.commands.people.users import change_user, list_user_views
 from service.domain.people import MOST_QUEUED
 
 NO_QUOTA = "none"
@@ -66,18 +67,18 @@ def set_user(name: str, **given: Any) -> None:
     changes = {key: value for key, value in given.items() if value is not None}
     changes = {key: None if value == NO_QUOTA else value for key, value in changes.items()}
     change_user(store, name, changes, actor=current_actor(store))
-    make_console().print(_table([view for view in list_user_views(store) if view["name"] == name]))
+    make_console().print(_table([view for view in list_user_views(store) if view.name == name]))
 
 
-def _table(views: Sequence[View]) -> Table:
+def _table(views: Sequence[UserView]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("NAME", no_wrap=True)
     for name in ("WEIGHT", "MAX GPUS", "MAX WAITING"):
         table.add_column(name, justify="right")
     table.add_column("MAY")
     for view in views:
-        quotas = ["" if view[key] is None else str(view[key]) for key in ("max_gpus", "max_queued")]
-        rights = {"administrator": "change everybody's jobs", "may_use_high": "use priority high"}
-        may = ", ".join(words for key, words in rights.items() if view[key])
-        table.add_row(view["name"], f"{view['weight']:g}", *quotas, may)
+        quotas = ["" if quota is None else str(quota) for quota in (view.max_gpus, view.max_queued)]
+        rights = {"change everybody's jobs": view.administrator, "use priority high": view.may_use_high}
+        may = ", ".join(words for words, granted in rights.items() if granted)
+        table.add_row(view.name, f"{view.weight:g}", *quotas, may)
     return table

@@ -1,10 +1,10 @@
 """GPUs as people see them: who holds them, what was read of them, which are out of use and why."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
+from cnnctl.views.fleet import GpuView, OutsiderView
 from service.commands.fleet.health import is_alive
 from service.commands.people.permissions import check_administrator
 from service.domain.bounds import check_option
@@ -17,21 +17,20 @@ from service.store.fleet import hosts, leases, readings
 from service.store.fleet.leases import Holding
 from service.store.transaction import Store, Transaction
 
-View = Mapping[str, Any]
 
-
-def list_gpu_views(store: Store, settings: Settings) -> Sequence[View]:
+def list_gpu_views(store: Store, settings: Settings) -> Sequence[GpuView]:
     """Every GPU that its host's worker has seen, with who holds it; old readings are left out."""
     with store.reading() as tx:
         holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
         alive = {host.name for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)}
         read = readings.list_readings(tx)
         return [
-            {
-                **_describe(gpu, holdings.get(gpu.uuid)),
-                "alive": gpu.host_name in alive,
-                **_describe_reading(tx, read.get(gpu.uuid), settings),
-            }
+            _describe(
+                gpu,
+                holdings.get(gpu.uuid),
+                alive=gpu.host_name in alive,
+                read=_forget_old(tx, read.get(gpu.uuid), settings),
+            )
             for gpu in hosts.list_gpus(tx)
         ]
 
@@ -149,30 +148,37 @@ def _conflict(gpu: Gpu, act: str, hint: str) -> GpuConflict:
     return GpuConflict(f"{gpu.place} ({gpu.uuid}) cannot {act}: it is {gpu.state.value}. {hint}")
 
 
-def _describe(gpu: Gpu, holding: Holding | None) -> View:
-    return {
-        "uuid": gpu.uuid,
-        "host": gpu.host_name,
-        "number": gpu.number,
-        "model": gpu.model,
-        "memory_mib": gpu.memory_mib,
-        "simulated": gpu.simulated,
-        "mig": gpu.mig,
-        "driver": gpu.driver,
-        "state": gpu.state.value,
-        "reason": gpu.reason,
-        "job": holding.job_id if holding else None,
-        "owner": holding.owner if holding else None,
-        "since": _moment(holding.acquired_at) if holding else None,
-    }
+def _describe(
+    gpu: Gpu, holding: Holding | None, *, alive: bool, read: tuple[datetime | None, Reading]
+) -> GpuView:
+    read_at, reading = read
+    return GpuView(
+        uuid=gpu.uuid,
+        host=gpu.host_name,
+        number=gpu.number,
+        model=gpu.model,
+        memory_mib=gpu.memory_mib,
+        simulated=gpu.simulated,
+        mig=gpu.mig,
+        driver=gpu.driver,
+        state=gpu.state.value,
+        reason=gpu.reason,
+        job=holding.job_id if holding else None,
+        owner=holding.owner if holding else None,
+        since=holding.acquired_at if holding else None,
+        alive=alive,
+        temperature_celsius=reading.temperature_celsius,
+        utilization_percent=reading.utilization_percent,
+        memory_used_mib=reading.memory_used_mib,
+        ecc_errors=reading.ecc_errors,
+        outsiders=tuple(OutsiderView(**asdict(one)) for one in reading.outsiders),
+        read_at=read_at,
+    )
 
 
-def _describe_reading(tx: Transaction, read: tuple[datetime, Reading] | None, settings: Settings) -> View:
+def _forget_old(
+    tx: Transaction, read: tuple[datetime, Reading] | None, settings: Settings
+) -> tuple[datetime | None, Reading]:
+    """When a GPU was read and what: of an old reading the outsiders, who keep jobs away until the next."""
     read_at, reading = read or (None, Reading())
-    if not is_alive(tx, read_at, settings):
-        reading = Reading(outsiders=reading.outsiders)  # they keep jobs away until the next reading
-    return {**asdict(reading), "outsiders": [*map(asdict, reading.outsiders)], "read_at": _moment(read_at)}
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
+    return read_at, reading if is_alive(tx, read_at, settings) else Reading(outsiders=reading.outsiders)

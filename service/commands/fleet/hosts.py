@@ -1,9 +1,9 @@
 """Hosts as people see them: whose worker is heard, and what is free there."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from cnnctl.views.fleet import HostView
 from service.commands.fleet.health import is_alive
 from service.commands.people.permissions import check_administrator
 from service.domain.gpus import Host, explain_unusable
@@ -14,7 +14,6 @@ from service.settings import Settings
 from service.store.fleet import hosts, leases, readings
 from service.store.transaction import Store
 
-View = Mapping[str, Any]
 _REASONS = {
     Standing.RESERVED: "its worker starts or stops",
     Standing.DISK_FULL: "its disk has only the reserve left (CNNCTL_DISK_RESERVE)",
@@ -23,11 +22,8 @@ _REASONS = {
 }
 
 
-def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
-    """Every host that ever had a worker and was not removed, by name.
-
-    `gpus_free` are those that a job could start on now; `reason` says why it gets no work.
-    """
+def list_host_views(store: Store, settings: Settings) -> Sequence[HostView]:
+    """Every host that ever had a worker and was not removed, by name."""
     with store.reading() as tx:
         held = leases.list_holders(tx)
         outsiders = readings.list_outsiders(tx)
@@ -45,18 +41,18 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[View]:
                 if gpu.uuid not in held and not explain_unusable(gpu, outsiders.get(gpu.uuid, ()))
             ]
             views.append(
-                {
-                    "host": host.name,
-                    "alive": alive,
-                    "reason": _explain(host, alive=alive),
-                    "heartbeat_at": host.heartbeat_at.isoformat() if host.heartbeat_at else None,
-                    "cores": host.cores,
-                    "gpus": len(own),
-                    "gpus_free": len(free) if alive else 0,
-                    "driver": next((gpu.driver for gpu in own if gpu.driver), None),
-                    "clock_ahead_seconds": host.clock_ahead_seconds,
-                    "jobs": jobs[host.name],
-                }
+                HostView(
+                    host=host.name,
+                    alive=alive,
+                    reason=_explain(host, alive=alive),
+                    heartbeat_at=host.heartbeat_at,
+                    cores=host.cores,
+                    gpus=len(own),
+                    gpus_free=len(free) if alive else 0,
+                    driver=next((gpu.driver for gpu in own if gpu.driver), None),
+                    clock_ahead_seconds=host.clock_ahead_seconds,
+                    jobs=jobs[host.name],
+                )
             )
         return views
 

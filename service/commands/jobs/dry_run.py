@@ -2,30 +2,26 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from time import monotonic
-from typing import Any
 
+from cnnctl.views.dry_run import CandidateHost, DryRunView, MemoryParts
 from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
 from service.commands.fleet.health import read_health
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import MIB, Fit, Needs, predict_needs
-from service.commands.jobs.queue_position import HELD, QueuePosition, get_queue_position
+from service.commands.jobs.queue_position import HELD, get_queue_position
 from service.commands.jobs.submit import check_submission
 from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
-from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
-from service.scheduler.runtime_forecasts import Pace, RuntimeForecasts
+from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.settings import Settings
 from service.store.fleet import leases, readings
 from service.store.transaction import Store, Transaction
-
-View = Mapping[str, Any]
 
 
 def dry_run_job(
@@ -39,8 +35,8 @@ def dry_run_job(
     after: Collection[JobId] = (),
     hold: bool = False,
     tell: Callable[[str], object] = lambda _: None,
-) -> View:
-    """Do all that `submit` does but queue the job; returns what `cnnctl submit --dry-run --json` prints.
+) -> DryRunView:
+    """Do all that `submit` does but queue the job; returns what that would come to.
 
     `tell` is called with what could not be checked.
 
@@ -69,61 +65,41 @@ def dry_run_job(
                 forecasts=forecasts,
             )
         pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
-        return {
-            "dry_run": True,
-            **_view_spec(spec),
-            "found": found,
-            **_view_devices(tx, spec, needs, scheduling, alive=health.hosts),
-            **_view_time(pace, epochs=spec.training.epochs),
-            **_view_turn(turn),
-        }
+        devices = list_eligible_gpus(tx, scheduling, gpus=spec.resources.gpus)
+        limit = find_limit(devices, gpus=spec.resources.gpus, hosts=scheduling.hosts)
+        parts = _count_memory(needs, devices)
+        return DryRunView(
+            dry_run=True,
+            network=spec.model.architecture,
+            dataset=spec.data.dataset,
+            image_size=spec.data.image_size,
+            batch_size=spec.training.batch_size,
+            gpus=spec.resources.gpus,
+            epochs=spec.training.epochs,
+            found=found,
+            hosts=_list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // scheduling.hosts),
+            memory_mib=MemoryParts(**{name: round(count / MIB, 1) for name, count in parts.items()}),
+            total_memory_mib=round(sum(parts.values()) / MIB, 1),
+            device_memory_mib=limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
+            epoch_seconds=round(pace.epoch_seconds, 3) if pace else None,
+            training_seconds=round(pace.epoch_seconds * spec.training.epochs, 3) if pace else None,
+            like_jobs=pace.jobs if pace else 0,
+            starts_now=turn.starts_now,
+            reason=turn.reason,
+            queue_position=turn.queue_position,
+            estimated_start_at=turn.estimated_start_at,
+        )
 
 
-def _view_spec(spec: Spec) -> View:
-    return {
-        "network": spec.model.architecture,
-        "dataset": spec.data.dataset,
-        "image_size": spec.data.image_size,
-        "batch_size": spec.training.batch_size,
-        "gpus": spec.resources.gpus,
-        "epochs": spec.training.epochs,
-    }
-
-
-def _view_devices(
-    tx: Transaction, spec: Spec, needs: Needs, scheduling: SchedulingOptions, *, alive: Collection[str]
-) -> View:
-    """What is needed of each GPU, what the roomiest have, and the hosts that have them."""
-    gpus = spec.resources.gpus
-    devices = list_eligible_gpus(tx, scheduling, gpus=gpus)
-    limit = find_limit(devices, gpus=gpus, hosts=scheduling.hosts)
-    parts = needs.expected.parts
-    if all(gpu.simulated for gpu in devices):
-        parts = {**parts, "context": 0}
-    return {
-        "hosts": _list_hosts(tx, devices, alive, needs, gpus=gpus // scheduling.hosts),
-        "memory_mib": {name: round(count / MIB, 1) for name, count in parts.items()},
-        "total_memory_mib": round(sum(parts.values()) / MIB, 1),
-        "device_memory_mib": limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
-    }
-
-
-def _view_time(pace: Pace | None, *, epochs: int) -> View:
-    return {
-        "epoch_seconds": round(pace.epoch_seconds, 3) if pace else None,
-        "training_seconds": round(pace.epoch_seconds * epochs, 3) if pace else None,
-        "like_jobs": pace.jobs if pace else 0,
-    }
-
-
-def _view_turn(turn: QueuePosition) -> View:
-    moment = turn.estimated_start_at
-    return {**asdict(turn), "estimated_start_at": moment.isoformat(timespec="seconds") if moment else None}
+def _count_memory(needs: Needs, devices: Sequence[Gpu]) -> Mapping[str, int]:
+    """Bytes that are needed of each GPU, by what they are for; simulated ones take none for themselves."""
+    nothing = {"context": 0} if all(gpu.simulated for gpu in devices) else {}
+    return {**needs.expected.parts, **nothing}
 
 
 def _list_hosts(
     tx: Transaction, devices: Sequence[Gpu], alive: Collection[str], needs: Needs, *, gpus: int
-) -> Sequence[View]:
+) -> Sequence[CandidateHost]:
     """The hosts with enough GPUs, whether these have the memory, and which of them are free now."""
     held, outsiders = leases.list_holders(tx), readings.list_outsiders(tx)
     free = [
@@ -140,13 +116,13 @@ def _list_hosts(
         limit = find_limit(own, gpus=gpus)
         if limit is not None:
             views.append(
-                {
-                    "host": name,
-                    "fits": needs.fit(limit).value,
-                    "up": name in alive,
-                    "models": sorted({gpu.model for gpu in own}),
-                    "gpus": len(own),
-                    "free": [gpu.uuid for gpu in free if gpu.host_name == name],
-                }
+                CandidateHost(
+                    host=name,
+                    fits=needs.fit(limit).value,
+                    up=name in alive,
+                    models=sorted({gpu.model for gpu in own}),
+                    gpus=len(own),
+                    free=[gpu.uuid for gpu in free if gpu.host_name == name],
+                )
             )
     return views

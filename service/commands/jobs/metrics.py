@@ -1,15 +1,12 @@
 """The metric series of a job."""
 
-from collections.abc import Mapping
-
+from cnnctl.views.jobs import MetricsView
 from service.domain.jobs import JobId
 from service.store.jobs import jobs, metrics
 from service.store.transaction import Store
 
-Series = Mapping[str, list[tuple[int, float | None]]]
 
-
-def get_series(store: Store, job_id: JobId) -> Series:
+def get_metrics_view(store: Store, job_id: JobId) -> MetricsView:
     """Every metric of a job as (step, value) pairs in the order of steps.
 
     Raises:
@@ -17,4 +14,4 @@ def get_series(store: Store, job_id: JobId) -> Series:
     """
     with store.reading() as tx:
         jobs.get_job(tx, job_id)
-        return metrics.list_series(tx, job_id)
+        return MetricsView(series=metrics.list_series(tx, job_id))

@@ -1,11 +1,20 @@
-"""What there is to know of jobs, as the JSON shapes of docs/json.md; tables are drawn from the same."""
+"""What there is to know of jobs."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
+from cnnctl.views.jobs import (
+    AttemptView,
+    AuditEntryView,
+    CheckpointView,
+    JobResult,
+    JobSummary,
+    JobView,
+    VerdictView,
+)
+from cnnctl.views.shape import list_keys
 from models.catalog.verdicts import Verdict, judge
 from service.domain.jobs import Attempt, AttemptId, Job, JobId
 from service.domain.spec import read_spec
@@ -21,10 +30,8 @@ LOG_LINES = 12  # of a failed job's log
 LONGEST_ERROR = 200
 UNREADABLE = "{}"  # in the place of a spec that cannot be read
 
-View = Mapping[str, Any]
 
-
-def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
+def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[JobSummary]:
     """Jobs, newest first, each with how far its newest attempt has come."""
     with store.reading() as tx:
         found = jobs.list_jobs(tx, limit=limit)
@@ -35,8 +42,8 @@ def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[View]:
     return [_summarize_whatever_it_is(job, latest.get(job.id), hosts_of) for job in found]
 
 
-def get_result_view(store: Store, job_id: JobId) -> View:
-    """What `cnnctl run --json` prints.
+def get_result_view(store: Store, job_id: JobId) -> JobResult:
+    """What came of a job.
 
     Raises:
         JobNotFound: there is no such job.
@@ -46,7 +53,7 @@ def get_result_view(store: Store, job_id: JobId) -> View:
         return _result(tx, job, attempts.list_attempts(tx, job_id))
 
 
-def get_job_view(store: Store, job_id: JobId) -> View:
+def get_job_view(store: Store, job_id: JobId) -> JobView:
     """Everything about one job: the result, spec, reason, attempts and audit.
 
     Raises:
@@ -60,36 +67,37 @@ def get_job_view(store: Store, job_id: JobId) -> View:
             return _describe(tx, _without_spec(job, error))
 
 
-def _describe(tx: Transaction, job: Job) -> View:
+def _describe(tx: Transaction, job: Job) -> JobView:
     tries = attempts.list_attempts(tx, job.id)
-    return {
-        **_result(tx, job, tries),
-        "owner": job.owner,
-        "cause": tries[-1].cause.value if tries and tries[-1].cause else None,
-        "reason": job.reason,
-        "estimated_start_at": _moment(job.estimated_start_at),
-        "log_tail": _log_tail(tx, job, tries),
-        "gpus": job.gpus,
-        "memory_mib": job.memory_mib,
-        "ample_memory_mib": job.ample_memory_mib,
-        "priority": job.scheduling.priority.value,
-        "project": job.scheduling.project,
-        "after": list(dependencies.list_after(tx, job.id)),
-        "not_before": _moment(job.scheduling.not_before),
-        "exclusive": job.scheduling.exclusive,
-        "gpu_model": job.scheduling.gpu_model,
-        "host_asked_for": job.scheduling.host_name,
-        "hosts": job.scheduling.hosts,
-        "preemptions": job.preemptions,
-        "submitted_at": _moment(job.submitted_at),
-        "ended_at": _moment(job.ended_at),
-        "spec": _read_tree(job.spec),
-        "attempts": [_describe_attempt(tx, attempt) for attempt in tries],
-        "events": _list_events(tx, job.id),
-    }
+    result = _result(tx, job, tries)
+    return JobView(
+        **{key.name: getattr(result, key.name) for key in list_keys(JobResult)},
+        owner=job.owner,
+        cause=tries[-1].cause.value if tries and tries[-1].cause else None,
+        reason=job.reason,
+        estimated_start_at=job.estimated_start_at,
+        log_tail=_log_tail(tx, job, tries),
+        gpus=job.gpus,
+        memory_mib=job.memory_mib,
+        ample_memory_mib=job.ample_memory_mib,
+        priority=job.scheduling.priority.value,
+        project=job.scheduling.project,
+        after=list(dependencies.list_after(tx, job.id)),
+        not_before=job.scheduling.not_before,
+        exclusive=job.scheduling.exclusive,
+        gpu_model=job.scheduling.gpu_model,
+        host_asked_for=job.scheduling.host_name,
+        hosts=job.scheduling.hosts,
+        preemptions=job.preemptions,
+        submitted_at=job.submitted_at,
+        ended_at=job.ended_at,
+        spec=_read_tree(job.spec),
+        attempts=[_describe_attempt(tx, attempt) for attempt in tries],
+        events=_list_events(tx, job.id),
+    )
 
 
-def _read_tree(text: str) -> View:
+def _read_tree(text: str) -> Mapping[str, Any]:
     """A stored spec as it is; its sections have fields.
 
     Raises:
@@ -108,7 +116,7 @@ def _without_spec(job: Job, error: Exception) -> Job:
     return replace(job, spec=UNREADABLE, reason=reason)
 
 
-def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
+def list_event_views(store: Store, job_id: JobId) -> Sequence[AuditEntryView]:
     """A job's audit, oldest line first.
 
     Raises:
@@ -118,38 +126,33 @@ def list_event_views(store: Store, job_id: JobId) -> Sequence[View]:
         return _list_events(tx, jobs.get_job(tx, job_id).id)
 
 
-def _list_events(tx: Transaction, job_id: JobId) -> Sequence[View]:
+def _list_events(tx: Transaction, job_id: JobId) -> Sequence[AuditEntryView]:
     return [
-        {"at": _moment(e.at), "actor": e.actor, "action": e.action.value, "detail": e.detail}
+        AuditEntryView(at=e.at, actor=e.actor, action=e.action.value, detail=e.detail)
         for e in audit.list_entries(tx, job_id)
     ]
 
 
-def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> View:
+def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> JobResult:
     last = tries[-1] if tries else None
     values = dict(metrics.last_values(tx, job.id))
-    return {
-        "job": job.id,
-        "state": job.state.value,
-        "outcome": last.outcome.value if last and last.outcome else None,
-        "epochs": last.epochs_completed if last else 0,
-        "metrics": values,
-        "verdicts": [asdict(verdict) for verdict in _judge(job, last, values)],
-        "weights_digest": last.weights_digest if last else None,
-        "run_dir": last.run_dir if last else None,
-        "checkpoints": [
-            {
-                "step": c.step,
-                "epoch": c.epoch,
-                "kind": c.kind.value,
-                "bytes": c.bytes,
-                "digest": c.digest,
-                "path": c.path,
-            }
+    return JobResult(
+        job=job.id,
+        state=job.state.value,
+        outcome=last.outcome.value if last and last.outcome else None,
+        epochs=last.epochs_completed if last else 0,
+        metrics=values,
+        verdicts=[VerdictView(**asdict(verdict)) for verdict in _judge(job, last, values)],
+        weights_digest=last.weights_digest if last else None,
+        run_dir=last.run_dir if last else None,
+        checkpoints=[
+            CheckpointView(
+                step=c.step, epoch=c.epoch, kind=c.kind.value, bytes=c.bytes, digest=c.digest, path=c.path
+            )
             for c in checkpoints.list_checkpoints(tx, job.id)
         ],
-        "model": last.model_path if last else None,
-    }
+        model=last.model_path if last else None,
+    )
 
 
 def _judge(job: Job, last: Attempt | None, values: Mapping[str, float | None]) -> Sequence[Verdict]:
@@ -167,29 +170,29 @@ def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[s
     return logs.get_log_tail(tx, tries[-1].id).splitlines()[-LOG_LINES:]
 
 
-def _describe_attempt(tx: Transaction, attempt: Attempt) -> View:
+def _describe_attempt(tx: Transaction, attempt: Attempt) -> AttemptView:
     gpus = leases.list_leased_gpus(tx, attempt.id)
-    return {
-        "number": attempt.number,
-        "state": attempt.state.value,
-        "outcome": attempt.outcome.value if attempt.outcome else None,
-        "cause": attempt.cause.value if attempt.cause else None,
-        "reason": attempt.reason,
-        "host": attempt.host_name,
-        "hosts": list(dict.fromkeys([attempt.host_name, *(gpu.host_name for gpu in gpus)])),
-        "devices": [gpu.uuid for gpu in gpus],
-        "trainer_pid": attempt.trainer_pid,
-        "run_dir": attempt.run_dir,
-        "start_step": attempt.start_step,
-        "created_at": _moment(attempt.created_at),
-        "started_at": _moment(attempt.started_at),
-        "ended_at": _moment(attempt.ended_at),
-    }
+    return AttemptView(
+        number=attempt.number,
+        state=attempt.state.value,
+        outcome=attempt.outcome.value if attempt.outcome else None,
+        cause=attempt.cause.value if attempt.cause else None,
+        reason=attempt.reason,
+        host=attempt.host_name,
+        hosts=list(dict.fromkeys([attempt.host_name, *(gpu.host_name for gpu in gpus)])),
+        devices=[gpu.uuid for gpu in gpus],
+        trainer_pid=attempt.trainer_pid,
+        run_dir=attempt.run_dir,
+        start_step=attempt.start_step,
+        created_at=attempt.created_at,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+    )
 
 
 def _summarize_whatever_it_is(
     job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]
-) -> View:
+) -> JobSummary:
     """One job that cannot be read must not hide all others."""
     try:
         return _summarize(job, attempt, hosts_of)
@@ -197,32 +200,28 @@ def _summarize_whatever_it_is(
         return _summarize(_without_spec(job, error), None, hosts_of)
 
 
-def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> View:
+def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> JobSummary:
     progress = attempt.progress if attempt else None
     running = job.state is JobState.RUNNING
     on_hosts = hosts_of.get(attempt.id, [attempt.host_name]) if attempt and running else []
-    return {
-        "job": job.id,
-        "state": job.state.value,
-        "owner": job.owner,
-        "priority": job.scheduling.priority.value,
-        "project": job.scheduling.project,
-        "architecture": job.architecture,
-        "dataset": job.dataset,
-        "gpus": job.gpus,
-        "host": on_hosts[0] if on_hosts else None,
-        "on_hosts": on_hosts,
-        "epochs": attempt.epochs_completed if attempt else 0,
-        "epochs_wanted": load_spec_tree(job.spec).get("training", {}).get("epochs", 0),
-        "loss": progress.loss if progress else None,
-        "accuracy": progress.accuracy if progress else None,
-        "images_per_second": progress.images_per_second if progress and running else None,
-        "submitted_at": _moment(job.submitted_at),
-        "ended_at": _moment(job.ended_at),
-        "reason": job.reason,
-        "estimated_start_at": _moment(job.estimated_start_at),
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
+    return JobSummary(
+        job=job.id,
+        state=job.state.value,
+        owner=job.owner,
+        priority=job.scheduling.priority.value,
+        project=job.scheduling.project,
+        architecture=job.architecture,
+        dataset=job.dataset,
+        gpus=job.gpus,
+        host=on_hosts[0] if on_hosts else None,
+        on_hosts=on_hosts,
+        epochs=attempt.epochs_completed if attempt else 0,
+        epochs_wanted=load_spec_tree(job.spec).get("training", {}).get("epochs", 0),
+        loss=progress.loss if progress else None,
+        accuracy=progress.accuracy if progress else None,
+        images_per_second=progress.images_per_second if progress and running else None,
+        submitted_at=job.submitted_at,
+        ended_at=job.ended_at,
+        reason=job.reason,
+        estimated_start_at=job.estimated_start_at,
+    )

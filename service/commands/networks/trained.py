@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnnctl.views.codec import from_json
+from cnnctl.views.networks import DetectionView, EvaluationView, PredictionView
 from service.commands.networks.library import ask_library
 from service.domain.jobs import JobId
 from service.domain.run_folder import job_folder, place_in
@@ -26,8 +28,41 @@ class Trained:
     file: str
     dataset: str
 
-    def ask(self, act: str, words: Sequence[str]) -> Any:
-        """Let the library do something with the network."""
+    def predict(self, images: Sequence[Path], *, top: int) -> Sequence[PredictionView]:
+        """Tell the `top` likeliest classes of images, which keep the names that they were given."""
+        found = self._ask("predict", *(str(image.absolute()) for image in images), "--top", str(top))
+        return [
+            replace(from_json(PredictionView, row), image=str(image))
+            for row, image in zip(found, images, strict=True)
+        ]
+
+    def evaluate(self, dataset: str, *, datasets_dir: Path, ten_crop: bool) -> EvaluationView:
+        """Score the network on the test images of a dataset, a name or a place with its whole path."""
+        words = ["--dataset", dataset, "--datasets-dir", str(datasets_dir)]
+        return from_json(EvaluationView, self._ask("evaluate", *words, *(["--ten-crop"] if ten_crop else [])))
+
+    def detect(
+        self,
+        image: Path,
+        *,
+        drawn: Path,
+        threshold: float,
+        iou: float,
+        scales: Sequence[float],
+        across_classes: bool,
+    ) -> DetectionView:
+        """Find objects in a larger image, which keeps its name, and draw them into a PNG."""
+        words = ["--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
+        words += ["--scales", *map(str, scales)] if scales else []
+        words += ["--across-classes"] if across_classes else []
+        found = from_json(DetectionView, self._ask("detect", str(image.absolute()), *words))
+        return replace(found, image=str(image))
+
+    def export(self, kind: str, output: Path) -> None:
+        """Write the network for other programs."""
+        self._ask("export", "--format", kind, "--output", str(output))
+
+    def _ask(self, act: str, *words: str) -> Any:
         return ask_library("inference.acts", [act, str(self.folder), "--file", self.file, *words])
 
 

@@ -10,12 +10,13 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cnnctl.views.ops import Finding
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
 from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders, shorten
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
 from service.commands.ops.embedded_stack import refuse_new_database
-from service.commands.ops.findings import Finding, guarded
+from service.commands.ops.findings import guarded
 from service.db.engine import sqlite_wal_is_safe
 from service.disk_reserve import NoRoom, check_room
 from service.dispatch.dispatcher import Dispatcher
@@ -55,7 +56,7 @@ def examine_process(name: str) -> Finding:
     with closing(open_store(settings.database_url)) as store:
         store.check_revision()
         health = check_health(store, settings)
-        reasons = {view["host"]: view["reason"] for view in list_host_views(store, settings)}
+        reasons = {view.host: view.reason for view in list_host_views(store, settings)}
     alive = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
     why = f": {reasons[settings.host_name]}" if name == "worker" and settings.host_name in reasons else ""
     return Finding(

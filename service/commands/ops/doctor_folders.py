@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from service.commands.ops.findings import Finding
+from cnnctl.views.ops import Finding
 from service.commands.ops.run_folders import keep_orphans, list_run_folders
 from service.digest import file_digest, is_sealed
 from service.domain.checkpoints import Checkpoint

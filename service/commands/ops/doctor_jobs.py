@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from cnnctl.views.ops import Finding
 from service.commands.fleet.health import is_alive
-from service.commands.ops.findings import Finding
 from service.domain.jobs import Attempt
 from service.process import is_running
 from service.settings import Settings

@@ -1,20 +1,8 @@
-"""What doctor says: one finding for each thing that it looked at."""
+"""What doctor says of a check that breaks."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at.
-
-    `remedy` says what to do and is empty when all is well; `itself` says what happens if nobody does it.
-    """
-
-    subject: str
-    found: str
-    remedy: str = ""
-    itself: str = ""
+from cnnctl.views.ops import Finding
 
 
 def guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

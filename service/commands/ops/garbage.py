@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 
+from cnnctl.views.ops import GarbageFolder, GarbageView
 from service.commands.ops.run_folders import (
     RunFolder,
     keep_orphans,
@@ -98,6 +99,23 @@ def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
     except OSError as error:
         return str(error) if garbage.path.exists() else ""
     return ""
+
+
+def describe(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> GarbageView:
+    """What was removed, or would be; `kept` says of each folder why it stays, as `remove` did."""
+    folders = [
+        GarbageFolder(
+            path=str(one.path),
+            kind=one.kind.value,
+            job=one.source.id if isinstance(one.source, Job) else None,
+            why=one.why,
+            bytes=one.bytes,
+            kept=stays,
+        )
+        for one, stays in zip(garbage, kept, strict=True)
+    ]
+    freed = sum(folder.bytes for folder in folders if not folder.kept)
+    return GarbageView(dry_run=dry_run, bytes=freed, folders=folders)
 
 
 def _list_of_attempt(

@@ -2,10 +2,10 @@
 
 import re
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
+from cnnctl.views.people import HookView
 from service.commands.people.permissions import is_administrator
 from service.domain.bounds import check_option
 from service.domain.hooks import (
@@ -24,7 +24,6 @@ from service.store.jobs import jobs
 from service.store.people import hooks, outbox, users
 from service.store.transaction import Store
 
-View = Mapping[str, Any]
 _MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
 
 
@@ -53,7 +52,7 @@ def add_hook(
         return hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
 
 
-def list_hook_views(store: Store, *, actor: Actor) -> Sequence[View]:
+def list_hook_views(store: Store, *, actor: Actor) -> Sequence[HookView]:
     """A person's hooks, each with what became of its newest message."""
     with store.reading() as tx:
         return [_describe(hook, outbox.find_latest(tx, hook.id)) for hook in hooks.list_hooks(tx, actor.name)]
@@ -110,14 +109,14 @@ def _read_host(address: str) -> str:
     return host if usable else ""
 
 
-def _describe(hook: Hook, latest: Notification | None) -> View:
+def _describe(hook: Hook, latest: Notification | None) -> HookView:
     on = [occasion.value for occasion in Occasion if getattr(hook, f"on_{occasion.value}")]
-    return {
-        "hook": hook.id,
-        "channel": hook.channel.value,
-        "address": hook.address,
-        "on": on,
-        "last_job": latest.job_id if latest else None,
-        "delivered": latest.delivered_at is not None if latest else None,
-        "error": latest.error if latest else "",
-    }
+    return HookView(
+        hook=hook.id,
+        channel=hook.channel.value,
+        address=hook.address,
+        on=on,
+        last_job=latest.job_id if latest else None,
+        delivered=latest.delivered_at is not None if latest else None,
+        error=latest.error if latest else "",
+    )

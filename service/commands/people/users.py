@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
+from cnnctl.views.people import UserView
 from service.commands.people.permissions import check_administrator
 from service.domain.bounds import check_option
 from service.domain.people import Actor, User
 from service.store.people import users
 from service.store.transaction import Store
 
-View = Mapping[str, Any]
 
-
-def list_user_views(store: Store) -> Sequence[View]:
+def list_user_views(store: Store) -> Sequence[UserView]:
     """Everybody who was granted something or has submitted a job."""
     with store.reading() as tx:
-        return [asdict(user) for user in users.list_users(tx)]
+        return [UserView(**asdict(user)) for user in users.list_users(tx)]
 
 
 def change_user(store: Store, name: str, changes: Mapping[str, object], *, actor: Actor) -> User:

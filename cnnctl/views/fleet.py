@@ -1,0 +1,75 @@
+"""Hosts and their GPUs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsiderView:
+    """A process that uses a GPU from outside the queue; what cannot be seen of it from its host is `null`."""
+
+    pid: Annotated[int | None, "its process"]
+    user: Annotated[str | None, "who runs it"]
+    command: Annotated[str | None, "its program"]
+    memory_mib: Annotated[int | None, "what it uses of the GPU's memory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuView:
+    """A GPU, who holds it and what its host's worker read of it last.
+
+    What a device does not tell is `null`, and so is what was read longer ago than `CNNCTL_LEASE_SECONDS`. A
+    simulated GPU has an even part of its host's memory; what it uses is the resident memory of its
+    trainer's process, and its utilization that process's part of the CPU threads it was given, both
+    divided evenly among the GPUs of the job. It has no temperature, ECC counter or driver.
+    """
+
+    uuid: Annotated[str, "its UUID, or `sim-HOST-NUMBER` of a simulated one"]
+    host: Annotated[str, "the host it is in"]
+    number: Annotated[int, "its number there"]
+    model: Annotated[str, "what it calls itself, as in `NVIDIA H200`"]
+    memory_mib: Annotated[int, "its memory"]
+    simulated: Annotated[bool, "whether it is a part of the CPU"]
+    mig: Annotated[bool, "whether it is an instance of a partitioned GPU"]
+    driver: Annotated[str | None, "the version of its driver"]
+    state: Annotated[str, "`available`, `drained` or `quarantined`, see states.md"]
+    reason: Annotated[str, "why it is in that state"]
+    job: Annotated[int | None, "the job that holds it now"]
+    owner: Annotated[str | None, "whose job that is"]
+    since: Annotated[datetime | None, "since when"]
+    alive: Annotated[bool, "whether its host's worker is heard"]
+    temperature_celsius: Annotated[int | None, "its temperature"]
+    utilization_percent: Annotated[int | None, "its utilization"]
+    memory_used_mib: Annotated[int | None, "how much of its memory is in use"]
+    ecc_errors: Annotated[int | None, "uncorrected ones since the driver was loaded"]
+    outsiders: Annotated[
+        Sequence[OutsiderView],
+        "who uses it from outside the queue, see states.md; `null` is what its host cannot see of them",
+    ]
+    read_at: Annotated[datetime | None, "when it was read last"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """A host that had a worker once and was not removed."""
+
+    host: Annotated[str, "its name"]
+    alive: Annotated[bool, "whether its worker is heard"]
+    reason: Annotated[
+        str,
+        "why it gets no work: its worker is silent, has left, starts or stops, or takes no messages; or, of "
+        "one that is `alive`, its disk has only the reserve left. Empty where it gets work",
+    ]
+    heartbeat_at: Annotated[
+        datetime | None, "when its worker was heard last; `null` when that has left or gets no work"
+    ]
+    cores: Annotated[int, "CPU cores"]
+    gpus: Annotated[int, "GPUs in it"]
+    gpus_free: Annotated[int, "those that a job could start on now"]
+    driver: Annotated[str | None, "the version of its GPU driver"]
+    clock_ahead_seconds: Annotated[
+        float | None, "how far its clock is ahead of the database's; `null` until it is measured"
+    ]
+    jobs: Annotated[int, "jobs that run there"]

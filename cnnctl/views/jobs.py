@@ -1,0 +1,158 @@
+"""Jobs: what was asked for, how far it has come, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionView:
+    """A job that was taken in."""
+
+    job: Annotated[int, "its number"]
+    state: Annotated[str, "`queued`, or `paused` with `--hold`"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSummary:
+    """A job in the list of all jobs, which begins with the newest."""
+
+    job: Annotated[int, "its number"]
+    state: Annotated[str, "its state, see states.md"]
+    owner: Annotated[str, "who submitted it"]
+    priority: Annotated[str, "`low`, `normal` or `high`"]
+    project: Annotated[str, "what it is counted under; empty where nothing was said"]
+    architecture: Annotated[str, "the network"]
+    dataset: Annotated[str, "a name, or where it lies"]
+    gpus: Annotated[int, "how many it asked for"]
+    host: Annotated[str | None, "where it runs now; of several hosts the chief's"]
+    on_hosts: Annotated[
+        Sequence[str], "all hosts of a running job, the chief's first; empty of one that does not run"
+    ]
+    epochs: Annotated[int, "complete epochs"]
+    epochs_wanted: Annotated[int, "epochs that its spec asks for"]
+    loss: Annotated[float | None, "of the training, as reported last"]
+    accuracy: Annotated[float | None, "of the training, as reported last"]
+    images_per_second: Annotated[float | None, "how fast a running job trains"]
+    submitted_at: Annotated[datetime, "when it was submitted"]
+    ended_at: Annotated[datetime | None, "when it succeeded, failed or was cancelled"]
+    reason: Annotated[str, "why it is in its state"]
+    estimated_start_at: Annotated[datetime | None, "when it will start, where the scheduler has a guess"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictView:
+    """What a measured quantity says about the training, see metrics.md."""
+
+    name: Annotated[str, "what is unusual, as in `dead ReLU`"]
+    layer: Annotated[str, "where; empty where it is of the whole network"]
+    value: Annotated[float, "what was measured"]
+    threshold: Annotated[float, "from where on it is unusual"]
+    message: Annotated[str, "the same in words, with what to try"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """A state that training can be continued from."""
+
+    step: Annotated[int, "the step after which it was written"]
+    epoch: Annotated[int, "the epoch that training continues in"]
+    kind: Annotated[str, "`last` or `best`"]
+    bytes: Annotated[int, "its size"]
+    digest: Annotated[str, "SHA-256 of its tensors file, hex"]
+    path: Annotated[str, "its folder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    """One try of a job on one allocation of GPUs."""
+
+    number: Annotated[int, "counts from 1 in each job"]
+    state: Annotated[str, "its state, see states.md"]
+    outcome: Annotated[str | None, "how it ended, see states.md"]
+    cause: Annotated[str | None, "why it failed or was lost, see states.md"]
+    reason: Annotated[str, "the same in words, or what it does before its first step"]
+    host: Annotated[str, "where it runs; of several hosts the chief's"]
+    hosts: Annotated[Sequence[str], "all of its hosts, the chief's first"]
+    devices: Annotated[Sequence[str], "UUIDs of its GPUs"]
+    trainer_pid: Annotated[int | None, "the process of its trainer"]
+    run_dir: Annotated[str, "its run folder"]
+    start_step: Annotated[int | None, "the step it went on from"]
+    created_at: Annotated[datetime, "when it was given its GPUs"]
+    started_at: Annotated[datetime | None, "when it took its first step"]
+    ended_at: Annotated[datetime | None, "when it ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntryView:
+    """Something that happened to a job."""
+
+    at: Annotated[datetime, "when"]
+    actor: Annotated[str, "who did it: a person, or a process of the service"]
+    action: Annotated[str, "what they did"]
+    detail: Annotated[str, "with what, or why"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """What came of a job."""
+
+    job: Annotated[int, "its number"]
+    state: Annotated[str, "its state, see states.md"]
+    outcome: Annotated[
+        str | None, "how its newest attempt ended, see states.md; `null` while that runs and before the first"
+    ]
+    epochs: Annotated[int, "complete epochs"]
+    metrics: Annotated[
+        Mapping[str, float | None],
+        "last value of each metric by its name, as in `val_accuracy`; see metrics.md",
+    ]
+    verdicts: Annotated[Sequence[VerdictView], "what is unusual in the training; see metrics.md"]
+    weights_digest: Annotated[
+        str | None,
+        "SHA-256 over the bytes of every model variable in order, hex; `null` until the job has succeeded",
+    ]
+    run_dir: Annotated[str | None, "the run folder of the newest attempt"]
+    checkpoints: Annotated[Sequence[CheckpointView], "those that are kept"]
+    model: Annotated[str | None, "the file of the trained network; `null` until the job has succeeded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView(JobResult):
+    """Everything about one job: its result, what was asked for, and how it came to the one from the other."""
+
+    owner: Annotated[str, "who submitted it"]
+    cause: Annotated[str | None, "why the newest attempt failed or was lost, see states.md"]
+    reason: Annotated[str, "why it is in its state"]
+    estimated_start_at: Annotated[datetime | None, "when it will start, where the scheduler has a guess"]
+    log_tail: Annotated[Sequence[str], "the last lines of a failed job's log"]
+    gpus: Annotated[int, "how many it asked for"]
+    memory_mib: Annotated[
+        int | None, "what each of its GPUs must have for sure, see memory.md; `null`: unknown"
+    ]
+    ample_memory_mib: Annotated[int | None, "what is surely enough of each, see memory.md; `null`: unknown"]
+    priority: Annotated[str, "`low`, `normal` or `high`"]
+    project: Annotated[str, "what it is counted under; empty where nothing was said"]
+    after: Annotated[Sequence[int], "jobs that it waits for"]
+    not_before: Annotated[datetime | None, "when it may start at the earliest"]
+    exclusive: Annotated[bool, "whether it wants its host for itself"]
+    gpu_model: Annotated[str | None, "the GPUs that it asked for"]
+    host_asked_for: Annotated[str | None, "the host that it asked for"]
+    hosts: Annotated[int, "how many hosts it asked for"]
+    preemptions: Annotated[int, "how often it gave its GPUs to another job"]
+    submitted_at: Annotated[datetime, "when it was submitted"]
+    ended_at: Annotated[datetime | None, "when it succeeded, failed or was cancelled"]
+    spec: Annotated[Mapping[str, Any], "the full spec, see spec.md"]
+    attempts: Annotated[Sequence[AttemptView], "all of them, the first one first"]
+    events: Annotated[Sequence[AuditEntryView], "its history, the oldest entry first"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsView:
+    """The metrics of a job, one series each however often it was resumed."""
+
+    series: Annotated[
+        Mapping[str, Sequence[tuple[int, float | None]]],
+        "pairs of step and value in the order of steps, by the metric's name; see metrics.md",
+    ]
