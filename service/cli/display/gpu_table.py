@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from cnnctl.views.fleet import GpuView
 from service.cli.display.job_table import age_of
+from service.cli.display.table import make_table
 from service.domain.gpus import Outsider
 
 STYLES = {
@@ -32,15 +32,12 @@ def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
     if not views:
         return Group(Text(NOBODY_YET))
     wide = width >= WIDE
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1) if wide else (0, 1, 0, 0))
-    table.add_column("GPU", no_wrap=True)
-    if wide:
-        table.add_column("UUID", no_wrap=True)
-    table.add_column("MODEL")  # this and the owner are cut where there is not room for all; no number is
-    table.add_column("STATE", no_wrap=True)
-    table.add_column("OWNER")
-    for name in ("JOB", "SINCE", "GIB", "UTIL", "TEMP"):
-        table.add_column(name, no_wrap=True, justify="right")
+    numbers = ("JOB", "SINCE", "GIB", "UTIL", "TEMP")
+    # Where there is not room for all, model and owner are cut; no number is.
+    whole = ("GPU", "UUID", "STATE", *numbers)
+    uuid = ["UUID"] if wide else []
+    table = make_table("GPU", *uuid, "MODEL", "STATE", "OWNER", *numbers, right=numbers, whole=whole)
+    table.padding = (0, 1) if wide else (0, 1, 0, 0)
     for view in views:
         table.add_row(*_cells(view, wide=wide))
     return Group(table, *(Text(line, style=STYLES[state_of(view)]) for view in views for line in _why(view)))

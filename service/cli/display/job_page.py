@@ -11,6 +11,7 @@ from rich.text import Text
 from cnnctl.views.jobs import AuditEntryView, JobView
 from models.catalog.verdicts import PREFIX, QUANTITIES, in_order
 from service.cli.display.job_table import STATE_STYLES, tell_why
+from service.cli.display.table import make_table
 from service.cli.session import shorten_home
 from service.domain.gpus import format_gpus
 
@@ -99,9 +100,8 @@ def _diagnostics(view: JobView) -> list[RenderableType]:
     said = [Text(verdict.message, style="yellow") for verdict in view.verdicts]
     if not measured:
         return [_title("Diagnostics"), *said] if said else []
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("LAYER", *(quantity.replace("_", " ").upper() for quantity in QUANTITIES)):
-        table.add_column(head, justify="left" if head == "LAYER" else "right")
+    heads = [quantity.replace("_", " ").upper() for quantity in QUANTITIES]
+    table = make_table("LAYER", *heads, right=heads)
     layers = {name.removeprefix(PREFIX).rpartition("/")[0] for name in measured}
     for layer in sorted(layers, key=in_order):
         values = (measured.get(f"{PREFIX}{layer}/{quantity}") for quantity in QUANTITIES)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from cnnctl.views.jobs import JobSummary, JobView
+from service.cli.display.table import make_table
 from service.cli.session import format_seconds
 
 MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
@@ -25,10 +25,8 @@ def job_table(views: Sequence[JobSummary], notices: Sequence[str]) -> Group:
     """Jobs as a table, with what keeps all of them waiting under it."""
     if not views:
         return Group(Text("No jobs yet. Try: cnnctl submit lenet5"), *map(Text, notices))
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("JOB", "STATE", "NETWORK", "DATASET", "GPUS", "EPOCH", "ACC", "OWNER", "AGE"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("JOB", "GPUS", "ACC") else "left")
-    table.add_column("WHY", overflow="fold")
+    names = ("JOB", "STATE", "NETWORK", "DATASET", "GPUS", "EPOCH", "ACC", "OWNER", "AGE")
+    table = make_table(*names, "WHY", right=["JOB", "GPUS", "ACC"], whole=names, folded=["WHY"])
     for view in views:
         table.add_row(*_cells(view))
     waiting = any(view.state in ("queued", "running") for view in views)

@@ -9,6 +9,7 @@ from rich.text import Text
 from cnnctl.views.fleet import HostView
 from service.cli.display.gpu_table import NOBODY_YET
 from service.cli.display.job_table import age_of
+from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import echo, make_console, say
 from service.commands.fleet.hosts import list_host_views, remove_host
@@ -45,12 +46,9 @@ def remove(name: str) -> None:
 
 
 def _table(views: Sequence[HostView]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("HOST", "WORKER"):
-        table.add_column(name, no_wrap=True)
-    for name in ("CORES", "GPUS FREE", "JOBS", "CLOCK AHEAD"):
-        table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("DRIVER", no_wrap=True)
+    numbers = ("CORES", "GPUS FREE", "JOBS", "CLOCK AHEAD")
+    names = ("HOST", "WORKER", *numbers, "DRIVER")
+    table = make_table(*names, right=numbers, whole=names)
     for view in views:
         ahead = view.clock_ahead_seconds
         table.add_row(

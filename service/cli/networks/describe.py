@@ -3,9 +3,9 @@
 import json
 
 import click
-from rich.table import Table
 
 from cnnctl.views.networks import NetworkView
+from service.cli.display.table import make_table
 from service.cli.param_types import Shape
 from service.cli.session import print_json
 from service.cli.terminal import make_console, say
@@ -71,20 +71,9 @@ def _choice(architecture: str, input_shape: tuple[int, int, int] | None, assignm
 
 
 def _print(description: NetworkView, batch_size: int) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    heads = (
-        "LAYER",
-        "KIND",
-        "OUTPUT",
-        "ACTIVATIONS",
-        "PARAMETERS",
-        "MULTIPLY-ADDS",
-        "FIELD",
-        "STRIDE",
-        "AS DENSE",
-    )
-    for head in heads:
-        table.add_column(head, justify="left" if head in ("LAYER", "KIND") else "right", no_wrap=True)
+    numbers = ("OUTPUT", "ACTIVATIONS", "PARAMETERS", "MULTIPLY-ADDS", "FIELD", "STRIDE", "AS DENSE")
+    names = ("LAYER", "KIND", *numbers)
+    table = make_table(*names, right=numbers, whole=names)
     for layer in description.layers:
         table.add_row(
             layer.name,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 
+from service.cli.display.table import make_table
 from service.cli.param_types import FilePath, FiniteFloat
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
@@ -52,9 +52,8 @@ def command(
     if as_json:
         print_json(found)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("CLASS", "SCORE", *(edge.upper() for edge in EDGES)):
-        table.add_column(head, justify="left" if head == "CLASS" else "right")
+    numbers = ("SCORE", *(edge.upper() for edge in EDGES))
+    table = make_table("CLASS", *numbers, right=numbers)
     for box in found.boxes:
         table.add_row(box.class_name, f"{box.score:.3f}", *(f"{getattr(box, edge):.0f}" for edge in EDGES))
     make_console().print(table)

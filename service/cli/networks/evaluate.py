@@ -4,6 +4,7 @@ import click
 from rich.table import Table
 
 from models.catalog.dataset_path import make_absolute
+from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.jobs.dataset_check import check_place
@@ -36,9 +37,7 @@ def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> Non
         score = getattr(found, name)
         if score is not None:
             table.add_row(name, f"{score:,.4f}" if name != "images" else f"{score:,}")
-    classes = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("CLASS", "IMAGES", "ACCURACY"):
-        classes.add_column(head, justify="left" if head == "CLASS" else "right")
+    classes = make_table("CLASS", "IMAGES", "ACCURACY", right=["IMAGES", "ACCURACY"])
     for row in found.classes:
         accuracy = "" if row.accuracy is None else f"{row.accuracy:.4f}"
         classes.add_row(row.class_, f"{row.images:,}", accuracy)

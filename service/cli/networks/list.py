@@ -1,9 +1,9 @@
 """cnnctl list: what can be named in a submission."""
 
 import click
-from rich.table import Table
 
 from cnnctl.views.codec import to_json
+from service.cli.display.table import make_table
 from service.cli.session import print_json
 from service.cli.terminal import make_console
 from service.commands.networks.catalog import SECTIONS, list_entries, list_fields
@@ -21,9 +21,8 @@ def command(section: str, as_json: bool) -> None:
         print_json(views)
         return
     rows = to_json(views)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name.upper(), overflow="fold", no_wrap=name == "name")
+    names = [name.upper() for name in rows[0]]
+    table = make_table(*names, whole=["NAME"], folded=names)
     for row in rows:
         table.add_row(*row.values())
     make_console().print(table)

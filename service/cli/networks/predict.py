@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 
+from service.cli.display.table import make_table
 from service.cli.param_types import FilePath
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
@@ -28,9 +28,7 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
     if as_json:
         print_json(found)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("IMAGE", "CLASS", "PROBABILITY", ""):
-        table.add_column(head, justify="right" if head == "PROBABILITY" else "left")
+    table = make_table("IMAGE", "CLASS", "PROBABILITY", "", right=["PROBABILITY"])
     for row in found:
         for place, likely in enumerate(row.classes):
             p = likely.probability

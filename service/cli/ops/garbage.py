@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import click
 from rich.progress import track
-from rich.table import Table
 
 from cnnctl.views.ops import GarbageView
+from service.cli.display.table import make_table
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
 from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove
@@ -56,10 +56,7 @@ def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Seque
 
 def _show(view: GarbageView) -> None:
     if view.folders:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        table.add_column("FOLDER", overflow="fold")
-        table.add_column("SIZE", no_wrap=True, justify="right")
-        table.add_column("WHY", overflow="fold")
+        table = make_table("FOLDER", "SIZE", "WHY", right=["SIZE"], whole=["SIZE"], folded=["FOLDER", "WHY"])
         for one in view.folders:
             why = f"kept: {one.kept}" if one.kept else one.why
             table.add_row(shorten_home(one.path), format_bytes(one.bytes), why)

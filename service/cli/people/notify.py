@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 
 from cnnctl.views.people import HookView
+from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import echo, make_console, say
 from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
@@ -68,10 +69,8 @@ def remove(hook: int) -> None:
 
 
 def _table(views: Sequence[HookView]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("HOOK", "BY", "TO", "ON"):
-        table.add_column(name, overflow="fold")
-    table.add_column("LAST MESSAGE", overflow="fold")
+    names = ("HOOK", "BY", "TO", "ON", "LAST MESSAGE")
+    table = make_table(*names, folded=names)
     for view in views:
         last = "" if view.last_job is None else f"job {view.last_job}: {_became(view)}"
         table.add_row(str(view.hook), view.channel, view.address, ", ".join(view.on), last)

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from cnnctl.views.people import UsageView
+from service.cli.display.table import make_table
 from service.cli.param_types import Moment
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, print_csv, say
@@ -41,11 +42,9 @@ def command(user: str | None, since: datetime | None, as_csv: bool, as_json: boo
 
 
 def _table(views: Sequence[UsageView]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in WORDS:
-        table.add_column(name.upper(), no_wrap=True)
-    for name in NUMBERS:
-        table.add_column(name.replace("_", " ").upper(), justify="right")
+    words = [name.upper() for name in WORDS]
+    numbers = [name.replace("_", " ").upper() for name in NUMBERS]
+    table = make_table(*words, *numbers, right=numbers, whole=words)
     for view in views:
         table.add_row(*(getattr(view, name) for name in WORDS), *_numbers([view]))
     table.add_row("all", "", "", *_numbers(views), style="bold")

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from cnnctl.views.people import UserView
+from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
 from service.commands.people.identity import current_actor
@@ -71,11 +72,8 @@ def set_user(name: str, **given: Any) -> None:
 
 
 def _table(views: Sequence[UserView]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("NAME", no_wrap=True)
-    for name in ("WEIGHT", "MAX GPUS", "MAX WAITING"):
-        table.add_column(name, justify="right")
-    table.add_column("MAY")
+    numbers = ("WEIGHT", "MAX GPUS", "MAX WAITING")
+    table = make_table("NAME", *numbers, "MAY", right=numbers, whole=["NAME"])
     for view in views:
         quotas = ["" if quota is None else str(quota) for quota in (view.max_gpus, view.max_queued)]
         rights = {"change everybody's jobs": view.administrator, "use priority high": view.may_use_high}

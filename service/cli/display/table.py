@@ -1,0 +1,27 @@
+"""Makes the tables that commands print: bold names over columns, no lines."""
+
+from collections.abc import Collection
+
+from rich.table import Table
+
+
+def make_table(
+    *names: str,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    folded: Collection[str] = (),
+) -> Table:
+    """A table without rows. Where a terminal is narrow, a column is broken between words, then cut.
+
+    Columns in `right` stand on the right, as numbers do. Those in `whole` are cut and never broken, those in
+    `folded` are broken within words and never cut.
+    """
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        table.add_column(
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=name in whole,
+            overflow="fold" if name in folded else "ellipsis",
+        )
+    return table
