@@ -1,6 +1,7 @@
 """Writes the reference pages from the code: python -m docs.generate. A test fails when a page is stale."""
 
 import importlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import click
 
+from cnnctl.views.schema import schema
+from docs.json_shapes import DOCUMENTS, describe_documents
 from models.catalog import lookup
 from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
@@ -29,6 +32,8 @@ def pages() -> dict[str, str]:
         "settings.md": _page("Settings", _settings()),
         "spec.md": _page("Spec fields", _spec(), _options(), _bounds()),
         "metrics.md": _page("Metrics", _metrics()),
+        "json.md": _page("JSON shapes", *describe_documents()),
+        "json-schema.json": json.dumps(schema(DOCUMENTS), indent=1, ensure_ascii=False) + "\n",
     }
 
 

@@ -1,50 +1,56 @@
-"""The keys of JSON documents, and those that docs/json.md says they have, by path: `attempts.state`."""
+"""Compares JSON documents with the views that they are said to be: keys in their order, and types."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, get_args, get_origin
 
-from docs.generate import FOLDER
+from cnnctl.views.shape import is_view, list_keys, split_optional
+from docs.json_shapes import DOCUMENTS
 
-PAGE = (FOLDER / "json.md").read_text()
-# Of a shape: a brace, or a quoted word where a key stands: not behind a colon, and not the first of a list.
-TOKEN = re.compile(r'[{}]|(?<!: )(?<!\[)"(\w+)"(?=\s*[:,}\n])')
-OPEN = frozenset({"spec", "metrics", "series"})  # keys under which are those of spec.md and metrics.md
-
-
-def keys_of(document: object, *, under: str = "") -> set[str]:
-    """Every key in a JSON document, but not what is under those of OPEN."""
-    if isinstance(document, list):
-        return {key for inner in document for key in keys_of(inner, under=under)}
-    if not isinstance(document, Mapping):
-        return set()
-    found = {f"{under}{key}" for key in document}
-    return found.union(*(keys_of(v, under=f"{under}{k}.") for k, v in document.items() if k not in OPEN))
+PLAIN: Mapping[Any, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
 
 
-def documented(command: str, *, shape: int | None = None) -> set[str]:
-    """The keys in the indented lines of a command's section; `shape` takes one of several blocks of lines."""
-    named = f"`cnnctl {command} --json`"
-    (section,) = [part for part in PAGE.split("\n## ") if named in part.splitlines()[0]]
-    blocks = [block for block in section.split("\n\n") if block.startswith("    ")]
-    chosen = blocks if shape is None else [blocks[shape]]
-    return {key for block in chosen for key in _keys_in(block)}
+def check_keys(document: object, name: str) -> None:
+    """Fail where a document is not what DOCUMENTS says, or has an empty list that leaves a view unseen.
+
+    `name` is that of DOCUMENTS, or only the command's words: `status JOB`.
+    """
+    kind = DOCUMENTS[name if name in DOCUMENTS else f"cnnctl {name} --json"]
+    seen: set[type] = set()
+    check_type(document, kind, seen, at=name)
+    assert seen == set(list_views(kind)), name
 
 
-def check_keys(document: object, command: str, *, shape: int | None = None) -> None:
-    """Fail where a document lacks a documented key, or has one that is not documented."""
-    assert keys_of(document) == documented(command, shape=shape), command
+def check_type(document: Any, kind: Any, seen: set[type], *, at: str) -> None:
+    """Fail where a document is not of a type; the views in it are added to those that were seen."""
+    kind, optional = split_optional(kind)
+    origin, parts = get_origin(kind), get_args(kind)
+    if document is None:
+        assert optional, at
+    elif is_view(kind):
+        seen.add(kind)
+        keys = list_keys(kind)
+        assert list(document) == [key.written for key in keys], at
+        for key in keys:
+            check_type(document[key.written], key.kind, seen, at=f"{at}.{key.written}")
+    elif origin is Sequence:
+        assert isinstance(document, list), at
+        for one in document:
+            check_type(one, parts[0], seen, at=f"{at}[]")
+    elif origin is tuple:
+        for one, part in zip(document, parts, strict=True):
+            check_type(one, part, seen, at=f"{at}[]")
+    elif origin is Mapping:
+        for name, one in document.items():
+            check_type(one, parts[1], seen, at=f"{at}.{name}")
+    elif kind is datetime:
+        assert datetime.fromisoformat(document).utcoffset() is not None, at
+    elif kind is not Any:
+        assert type(document) in PLAIN[kind], at
 
 
-def _keys_in(shape: str) -> Iterator[str]:
-    """The keys of a shape; a word outside of all braces is a remark."""
-    around: list[str] = []
-    key = ""
-    for token in TOKEN.finditer(f"{shape}\n"):
-        if token[0] == "{":
-            around.append(key if around else "")
-        elif token[0] == "}":
-            around.pop()
-        elif around:
-            key = token[1]
-            if not OPEN & set(around):
-                yield ".".join([*filter(None, around), key])
+def list_views(kind: Any) -> Sequence[type]:
+    """A view and those in it; of a list, those of its entries."""
+    if not is_view(kind):
+        return [view for part in get_args(kind) for view in list_views(part)]
+    return [kind, *(view for key in list_keys(kind) for view in list_views(key.kind))]

@@ -100,7 +100,7 @@ def test_a_webhook_is_told_of_a_failure_with_reason_metrics_and_the_last_log_lin
     assert "Job 1 failed: why" in told["text"]
     assert sender.deliver_due() == 0
     assert (only_hook(store).last_job, only_hook(store).delivered) == (attempt.job_id, True)
-    check_keys(told, "notify list", shape=1)
+    check_keys(told, "POST to a webhook")
 
 
 def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
