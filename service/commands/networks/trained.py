@@ -22,7 +22,10 @@ BEST_FILE = "best.keras"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """The files of a job's network; `best` has the weights of the epoch with the best validation."""
+    """The files of a job's network, and what can be asked of it.
+
+    All that is asked raises what `ask_library` does: SpecError where it refuses, with its words.
+    """
 
     folder: Path
     file: str
