@@ -2,16 +2,24 @@
 
 import pwd
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-# Of what `read_stat` gives; times are in clock ticks, what is resident in pages.
-PARENT, GROUP, SESSION, USER_TIME, SYSTEM_TIME, STARTED, RESIDENT = 1, 2, 3, 11, 12, 19, 21
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStat:
+    """Where a process belongs, all of one moment; `started` is in clock ticks since boot."""
+
+    parent: int
+    group: int
+    session: int
+    started: int
 
 
 def find_start(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None where none runs."""
-    fields = read_stat(pid)
-    return int(fields[STARTED]) if fields else None
+    stat = find_stat(pid)
+    return stat.started if stat else None
 
 
 def is_running(pid: int | None, *, started: int | None) -> bool:
@@ -19,14 +27,21 @@ def is_running(pid: int | None, *, started: int | None) -> bool:
     return pid is not None and started is not None and find_start(pid) == started
 
 
-def read_stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; empty when it does not run, as a zombie does not."""
+def find_stat(pid: int) -> ProcessStat | None:
+    """What /proc/PID/stat says; None when it does not run, as a zombie does not.
+
+    psutil reads it anew for each of these, and adds to the start the time of boot, which changes with the
+    clock.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a name may be cut within a letter
     except (FileNotFoundError, ProcessLookupError):
-        return []
-    fields = text.rpartition(")")[2].split()
-    return [] if fields[0] in "ZX" else fields
+        return None
+    state, *fields = text.rpartition(")")[2].split()
+    if state in "ZX":
+        return None
+    parent, group, session = map(int, fields[:3])
+    return ProcessStat(parent=parent, group=group, session=session, started=int(fields[18]))
 
 
 def are_users_proven() -> bool:

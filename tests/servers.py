@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from service.process import find_start
 
 
@@ -113,7 +115,7 @@ class PostgresServer:
     def _end(self, number: signal.Signals) -> None:
         pid_file = self._folder / "data" / "postmaster.pid"
         leader = int(pid_file.read_text().splitlines()[0])
-        children = [int(pid) for pid in Path(f"/proc/{leader}/task/{leader}/children").read_text().split()]
+        children = [child.pid for child in psutil.Process(leader).children()]
         for pid in [leader, *children] if number is signal.SIGKILL else [leader]:
             os.kill(pid, number)
         wait_until(lambda: not any(find_start(pid) for pid in [leader, *children]))

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
 from click.testing import CliRunner, Result
 
 from cnnctl.views.codec import to_json
@@ -18,7 +19,7 @@ from service.cli.main import main
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import get_job_view
 from service.domain.jobs import JobId
-from service.process import find_start, read_stat
+from service.process import find_start
 from service.settings import Settings, load_settings
 from service.store.transaction import Store, open_store
 
@@ -159,5 +160,5 @@ def is_alive(pid: int) -> bool:
 
 def cpu_seconds(pid: int) -> float:
     """Time of a core that a running process has used, in both modes."""
-    fields = read_stat(pid)
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)

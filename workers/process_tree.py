@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.domain.run_folder import EVENTS_FILE, LOG_FILE
-from service.process import GROUP, PARENT, SESSION, STARTED, is_running, read_stat
+from service.process import ProcessStat, find_stat, is_running
 
 # In a trainer's environment, so that programs it starts can be told from others whatever they do.
 MARK = "TRAINER_RUN_DIR"
 
 KILL_SECONDS = 5.0
 DELETED = " (deleted)"  # how the system names an open file that has no name any more
-
-Stat = list[str]  # the fields of /proc/PID/stat from the state on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +65,15 @@ class ProcessTree:
         running = _running()
         leader = running.get(self.pid) if self.pid is not None else None
         # While a group or a session has members, no other process gets its number.
-        ours = leader is None or int(leader[STARTED]) == self.started
+        ours = leader is None or leader.started == self.started
         found = {pid for pid, stat in running.items() if ours and self._leads(pid, stat)}
         found |= {pid for pid, folders in list_run_dirs(running).items() if self._resolved() in folders}
-        while more := {pid for pid, stat in running.items() if int(stat[PARENT]) in found} - found:
+        while more := {pid for pid, stat in running.items() if stat.parent in found} - found:
             found |= more
         return sorted(found)
 
-    def _leads(self, pid: int, stat: Stat) -> bool:
-        return self.pid is not None and self.pid in (pid, int(stat[GROUP]), int(stat[SESSION]))
+    def _leads(self, pid: int, stat: ProcessStat) -> bool:
+        return self.pid is not None and self.pid in (pid, stat.group, stat.session)
 
     def _resolved(self) -> str:
         return str(Path(self.run_dir).resolve())
@@ -112,6 +110,6 @@ def _marked_on(pid: int) -> Iterator[str]:
             yield str(Path(os.fsdecode(word.removeprefix(prefix))).resolve())
 
 
-def _running() -> Mapping[int, Stat]:
+def _running() -> Mapping[int, ProcessStat]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return {pid: stat for pid in pids if (stat := read_stat(pid))}
+    return {pid: stat for pid in pids if (stat := find_stat(pid))}

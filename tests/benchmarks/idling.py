@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from service.store.fleet import hosts
 from service.store.transaction import open_store
 from tests.benchmarks.figures import Figure
@@ -43,14 +45,13 @@ def _wait_until_up(stack: Stack) -> None:
 def _processes(stack: Stack) -> dict[str, int]:
     """The processes of the stack by name, the worker's children with it."""
     found = {name: process.pid for name, process in stack.processes.items()}
-    worker = Path(f"/proc/{found['worker']}/task")
-    children = [int(pid) for path in worker.glob("*/children") for pid in path.read_text().split()]
-    return {**found, **{_child_name(pid): pid for pid in children}}
+    children = psutil.Process(found["worker"]).children()
+    return {**found, **{_child_name(child): child.pid for child in children}}
 
 
-def _child_name(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_text()
-    return next((kind for kind in ("forkserver", "resource_tracker") if kind in words), f"child_{pid}")
+def _child_name(child: psutil.Process) -> str:
+    words = " ".join(child.cmdline())
+    return next((kind for kind in ("forkserver", "resource_tracker") if kind in words), f"child_{child.pid}")
 
 
 def _measure(pids: dict[str, int]) -> Iterator[Figure]:
@@ -65,5 +66,4 @@ def _measure(pids: dict[str, int]) -> Iterator[Figure]:
 
 def _memory_mib(pid: int) -> float:
     """The process's own memory and its share of what it shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return float(psutil.Process(pid).memory_full_info().pss) / 1024**2

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
 from service.dispatch.dispatcher import queue_name
 from service.domain.run_folder import CHECKPOINTS_DIR, TENSORS_FILE
-from service.process import is_running, read_stat
+from service.process import is_running
 from tests.chaos.live_stack import LEASE_SECONDS, LiveStack
 
 HOUR = 3600.0
@@ -47,11 +48,10 @@ def freeze_trainer(live: LiveStack, chance: random.Random) -> None:
 def kill_warm_parent(live: LiveStack, _chance: random.Random) -> None:
     """The parent of all trainers goes; they stay."""
     worker = live.stack.processes["worker"].pid
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
-            if b"multiprocessing.forkserver" in words and int(read_stat(int(entry.name))[1]) == worker:
-                os.kill(int(entry.name), signal.SIGKILL)
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(worker).children():
+            if "multiprocessing.forkserver" in " ".join(child.cmdline()):
+                child.kill()
 
 
 def kill_worker(live: LiveStack, chance: random.Random) -> None:

@@ -13,7 +13,7 @@ import pytest
 from service.cli.main import COMMANDS
 from tests.stack import ROOT
 
-HEAVY = ("tensorflow", "keras", "torch", "jax")
+HEAVY = ("tensorflow", "keras", "torch", "jax", "psutil")
 # Runs command after command and says of each how it ended and which of the watched modules are there by then.
 PROGRAM = """
 import json, sys
@@ -97,7 +97,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
 
 
 @pytest.mark.parametrize(("line", "code"), CODES)
-def test_no_command_imports_tensorflow(ended: Mapping[str, Mapping[str, Any]], line: str, code: int) -> None:
+def test_no_command_imports_what_is_heavy(
+    ended: Mapping[str, Mapping[str, Any]], line: str, code: int
+) -> None:
     assert ended[line] == {"words": line.split(), "code": code, "imported": []}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pynvml
 
 from service.domain.gpus import Gpu
-from service.process import read_stat
+from service.process import find_start
 from workers.gpus.nvml import MIB, list_handle_uses
 from workers.process_tree import KILL_SECONDS, ProcessTree
 
@@ -90,4 +90,4 @@ def _used_mib(uuid: str, nvml: Any) -> int | None:
         used = int(nvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
     except nvml.NVMLError:
         return None
-    return used - sum(use.memory_mib or 0 for use in list_handle_uses(handle, nvml) if read_stat(use.pid))
+    return used - sum(use.memory_mib or 0 for use in list_handle_uses(handle, nvml) if find_start(use.pid))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.domain.gpus import Outsider
-from service.process import GROUP, PARENT, SESSION, name_of_user, read_stat
+from service.process import find_stat, name_of_user
 from workers.process_tree import list_run_dirs
 
 
@@ -45,14 +45,13 @@ def describe(pid: int, *, memory_mib: int | None = None) -> Outsider:
 
 def _list_related(pid: int) -> set[int]:
     """A process with its ancestors, its group's leader and its session's; nothing when it does not run."""
-    stat = read_stat(pid)
-    if not stat:
+    stat = find_stat(pid)
+    if stat is None:
         return set()
-    related = {pid, int(stat[GROUP]), int(stat[SESSION])}
+    related = {pid, stat.group, stat.session}
     while stat:
-        parent = int(stat[PARENT])
-        related.add(parent)
-        stat = read_stat(parent) if parent else []
+        related.add(stat.parent)
+        stat = find_stat(stat.parent)
     return related
 
 

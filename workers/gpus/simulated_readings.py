@@ -1,18 +1,15 @@
 """Readings of simulated GPUs: what their trainer's process takes, and who holds their device file."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from service.domain.gpus import Gpu, Reading
-from service.process import RESIDENT, SYSTEM_TIME, USER_TIME, read_stat
 from workers.gpus.file_holders import list_file_holders
 from workers.gpus.nvml import MIB
 from workers.gpus.outsiders import Trainer, describe, list_strangers
-
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class SimulatedReadings:
@@ -54,13 +51,16 @@ class SimulatedReadings:
         """MiB and percent by GPU; percent needs two looks at a process."""
         seen, taken = {}, {}
         for trainer in trainers:
-            stat = read_stat(trainer.pid) if trainer.pid is not None else []
-            if not stat or trainer.pid is None:
+            if trainer.pid is None:
                 continue
-            cpu = (int(stat[USER_TIME]) + int(stat[SYSTEM_TIME])) / TICKS
-            seen[trainer.pid] = (time.monotonic(), cpu)
+            try:
+                process = psutil.Process(trainer.pid)
+                cpu, resident = process.cpu_times(), process.memory_info().rss
+            except psutil.Error:  # it has ended
+                continue
+            seen[trainer.pid] = (time.monotonic(), cpu.user + cpu.system)
             count = len(trainer.gpu_uuids)
-            mib = int(stat[RESIDENT]) * PAGE_BYTES // MIB // max(1, count)
+            mib = resident // MIB // max(1, count)
             percent = self._percent(trainer.pid, seen[trainer.pid], count=count)
             taken.update(dict.fromkeys(trainer.gpu_uuids, (mib, percent)))
         self._before = seen
