@@ -71,10 +71,10 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
     def add_padding(self, x_BHWC: keras.KerasTensor, *, pixels: int, name: str) -> keras.KerasTensor:
         return keras.layers.ZeroPadding2D(pixels, name=name)(x_BHWC)
 
-    def add_pool(self, x_BHWC: keras.KerasTensor, *, name: str, padding: str) -> keras.KerasTensor:
+    def add_pool(self, x_BHWC: keras.KerasTensor, *, name: str, padding: str, kind: str) -> keras.KerasTensor:
         pool = self.choice.parsed_pool
-        kind = keras.layers.MaxPooling2D if pool.kind == "max" else keras.layers.AveragePooling2D
-        return kind(pool.size, strides=pool.stride, padding=padding, name=name)(x_BHWC)
+        layer = keras.layers.MaxPooling2D if kind == "max" else keras.layers.AveragePooling2D
+        return layer(pool.size, strides=pool.stride, padding=padding, name=name)(x_BHWC)
 
     def add_dropout(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         dropout = self.choice.parsed_dropout

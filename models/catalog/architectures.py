@@ -58,6 +58,22 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             defaults={"pool": "max:3/2", "norm": "lrn"},
         ),
         Architecture(
+            name="nin",
+            summary="three convolutions, each with 1x1 convolutions behind it, class maps, no dense layer",
+            source="Lin, Chen and Yan, Network in network, ICLR 2014",
+            function="models.architectures.nin:nin",
+            image_size=32,
+            has_paper_init=True,
+            augment="crop:4,mirror",
+            defaults={
+                "init": "he_normal",
+                "dropout": "standard:0.5",
+                "dropout_place": "pool",
+                "pool": "max:3/2",
+                "head": "gap",
+            },
+        ),
+        Architecture(
             name="alexnet",
             summary="five convolutions in two towers, three dense layers, LRN, overlapping pools",
             source=KRIZHEVSKY,

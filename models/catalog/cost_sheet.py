@@ -92,13 +92,13 @@ class CostBuilder(NetworkBuilder[Counted]):
     def add_padding(self, x_BHWC: Counted, *, pixels: int, name: str) -> Counted:
         return self._note(x_BHWC, "ZeroPadding2D", _pad(x_BHWC, pixels=pixels), name=name)
 
-    def add_pool(self, x_BHWC: Counted, *, name: str, padding: str) -> Counted:
+    def add_pool(self, x_BHWC: Counted, *, name: str, padding: str, kind: str) -> Counted:
         pool, channels = self.choice.parsed_pool, x_BHWC.sides[-1]
         y_BHWC = _slide(
             x_BHWC, layer=name, size=pool.size, stride=pool.stride, padding=padding, channels=channels
         )
-        kind = "MaxPooling2D" if pool.kind == "max" else "AveragePooling2D"
-        return self._note(x_BHWC, kind, y_BHWC, name=name)
+        layer = "MaxPooling2D" if kind == "max" else "AveragePooling2D"
+        return self._note(x_BHWC, layer, y_BHWC, name=name)
 
     def add_dropout(self, x: Counted, *, name: str) -> Counted:
         kind = "SpatialDropout2D" if self.choice.parsed_dropout.name == "spatial" else "Dropout"

@@ -17,6 +17,7 @@ from models.catalog.lookup import Choice, get_architecture
 from models.catalog.network_config import NetworkConfig
 
 LOGITS = "logits"
+CLASS_MAPS = "logits_maps"  # layers are sorted by name, and these come last
 
 
 class HasShape(Protocol):
@@ -83,9 +84,12 @@ class NetworkBuilder(ABC, Generic[Tensor]):
         """Put so many zeros around the image, if any."""
         return self.add_padding(x_BHWC, pixels=pixels, name=name) if pixels else x_BHWC
 
-    def pool(self, x_BHWC: Tensor, *, name: str, padding: str = "valid") -> Tensor:
-        """Take maximum or mean of each window; dropout, where it has its place here, follows."""
-        x_BHWC = self.add_pool(x_BHWC, name=name, padding=padding)
+    def pool(self, x_BHWC: Tensor, *, name: str, padding: str = "valid", kind: str | None = None) -> Tensor:
+        """Take maximum or mean of each window; dropout, where it has its place here, follows.
+
+        `kind` is for a pool that is always of one kind, whatever was chosen.
+        """
+        x_BHWC = self.add_pool(x_BHWC, name=name, padding=padding, kind=kind or self.choice.parsed_pool.kind)
         if self.choice.dropout_place == "dense":
             return x_BHWC
         return self._drop(x_BHWC, name=f"{name}_dropout")
@@ -113,17 +117,28 @@ class NetworkBuilder(ABC, Generic[Tensor]):
             x_BN = self._drop_before(x_BN, name=name)
         return self._activate(self.add_dense(x_BN, units=units, name=name), name=name)
 
-    def logits(self, x_BN: Tensor, *, num_classes: int) -> Tensor:
-        """Apply the last dense layer; standard dropout comes before it, neither norm nor activation after."""
-        x_BN = self._drop_before(x_BN, name=LOGITS)
-        return self.add_dense(x_BN, units=num_classes, name=LOGITS)
+    def logits(self, x: Tensor, *, num_classes: int) -> Tensor:
+        """Go from features to one score a class; standard dropout comes before, no norm or activation after.
+
+        A dense layer makes the scores of features x_BN. Of feature maps x_BHWC a 1x1 convolution makes one
+        map a class, whose mean is the score.
+
+        Source: Lin, Chen and Yan, Network in network, ICLR 2014, section 3.2 (maps).
+        """
+        x = self._drop_before(x, name=LOGITS)
+        if len(x.shape) == 2:
+            return self.add_dense(x, units=num_classes, name=LOGITS)
+        maps_BHWK = self.add_conv(
+            x, filters=num_classes, size=1, name=CLASS_MAPS, stride=1, padding="valid", groups=1
+        )
+        return self.add_average(maps_BHWK, name=LOGITS)
 
     def uses_bias(self, name: str) -> bool:
         """Tell whether a layer has biases: the shift of a normalization takes their place.
 
         Source: Ioffe and Szegedy, Batch normalization, ICML 2015, section 3.2.
         """
-        return self.choice.norm != "batch" or name == LOGITS
+        return self.choice.norm != "batch" or name in (LOGITS, CLASS_MAPS)
 
     @abstractmethod
     def add_conv(
@@ -146,7 +161,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
     def add_padding(self, x_BHWC: Tensor, *, pixels: int, name: str) -> Tensor: ...
 
     @abstractmethod
-    def add_pool(self, x_BHWC: Tensor, *, name: str, padding: str) -> Tensor: ...
+    def add_pool(self, x_BHWC: Tensor, *, name: str, padding: str, kind: str) -> Tensor: ...
 
     @abstractmethod
     def add_dropout(self, x: Tensor, *, name: str) -> Tensor: ...
@@ -162,8 +177,8 @@ class NetworkBuilder(ABC, Generic[Tensor]):
             x = self.add_batch_norm(x, name=f"{name}_norm")
         return self.add_activation(x, name=f"{name}_{self.choice.activation}")
 
-    def _drop_before(self, x_BN: Tensor, *, name: str) -> Tensor:
-        return x_BN if self.choice.dropout_place == "pool" else self._drop(x_BN, name=f"{name}_dropout")
+    def _drop_before(self, x: Tensor, *, name: str) -> Tensor:
+        return x if self.choice.dropout_place == "pool" else self._drop(x, name=f"{name}_dropout")
 
     def _drop(self, x: Tensor, *, name: str) -> Tensor:
         return x if self.choice.parsed_dropout.argument is None else self.add_dropout(x, name=name)

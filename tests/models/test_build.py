@@ -40,6 +40,7 @@ VARIANTS: list[tuple[str, int, int, dict[str, Any], int]] = [
     ("alexnet", 224, 1000, {"padding": 2}, 60_965_224),
     ("alexnet", 227, 10, {"towers": 1, "width": 0.5}, 14_601_930),
     ("alexnet", 32, 10, {}, 28_569_994),
+    ("nin", 32, 10, {}, 1_087_946),
     ("vgg", 32, 10, {}, 879_914),
     ("vgg", 224, 1000, VGG16, 138_357_544),
 ]
@@ -111,7 +112,12 @@ def test_stacked_3x3_convolutions_see_as_much_with_fewer_weights(
 
 @pytest.mark.parametrize(
     ("architecture", "biases"),
-    [("alexnet", {"conv2", "conv4", "conv5", "fc6", "fc7"}), ("convnet4", set()), ("vgg", set())],
+    [
+        ("alexnet", {"conv2", "conv4", "conv5", "fc6", "fc7"}),
+        ("convnet4", set()),
+        ("nin", set()),
+        ("vgg", set()),
+    ],
 )
 def test_paper_begins_as_the_paper_says(build: Build, architecture: str, biases: set[str]) -> None:
     model = build(architecture, init="paper")
@@ -119,7 +125,8 @@ def test_paper_begins_as_the_paper_says(build: Build, architecture: str, biases:
         if layer.weights:
             kernel, bias = (variable.numpy() for variable in layer.weights)
             assert (bias == (1 if layer.name in biases else 0)).all()
-            deviation = 0.0001 if (architecture, layer.name) == ("convnet4", "conv1") else 0.01
+            deviation = 0.05 if architecture == "nin" else 0.01
+            deviation = 0.0001 if (architecture, layer.name) == ("convnet4", "conv1") else deviation
             assert kernel.std() == pytest.approx(deviation, rel=0.1)
 
 
@@ -138,6 +145,30 @@ def test_global_average_pooling_takes_the_place_of_all_hidden_dense_layers(
     dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     assert dense == ["logits"]
     assert model.count_params() < build(architecture, init="zeros").count_params()
+
+
+def test_nins_scores_are_the_means_of_one_map_a_class(build: Build) -> None:
+    model = build("nin", head="gap")
+    assert not any(isinstance(layer, keras.layers.Dense) for layer in model.layers)
+    probe = keras.Model(model.input, [model.get_layer("logits_maps").output, logits_model(model).output])
+    maps_BHWK, logits_BK = map(keras.ops.convert_to_numpy, probe(np.full((1, 32, 32, 3), 9.0, np.float32)))
+    assert maps_BHWK.shape == (1, 8, 8, 10)
+    np.testing.assert_allclose(logits_BK, maps_BHWK.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_nins_second_pool_takes_means_whatever_the_first_takes(build: Build) -> None:
+    for pool, first in (
+        ("max:3/2", keras.layers.MaxPooling2D),
+        ("average:3/2", keras.layers.AveragePooling2D),
+    ):
+        model = build("nin", init="zeros", pool=pool)
+        assert isinstance(model.get_layer("pool1"), first)
+        assert isinstance(model.get_layer("pool2"), keras.layers.AveragePooling2D)
+
+
+def test_dropout_before_dense_layers_stands_before_class_maps(build: Build) -> None:
+    model = build("nin", init="zeros", head="gap", dropout="standard:0.5", dropout_place="dense")
+    assert [layer.name for layer in model.layers if "dropout" in layer.name] == ["logits_dropout"]
 
 
 @pytest.mark.parametrize(
