@@ -1,6 +1,6 @@
 """What a trainer tells its worker: the lines of events.jsonl, which are written and read here alone.
 
-docs/events.md says what each event and field means. A field that has its default is left out of its line.
+docs/events.md says what each event and field means. A field that may be None is left out where it is.
 """
 
 import json
@@ -93,7 +93,8 @@ _READERS: Mapping[str, TypeAdapter[Event]] = {kind: TypeAdapter(event) for event
 def encode(event: Event, *, at: float) -> bytes:
     """The line of an event; `at` is in seconds since 1970."""
     values = {field.name: getattr(event, field.name) for field in fields(event)}
-    given = {field.name: values[field.name] for field in fields(event) if values[field.name] != field.default}
+    left_out = {field.name for field in fields(event) if field.default is None and values[field.name] is None}
+    given = {name: value for name, value in values.items() if name not in left_out}
     line = json.dumps({"kind": KINDS[type(event)], "at": at, **escape_document(given)}, allow_nan=False)
     return line.encode() + b"\n"
 

@@ -45,9 +45,9 @@ def test_fields_that_only_a_newer_trainer_knows_are_left_out(event: Event) -> No
     assert decode(json.dumps(line)) == event
 
 
-def test_what_has_its_default_is_left_out() -> None:
+def test_what_there_is_none_of_is_left_out() -> None:
     line = json.loads(encode(Ended(outcome=Outcome.SUCCEEDED, reason=""), at=1.5))
-    assert line == {"kind": "ended", "at": 1.5, "outcome": "succeeded", "reason": ""}
+    assert line == {"kind": "ended", "at": 1.5, "outcome": "succeeded", "reason": "", "pause": False}
 
 
 @pytest.mark.parametrize(
