@@ -6,21 +6,21 @@ translates an error once, by its `exit_code` or `http_status`.
 
 
 class CnnctlError(Exception):
-    """Something failed that is nobody's mistake; the message says what to do."""
+    """Something failed by nobody's mistake; the message says what to do."""
 
     exit_code = 1
     http_status = 500
 
 
 class SpecError(CnnctlError):
-    """A submission asks for something that does not exist or cannot be; nothing was stored."""
+    """A submission asks for something that does not exist or is impossible; nothing was stored."""
 
     exit_code = 2
     http_status = 422
 
 
 class NewerSpec(CnnctlError):
-    """A stored spec has what this cnnctl does not know; the message names it. Upgrade cnnctl here."""
+    """A stored spec has a part that this cnnctl does not know; the message names it. Upgrade cnnctl here."""
 
 
 class SettingError(CnnctlError):
@@ -30,7 +30,7 @@ class SettingError(CnnctlError):
 
 
 class NotAllowed(CnnctlError):
-    """The act is the job's owner's or an administrator's; the message says whose."""
+    """Only the owner or an administrator may do this; the message says who."""
 
     exit_code = 5
     http_status = 403
@@ -51,7 +51,7 @@ class HookNotFound(CnnctlError):
 
 
 class JobConflict(CnnctlError):
-    """The job's state does not allow the act; the message names the states that do."""
+    """The job's state does not allow the operation; the message names the states that do."""
 
     exit_code = 4
     http_status = 409
@@ -65,14 +65,14 @@ class GpuNotFound(CnnctlError):
 
 
 class GpuConflict(CnnctlError):
-    """The GPU's state does not allow the act; the message names the command that does. See: cnnctl gpus"""
+    """The GPU's state does not allow the operation; the message names the right command. See: cnnctl gpus"""
 
     exit_code = 4
     http_status = 409
 
 
 class HostNotFound(CnnctlError):
-    """There is no host of that name. See: cnnctl hosts"""
+    """There is no host with that name. See: cnnctl hosts"""
 
     exit_code = 3
     http_status = 404
@@ -92,7 +92,7 @@ class AlreadyRunning(CnnctlError):
 
 
 class NoRealGpus(CnnctlError):
-    """A worker that needs real GPUs has none; the message says why, and how to simulate some all the same."""
+    """A worker that needs real GPUs has none; the message says why, and how to simulate GPUs instead."""
 
 
 class TrainersCannotStart(CnnctlError):
@@ -100,17 +100,17 @@ class TrainersCannotStart(CnnctlError):
 
 
 class DatabaseUnavailable(CnnctlError):
-    """The database does not answer. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
+    """The database does not respond. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
 
     http_status = 503
 
 
 class DatabaseGone(DatabaseUnavailable):
-    """An SQLite file was deleted or replaced while it was in use. Put it back, or stop all and start anew."""
+    """An SQLite file was deleted or replaced while it was in use. Put it back, or stop all processes."""
 
 
 class WrongRevision(CnnctlError):
-    """The database was made by an older version of cnnctl. Mend with: cnnctl db upgrade"""
+    """The database was made by an older version of cnnctl. Run: cnnctl db upgrade"""
 
     http_status = 503
 
@@ -122,18 +122,18 @@ class NewerDatabase(CnnctlError):
 
 
 class NoTables(WrongRevision):
-    """The database is empty as yet. Mend with: cnnctl db upgrade"""
+    """The database is still empty. Run: cnnctl db upgrade"""
 
 
 class IncompleteDatabase(CnnctlError):
-    """The database lacks a part of what the migrations made. Restore a backup whole: docs/stack.md"""
+    """The database lacks tables or columns that the migrations made. Restore a whole backup: docs/stack.md"""
 
     http_status = 503
 
 
 class MissingExtra(CnnctlError):
-    """The act needs a package that the base install leaves out; the message names the extra."""
+    """The command needs a package that the base install leaves out; the message names the extra."""
 
 
 class Fenced(CnnctlError):
-    """A worker wrote for an attempt that is no longer its own; nothing was changed."""
+    """A worker wrote to an attempt that is no longer its own; nothing was changed."""

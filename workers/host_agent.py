@@ -146,7 +146,7 @@ class HostAgent:
         except UnwritableFolder as error:
             reason = (
                 f"the run folder {attempt.run_dir} cannot be written: {error}. "
-                f"Free space or mend CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}"
+                f"Free space or correct CNNCTL_RUNS_DIR, then: cnnctl retry {attempt.job_id}"
             )
             cause = Cause.DISK_FULL if is_disk_full(error) else Cause.ERROR
             supervisor.end(Ending(outcome=Outcome.FAILED, cause=cause, reason=reason))
@@ -334,8 +334,8 @@ class HostAgent:
         if alive is not None:
             raise AlreadyRunning(
                 f"A worker of host {name} is already running, on another machine or with another "
-                f"CNNCTL_HOME: it was heard {alive:.1f} s ago. Each host needs a name of its own: set "
-                f"CNNCTL_HOST. If that worker is dead, start this one again in {lease:g} s"
+                f"CNNCTL_HOME: its last heartbeat was {alive:.1f} s ago. Each host needs its own "
+                f"name: set CNNCTL_HOST. If that worker is dead, start this one again in {lease:g} s"
             )
 
     def _give_way(self, error: AlreadyRunning) -> None:

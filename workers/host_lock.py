@@ -42,7 +42,7 @@ def lock_host(settings: Settings) -> HostLock:
     if not try_lock(file):
         file.close()
         raise AlreadyRunning(
-            f"A worker of host {settings.host_name} is already running: one serves all GPUs of a host; "
-            "for another host set CNNCTL_HOST to its name"
+            f"A worker of host {settings.host_name} is already running: one worker serves all GPUs of a "
+            "host. For another host, set CNNCTL_HOST to its name"
         )
     return HostLock(file)

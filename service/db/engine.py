@@ -139,8 +139,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(
-            f"The folder {folder} of the database cannot be made: {error.strerror}. "
-            "Mend it, or set CNNCTL_HOME"
+            f"The folder {folder} of the database cannot be created: {error.strerror}. "
+            "Correct the path or its permissions, or set CNNCTL_HOME"
         ) from None
 
 

@@ -106,6 +106,6 @@ def check_complete(connection: Connection) -> None:
 
 def _half_restored(what: str) -> IncompleteDatabase:
     return IncompleteDatabase(
-        f"The database {what}: a restore of it has stopped half way. "
-        "Restore the backup again, whole, as docs/stack.md says; until then nothing works on it"
+        f"The database {what}: a restore of it did not finish. "
+        "Restore the whole backup again, as docs/stack.md says; cnnctl does not use the database until then"
     )

@@ -51,8 +51,8 @@ def _make_user(connection: Connection, name: str, password: str) -> None:
         ]
         if beyond:
             raise SettingError(
-                f"The user {name!r} of CNNCTL_DATABASE_URL may do more than work on the tables: "
-                f"{', '.join(beyond)}. Name another user there; `cnnctl db upgrade` makes it"
+                f"The user {name!r} of CNNCTL_DATABASE_URL has more rights than work on the tables needs: "
+                f"{', '.join(beyond)}. Name another user there; `cnnctl db upgrade` creates it"
             )
     if password:
         act = "CREATE" if found is None else "ALTER"

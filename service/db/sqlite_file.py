@@ -31,7 +31,7 @@ class SqliteFile:
         try:
             now = self._identify()
         except OSError as error:
-            return f"cannot be looked at ({error.strerror})"
+            return f"cannot be checked ({error.strerror})"
         if self._first is None:
             self._first = now
         if now == self._first:

@@ -28,7 +28,7 @@ class WriteQueue:
             if not place.acquire(timeout=self._wait_seconds):
                 raise DatabaseUnavailable(
                     f"The database is busy: other threads have written for {self._wait_seconds:g} s. "
-                    "Try again, or look: cnnctl doctor"
+                    "Try again, or see: cnnctl doctor"
                 )
             yield
         finally:

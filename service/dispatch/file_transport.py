@@ -58,21 +58,23 @@ class Channel(filesystem.Channel):
         except FileNotFoundError:
             return b""
         except OSError as error:
-            fault = f"it cannot be read, or not be removed: {error.strerror}"
+            fault = f"it cannot be read or removed: {error.strerror}"
         aside = path.parent.parent / "malformed" / path.name
         try:
             aside.parent.mkdir(exist_ok=True)
             path.rename(aside)
             self.complaints.add(fault, raw, kept_as=str(aside))
         except OSError as error:
-            self.complaints.add(f"{fault}; and it cannot be moved: {error.strerror}", raw, kept_as=str(path))
+            self.complaints.add(
+                f"{fault}; it cannot be moved either: {error.strerror}", raw, kept_as=str(path)
+            )
         return b""
 
 
 def _read(path: Path) -> tuple[bytes, str]:
     """The beginning of a file and what is wrong with the message in it; only files are opened."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        return b"", "it is no file"
+        return b"", "it is not a file"
     with path.open("rb") as file:
         raw = file.read(LARGEST_BYTES + 1)
     return raw, explain_fault(raw)

@@ -27,31 +27,31 @@ log = structlog.get_logger()
 def explain_fault(raw: bytes) -> str:
     """Why a message is none of the dispatcher's, in words; empty when it is one."""
     if len(raw) > LARGEST_BYTES:
-        return f"it has {len(raw):,} bytes, and a message at most {LARGEST_BYTES:,}"
+        return f"it has {len(raw):,} bytes; a message has at most {LARGEST_BYTES:,}"
     try:
         return _explain_fault(json.loads(raw))
     except (ValueError, RecursionError):
-        return "it is no JSON"
+        return "it is not JSON"
     except (TypeError, KeyError, AttributeError):
-        return "it is no message of Celery's"
+        return "it is not a Celery message"
 
 
 def _explain_fault(message: Any) -> str:
     headers, properties = message["headers"], message["properties"]
     if headers["task"] != RUN_ATTEMPT:
-        return f"it asks for another task than {RUN_ATTEMPT}"
+        return f"it names a task other than {RUN_ATTEMPT}"
     form = (message["content-type"], message["content-encoding"], properties["body_encoding"])
     names = (headers["id"], properties["delivery_tag"], *map(properties["delivery_info"].get, _ROUTE))
     if form != ("application/json", "utf-8", "base64") or not all(isinstance(name, str) for name in names):
-        return "its envelope is not the dispatcher's"
+        return "its envelope is not one that the dispatcher writes"
     if "compression" in headers or any(headers.get(name, usual) != usual for name, usual in _PLAIN.items()):
-        return "it asks Celery for more than to run an attempt"
+        return "it asks Celery for more than running an attempt"
     arguments, named, then = json.loads(base64.b64decode(message["body"], validate=True))
     if named or any(then.values()) or len(arguments) != 1:
-        return "it does not carry one number and nothing else"
+        return "its arguments are not exactly one number"
     (number,) = arguments
     if type(number) is not int or not 0 < number <= LARGEST_ID:
-        return "it does not carry the number of an attempt"
+        return "its argument is not an attempt's number"
     return ""
 
 

@@ -32,7 +32,7 @@ def write_message(tx: Transaction, note: Notification) -> Message:
     lines = [f"Job {job.id} {how}: {note.reason}" if note.reason else f"Job {job.id} {how}.", ""]
     lines += [f"  {name:24} {'not finite' if v is None else f'{v:.4f}'}" for name, v in values.items()]
     lines += ["", "Last lines of its log:", *(f"  {line}" for line in log)] if log else []
-    lines += ["", f"Everything: cnnctl status {job.id}"]
+    lines += ["", f"Details: cnnctl status {job.id}"]
     text = escape("\n".join(lines))
     return Message(
         subject=escape(subject),

@@ -125,9 +125,7 @@ class NotificationSender:
         except Exception as error:
             # Whatever is wrong with one message: the others are delivered, and this is given up in time.
             log.exception("notifications", action="failed", job=note.job_id)
-            self._note_failure(
-                note, Undelivered("cnnctl failed; its scheduler's log says why", detail=str(error))
-            )
+            self._note_failure(note, Undelivered("cnnctl failed; see the scheduler's log", detail=str(error)))
         else:
             if delivered:
                 with self._store.transaction() as tx:

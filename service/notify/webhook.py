@@ -24,10 +24,10 @@ _WORDS: Mapping[type[Exception], str] = {
     TimeoutError: "no answer within {seconds:g} s",
     socket.gaierror: "its name cannot be resolved",
     ssl.SSLCertVerificationError: "its certificate is not valid for it",
-    ssl.SSLError: "no TLS with it",
-    OSError: "no connection to it, or it broke",
-    http.client.HTTPException: "its answer is not HTTP",
-    ValueError: "no web address that can be asked",
+    ssl.SSLError: "the TLS connection to it failed",
+    OSError: "the connection to it failed or broke",
+    http.client.HTTPException: "its answer is not valid HTTP",
+    ValueError: "it is not a usable web address",
 }
 
 
@@ -48,7 +48,9 @@ def post(
         words = next(words for kind, words in _WORDS.items() if isinstance(error, kind))
         raise Undelivered(words.format(seconds=seconds), detail=repr(error)) from error
     if status >= 300:
-        raise Undelivered(f"the server answered {status}" + (", and redirects" * (status < 400)))
+        raise Undelivered(
+            f"the server answered {status}" + (", a redirect, which is not followed" * (status < 400))
+        )
 
 
 class _Deadline:
@@ -122,7 +124,7 @@ def _connect(host: str, port: int, allowed: Collection[str], deadline: _Deadline
     reachable = [(family, address) for family, address in found if may_be_reached(host, address[0], allowed)]
     if not reachable:
         raise Undelivered(
-            "its address is private, and not allowed by CNNCTL_WEBHOOK_HOSTS", detail=str(found)
+            "its address is private and CNNCTL_WEBHOOK_HOSTS does not allow it", detail=str(found)
         )
     for family, address in reachable:
         connected = socket.socket(family, socket.SOCK_STREAM)

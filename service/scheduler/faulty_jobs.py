@@ -67,7 +67,7 @@ def plan_without_faulty(
             found = _find_first(len(running), lambda n: _works(lambda: plan([], _let_be(running, n))))
             if found is None or running[found].id in faulty.errors:
                 log.exception("scheduler", action="plan_failed")
-                why = f"the scheduler cannot plan ({describe(error)}); its log says where"
+                why = f"the scheduler cannot plan ({describe(error)}); see its log"
                 return Plan(waiting=[Waiting(job_id=job.id, reason=why) for job in queued])
             faulty.errors[running[found].id] = error
             running[found : found + 1] = _let_be(running[found : found + 1], 1)

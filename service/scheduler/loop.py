@@ -164,8 +164,8 @@ class Scheduler:
 
     def _set_aside(self, tx: Transaction, job_id: JobId, error: Exception) -> None:
         """Pause a job that cannot be planned, with the error as its reason, and tell its owner."""
-        why = f"set aside, since it cannot be planned ({describe(error)})"
-        reason = f"{why}; cnnctl cancel {job_id}, and submit it with other numbers"
+        why = f"set aside because it cannot be planned ({describe(error)})"
+        reason = f"{why}; cnnctl cancel {job_id}, then submit it with other numbers"
         attempt = attempts.find_live_attempt(tx, job_id)
         if attempt is not None:
             if (

@@ -36,7 +36,7 @@ def rescue_lost(tx: Transaction, settings: Settings, hearing: LivenessMonitor) -
     for attempt in claimed:
         if attempt.id in silent - held:
             reason = (
-                f"the worker on {attempt.host_name} has not been heard for {settings.lease_seconds:g} s; "
+                f"the worker on {attempt.host_name} has sent no heartbeat for {settings.lease_seconds:g} s; "
                 "the job continues from its newest checkpoint"
             )
             end_attempt(
@@ -85,9 +85,9 @@ def resend_unclaimed(
             tx.after_commit(partial(dispatcher.send, attempt, host_name=part.host_name))
     for attempt in unclaimed:
         if attempt.host_name not in alive - deaf:
-            reason = f"the worker on {attempt.host_name} was gone before it took the job"
+            reason = f"the worker on {attempt.host_name} was gone before it claimed the job"
             if attempt.host_name in deaf:
-                reason = f"the worker on {attempt.host_name} is heard, and takes no messages"
+                reason = f"the worker on {attempt.host_name} is alive but takes no messages"
             end_attempt(
                 tx, attempt, Outcome.INTERRUPTED, reason=reason, actor=ACTOR, retry_limit=settings.retry_limit
             )

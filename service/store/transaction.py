@@ -173,7 +173,8 @@ class Store:
     def _check_file(self) -> None:
         if loss := self.explain_loss():
             raise DatabaseGone(
-                f"{loss}. Put it back; if it is lost, stop all that uses it, and start anew: cnnctl up"
+                f"{loss}. Put it back; if it is lost, stop every process that uses it "
+                "and start again: cnnctl up"
             )
 
     @property
@@ -216,8 +217,8 @@ class Store:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", "") == INSUFFICIENT_PRIVILEGE:
                 raise DatabaseUnavailable(
-                    f"The database {self.address} gives its user too few rights: {_cause(error)}. "
-                    "Its owner mends that, also after a restore, with: cnnctl db upgrade"
+                    f"The database {self.address} does not give its user enough rights: {_cause(error)}. "
+                    "Its owner grants them, also after a restore, with: cnnctl db upgrade"
                 ) from error
             # A plain DatabaseError is what SQLite says of a file that is no database.
             if error.connection_invalidated or type(error) is DatabaseError:

@@ -120,7 +120,7 @@ def test_a_worker_that_is_told_to_leave_stops_all_and_the_job_waits_for_its_retu
     stack.wait(number, lambda job: job["checkpoints"])
     stack.stop("worker-b")
     waiting = stack.wait(number, lambda job: "hosts" in job["reason"])
-    assert "waits for 2 hosts with 2 GPUs each: only a of those that are up" in waiting["reason"]
+    assert "waits for 2 hosts with 2 GPUs each: only a can give them" in waiting["reason"]
     stack.start("worker-b", program="worker", CNNCTL_HOST="b")
     assert stack.finished(number)["weights_digest"] == truth["weights_digest"]
 

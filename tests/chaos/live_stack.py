@@ -209,7 +209,7 @@ class LiveStack:
     def begin_again(self, number: JobId) -> None:
         """Let a job begin again that rests since all its checkpoints were damaged, as a person decides."""
         job = self.ask(lambda tx: jobs.get_job(tx, number))
-        if job.state is JobState.PAUSED and "go on from none of its checkpoints" in job.reason:
+        if job.state is JobState.PAUSED and "continue from any of its checkpoints" in job.reason:
             with suppress(JobConflict):
                 self.retry_until_available(lambda: resume(self.store, number, actor=CHAOS, from_start=True))
 

@@ -75,7 +75,7 @@ def test_in_a_data_folder_that_was_moved_it_waits_for_a_person_and_then_goes_on(
         job = jobs.get_job(tx, PAUSED)
         known = checkpoints.list_checkpoints(tx, PAUSED)
     assert job.state is JobState.PAUSED
-    assert f"it can go on from none of its checkpoints: {THERE}/runs/3/1/" in job.reason
+    assert f"it cannot continue from any of its checkpoints: {THERE}/runs/3/1/" in job.reason
     assert [checkpoint.step for checkpoint in known] == [1400, 1360]
     assert len(list((golden / "runs" / "3" / "1" / "checkpoints").glob("step-*"))) == 2
 

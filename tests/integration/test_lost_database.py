@@ -46,7 +46,7 @@ def test_a_disk_that_does_not_say_whether_the_file_is_there_is_an_outage_like_ot
             pass
         home.rename(home.with_name("aside"))
         home.symlink_to(home)  # a circle of links: neither there nor missing
-        words = r"cnnctl\.db.*cannot be looked at \(Too many levels of symbolic links\)"
+        words = r"cnnctl\.db.*cannot be checked \(Too many levels of symbolic links\)"
         with pytest.raises(DatabaseUnavailable, match=words), store.transaction():
             pass
         home.unlink()

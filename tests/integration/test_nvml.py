@@ -200,8 +200,8 @@ def test_a_machine_without_nvml_that_never_had_gpus_simulates_two(tmp_path: Path
     [
         (MISMATCH, "auto", False, r"version mismatch\. Look"),
         (NO_DRIVER, "auto", False, "Driver Not Loaded"),
-        (NOTHING, "auto", False, "finds none"),
-        (ONE_LOST, "auto", False, "finds none"),
+        (NOTHING, "auto", False, "finds no usable GPU"),
+        (ONE_LOST, "auto", False, "finds no usable GPU"),
         (NO_LIBRARY, "auto", True, "Library Not Found"),
         (NO_LIBRARY, "required", False, "Library Not Found"),
         (MISMATCH, "required", True, "version mismatch"),
@@ -212,7 +212,7 @@ def test_gpus_that_cannot_be_used_are_not_simulated_by_accident(
 ) -> None:
     with pytest.raises(NoRealGpus, match=rf"{words}.*CNNCTL_GPUS=sim:2") as refused:
         get_gpus(settings_of(tmp_path, gpus), had_real=had_real, nvml=nvml)
-    assert ("had some before under the name gpu01" in str(refused.value)) is had_real
+    assert ("had GPUs before under the name gpu01" in str(refused.value)) is had_real
     assert nvml.opened == 0
 
 

@@ -121,7 +121,7 @@ def test_hosts_that_do_not_see_the_same_checkpoints_fail_and_say_what_they_must_
     final_event = apart.end()
     assert final_event["outcome"] == "failed"
     assert "checkpoints of different steps" in final_event["reason"]
-    assert "CNNCTL_RUNS_DIR in a folder that all of them share" in final_event["reason"]
+    assert "CNNCTL_RUNS_DIR in a folder that all its hosts share" in final_event["reason"]
 
 
 @pytest.mark.long

@@ -67,4 +67,4 @@ def test_one_that_cannot_import_what_trainers_need_is_refused_and_what_it_said_i
     code, said = warm_up("broken", path=tmp_path)
     assert code == 1
     assert words in said
-    assert "The warm parent of trainers does not work" in said
+    assert "The warm parent of the trainers does not start" in said

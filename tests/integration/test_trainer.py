@@ -109,7 +109,7 @@ def test_a_resume_with_other_training_never_takes_the_checkpoint(run: Callable[.
     other = run(fields={"training.epochs": 1, "model.l2": 1e-3}, resume_from=first.newest_first())
     ended = other.end()
     assert (ended["outcome"], ended["pause"]) == ("interrupted", True)
-    assert "it can go on from none of its checkpoints: " in ended["reason"]
+    assert "it cannot continue from any of its checkpoints: " in ended["reason"]
     assert "another spec" in ended["reason"]
     assert not any(event["kind"] == "started" for event in other.events())
 

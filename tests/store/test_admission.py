@@ -275,7 +275,7 @@ def test_a_job_starts_when_those_before_it_have_succeeded_also_after_a_retry(
     waiting = read(store, third)
     assert (waiting.state, waiting.reason) == (
         JobState.QUEUED,
-        f"job {first}, which it waits for, failed; cnnctl retry {first}, or cnnctl cancel {third}",
+        f"waits for job {first}, which failed; cnnctl retry {first}, or cnnctl cancel {third}",
     )
     retry(store, first, actor=ADA)
     tick()
@@ -315,5 +315,5 @@ def test_the_scheduler_honours_what_was_asked_and_granted(
         states = {number: jobs.get_job(tx, number).state for number in (first, second, third, alone, beside)}
         reasons = {number: jobs.get_job(tx, number).reason for number in (third, beside)}
     assert [number for number, state in states.items() if state is JobState.RUNNING] == [first, second, alone]
-    assert reasons[third] == "waits for the quota: ada may hold 2 GPUs at once, holds 2"
+    assert reasons[third] == "waits for the quota: ada may hold 2 GPUs at once and holds 2"
     assert reasons[beside] == "waits for 1 GPU on gpu02: 0 free on gpu02; first in line"

@@ -45,7 +45,7 @@ def test_a_database_that_has_all_is_taken(store: Store) -> None:
 @pytest.mark.parametrize(("statement", "words"), LOST)
 def test_a_database_that_lacks_a_part_is_refused_at_once(store: Store, statement: str, words: str) -> None:
     lose(store, statement)
-    with pytest.raises(IncompleteDatabase, match=f"{words}.*stopped half way.*docs/stack.md"):
+    with pytest.raises(IncompleteDatabase, match=f"{words}.*did not finish.*docs/stack.md"):
         store.wait_until_ready(seconds=3600)
 
 

@@ -153,7 +153,7 @@ def test_it_stands_in_line_behind_what_waits_already(
     tick()
     view = ask(resources__gpus=2)
     assert view.starts_now is False
-    assert view.reason == f"waits for job {first}, which needs 2 GPUs first; place 2 in line"
+    assert view.reason == f"waits for job {first}, which needs 2 GPUs and goes first; place 2 in line"
     assert view.queue_position == 2
     assert view.estimated_start_at is not None
     assert view.estimated_start_at > clock.now

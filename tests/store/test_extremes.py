@@ -154,7 +154,7 @@ def test_a_job_that_cannot_be_planned_is_set_aside_and_its_owner_is_told(
         states = {jobs.get_job(tx, number).state for number in others}
         assert outbox.list_owners_due(tx) == ["ada"]
     assert (job.state, states) == (JobState.PAUSED, {JobState.RUNNING, JobState.QUEUED})
-    assert "set aside, since it cannot be planned (OverflowError: date value out of range)" in job.reason
+    assert "set aside because it cannot be planned (OverflowError: date value out of range)" in job.reason
 
 
 def test_a_running_job_for_which_planning_fails_is_asked_to_pause_its_owner_is_told_and_others_start(

@@ -89,7 +89,7 @@ def test_a_job_waits_for_a_gpu_that_is_used_from_outside_and_says_by_whom(
         job = jobs.get_job(tx, job_id)
     assert job.state is JobState.QUEUED
     assert job.reason == (
-        "waits for 1 GPU on one host: gpu01, the largest that is up, has 0 that can be used; "
+        "waits for 1 GPU on one host: gpu01, the largest host that is up, has 0 usable; "
         "GPU 0 is in use from outside the queue (bob's python, pid 4711)"
     )
     assert list_host_views(store, settings)[0].gpus_free == 0

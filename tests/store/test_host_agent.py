@@ -237,7 +237,7 @@ def test_below_the_reserve_of_its_disk_a_host_gets_no_new_work_and_says_why(
     with store.reading() as tx:
         reason = jobs.get_job(tx, number).reason
     assert reason == (
-        "waits for 1 GPU on one host: gpu01, the largest that is up, has 0 that can be used; "
+        "waits for 1 GPU on one host: gpu01, the largest host that is up, has 0 usable; "
         "the disk of gpu01 has only the reserve left (CNNCTL_DISK_RESERVE)"
     )
     (view,) = list_host_views(store, settings)
@@ -313,7 +313,7 @@ def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantin
     with store.reading() as tx:
         states = {gpu.number: (gpu.state, gpu.reason) for gpu in hosts.list_gpus(tx)}
     assert states[0][0] is GpuState.QUARANTINED
-    assert f"takes no signal, as under a driver that hangs: {attempt.trainer_pid}" in states[0][1]
+    assert f"cannot be killed, as happens when the driver hangs: {attempt.trainer_pid}" in states[0][1]
     assert states[1][0] is GpuState.AVAILABLE
 
 
@@ -345,7 +345,7 @@ def test_an_attempt_ends_whose_event_log_a_cleaner_of_files_has_taken(
     following.join(60)
     ended = attempt_of(store, attempt)
     assert (ended.outcome, ended.cause) == (Outcome.LOST, Cause.KILLED)
-    assert f"the event log in {log.parent} was removed while it trained" in ended.reason
+    assert f"the event log in {log.parent} was removed during training" in ended.reason
     assert find_start(attempt.trainer_pid or 0) is None
 
 

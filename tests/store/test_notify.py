@@ -189,7 +189,7 @@ def test_a_server_that_refuses_is_asked_again_later_until_it_takes_it(
     assert sender.deliver_due() == 0
     clock.advance(10)
     assert sender.deliver_due() == 1
-    assert only_hook(store).error == "the server answered 302, and redirects"
+    assert only_hook(store).error == "the server answered 302, a redirect, which is not followed"
     clock.advance(19)
     assert sender.deliver_due() == 0
     clock.advance(1)
@@ -201,7 +201,7 @@ def test_a_server_that_refuses_is_asked_again_later_until_it_takes_it(
 @pytest.mark.parametrize(
     ("address", "command", "error"),
     [
-        ("http://127.0.0.1:1/", "true", "no connection to it, or it broke"),
+        ("http://127.0.0.1:1/", "true", "the connection to it failed or broke"),
         ("ada", "/nowhere/sendmail -t", "the mail command cannot be run"),
         ("ada", "sh -c 'echo 220 mail.inside >&2; exit 67'", "the mail command ended with status 67"),
     ],

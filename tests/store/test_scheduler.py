@@ -273,7 +273,7 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
         job = jobs.get_job(tx, sent_job)
         (host,) = [host for host in hosts.list_hosts(tx) if host.name == HOST]
     assert (ended.outcome, job.state, job.lost_attempts) == (Outcome.INTERRUPTED, JobState.QUEUED, 0)
-    assert ended.reason == f"the worker on {HOST} is heard, and takes no messages"
+    assert ended.reason == f"the worker on {HOST} is alive but takes no messages"
     assert (host.standing, host.heartbeat_at) == (Standing.UNANSWERING, None)
     health = check_health(store, settings)
     assert health.hosts == ("gpu02",)

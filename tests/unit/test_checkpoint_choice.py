@@ -80,7 +80,7 @@ def test_one_that_cannot_be_written_costs_a_checkpoint_and_not_the_training(
     stage, over = (line["text"] for line in lines if line["kind"] == "stage")
     assert over == ""
     assert "checkpoint of step 2 could not be written" in stage
-    assert stage.endswith("training goes on, the one before is kept")
+    assert stage.endswith("training continues, and the previous checkpoint is kept")
     assert read_checkpoint(folder / "step-0000000003").position.step == 3
     assert "checkpoint of step 2 could not be written" in capsys.readouterr().err
 
@@ -119,7 +119,7 @@ def test_below_the_reserve_only_what_must_be_is_written_and_that_is_said_once(
     said, over = (line["text"] for line in lines if line["kind"] == "stage")
     assert said == (
         f"checkpoint of step 1 could not be written: less than 100 % of the disk of {folder} would stay free "
-        "(CNNCTL_DISK_RESERVE); training goes on, the one before is kept"
+        "(CNNCTL_DISK_RESERVE); training continues, and the previous checkpoint is kept"
     )
     assert over == ""
 

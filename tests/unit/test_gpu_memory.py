@@ -26,7 +26,7 @@ def test_memory_that_comes_back_late_is_waited_for() -> None:
 
 def test_memory_that_stays_is_named_with_its_size() -> None:
     kept = explain_kept_memory([GPU], {GPU.uuid: 500}, read=Readings(9000, 3620), wait_seconds=0.2)
-    assert kept[GPU.uuid].startswith("3,120 MiB of its memory did not come back")
+    assert kept[GPU.uuid].startswith("3,120 MiB of its memory were not freed")
 
 
 def test_what_was_not_read_before_is_not_judged() -> None:
@@ -35,7 +35,7 @@ def test_what_was_not_read_before_is_not_judged() -> None:
 
 def test_a_gpu_that_answers_no_more_is_named() -> None:
     kept = explain_kept_memory([GPU], {GPU.uuid: 500}, read=lambda _: {})
-    assert kept == {GPU.uuid: "it answers no more: look with nvidia-smi"}
+    assert kept == {GPU.uuid: "NVML can no longer read its memory: see nvidia-smi"}
 
 
 def test_a_machine_without_nvml_has_no_readings() -> None:

@@ -40,7 +40,7 @@ def test_a_gang_that_does_not_fit_keeps_the_free_gpus_from_those_behind_it() -> 
     assert placed(made) == {}
     assert [waiting.reason for waiting in made.waiting] == [
         "waits for 2 GPUs on one host: 1 free on a; first in line",
-        "waits for job 1, which needs 2 GPUs first; place 2 in line",
+        "waits for job 1, which needs 2 GPUs and goes first; place 2 in line",
     ]
 
 
@@ -69,7 +69,7 @@ def test_a_named_host_and_a_gpu_model_are_kept_to() -> None:
     assert [placement.host_name for placement in made.placements] == ["b", "b"]
     made = plan(snapshot([queued(1, 3, gpu_model="A100"), queued(2, host="c")], hosts), NOW)
     assert reason(made, 1) == (
-        "waits for 3 GPUs of model A100 on one host: a, the largest that is up, has 2 that can be used"
+        "waits for 3 GPUs of model A100 on one host: a, the largest host that is up, has 2 usable"
     )
     assert reason(made, 2) == "waits for host c: its worker is not running"
 
@@ -93,13 +93,11 @@ def test_a_smaller_job_starts_where_one_waits_that_needs_more_memory_than_is_fre
 def test_a_job_that_needs_more_memory_than_is_there_says_so() -> None:
     hosts = [host("a", 2, memory_mib=16_000), host("b", 1, memory_mib=80_000)]
     made = plan(snapshot([queued(1, 2, memory_mib=30_000)], hosts), NOW)
-    assert reason(made, 1) == (
-        "waits for 2 GPUs on one host: b, the largest that is up, has 1 that can be used"
-    )
+    assert reason(made, 1) == ("waits for 2 GPUs on one host: b, the largest host that is up, has 1 usable")
     made = plan(snapshot([queued(1, memory_mib=90_000)], hosts[:1]), NOW)
     assert reason(made, 1) == (
-        "waits for 1 GPU on one host: a, the largest that is up, has 0 that can be used; "
-        "2 have too little memory for it: it may need 90,000 MiB on each"
+        "waits for 1 GPU on one host: a, the largest host that is up, has 0 usable; "
+        "2 have too little memory: the job may need 90,000 MiB on each"
     )
 
 
@@ -152,7 +150,7 @@ def test_nobody_gets_more_gpus_at_once_than_the_quota_allows() -> None:
     jobs = [*queue(1, 1), queued(3, owner="bob")]
     made = plan(snapshot(jobs, [host("a", 4)], running=[running(9, "a", [0])], owners=owners), NOW)
     assert sorted(placed(made)) == [1, 3]
-    assert reason(made, 2) == "waits for the quota: ada may hold 2 GPUs at once, holds 2"
+    assert reason(made, 2) == "waits for the quota: ada may hold 2 GPUs at once and holds 2"
 
 
 def test_a_new_job_stops_the_one_that_has_had_most_and_stays_meant_for_its_gpus() -> None:
@@ -164,7 +162,7 @@ def test_a_new_job_stops_the_one_that_has_had_most_and_stays_meant_for_its_gpus(
     made = plan(snapshot([queued(7), queued(8)], hosts, running=stopping), NOW)
     assert len(stopped(made)) == 1  # for job 8: what job 4 holds is meant for job 7
     assert made.preemptions[0].for_job_id == 8
-    assert reason(made, 7) == "starts on a as soon as the jobs that were told to stop have done so"
+    assert reason(made, 7) == "starts on a as soon as the jobs told to stop have stopped"
 
 
 @pytest.mark.parametrize(
@@ -221,9 +219,7 @@ def test_without_a_host_the_reason_says_how_to_start_one() -> None:
 def test_a_job_that_no_host_could_hold_lets_those_behind_it_pass() -> None:
     made = plan(snapshot(queue(4, 2), [host("a", 3)]), NOW)
     assert list(placed(made)) == [2]
-    assert (
-        reason(made, 1) == "waits for 4 GPUs on one host: a, the largest that is up, has 3 that can be used"
-    )
+    assert reason(made, 1) == "waits for 4 GPUs on one host: a, the largest host that is up, has 3 usable"
 
 
 def test_a_start_is_estimated_from_what_is_expected_of_those_who_run() -> None:
@@ -250,7 +246,7 @@ def test_a_job_of_several_gpus_gets_no_mig_instance_and_says_so() -> None:
     gang, alone = queued(1, 2), queued(2, 4, exclusive=True)
     made = plan(snapshot([gang, alone], [split]), NOW)
     assert reason(made, 1) == (
-        "waits for 2 GPUs on one host: a, the largest that is up, has 1 that can be used; "
+        "waits for 2 GPUs on one host: a, the largest host that is up, has 1 usable; "
         "its 3 MIG instances take jobs on one GPU only"
     )
     assert "MIG" in reason(made, 2)

@@ -35,7 +35,7 @@ def test_it_starts_only_when_every_host_has_its_share() -> None:
 
 def test_too_few_hosts_of_the_size_are_named() -> None:
     (waiting,) = plan(snapshot([queued(1, 4, hosts=2)], [host("a", 8), host("b", 1)]), NOW).waiting
-    assert waiting.reason == "waits for 2 hosts with 2 GPUs each: only a of those that are up"
+    assert waiting.reason == "waits for 2 hosts with 2 GPUs each: only a can give them"
 
 
 def with_unusable(made: Host, *numbers: int) -> Host:
@@ -58,7 +58,7 @@ def test_gpus_out_of_use_are_named_with_their_host_where_it_would_be_large_enoug
     ]
     (waiting,) = plan(snapshot([job], there), NOW).waiting
     assert waiting.reason == (
-        "waits for 2 hosts with 2 GPUs each: only a of those that are up; on b: GPU 1 is drained"
+        "waits for 2 hosts with 2 GPUs each: only a can give them; on b: GPU 1 is drained"
     )
     held = running(9, "d", [0, 1])
     (waiting,) = plan(
@@ -114,7 +114,7 @@ def test_a_job_over_hosts_is_stopped_once_and_frees_the_gpus_of_all() -> None:
     urgent = [queued(n, 2, priority=Priority.HIGH) for n in (1, 2)]
     made = plan(snapshot(urgent, [host("a", 2), host("b", 2)], running=[wide]), NOW)
     assert [one.job_id for one in made.preemptions] == [JobId(9)]
-    assert all("as soon as the jobs that were told to stop" in one.reason for one in made.waiting)
+    assert all("as soon as the jobs told to stop" in one.reason for one in made.waiting)
 
 
 def test_nobody_is_stopped_for_room_that_a_job_over_several_hosts_makes_alone() -> None:
@@ -139,6 +139,6 @@ def test_a_host_with_too_little_memory_for_its_share_is_named() -> None:
     hosts = [host("a", 1, memory_mib=80_000), host("b", 1, memory_mib=40_000)]
     made = plan(snapshot([queued(1, 2, hosts=2, memory_mib=50_000)], hosts), NOW)
     assert made.waiting[0].reason == (
-        "waits for 2 hosts with 1 GPU each: only a of those that are up; "
-        "on b: 1 has too little memory for it: it may need 50,000 MiB on each"
+        "waits for 2 hosts with 1 GPU each: only a can give them; "
+        "on b: 1 has too little memory: the job may need 50,000 MiB on each"
     )

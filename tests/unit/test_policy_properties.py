@@ -274,7 +274,7 @@ def test_a_high_job_never_waits_for_gpus_that_lower_ones_hold(
     )
     made = plan(Snapshot(queued=[job], hosts=there, running=lower), NOW)
     if max(sum(gpu.usable for gpu in one.gpus) for one in there) >= gpus:
-        assert made.placements or "as soon as the jobs that were told to stop" in made.waiting[0].reason
+        assert made.placements or "as soon as the jobs told to stop" in made.waiting[0].reason
 
 
 @bounded

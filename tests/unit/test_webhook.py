@@ -111,11 +111,14 @@ def test_a_name_that_nobody_resolves_ends_at_the_deadline(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"SSH-2.0-secret_1.2\r\n", "its answer is not HTTP"),
+        (b"SSH-2.0-secret_1.2\r\n", "its answer is not valid HTTP"),
         (b"HTTP/1.1 500 secret\r\n\r\nsecret", "the server answered 500"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://secret/\r\n\r\n", "the server answered 302, and redirects"),
-        (b"", "no connection to it, or it broke"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, "its answer is not HTTP"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://secret/\r\n\r\n",
+            "the server answered 302, a redirect, which is not followed",
+        ),
+        (b"", "the connection to it failed or broke"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, "its answer is not valid HTTP"),
     ],
 )
 def test_what_a_server_says_is_told_to_nobody(
@@ -128,7 +131,7 @@ def test_a_name_is_resolved_once_and_refused_where_it_is_an_address_inside(
     resolved: list[str], receiver: Receiver
 ) -> None:
     url = receiver.url.replace("127.0.0.1", NAME)
-    assert words_of(url, allowed=[]) == "its address is private, and not allowed by CNNCTL_WEBHOOK_HOSTS"
+    assert words_of(url, allowed=[]) == "its address is private and CNNCTL_WEBHOOK_HOSTS does not allow it"
     assert resolved == [NAME]
     assert receiver.received.empty()
     post({"job": 1}, url, allowed=[NAME])
@@ -141,7 +144,7 @@ def test_tls_is_spoken_with_the_name_and_not_with_the_address(
     serve: Callable[..., RawServer], resolved: list[str]
 ) -> None:
     server = serve(b"not TLS")
-    assert words_of(f"https://{NAME}:{server.port}/", allowed=[NAME]) == "no TLS with it"
+    assert words_of(f"https://{NAME}:{server.port}/", allowed=[NAME]) == "the TLS connection to it failed"
     assert NAME.encode() in server.alive
 
 

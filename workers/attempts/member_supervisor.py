@@ -137,7 +137,7 @@ class MemberSupervisor:
             reason = "its worker could not follow it; see the worker's log"
             return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         if self._gone and self._chief_ended is None:
-            reason = "the worker of the job's first host was not heard"
+            reason = "the worker on the job's first host has sent no heartbeat"
             return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         return None
 
@@ -176,7 +176,7 @@ class MemberSupervisor:
         if not all_members:
             return False
         if not self._trainer.folder.parent.is_dir():
-            raise UnwritableFolder(errno.ENOENT, "the chief's folder is not there")
+            raise UnwritableFolder(errno.ENOENT, "the chief's run folder does not exist")
         cluster = tuple(member.address or "" for member in all_members)
         make_run_folder(
             self._trainer.folder,

@@ -73,7 +73,7 @@ class Rendezvous:
             if stop_request() is StopRequest.CANCEL:
                 raise RendezvousFailed(Ending(outcome=Outcome.CANCELLED, reason="cancelled before it ran"))
             if stop_request() or closing.is_set() or self.was_asked_to_stop():
-                raise RendezvousFailed(_interrupted("told to stop before its hosts had come together"))
+                raise RendezvousFailed(_interrupted("told to stop before all its hosts were ready"))
             if failure := self._find_failure():
                 raise RendezvousFailed(failure)
             if all(member.address for member in all_members):
@@ -146,9 +146,9 @@ class Rendezvous:
                 seconds = self._settings.lease_seconds
                 if member.worker is None:
                     return _interrupted(
-                        f"the worker on {member.host_name} did not take its part in {seconds:g} s"
+                        f"the worker on {member.host_name} did not claim its part in {seconds:g} s"
                     )
-                reason = f"the worker on {member.host_name} has not been heard for {seconds:g} s"
+                reason = f"the worker on {member.host_name} has sent no heartbeat for {seconds:g} s"
                 return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
         return None
 

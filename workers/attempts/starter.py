@@ -70,10 +70,10 @@ class Starter:
         else:
             if code == 0:
                 return
-            why = f"a process of it ended with exit status {code}"
+            why = f"one of its processes ended with exit status {code}"
         raise TrainersCannotStart(
-            f"The warm parent of trainers does not work: {why}. What it said stands above this line. "
-            "Look: cnnctl doctor"
+            f"The warm parent of the trainers does not start: {why}. Its output is above this line. "
+            "See: cnnctl doctor"
         )
 
     def _try_out(self) -> int | None:
@@ -95,7 +95,7 @@ class Starter:
         try:
             process.start()
         except EOFError:
-            raise OSError("the warm parent of trainers died") from None
+            raise OSError("the warm parent of the trainers died") from None
         return process
 
 
@@ -118,6 +118,6 @@ def _choose_socket_folder() -> None:
     finally:
         tempfile.tempdir = asked
     raise TrainersCannotStart(
-        f"TMPDIR is too long for the path of a socket: {asked} has more than {LONGEST_FOLDER} letters, and "
-        f"none of {', '.join(SHORT_FOLDERS)} can be written. Set TMPDIR to a shorter folder"
+        f"TMPDIR is too long for the path of a socket: {asked} has more than {LONGEST_FOLDER} bytes, and "
+        f"none of {', '.join(SHORT_FOLDERS)} is writable. Set TMPDIR to a shorter folder"
     )

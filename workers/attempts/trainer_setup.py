@@ -101,7 +101,7 @@ def is_removed(folder: Path) -> bool:
 def end_of_removed(folder: Path) -> Ending:
     """How an attempt ends whose run folder was removed, or the event log in it."""
     what = f"its run folder {folder}" if is_removed(folder) else f"the event log in {folder}"
-    reason = f"{what} was removed while it trained; waits to continue from what is left"
+    reason = f"{what} was removed during training; waits to continue from a checkpoint that is left"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
 
 

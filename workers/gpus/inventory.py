@@ -31,18 +31,18 @@ def get_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Seque
         if error.value == NO_LIBRARY and not had_real and not settings.requires_gpus:
             return simulate_gpus(settings.host_name, DEFAULT_SIMULATED)
         raise NoRealGpus(
-            _explain(settings, f"NVML says: {str(error).rstrip('.')}", had_real=had_real)
+            _explain(settings, f"NVML reports: {str(error).rstrip('.')}", had_real=had_real)
         ) from None
     if not found:
-        raise NoRealGpus(_explain(settings, "NVML finds none that it can use", had_real=had_real))
+        raise NoRealGpus(_explain(settings, "NVML finds no usable GPU", had_real=had_real))
     return found
 
 
 def _explain(settings: Settings, why: str, *, had_real: bool) -> str:
-    known = f", which had some before under the name {settings.host_name}," if had_real else ""
+    known = f", which had GPUs before under the name {settings.host_name}," if had_real else ""
     return (
-        f"This host{known} has no GPU that can be used. {why}. Look: nvidia-smi. "
-        "To train on simulated GPUs, on the CPU, say so: CNNCTL_GPUS=sim:2"
+        f"This host{known} has no usable GPU. {why}. See: nvidia-smi. "
+        "To train on simulated GPUs (on the CPU), set CNNCTL_GPUS=sim:2"
     )
 
 

@@ -51,9 +51,9 @@ def explain_still_there(tree: ProcessTree) -> str:
     """Why the GPUs of a trainer that no signal ends are out of use."""
     pids = ", ".join(map(str, tree.members()))
     return (
-        "a process of its last trainer is still there and takes no signal, as under a driver that hangs: "
+        "a process of its last trainer cannot be killed, as happens when the driver hangs: "
         f"{pids}. "
-        "Once it is gone, after a reboot at the latest: cnnctl gpus release"
+        "When the process is gone, after a reboot at the latest, run: cnnctl gpus release"
     )
 
 
@@ -76,10 +76,10 @@ def explain_kept_memory(
         if not too_much or time.monotonic() > deadline:
             break
         time.sleep(POLL_SECONDS)
-    silent = dict.fromkeys(before.keys() - now.keys(), "it answers no more: look with nvidia-smi")
+    silent = dict.fromkeys(before.keys() - now.keys(), "NVML can no longer read its memory: see nvidia-smi")
     return silent | {
-        uuid: f"{mib:,} MiB of its memory did not come back after its last trainer: look with nvidia-smi for "
-        "who holds it, and reset the GPU if nobody does"
+        uuid: f"{mib:,} MiB of its memory were not freed after its last trainer ended: find the process "
+        "that holds them with nvidia-smi, or reset the GPU if there is none"
         for uuid, mib in too_much.items()
     }
 

@@ -64,7 +64,7 @@ class Finiteness:
         squares_T = self._before[NUM_MEANS:]
         largest = int(squares_T.argmax())
         name, norm = self._trained[largest], math.sqrt(2 * squares_T[largest])
-        return f"; the largest gradient of the step before was that of {name}, its norm about {norm:.2g}"
+        return f"; in the step before, {name} had the largest gradient, with a norm of about {norm:.2g}"
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(f"{what}: {ADVICE.format(lr=self._lr)}")

@@ -63,7 +63,7 @@ class Trainer:
     def run(self) -> Ended:
         """Train; returns the final event."""
         if why_not := self._resume():
-            reason = f"it can go on from none of its checkpoints: {why_not}"
+            reason = f"it cannot continue from any of its checkpoints: {why_not}"
             return Ended(outcome=Outcome.INTERRUPTED, reason=reason, pause=True)
         writer = self._open_writer()
         saver = self._make_saver(writer)

@@ -30,15 +30,15 @@ def _explain_unmet(job: QueuedJob) -> str:
     for number, state in sorted(job.unmet.items()):
         if state in RETRYABLE:
             how = "failed" if state is JobState.FAILED else "was cancelled"
-            return (
-                f"job {number}, which it waits for, {how}; cnnctl retry {number}, or cnnctl cancel {job.id}"
-            )
+            return f"waits for job {number}, which {how}; cnnctl retry {number}, or cnnctl cancel {job.id}"
     named = ", ".join(map(str, sorted(job.unmet)))
     return f"waits for {'jobs' if len(job.unmet) > 1 else 'job'} {named} to succeed"
 
 
 def explain_quota(job: QueuedJob, *, held_gpus: int, quota_gpus: int) -> Waiting:
-    reason = f"waits for the quota: {job.owner} may hold {format_gpus(quota_gpus)} at once, holds {held_gpus}"
+    reason = (
+        f"waits for the quota: {job.owner} may hold {format_gpus(quota_gpus)} at once and holds {held_gpus}"
+    )
     return Waiting(job_id=job.id, reason=reason)
 
 
@@ -54,10 +54,10 @@ def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
     likely = [host for host in hosts if job.host in (None, host.name)]
     largest = max(likely, key=lambda host: _count_right(host, job))
     what = f"{format_gpus(job.gpus)}{f' of model {job.gpu_model}' if job.gpu_model else ''}"
-    role = "" if job.host else ", the largest that is up,"
+    role = "" if job.host else ", the largest host that is up,"
     count = _count_right(largest, job)
     reason = (
-        f"waits for {what} on one host: {largest.name}{role} has {count} that can be used"
+        f"waits for {what} on one host: {largest.name}{role} has {count} usable"
         f"{_explain_unusable(largest, job)}"
     )
     return Waiting(job_id=job.id, reason=reason)
@@ -68,9 +68,9 @@ def _explain_too_few_hosts(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
     model = f" of model {job.gpu_model}" if job.gpu_model else ""
     large = sorted(host.name for host in hosts if _count_right(host, job) >= each)
     others = [host for host in hosts if host.name not in large]
-    there = f"only {', '.join(large)}" if large else "none"
+    there = f"only {', '.join(large)} can give them" if large else "no host that is up can give them"
     reason = (
-        f"waits for {job.hosts} hosts with {format_gpus(each)}{model} each: {there} of those that are up"
+        f"waits for {job.hosts} hosts with {format_gpus(each)}{model} each: {there}"
         f"{_explain_unusable_of_all(others, job)}"
     )
     return Waiting(job_id=job.id, reason=reason)
@@ -101,8 +101,8 @@ def _list_unusable(host: Host, job: QueuedJob) -> Sequence[str]:
     small = sum(gpu.usable and gpu not in instances and not has_memory(gpu, job) for gpu in host.gpus)
     if small:
         why.append(
-            f"{small} {'have' if small > 1 else 'has'} too little memory for it: "
-            f"it may need {job.memory_mib:,} MiB on each"
+            f"{small} {'have' if small > 1 else 'has'} too little memory: "
+            f"the job may need {job.memory_mib:,} MiB on each"
         )
     return why
 
@@ -137,7 +137,7 @@ def explain_line(
 
 
 def _explain_freeing(blocked: Blocked) -> str:
-    return f"starts on {blocked.freeing_on} as soon as the jobs that were told to stop have done so"
+    return f"starts on {blocked.freeing_on} as soon as the jobs told to stop have stopped"
 
 
 def _explain(
@@ -150,7 +150,7 @@ def _explain(
     if blocked.freeing_on:
         return _explain_freeing(blocked)
     if place > 1:
-        return f"waits for job {first.id}, which needs {_need(first)} first; place {place} in line"
+        return f"waits for job {first.id}, which needs {_need(first)} and goes first; place {place} in line"
     likely = [capacity.host.name for capacity in capacities if capacity.could_hold(part_of(blocked.job))]
     if blocked.job.hosts > 1:
         counts = ", ".join(f"{free[name]} free on {name}" for name in likely)

@@ -50,14 +50,16 @@ def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A GPU that a job holds or held; `gpus` is how many it asks for."""
+    """A GPU that a job holds or held."""
 
     job_id: JobId
     owner: str
     gpus: int
+    """How many GPUs the job asks for."""
     gpu_uuid: str
     acquired_at: datetime
     released_at: datetime | None
+    """When the job gave the GPU back; None while it holds it."""
 
 
 def count_gpu_seconds(holding: Holding, *, now: datetime) -> float:

@@ -14,12 +14,13 @@ TICK_LOCK = 0x636E6E64  # any number that this program alone uses; "cnnd"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheduler:
-    """A scheduler process; `broker_error` is empty while it can send."""
+    """A scheduler process."""
 
     name: str
     pid: int
     heartbeat_at: datetime
     broker_error: str
+    """Why it cannot send messages; empty while it can."""
 
 
 def lock_tick(tx: Transaction) -> bool:

@@ -105,7 +105,7 @@ def _decide(
         return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
     if pause:
         resume = f"cnnctl resume {ended.job_id}"
-        how = f"Mend that, then: {resume}. Or begin again: {resume} --from-start"
+        how = f"Fix that, then: {resume}. Or start over: {resume} --from-start"
         return JobState.PAUSED, Action.PAUSED, f"{reason}. Nothing was deleted. {how}"
     if mended and ended.stop_request is not StopRequest.PAUSE:
         state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
@@ -127,4 +127,4 @@ def _try_again(tx: Transaction, attempt: Attempt, reason: str, *, retry_limit: i
     jobs.set_lost_attempts(tx, attempt.job_id, lost)
     if lost <= retry_limit:
         return JobState.QUEUED, reason
-    return JobState.FAILED, f"{reason}; {lost} attempts in a row. Look at: cnnctl logs {attempt.job_id}"
+    return JobState.FAILED, f"{reason}; {lost} attempts in a row. See: cnnctl logs {attempt.job_id}"

@@ -137,7 +137,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     values: dict[str, Any] = json.loads((path / MANIFEST_FILE).read_text())
     if not is_sealed(values):
-        raise DamagedCheckpoint(f"{path / MANIFEST_FILE} does not have the SHA-256 that it names")
+        raise DamagedCheckpoint(f"{path / MANIFEST_FILE} does not match its own SHA-256")
     if values.get("format", FORMAT) > FORMAT:
         raise DamagedCheckpoint(f"{path} was written by a newer cnnctl (format {values['format']})")
     return values

@@ -177,7 +177,9 @@ class CheckpointWriter:
         if self._failed:
             return
         self._failed = True
-        self._reporter.report(Stage(text=f"{message}; training goes on, the one before is kept"))
+        self._reporter.report(
+            Stage(text=f"{message}; training continues, and the previous checkpoint is kept")
+        )
         with suppress(OSError):  # the disk may be full for trainer.log, too
             print(message, file=sys.stderr, flush=True)  # noqa: T201
 

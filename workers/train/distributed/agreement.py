@@ -14,7 +14,7 @@ class DifferentStarts(Exception):
         found = ", ".join(f"{step:.0f}" for step in steps)
         super().__init__(
             f"the hosts found checkpoints of different steps ({found}, by replica): they do not see the same "
-            "files. A job over several hosts needs CNNCTL_RUNS_DIR in a folder that all of them share"
+            "files. A job over several hosts needs CNNCTL_RUNS_DIR in a folder that all its hosts share"
         )
 
 

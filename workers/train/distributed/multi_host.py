@@ -24,8 +24,9 @@ class HostsApart(Exception):
 
     def __init__(self, cluster: Sequence[str]) -> None:
         super().__init__(
-            f"the trainers at {', '.join(cluster)} did not meet in {MEET_SECONDS:g} s. Every host must be "
-            "reached by the others on any port: set CNNCTL_ADDRESS there, or open the firewall"
+            f"the trainers at {', '.join(cluster)} did not connect to each other in "
+            f"{MEET_SECONDS:g} s. Each host must accept connections from the others on every port: set "
+            "CNNCTL_ADDRESS there, or open the firewall"
         )
 
 

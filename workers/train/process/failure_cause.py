@@ -19,7 +19,7 @@ CAUSES = {
 SAY_IT_ALL = {"DivergedError", "DatasetError", "CatalogError", "HostsApart", "DifferentStarts"}
 ADVICE = {
     Cause.OUT_OF_MEMORY: ". Try a smaller training.batch_size or more GPUs",
-    Cause.DISK_FULL: ". Free space, then retry: it continues from its newest checkpoint",
+    Cause.DISK_FULL: ". Free space, then retry: the job continues from its newest checkpoint",
 }
 
 
