@@ -1,4 +1,4 @@
-"""Keeps jobs to GPUs whose memory is surely enough for them, while there are any."""
+"""Keeps jobs on GPUs whose memory is surely enough, as long as enough such GPUs exist."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,9 +8,9 @@ from service.scheduler.policy.situation import Host, QueuedJob
 
 
 class AmpleMemory:
-    """Of which jobs the hosts that are up have enough GPUs with the memory that is surely enough.
+    """Tells for which jobs the hosts that are up have enough GPUs whose memory is surely enough.
 
-    The others are put on GPUs that are only not surely too small: rather that than no GPU at all.
+    Any other job may use each GPU that is not surely too small: that is better than no GPU at all.
     """
 
     def __init__(self, hosts: Sequence[Host]) -> None:
@@ -18,7 +18,7 @@ class AmpleMemory:
         self._known: dict[tuple[int, int, str | None, str | None, int], bool] = {}
 
     def ask(self, job: QueuedJob, *, ample_mib: int | None) -> QueuedJob:
-        """The job as it is to be placed."""
+        """Return the job with the memory that the placement must respect."""
         if not ample_mib:
             return job
         wanted = replace(job, memory_mib=ample_mib)

@@ -1,4 +1,4 @@
-"""Remembers how much each owner has used of the GPUs, the longer ago the less."""
+"""Remembers how much GPU time each owner has used; older use counts less."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -8,12 +8,12 @@ from service.store.fleet import leases
 from service.store.fleet.leases import count_gpu_seconds
 from service.store.transaction import Transaction
 
-HALF_LIVES = 8  # what is older counts for less than half a percent
+HALF_LIVES = 8  # older use counts for less than half a percent
 REFRESH_SECONDS = 10.0
 
 
 class DecayedUsage:
-    """GPU-seconds by owner, each halved for every half-life since its end; read anew now and then."""
+    """GPU-seconds by owner, halved for every half-life since the use ended; reread from time to time."""
 
     def __init__(self, *, half_life_seconds: float, clock: Callable[[], float]) -> None:
         self._half_life = half_life_seconds
@@ -22,7 +22,7 @@ class DecayedUsage:
         self._found: Mapping[str, float] = {}
 
     def by_owner(self, tx: Transaction) -> Mapping[str, float]:
-        """What everybody has used, as of some seconds ago."""
+        """The decayed GPU-seconds of each owner, at most some seconds old."""
         if self._clock() - self._read_at >= REFRESH_SECONDS:
             self._read_at = self._clock()
             self._found = self._read(tx)

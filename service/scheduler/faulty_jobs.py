@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class FaultyJobs:
-    """The jobs that something failed for, whatever it was, and how."""
+    """The jobs whose planning failed, with the error of each."""
 
     errors: dict[JobId, Exception] = field(default_factory=dict)
 
     def guard(self, job_id: JobId, make: Callable[[], Result]) -> Result | None:
-        """What `make` makes of a job; None, and a note of the error, where it fails."""
+        """Return what `make` makes of a job; on any error, note it and return None."""
         try:
             return make()
         except Exception as error:
@@ -42,10 +42,10 @@ class FaultyJobs:
 def plan_without_faulty(
     snapshot: Snapshot, now: datetime, *, settings: PolicySettings, faulty: FaultyJobs
 ) -> Plan:
-    """Plan; where that fails, note the jobs for which it does, and plan without them.
+    """Plan; if that fails, find the jobs that cause the failure, note them, and plan without them.
 
-    A queued job is left out. A running one keeps its GPUs, and nothing else of it is looked at. Where the
-    search takes long, those behind the next faulty job are planned in the next tick.
+    A faulty queued job is left out. A faulty running job keeps its GPUs, and the plan ignores its other
+    values. If the search takes too long, the jobs behind the next faulty job are planned in the next tick.
     """
     queued, running = list(snapshot.queued), list(snapshot.running)
     until = time.monotonic() + LONGEST_SEARCH_SECONDS
@@ -74,7 +74,7 @@ def plan_without_faulty(
 
 
 def describe(error: Exception) -> str:
-    """An error in few words."""
+    """Describe an error in a few words."""
     return f"{type(error).__name__}: {str(error)[:LONGEST_ERROR]}"
 
 
@@ -87,13 +87,13 @@ def _works(act: Callable[[], object]) -> bool:
 
 
 def _find_first(length: int, met: Callable[[int], bool]) -> int | None:
-    """The place of the job with which `met` begins to hold of the first n jobs; None where it never does."""
+    """The index of the first job with which `met` holds for the jobs up to it; None if it never holds."""
     place = bisect_left(range(1, length + 1), True, key=met)
     return place if place < length else None
 
 
 def _let_be(running: Sequence[RunningJob], count: int) -> list[RunningJob]:
-    """The jobs, the first ones as if they were stopping: they hold their GPUs, and nothing is computed."""
+    """The jobs, the first ones marked as stopping: they hold their GPUs, and nothing else is computed."""
     return [
         replace(
             job,

@@ -1,4 +1,4 @@
-"""Runs the scheduler: a tick is one transaction that plans and one nudge a placement after it."""
+"""Runs the scheduler: a tick plans in one transaction, then sends one message for each placement."""
 
 import os
 import socket
@@ -32,18 +32,18 @@ from service.store.people import outbox
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
-IDLE_SECONDS = 3.0  # the same while no job waits and none runs
-LONGEST_TURN_SECONDS = 4.0  # between two ticks while all is well
+IDLE_SECONDS = 3.0  # the same while no job waits or runs
+LONGEST_TURN_SECONDS = 4.0  # between two ticks without an error
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
-ASK_SECONDS = 30.0  # between two messages to a host that takes none
+ASK_SECONDS = 30.0  # between two messages to a host that takes no messages
 ACTOR = "scheduler"
 
 log = structlog.get_logger()
 
 
 class Scheduler:
-    """Places queued jobs, sends unclaimed attempts again, rescues lost ones, until told to stop."""
+    """Places queued jobs, resends unclaimed attempts and ends lost attempts, until told to stop."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Scheduler:
         self._unanswered = LivenessMonitor(patience, pause_seconds=pause, clock=seconds)
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until `stop` is set; a database that is away only delays."""
+        """Tick until `stop` is set; a database that cannot be reached only delays."""
         log.info("scheduler", action="started", pid=os.getpid())
         self._folder = FileWatch(self._store.folder) if self._store.folder else None
         while not stop.is_set():
@@ -87,8 +87,8 @@ class Scheduler:
                 log.warning("scheduler", action="database_unavailable", error=str(error))
                 stop.wait(OUTAGE_PAUSE_SECONDS)
             except Exception:
-                # What was being decided is undone, or what was decided is not sent yet. Nobody's jobs may
-                # end the scheduler of all.
+                # The decision is rolled back, or its messages are not sent yet. No job may end the
+                # scheduler for everybody.
                 log.exception("scheduler", action="tick_failed")
                 stop.wait(OUTAGE_PAUSE_SECONDS)
         self._watch.close()
@@ -97,12 +97,12 @@ class Scheduler:
         log.info("scheduler", action="stopped")
 
     def _wait(self, stop: threading.Event, seconds: float) -> None:
-        """Wait for the next look; PostgreSQL, or SQLite's folder, tells when there is something to see."""
+        """Wait until the next check; a notification of PostgreSQL, or a change in SQLite's folder, ends the wait."""
         if not stop.is_set():
             (self._folder or self._watch).wait(seconds)
 
     def tick(self) -> None:
-        """Rescue, re-send and place, in one transaction; does nothing while another scheduler is at it."""
+        """Rescue, resend and place, in one transaction; does nothing while another scheduler ticks."""
         with self._store.transaction() as tx:
             if not schedulers.lock_tick(tx):
                 return
@@ -133,12 +133,12 @@ class Scheduler:
         return self._watch.newest_entry_id() != self._seen_event
 
     def _listen(self, tx: Transaction) -> Set[str]:
-        """The hosts whose worker is heard."""
+        """The hosts whose worker is alive."""
         heartbeats = {host.name: host.heartbeat_at for host in hosts.list_hosts(tx) if host.heartbeat_at}
         return heartbeats.keys() - self._hosts.list_silent(heartbeats, now=tx.now)
 
     def _place(self, tx: Transaction, alive: Set[str]) -> bool:
-        """Start what can start; whether there was a job in the queue."""
+        """Start the jobs that can start; return whether any job was in the queue."""
         self._forecasts.learn(tx)
         queued = jobs.list_jobs_in(tx, JobState.QUEUED)
         if not queued:
@@ -163,14 +163,14 @@ class Scheduler:
         return True
 
     def _set_aside(self, tx: Transaction, job_id: JobId, error: Exception) -> None:
-        """Pause a job that cannot be planned, with the error as its reason, and tell its owner."""
+        """Pause a job that cannot be planned, with the error as its reason, and notify its owner."""
         why = f"set aside because it cannot be planned ({describe(error)})"
         reason = f"{why}; cnnctl cancel {job_id}, then submit it with other numbers"
         attempt = attempts.find_live_attempt(tx, job_id)
         if attempt is not None:
             if (
                 attempt.stop_request is None
-            ):  # else it stops already: each request is an entry, and each entry a tick
+            ):  # otherwise it already stops; each request adds an audit entry, which triggers a tick
                 stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=ACTOR)
                 job = jobs.get_job(tx, job_id)
                 outbox.enqueue(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)

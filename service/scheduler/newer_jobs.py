@@ -1,4 +1,4 @@
-"""Leaves jobs in the queue that a newer cnnctl has made, until one runs that knows what they ask for."""
+"""Keeps jobs of a newer cnnctl in the queue until a version runs here that knows their whole spec."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,13 +11,13 @@ from service.store.transaction import Transaction
 
 
 class NewerJobs:
-    """Remembers what of each queued job's spec is unknown here: a spec never changes."""
+    """Remembers which part of each queued job's spec is unknown here; a spec never changes."""
 
     def __init__(self) -> None:
         self._unknown: dict[JobId, str] = {}
 
     def explain(self, tx: Transaction, queued: Sequence[Job], faulty: FaultyJobs) -> Mapping[JobId, Waiting]:
-        """Why those jobs wait that this scheduler, or the worker that has tried, cannot read."""
+        """Why each job waits that this scheduler, or the worker that tried it, cannot read."""
         self._unknown = {job.id: self._explain_unknown(job, faulty) for job in queued}
         refused = any(job.reason.startswith(MADE_BY_NEWER) for job in queued)
         refusals = attempts.list_refused_jobs(tx) if refused else frozenset()

@@ -1,4 +1,4 @@
-"""Finds attempts that nobody looks after and puts their jobs back into the queue."""
+"""Finds attempts without a live worker and puts their jobs back into the queue."""
 
 from collections.abc import Hashable, Sequence, Set
 from datetime import datetime, timezone
@@ -17,7 +17,7 @@ from service.store.jobs.endings import end_attempt
 from service.store.transaction import Transaction
 
 ACTOR = "scheduler"
-UNANSWERED_SENDS = 4  # of a message, before its host counts as silent; sooner than the lease is over
+UNANSWERED_SENDS = 4  # sends of a message before its host counts as silent; sooner than the lease ends
 
 NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -31,7 +31,7 @@ def rescue_lost(tx: Transaction, settings: Settings, hearing: LivenessMonitor) -
     heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
     heartbeats |= {_name(part): part.heartbeat_at for part in parts if part.heartbeat_at}
     silent = hearing.list_silent(heartbeats)
-    # Hosts beside the chief's hold GPUs still: they stop when it is silent, and say when that is done.
+    # The other hosts still hold GPUs: they stop when the chief is silent, and report when they have.
     held = {part.attempt_id for part in parts if _name(part) in heartbeats.keys() - silent}
     for attempt in claimed:
         if attempt.id in silent - held:
@@ -59,18 +59,18 @@ def resend_unclaimed(
     *,
     alive: Set[str],
 ) -> Set[str]:
-    """Send attempts again that no worker has claimed; give up on hosts that are not heard.
+    """Resend attempts that no worker has claimed; give up on hosts that are not alive.
 
-    One that is heard, and leaves messages `unanswered` that were sent again and again, counts as silent: the
-    hosts that are heard after that.
+    A host that is alive but leaves repeated messages `unanswered` counts as silent. Returns the hosts that
+    are alive after that.
     """
     unclaimed = attempts.list_unclaimed_attempts(tx)
     parts = [part for part in _list_parts(tx) if part.worker is None]
     waiting: dict[Hashable, str] = {attempt.id: attempt.host_name for attempt in unclaimed}
     waiting |= {_name(part): part.host_name for part in parts}
-    if dispatcher.error:  # nothing is sent, and time counts from when it is again
+    if dispatcher.error:  # nothing is sent now, and the time counts from the next send
         waiting = {}
-    # A worker that has only come now gets the whole time to read what was sent to the one before it.
+    # A new worker gets the whole time to read the messages that were sent to its predecessor.
     workers = {host.name: host.worker for host in hosts.list_hosts(tx)}
     asked = {(name, workers[host]): host for name, host in waiting.items() if host in alive}
     deaf = {asked[name] for name in unanswered.list_silent(dict.fromkeys(asked, NEVER))}
@@ -98,9 +98,9 @@ def resend_unclaimed(
 
 
 def ask_unanswering(tx: Transaction, dispatcher: Dispatcher) -> None:
-    """Send to each host that takes no messages its newest attempt again: one that arrives brings it back.
+    """Send its newest attempt again to each host that takes no messages: if it arrives, the host is back.
 
-    Nothing comes of the message itself, since an attempt is claimed once.
+    The message itself has no effect, because an attempt is claimed only once.
     """
     for host in hosts.list_hosts(tx):
         if host.standing is Standing.UNANSWERING and (attempt := attempts.find_newest_on(tx, host.name)):
@@ -115,7 +115,7 @@ def _set_unanswering(tx: Transaction, names: Set[str]) -> None:
 
 
 def _list_parts(tx: Transaction) -> Sequence[Member]:
-    """The parts of live attempts but the chiefs', which go with their attempts."""
+    """The parts of live attempts, without the chiefs' parts, which end with their attempts."""
     return [part for of_one in members.list_live_members(tx).values() for part in of_one[1:]]
 
 

@@ -1,4 +1,4 @@
-"""Says how long jobs will run still: by their own pace once they train, before that by jobs like them."""
+"""Estimates how long jobs will still run: by their own pace once they train, before that by like jobs."""
 
 import json
 from collections import defaultdict, deque
@@ -18,12 +18,14 @@ from service.store.jobs import attempts, jobs
 from service.store.transaction import Transaction
 
 LEARN_SECONDS = 10.0
-LATE = timedelta(minutes=1)  # so much later than it says may an end be committed, or a clock step back
+LATE = timedelta(
+    minutes=1
+)  # an end may be committed this much later than its own time, or a clock may step back
 REMEMBERED = timedelta(days=90)
-LIKE_JOBS = 5  # the newest so many tell the pace
-SURE_SECONDS = 5.0  # of training: a pace measured over less says little
+LIKE_JOBS = 5  # how many of the newest jobs give the pace
+SURE_SECONDS = 5.0  # of training: a pace measured over less time says little
 START_SECONDS = 1.0  # from the lease to the first step, about
-# Parts of a spec that leave the length of an epoch as it is.
+# Parts of a spec that do not change the length of an epoch.
 _SECTIONS = ("model", "data", "training", "optimizer", "loss")
 _NO_MATTER = {"seed", "epochs", "early_stopping", "lr"}
 
@@ -32,14 +34,15 @@ Work = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long an epoch took so many jobs that do the same work."""
+    """How long an epoch took in jobs that do the same work."""
 
     epoch_seconds: float
     jobs: int
+    """The number of these jobs."""
 
 
 class RuntimeForecasts:
-    """What is known from the jobs that have ended, read on now and then."""
+    """Forecasts from the jobs that have ended, which are read from time to time."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -49,10 +52,10 @@ class RuntimeForecasts:
         self._history = RuntimeHistory()
         self._epoch_seconds: dict[Work, deque[float]] = defaultdict(lambda: deque(maxlen=LIKE_JOBS))
         self._works: dict[JobId, tuple[Work, int]] = {}
-        self._left: dict[JobId, tuple[float, float]] = {}  # seconds left, after so many done
+        self._left: dict[JobId, tuple[float, float]] = {}  # seconds left, and the seconds done at that time
 
     def learn(self, tx: Transaction) -> None:
-        """Note the jobs that have ended since the last time, whatever their outcome: their GPUs came free."""
+        """Read the jobs that have ended since the last call, with any outcome: their GPUs became free."""
         if self._clock() - self._learned_at < LEARN_SECONDS:
             return
         self._learned_at = self._clock()
@@ -71,7 +74,7 @@ class RuntimeForecasts:
     def find(
         self, job: Job, latest: Attempt | None, *, held_gpu_seconds: float, now: datetime
     ) -> Forecast | None:
-        """What to expect of a job with this newest attempt, None where nothing tells."""
+        """The forecast for a job with this newest attempt; None if nothing is known."""
         done = held_gpu_seconds / job.gpus
         left = self._ask_itself(job, latest, done_seconds=done, now=now)
         if left is None:
@@ -81,7 +84,7 @@ class RuntimeForecasts:
         return self._history.find_forecast(owner=job.owner, gpus=job.gpus, number=job.id, done_seconds=done)
 
     def find_pace(self, spec: Mapping[str, Any], *, hosts: int) -> Pace | None:
-        """How fast the newest jobs went that differ from this spec in seed, epochs or learning rate only."""
+        """The pace of the newest jobs that differ from this spec only in seed, epochs or learning rate."""
         found = self._epoch_seconds.get(extract_work(spec, hosts=hosts))
         return Pace(epoch_seconds=median(found), jobs=len(found)) if found else None
 
@@ -95,7 +98,7 @@ class RuntimeForecasts:
     def _ask_itself(
         self, job: Job, latest: Attempt | None, *, done_seconds: float, now: datetime
     ) -> float | None:
-        """By its own pace, or where its attempt has only begun by what that was before."""
+        """From the job's own pace or, if its attempt has only begun, from the pace of the attempt before."""
         left = find_seconds_left(latest, now=now) if latest else None
         if left is not None:
             self._left[job.id] = left, done_seconds
@@ -109,10 +112,10 @@ class RuntimeForecasts:
         if work not in self._epoch_seconds:
             return None
         left = START_SECONDS + epochs * median(self._epoch_seconds[work]) - done_seconds
-        return left if left > 0.0 else None  # it takes longer than they did: nobody knows how much
+        return left if left > 0.0 else None  # it takes longer than they did, by an unknown time
 
     def _read_work(self, job: Job) -> tuple[Work, int]:
-        """What an epoch's length depends on, and how many there are; read once, as a spec never changes."""
+        """Read what sets an epoch's length, and the number of epochs; once, because a spec never changes."""
         if job.id not in self._works:
             spec = load_spec_tree(job.spec)
             self._works[job.id] = (
@@ -123,7 +126,7 @@ class RuntimeForecasts:
 
 
 def extract_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
-    """What of a spec an epoch's length depends on: jobs of the same work take as long."""
+    """Extract the part of a spec that sets an epoch's length: jobs with the same work take equally long."""
     parts = {
         section: {name: value for name, value in spec.get(section, {}).items() if name not in _NO_MATTER}
         for section in _SECTIONS
@@ -132,7 +135,7 @@ def extract_work(spec: Mapping[str, Any], *, hosts: int) -> Work:
 
 
 def find_seconds_left(attempt: Attempt, *, now: datetime) -> float | None:
-    """How long the rest takes at the pace of this attempt, None before it has trained for long enough."""
+    """How long the rest takes at the pace of this attempt; None until it has trained for long enough."""
     step_seconds = find_step_seconds(attempt, now=now, sure_seconds=SURE_SECONDS)
     if step_seconds is None or attempt.progress is None:
         return None
@@ -141,7 +144,7 @@ def find_seconds_left(attempt: Attempt, *, now: datetime) -> float | None:
 
 
 def find_step_seconds(attempt: Attempt, *, now: datetime, sure_seconds: float) -> float | None:
-    """Seconds a step of this attempt, validation and checkpoints included; None where it trained for less."""
+    """Seconds per step of this attempt, with validation and checkpoints; None if it trained too briefly."""
     if attempt.progress is None or attempt.started_at is None or attempt.start_step is None:
         return None
     seconds = ((attempt.ended_at or now) - attempt.started_at).total_seconds()
@@ -150,7 +153,7 @@ def find_step_seconds(attempt: Attempt, *, now: datetime, sure_seconds: float) -
 
 
 def _read_held_seconds(tx: Transaction, since: datetime) -> Mapping[JobId, float]:
-    """For how long the jobs that have ended since then held their GPUs."""
+    """For how long the jobs that have ended since `since` held their GPUs."""
     held: dict[JobId, float] = defaultdict(float)
     for one in leases.list_holdings(tx, states=tuple(FINISHED), ended_since=since):
         held[one.job_id] += count_gpu_seconds(one, now=tx.now) / one.gpus

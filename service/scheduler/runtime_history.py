@@ -1,26 +1,25 @@
-"""Learns from finished jobs how long like ones will run."""
+"""Learns from finished jobs how long similar jobs will run."""
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SEARCHED = 128  # so many like jobs are asked that were submitted before, and so many after
-SOFT = 4  # the weight of the next one over it: 1/4, then 1/5, 1/6, …
-FEW = 3  # fewer know nothing
+SEARCHED = 128  # how many similar jobs count that were submitted before, and how many after
+SOFT = 4  # the weight is 1 / (distance + this): 1/4, then 1/5, 1/6, …
+FEW = 3  # fewer jobs give no forecast
 REMEMBERED = 50_000  # answers, until the next job has finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What the history says of a job: half of the like ones took at most `expected_seconds` more.
-
-    `gittins_seconds` is the fewest seconds of run time per job finished that one can get by running such jobs
-    on: Gittins' index, upside down. It is low when some of them will end soon, even if the others never do.
-    """
+    """How long a job will still run, from the history of similar jobs."""
 
     expected_seconds: float
+    """Half of the similar jobs took at most this much longer."""
     gittins_seconds: float
+    """The least run time per finished job that one can reach by running such jobs on: the inverse of Gittins'
+    index. It is low when some of them will end soon, even if the others never do."""
 
 
 class RuntimeHistory:
@@ -32,7 +31,7 @@ class RuntimeHistory:
         self._asked: dict[tuple[str, int, int, float], Forecast | None] = {}
 
     def add(self, *, owner: str, gpus: int, number: int, seconds: float) -> None:
-        """Note a job that has finished; numbers grow with submission."""
+        """Add a finished job; job numbers grow with submission."""
         self._asked.clear()
         numbers = self._numbers[owner, gpus]
         place = bisect_left(numbers, number)
@@ -40,7 +39,7 @@ class RuntimeHistory:
         self._seconds[owner, gpus].insert(place, seconds)
 
     def find_forecast(self, *, owner: str, gpus: int, number: int, done_seconds: float) -> Forecast | None:
-        """What to expect of a job that has run for so long; None without enough that ran longer."""
+        """The forecast for a job that has run for `done_seconds`; None if too few jobs ran longer."""
         place = bisect_left(self._numbers[owner, gpus], number)
         asked = owner, gpus, place, done_seconds
         if asked not in self._asked:
@@ -66,7 +65,7 @@ class RuntimeHistory:
         return Forecast(expected_seconds=max(1.0, expected), gittins_seconds=max(1.0, min(prices)))
 
     def _weigh(self, owner: str, gpus: int, place: int, done_seconds: float) -> Sequence[tuple[float, float]]:
-        """Seconds left and weights of the like jobs: people submit like ones in a row, so near ones count."""
+        """Seconds left and weights of similar jobs: people submit them in a row, so near ones count more."""
         seconds = self._seconds[owner, gpus]
         before = seconds[max(0, place - SEARCHED) : place][::-1]
         return [

@@ -1,4 +1,4 @@
-"""Reads from SQL what the policy needs."""
+"""Reads the input of the policy from SQL."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
@@ -25,11 +25,13 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 @dataclass(slots=True)
 class Past:
-    """What an unfinished job has had so far; `held` are the GPUs that it holds now."""
+    """The GPU use of an unfinished job so far."""
 
     gpu_seconds: float = 0.0
     given_back_at: datetime | None = None
+    """When it last gave a GPU back."""
     held: list[str] = field(default_factory=list)
+    """The GPUs that it holds now."""
 
 
 def take_snapshot(
@@ -41,10 +43,10 @@ def take_snapshot(
     forecasts: RuntimeForecasts,
     faulty: FaultyJobs,
 ) -> Snapshot:
-    """These queued jobs, the jobs that hold GPUs, the hosts that are heard, and the owners.
+    """Read the jobs that hold GPUs, the hosts that are alive and the owners; add these queued jobs.
 
-    `used` are the decayed GPU-seconds of each owner. A queued job that cannot be read is left out and noted
-    in `faulty`; of a running one, which holds its GPUs whatever it is, only the forecast is.
+    `used` holds the decayed GPU-seconds of each owner. A queued job that cannot be read is left out and noted
+    in `faulty`. A running job always holds its GPUs, so only its forecast is left out.
     """
     pasts = _read_pasts(tx)
     latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
@@ -175,10 +177,10 @@ def _running(
 
 
 def _limit(job: Job, live: Attempt, *, now: datetime) -> float | None:
-    """How long the job may run still at most.
+    """How long the job may still run at most.
 
-    Its trainer sees to it, and counts training only, over all attempts: what the ones before had is not
-    known here, so it may end sooner.
+    Its trainer enforces the limit and counts training time only, over all attempts. The time of the earlier
+    attempts is not known here, so the job may end sooner.
     """
     if job.time_limit_seconds is None or live.started_at is None:
         return job.time_limit_seconds

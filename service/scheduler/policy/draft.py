@@ -1,4 +1,4 @@
-"""A plan in the making: settles one waiting job after the other, from first to last."""
+"""Builds a plan: settles the waiting jobs one by one, from first to last."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -29,10 +29,10 @@ Shape = tuple[int, int, bool, str | None, str | None, int]
 
 
 class Draft:
-    """Collects placements and preemptions, the `line` of jobs that wait for GPUs, and those `refused` any.
+    """Collects the placements and preemptions, the `line` of jobs that wait for GPUs, and the `refused` jobs.
 
-    What is left only shrinks and ranks only fall: a shape of job that found no place is `_closed` for all
-    later jobs like it, which keeps a long queue cheap. `_declined` are those who may not pass a reservation.
+    Free GPUs only become fewer and ranks only fall. So when a job finds no place, its shape is `_closed` for
+    all later jobs, which keeps a long queue cheap. `_declined` holds jobs that may not pass a reservation.
     """
 
     def __init__(self, snapshot: Snapshot, ranks: Ranks, capacities: Sequence[HostCapacity]) -> None:
@@ -54,7 +54,7 @@ class Draft:
             self._held[job.owner] = self._held.get(job.owner, 0) + job.gpus
 
     def settle(self, job: QueuedJob, rank: int) -> None:
-        """Place the job, or stop others for it, or keep a place for it, or leave it waiting."""
+        """Place the job, preempt others for it, reserve GPUs for it, or leave it waiting."""
         size = bisect_left(self._memories_mib, job.memory_mib)
         shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host, size)
         capacities = self._fitting.get(shape)
@@ -80,7 +80,7 @@ class Draft:
                 self._declined.add(key) if held_back else self._closed.add(shape)
 
     def count_free(self) -> Mapping[str, int]:
-        """How many GPUs of each host this plan leaves free, those kept for somebody included."""
+        """Count the GPUs of each host that this plan leaves free, including reserved GPUs."""
         taken = {uuid for placement in self.placements for uuid in placement.gpu_uuids}
         taken |= {uuid for job in self._snapshot.running for uuid in job.gpu_uuids}
         return {
@@ -98,7 +98,7 @@ class Draft:
         return wait_reasons.explain_quota(job, held_gpus=held, quota_gpus=quota)
 
     def _may_use(self, capacity: HostCapacity, job: QueuedJob, rank: int) -> bool:
-        """Whether nothing is kept there, or the job will surely have yielded when that is complete."""
+        """Whether the host has no reservation, or the job surely ends before the reservation is complete."""
         if capacity.reserved_rank is None:
             return True
         seconds = newcomer_yields_in_seconds(job, rank, capacity.reserved_rank, self._ranks)
@@ -125,7 +125,7 @@ class Draft:
         return True
 
     def _claim(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> Blocked:
-        """Take what is being freed, else stop others, else reserve for a gang."""
+        """Take GPUs that are being freed; otherwise preempt other jobs; otherwise reserve GPUs for a gang."""
         allowed = [capacity for capacity in capacities if self._may_use(capacity, job, rank)]
         part = part_of(job)
         if freeing := self._list_freeing(allowed, job, part, rank):
@@ -144,7 +144,7 @@ class Draft:
     def _list_freeing(
         self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
     ) -> Sequence[HostCapacity]:
-        """Where the job will start because others are stopping, if need be because of it."""
+        """List the hosts where the job will start because other jobs stop, preempting jobs if necessary."""
         if job.hosts > 1:
             return self._free_parts(capacities, job, part, rank)
         capacity = self._find_leaving(capacities, job) or self._preempt(capacities, job, rank)
@@ -153,7 +153,7 @@ class Draft:
     def _free_parts(
         self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
     ) -> Sequence[HostCapacity]:
-        """As many hosts as it needs where what is free, leaving or can be stopped is enough for a part."""
+        """As many hosts as the job needs, each with enough GPUs for a part: free, leaving or preemptible."""
         costs = []
         for number, capacity in enumerate(capacities):
             victims = self._list_victims(capacity, part, rank) if _missing(capacity, part) > 0 else ()
@@ -170,12 +170,12 @@ class Draft:
         return chosen
 
     def _find_leaving(self, capacities: Sequence[HostCapacity], job: QueuedJob) -> HostCapacity | None:
-        """The host where what stopping jobs hold is enough: so a plan keeps to the one before."""
+        """The host where the GPUs of stopping jobs are enough, so that a plan keeps to the previous one."""
         enough = [capacity for capacity in capacities if capacity.leaving and _missing(capacity, job) <= 0]
         return min(enough, key=lambda capacity: len(capacity.leaving) + len(capacity.free), default=None)
 
     def _preempt(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> HostCapacity | None:
-        """Stop the last jobs of one host that make room, where the best of them is the last in rank."""
+        """Stop the lowest-ranking jobs of one host; choose the host whose best victim ranks lowest."""
         choices = [
             (capacity, victims)
             for capacity in capacities
@@ -210,9 +210,9 @@ class Draft:
 def _choose_needed(
     victims: Iterable[Sequence[Holder]], capacities: Sequence[HostCapacity], part: QueuedJob, *, count: int
 ) -> Set[JobId]:
-    """Those victims without whom fewer than so many rooms would have enough; the first to go stay in it.
+    """The victims without which fewer than the needed number of hosts would have enough GPUs.
 
-    A job over several hosts makes room on all of them: others, who were found for one room, may be spared.
+    A job over several hosts frees GPUs on all of them, so victims found for a single host may be spared.
     """
     first_to_go = {holder.job.id: holder for of_one in victims for holder in of_one}.values()
     told = {holder.job.id for holder in first_to_go}
@@ -224,7 +224,7 @@ def _choose_needed(
 
 
 def _missing(capacity: HostCapacity, job: QueuedJob, *, told: Set[JobId] = frozenset()) -> int:
-    """How many GPUs the job lacks in a room when all that leave, and those that are `told` to, have left."""
+    """How many GPUs the job lacks on a host once all leaving jobs, and the jobs in `told`, have left."""
     missing = capacity.need(job) - count_suited(capacity.free, job) - count_suited(capacity.leaving, job)
     if told:
         missing -= sum(

@@ -1,29 +1,34 @@
-"""How many GPUs at once are due to each owner."""
+"""Computes how many GPUs at once are due to each owner."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.scheduler.policy.situation import Owner, Snapshot
 
-MOST, LEAST = 4.0, 0.25  # times the share by weight, for who used much less or more than that so far
-GAIN = 8  # GPUs are whole: a use that is off by a tenth must move what is due by half a GPU
+MOST, LEAST = (
+    4.0,
+    0.25,
+)  # times the share by weight, for an owner who has used much less or much more than that
+GAIN = 8  # GPUs are whole: a use that is off by a tenth must move the due number by half a GPU
 NOBODY = Owner()
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """So many of the usable GPUs are due to an owner; `lags` when the use so far is within the share."""
+    """The part of the usable GPUs that is due to an owner."""
 
     gpus: float
+    """How many GPUs are due at once."""
     lags: bool
+    """Whether the owner's use so far is within the owner's share."""
 
     def covers(self, gpus: int, *, before: int) -> bool:
-        """Whether so many GPUs are due after those `before`: at least half of them, or the first at all."""
+        """Whether `gpus` more GPUs are due after `before`: at least half of them, or the first ones."""
         return before + gpus / 2 <= self.gpus or (before == 0 and self.lags)
 
 
 def share_out(snapshot: Snapshot, names: Iterable[str]) -> Mapping[str, Due]:
-    """The usable GPUs shared out to owners with work: by weight, and more to those who used less so far."""
+    """Divide the usable GPUs among owners with work: by weight, and more for owners who have used less."""
     owners = {name: snapshot.owners.get(name, NOBODY) for name in sorted(names)}
     used = sum(owner.used_gpu_seconds for owner in owners.values())
     weights = sum(owner.weight for owner in owners.values())
@@ -35,7 +40,7 @@ def share_out(snapshot: Snapshot, names: Iterable[str]) -> Mapping[str, Due]:
 
 
 def _lag(owner: Owner, share: float, used_gpu_seconds: float) -> float:
-    """How many times the owner's use would have to grow to be the share of what all have used."""
+    """By which factor the owner's use must grow to equal the owner's share of all use."""
     if not used_gpu_seconds:
         return 1.0
     return share * used_gpu_seconds / max(owner.used_gpu_seconds, 1.0)

@@ -1,4 +1,4 @@
-"""Who comes first: priority class, then whether within the owner's share, then band of service."""
+"""Orders the jobs: by priority class, then within or beyond the owner's share, then by band."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -16,41 +16,42 @@ Line = tuple[int, int, float, datetime, JobId, QueuedJob]
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Turns class, share and band into one number, the lower the sooner; `ends` are those of the bands."""
+    """Turns class, share and band into one number; a lower rank goes first."""
 
     settings: PolicySettings
     ends: tuple[float, ...]
+    """The attained GPU-seconds at which each band ends; the last band has no end."""
 
     def rank(self, priority: Priority, band: int, *, beyond_share: bool) -> int:
         return ((URGENCY[Priority.HIGH] - URGENCY[priority]) * 2 + beyond_share) * self.settings.bands + band
 
     def band(self, attained_gpu_seconds: float, price_gpu_seconds: float | None) -> int:
-        """The first band by the service attained, the others by the price of finishing, if known."""
+        """The first band depends on the attained service, the others on the price of finishing, if known."""
         band = bisect_right(self.ends, attained_gpu_seconds)
         if band == 0 or price_gpu_seconds is None:
             return band
         return max(1, bisect_right(self.ends, price_gpu_seconds))
 
     def band_of_queued(self, job: QueuedJob, now: datetime) -> int:
-        """The band of a waiting job: the first one when it has waited for longer than the patience."""
+        """The band of a waiting job: the first band after it has waited for longer than the patience."""
         band = self.band(job.attained_gpu_seconds, _price(job))
         if band and (now - job.queued_at).total_seconds() >= self.settings.patience_seconds:
             return 0
         return band
 
     def band_of_running(self, job: RunningJob, now: datetime) -> int:
-        """The band of a running job; one that had waited for too long keeps the first one for a turn."""
+        """The band of a running job; a job that had waited too long keeps the first band for a turn."""
         band = self.band(job.attained_gpu_seconds, _price(job))
         return 0 if band and self.turn_left_seconds(job, now) > 0.0 else band
 
     def turn_left_seconds(self, job: RunningJob, now: datetime) -> float:
-        """How long a job that had lost its patience still counts as one of the first band."""
+        """For how many seconds a job that had waited too long still counts as a job of the first band."""
         if (job.started_at - job.queued_at).total_seconds() < self.settings.patience_seconds:
             return 0.0
         return max(0.0, self.settings.turn_seconds - (now - job.started_at).total_seconds())
 
     def group(self, rank: int) -> int:
-        """What ranks have in common that differ only in their band."""
+        """The number shared by all ranks that differ only in their band."""
         return rank // self.settings.bands
 
     def inverse_class(self, rank: int) -> int:
@@ -64,14 +65,16 @@ def _price(job: QueuedJob | RunningJob) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """The waiting jobs from first to last with their ranks, and the rank of each running job by its id."""
+    """The ranks of all jobs."""
 
     queued: Sequence[tuple[int, QueuedJob]]
+    """The rank of each waiting job, from first to last."""
     running: Mapping[JobId, int]
+    """The rank of each running job."""
 
 
 def order(snapshot: Snapshot, ready: Sequence[QueuedJob], now: datetime, ranks: Ranks) -> Ordered:
-    """Rank all jobs. In the first band the earlier submission goes first, in the others the lower price."""
+    """Rank all jobs. In the first band the earlier submission goes first, in other bands the lower price."""
     waiting = sorted(_make_line(job, now, ranks) for job in ready)
     bands = {job.id: ranks.band_of_running(job, now) for job in snapshot.running}
     owners = {job.owner for job in snapshot.running} | {job.owner for job in ready}
@@ -96,10 +99,10 @@ def _order_by_share(
     ranks: Ranks,
     dues: Mapping[str, Due],
 ) -> Ordered:
-    """Walk through each owner's jobs, best first: those after as many GPUs as are due are beyond the share.
+    """Walk through each owner's jobs, best first: the jobs after the due number of GPUs are beyond the share.
 
-    Running jobs come before waiting ones of the same band. Of one rank the job of whose owner the smaller
-    part of what is due is given out goes first.
+    In one band, running jobs come before waiting jobs. In one rank, the job goes first whose owner has
+    received the smaller part of the due GPUs.
     """
     lines: list[tuple[int, int, int, float, datetime, JobId, RunningJob | QueuedJob]] = [
         (-URGENCY[job.priority], bands[job.id], 0, 0.0, job.submitted_at, job.id, job)

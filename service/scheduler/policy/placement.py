@@ -1,4 +1,4 @@
-"""Where a job fits: what is left of each host while a plan is made."""
+"""Finds where a job fits: tracks the GPUs left on each host while a plan is made."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,28 +10,30 @@ from service.scheduler.policy.situation import Host, HostGpu, QueuedJob, Running
 
 @dataclass(slots=True)
 class HostCapacity:
-    """A host in the course of a plan.
-
-    `free` GPUs go to whoever comes next; `leaving` ones are held by jobs that were told to stop, those of
-    `holders` by jobs that were not. `reserved` ones are free, too, but kept for a blocked job of the rank
-    `reserved_rank`, which will surely have all that it needs `in_seconds`.
-    """
+    """The state of a host's GPUs while a plan is made."""
 
     host: Host
     free: list[HostGpu]
+    """GPUs that the next job may take."""
     usable: int
+    """How many of the host's GPUs are usable."""
     leaving: list[HostGpu] = field(default_factory=list)
+    """GPUs of jobs that were told to stop."""
     holders: list[Holder] = field(default_factory=list)
+    """Running jobs that were not told to stop."""
     reserved: list[HostGpu] = field(default_factory=list)
+    """Free GPUs that are kept for a blocked job."""
     reserved_rank: int | None = None
+    """The rank of that job; None without a reservation."""
     in_seconds: float = 0.0
+    """When that job will surely have all GPUs that it needs."""
 
     def need(self, job: QueuedJob) -> int:
-        """How many GPUs have to be free for the job: an exclusive one needs the whole host."""
+        """How many GPUs must be free for the job: an exclusive job needs the whole host."""
         return self.usable if job.exclusive else job.gpus
 
     def could_hold(self, job: QueuedJob) -> bool:
-        """Whether the job would fit if nobody else were there."""
+        """Whether the job would fit if no other job were on the host."""
         if job.host is not None and job.host != self.host.name:
             return False
         if not _is_choosy(job):
@@ -39,7 +41,7 @@ class HostCapacity:
         return sum(gpu.usable and is_right(gpu, job) for gpu in self.host.gpus) >= job.gpus
 
     def take(self, job: QueuedJob, pools: Sequence[list[HostGpu]]) -> tuple[str, ...]:
-        """Remove from these lists what the job needs, the first list first; the GPUs that it will work on."""
+        """Take the job's GPUs from these lists, in their order; return those that it will work on."""
         missing = self.need(job)
         taken: list[HostGpu] = []
         for pool in pools:
@@ -51,12 +53,12 @@ class HostCapacity:
 
 
 def part_of(job: QueuedJob) -> QueuedJob:
-    """What one of its hosts has to hold of a job."""
+    """The part of a job that each of its hosts must hold."""
     return job if job.hosts == 1 else replace(job, gpus=job.gpus // job.hosts)
 
 
 def is_right(gpu: HostGpu, job: QueuedJob) -> bool:
-    """Whether the job can work on such a GPU."""
+    """Whether the job can work on this GPU."""
     if gpu.mig and (job.gpus > 1 or job.hosts > 1):
         return False
     return has_memory(gpu, job) and (job.gpu_model is None or is_model(gpu.model, job.gpu_model))
@@ -72,7 +74,7 @@ def _is_choosy(job: QueuedJob) -> bool:
 
 
 def suits(gpu: HostGpu, job: QueuedJob) -> bool:
-    """Whether the job needs such a GPU, to work on or only to be alone."""
+    """Whether the job needs this GPU, to work on it or only to be alone on the host."""
     return job.exclusive or is_right(gpu, job)
 
 
@@ -83,7 +85,7 @@ def count_suited(gpus: Sequence[HostGpu], job: QueuedJob) -> int:
 
 
 def list_capacities(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[HostCapacity]:
-    """The hosts as they are, in the order of their names; an exclusive job holds all of its host."""
+    """The current state of the hosts, by name; an exclusive job holds its whole host."""
     capacities = {host.name: empty_room(host) for host in sorted(snapshot.hosts, key=lambda host: host.name)}
     for job in snapshot.running:
         if job.stopping:
@@ -91,7 +93,7 @@ def list_capacities(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[H
                 capacity.leaving += _occupy(capacity, job.gpu_uuids, exclusive=job.exclusive)
     for holder in holders:
         for capacity in _capacities_of(holder.job, capacities):
-            # Of a job over several hosts, each room has a holder of its own, who frees what is there.
+            # A job over several hosts has a holder on each of them, which frees the GPUs there.
             part = replace(holder, frees=[]) if holder.job.other_hosts else holder
             capacity.holders.append(part)
             part.frees.extend(_occupy(capacity, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
@@ -103,7 +105,7 @@ def _capacities_of(job: RunningJob, capacities: Mapping[str, HostCapacity]) -> S
 
 
 def empty_room(host: Host) -> HostCapacity:
-    """A host without jobs. Its smallest GPUs come first: the large ones are kept for who needs them."""
+    """A host without jobs. Its smallest GPUs come first, to keep the large ones for jobs that need them."""
     free = sorted((gpu for gpu in host.gpus if gpu.usable), key=lambda gpu: gpu.memory_mib)
     return HostCapacity(host, free, len(free))
 
@@ -121,7 +123,7 @@ def list_tightest_capacities(
     count: int,
     may_use: Callable[[HostCapacity], bool],
 ) -> Sequence[HostCapacity]:
-    """So many hosts on which a part of a job fits now, each the tightest of those left; none if too few."""
+    """The `count` tightest hosts on which a part of a job fits now; none if there are fewer."""
     found: list[HostCapacity] = []
     while len(found) < count:
         left = (
@@ -139,7 +141,7 @@ def list_tightest_capacities(
 def find_tightest(
     capacities: Iterable[HostCapacity], job: QueuedJob, *, may_use: Callable[[HostCapacity], bool]
 ) -> HostCapacity | None:
-    """The host on which the job fits now and leaves the fewest GPUs free; kept ones only if it may."""
+    """The host where the job fits now and leaves the fewest GPUs free; reserved GPUs only if allowed."""
     found: HostCapacity | None = None
     least = 0
     for capacity in capacities:

@@ -1,4 +1,4 @@
-"""Decides which jobs start where and which stop for them: pure, the same input gives the same plan."""
+"""Decides which jobs start where and which jobs stop for them. Pure: the same input gives the same plan."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ DEFAULT = PolicySettings()
 
 
 def plan(snapshot: Snapshot, now: datetime, *, settings: PolicySettings = DEFAULT) -> Plan:
-    """Give the GPUs to the jobs from first to last, stopping later ones for earlier ones where that helps."""
+    """Give the GPUs to the jobs from first to last, and preempt later jobs for earlier ones if that helps."""
     ranks = Ranks(settings, settings.band_ends())
     postponed = [why for job in snapshot.queued if (why := wait_reasons.find_postponement(job, now))]
     later = {waiting.job_id for waiting in postponed}
@@ -46,7 +46,7 @@ def plan(snapshot: Snapshot, now: datetime, *, settings: PolicySettings = DEFAUL
 def _find_next_look(
     queued: Sequence[QueuedJob], holders: Sequence[Holder], now: datetime, ranks: Ranks
 ) -> datetime | None:
-    """When a running job may next be stopped, falls behind or is at its limit, or a waiting one may start."""
+    """When a running job may next be preempted, fall behind or reach its limit, or a waiting one start."""
     seconds = [holder.end_seconds for holder in holders]
     if queued:
         seconds += [(job.not_before - now).total_seconds() for job in queued if job.not_before]

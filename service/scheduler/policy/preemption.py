@@ -1,4 +1,4 @@
-"""Which running jobs may be stopped for which waiting one, and when others could be."""
+"""Decides which running jobs may be stopped for a waiting job, and when the others may be."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,26 +14,26 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A running job with its rank.
-
-    For `safe_seconds` its class may not stop it yet, in `end_seconds` it is at its limit, for
-    `turn_seconds` it counts as one of the first band for its long wait; `frees` are the
-    usable GPUs that nobody else can have while it runs.
-    """
+    """A running job with its rank."""
 
     job: RunningJob
     rank: int
     safe_seconds: float
+    """For how long no job of its class may preempt it."""
     end_seconds: float
+    """In how many seconds it reaches its limit."""
     held_seconds: float
+    """For how long it has held its GPUs."""
     turn_seconds: float
+    """For how long it still counts as a job of the first band, because it had waited too long."""
     frees: list[HostGpu] = field(default_factory=list)
+    """The usable GPUs that no other job can have while it runs."""
 
 
 def rank_holders(
     running: Sequence[RunningJob], rank_of: Mapping[JobId, int], now: datetime, ranks: Ranks
 ) -> list[Holder]:
-    """Those that run and have not been told to stop, the first to go first."""
+    """The running jobs that have not been told to stop; the first victim comes first."""
     holders = [_hold(job, rank_of[job.id], now, ranks) for job in running if not job.stopping]
     return sorted(holders, key=in_order_to_go)
 
@@ -54,7 +54,7 @@ def _hold(job: RunningJob, rank: int, now: datetime, ranks: Ranks) -> Holder:
 
 
 def yields_in_seconds(holder: Holder, rank: int, ranks: Ranks) -> float:
-    """When a job of this rank can surely have the GPUs: now, or when the holder falls behind or ends."""
+    """When a job of this rank can surely have the holder's GPUs: now, or when it falls behind or ends."""
     if not ranks.settings.preemption:
         return holder.end_seconds
     if ranks.inverse_class(holder.rank) > ranks.inverse_class(rank):
@@ -68,7 +68,7 @@ def yields_in_seconds(holder: Holder, rank: int, ranks: Ranks) -> float:
 
 
 def newcomer_yields_in_seconds(job: QueuedJob, own: int, rank: int, ranks: Ranks) -> float:
-    """The same for a job that would start now with the rank `own`."""
+    """As `yields_in_seconds`, for a job that would start now with the rank `own`."""
     end = inf if job.limit_seconds is None else job.limit_seconds
     if not ranks.settings.preemption:
         return end
@@ -81,7 +81,7 @@ def newcomer_yields_in_seconds(job: QueuedJob, own: int, rank: int, ranks: Ranks
 
 
 def _falls_behind_in_seconds(attained: float, gpus: int, own: int, rank: int, ranks: Ranks) -> float:
-    """When a job surely leaves the first band, for one that stays in it; of later bands nothing is sure."""
+    """When a job surely leaves the first band, behind a job that stays in it; later bands promise nothing."""
     if ranks.group(own) != ranks.group(rank) or rank % ranks.settings.bands or not ranks.ends:
         return inf
     return max(0.0, ranks.ends[0] - attained) / gpus
@@ -90,7 +90,7 @@ def _falls_behind_in_seconds(attained: float, gpus: int, own: int, rank: int, ra
 def choose_victims(
     holders: Sequence[Holder], *, rank: int, gpus: int, suits: Callable[[HostGpu], bool], ranks: Ranks
 ) -> Sequence[Holder]:
-    """Of one host's jobs the last ones that free so many suitable GPUs together; nobody where they cannot."""
+    """The lowest-ranking jobs of one host that free enough suitable GPUs together; none if they cannot."""
     chosen: list[tuple[int, Holder]] = []
     freed = 0
     for holder in holders:

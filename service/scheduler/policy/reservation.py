@@ -1,4 +1,4 @@
-"""Keeps for a blocked gang the GPUs of the host, or the hosts, where it will fit first."""
+"""Reserves GPUs for a blocked gang on the host or hosts where it will fit first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,24 @@ from service.scheduler.policy.placement import HostCapacity, count_suited
 from service.scheduler.policy.preemption import Holder, yields_in_seconds
 from service.scheduler.policy.situation import QueuedJob
 
-STOP_SECONDS = 2.0  # a job that was told to stop has checkpointed by then
+STOP_SECONDS = 2.0  # by then, a job that was told to stop has written its checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """When a host will have room: surely, and by what is expected of the jobs on it."""
+    """When a host will have enough free GPUs for a job."""
 
     capacity: HostCapacity
     sure_seconds: float
+    """When it surely will."""
     expected_seconds: float
+    """When it will if its jobs end as expected."""
 
 
 def list_prospects(
     capacities: Sequence[HostCapacity], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
 ) -> Sequence[Prospect]:
-    """The hosts without a reservation that will first have room for the job or its part; none if too few."""
+    """The unreserved hosts that will first have enough free GPUs for the job or its part; none if too few."""
     open_capacities = [
         capacity for capacity in capacities if capacity.reserved_rank is None and capacity.could_hold(job)
     ]
@@ -48,12 +50,12 @@ def _look_ahead(capacity: HostCapacity, job: QueuedJob, rank: int, ranks: Ranks)
 
 
 def expected_end_seconds(holder: Holder) -> float:
-    """When the job is thought to end by itself; never where nothing is known."""
+    """When the job is expected to end by itself; infinity if nothing is known."""
     return inf if holder.job.expected_seconds is None else holder.job.expected_seconds
 
 
 def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
-    """When so many GPUs have been freed, given the seconds and counts of what frees them."""
+    """When enough GPUs have been freed, given when each holder frees how many."""
     if missing <= 0:
         return 0.0
     for seconds, count in sorted(freed):
@@ -64,7 +66,7 @@ def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
 
 
 def reserve(prospects: Sequence[Prospect], job: QueuedJob, rank: int) -> None:
-    """Keep the GPUs that are free there for the job or its parts, as many as each needs, until all are."""
+    """Reserve the free GPUs of these hosts for the job or its parts until each has as many as it needs."""
     for prospect in prospects:
         capacity = prospect.capacity
         before = list(capacity.free)

@@ -1,4 +1,4 @@
-"""Guesses when waiting jobs will start."""
+"""Estimates when waiting jobs will start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +12,29 @@ from service.scheduler.policy.preemption import yields_in_seconds
 from service.scheduler.policy.reservation import STOP_SECONDS, expected_end_seconds
 from service.scheduler.policy.situation import QueuedJob
 
-LOOKED_AT = 100  # so far back in the line the single GPUs are counted; behind that only the work
-LEAST_MOVE_SECONDS = 5.0  # a start that moves by less is not stored again
-LEAST_MOVE = 0.1  # nor one that moves by less of the time until then
+LOOKED_AT = 100  # up to this place in the line single GPUs are counted; behind it only the work
+LEAST_MOVE_SECONDS = 5.0  # a start that moves by less is not stored
+LEAST_MOVE = 0.1  # nor a start that moves by a smaller part of the time until then
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A job that has to wait for GPUs: in about so many seconds it has them, where a place was found.
-
-    `freeing_on` names the host where jobs are being stopped for it.
-    """
+    """A job that must wait for GPUs."""
 
     job: QueuedJob
     rank: int
     seconds: float | None = None
+    """In about how many seconds it will have its GPUs; None if no place was found."""
     freeing_on: str = ""
+    """The host, or hosts, where jobs are being stopped for it."""
 
 
 def estimate_waits(
     line: Sequence[Blocked], capacities: Sequence[HostCapacity], ranks: Ranks
 ) -> list[float | None]:
-    """About how many seconds each job of the line waits still: the work before it must find its GPUs first.
+    """Estimate how many seconds each job of the line still waits: the jobs before it get their GPUs first.
 
-    Nothing is known of jobs that will be submitted, so the guess is rather too early for long jobs.
+    Future submissions are not known, so the estimate for long jobs is too early rather than too late.
     """
     gpus = sum(capacity.usable for capacity in capacities)
     freed: dict[tuple[object, ...], list[tuple[float, int]]] = {}
@@ -58,7 +57,7 @@ def estimate_waits(
 
 
 def differs(job: Job, new: Waiting, *, now: datetime) -> bool:
-    """Whether what a job is told has changed, or its start has moved by more than people care about."""
+    """Whether a job's reason has changed, or its start has moved by more than people care about."""
     before, after = job.estimated_start_at, new.estimated_start_at
     if job.reason != new.reason or (before is None) != (after is None):
         return True
@@ -69,7 +68,7 @@ def differs(job: Job, new: Waiting, *, now: datetime) -> bool:
 
 
 def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
-    """How long the job will keep its GPUs about: to its end, or through the first band."""
+    """About how long the job will keep its GPUs: until its end, or through the first band."""
     first = max(0.0, ranks.ends[0] - job.attained_gpu_seconds) / job.gpus if ranks.ends else inf
     guess = job.expected_seconds if job.expected_seconds is not None else ranks.settings.turn_seconds
     return min(guess, first) if first else guess
@@ -78,7 +77,7 @@ def _hold_seconds(job: QueuedJob, ranks: Ranks) -> float:
 def _list_freed(
     capacities: Sequence[HostCapacity], job: QueuedJob, rank: int, ranks: Ranks
 ) -> list[tuple[float, int]]:
-    """When how many GPUs that suit such a job will be there for its rank, the soonest first."""
+    """When how many suitable GPUs become available for a job of this rank, the soonest first."""
     there = [capacity for capacity in capacities if job.host in (None, capacity.host.name)]
     freed = [(STOP_SECONDS, count_suited(capacity.leaving, job)) for capacity in there]
     for capacity in there:
@@ -89,7 +88,7 @@ def _list_freed(
 
 
 def _when(freed: Sequence[tuple[float, int]], gpus: int) -> float:
-    """When so many GPUs are there, or the last of all that is known."""
+    """When enough GPUs are available, or when the last known ones are."""
     last = inf
     for seconds, count in freed:
         if not isfinite(seconds):

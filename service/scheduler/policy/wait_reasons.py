@@ -1,4 +1,4 @@
-"""Says in words why a job waits; the words change only when the situation does."""
+"""Explains in words why a job waits; the words change only when the situation changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +12,12 @@ from service.scheduler.policy.placement import HostCapacity, has_memory, is_righ
 from service.scheduler.policy.situation import Host, QueuedJob
 from service.scheduler.policy.start_estimates import Blocked
 
-MOST_TOLD = 3  # GPUs of a host that are told one by one
-COUNTED = 100  # a place in line further back is not told: it would change with every start
+MOST_TOLD = 3  # reasons that are listed one by one
+COUNTED = 100  # a place further back in the line is not shown: it would change with every start
 
 
 def find_postponement(job: QueuedJob, now: datetime) -> Waiting | None:
-    """Why the job could not start now even if all GPUs were free: other jobs, or the clock."""
+    """Why the job could not start now even if all GPUs were free: it waits for other jobs, or for a time."""
     if job.unmet:
         return Waiting(job_id=job.id, reason=_explain_unmet(job))
     if job.not_before is not None and job.not_before > now:
@@ -43,7 +43,7 @@ def explain_quota(job: QueuedJob, *, held_gpus: int, quota_gpus: int) -> Waiting
 
 
 def explain_unfit(job: QueuedJob, hosts: Sequence[Host]) -> Waiting:
-    """Why no host that is up could hold the job."""
+    """Explain why no host that is up could hold the job."""
     if not hosts:
         reason = "waits for a host: no worker is running. Start one with cnnctl up or cnnctl worker"
         return Waiting(job_id=job.id, reason=reason)
@@ -81,12 +81,12 @@ def _count_right(host: Host, job: QueuedJob) -> int:
 
 
 def _explain_unusable(host: Host, job: QueuedJob) -> str:
-    """What keeps the job from GPUs of a host other than jobs of the queue."""
+    """Why the job cannot use GPUs of a host, apart from other jobs in the queue."""
     return _tell(_list_unusable(host, job))
 
 
 def _explain_unusable_of_all(hosts: Sequence[Host], job: QueuedJob) -> str:
-    """The same of all hosts that would be large enough with these GPUs, each with its name."""
+    """The same for all hosts that would be large enough with these GPUs, each with its name."""
     each = job.gpus // job.hosts
     any_size = replace(job, memory_mib=0)
     large = [host for host in hosts if sum(gpu.mig or is_right(gpu, any_size) for gpu in host.gpus) >= each]
@@ -119,7 +119,7 @@ def explain_line(
     free: Mapping[str, int],
     now: datetime,
 ) -> Sequence[Waiting]:
-    """Why each job of the line waits; `free` counts the GPUs of each host that this plan leaves free."""
+    """Explain why each job of the line waits; `free` counts each host's GPUs that this plan leaves free."""
     if not line:
         return []
     first = line[0].job
