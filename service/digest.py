@@ -1,4 +1,4 @@
-"""Digests of files that are too large to read whole, and of small documents that carry their own."""
+"""Digests of files too large to read at once, and of small documents that contain their own digest."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def seal(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def is_sealed(document: Mapping[str, object]) -> bool:
-    """Whether a document is as it was sealed."""
+    """Whether a document is unchanged since it was sealed."""
     return document.get("sealed") == _digest({k: v for k, v in document.items() if k != "sealed"})
 
 

@@ -1,4 +1,4 @@
-"""A share of the disk that is kept free: for the database, for logs, and for a job that has to stop."""
+"""Keeps a share of the disk free: for the database, for logs, and for a job that must stop."""
 
 import errno
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class NoRoom(OSError):
-    """What was to be written would take from the reserve of its disk; the message says so."""
+    """A write would use the disk's reserve; the message names the disk."""
 
     def __init__(self, folder: Path, *, reserve_percent: float) -> None:
         words = (
@@ -19,11 +19,11 @@ class NoRoom(OSError):
 
 
 def check_room(folder: Path, *, reserve_percent: float, wanted_bytes: int = 0) -> None:
-    """Refuse to write so many bytes into a folder, which may still have to be made.
+    """Refuse to write this many bytes into a folder, which need not exist yet.
 
     Raises:
-        NoRoom: less than the reserve would stay free.
-        OSError: the disk cannot be asked.
+        NoRoom: less than the reserve would remain free.
+        OSError: the disk cannot be queried.
     """
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
     disk = shutil.disk_usage(there)

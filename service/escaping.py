@@ -1,6 +1,6 @@
-"""Escapes what is no Unicode text before it leaves a process: bytes of file names, as in `caf\\xe9.png`.
+"""Escapes bytes that are not Unicode text before they leave a process, as in the file name `caf\\xe9.png`.
 
-Python keeps such bytes as surrogates, which neither a database, nor JSON, nor a terminal takes.
+Python keeps such bytes as surrogates, which databases, JSON and terminals refuse.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Counts silence by this process's own clock: no clock that jumps, here or elsewhere, makes anybody lost."""
+"""Measures silence by this process's monotonic clock: no clock that jumps makes an attempt lost."""
 
 import math
 import time
@@ -10,10 +10,10 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 class LivenessMonitor:
-    """Listens to heartbeats in SQL; who shows the same one for `seconds` is silent.
+    """Watches heartbeats in SQL; a sender whose heartbeat stays the same for `seconds` is silent.
 
-    After a pause of `pause_seconds` in listening, an outage or a machine that stood still, everybody gets the
-    whole time anew: nobody could be heard in it.
+    After a gap of `pause_seconds` between two calls, as in an outage or on a machine that stood still, every
+    sender gets the whole time again: no heartbeat could be seen in the gap.
     """
 
     def __init__(
@@ -30,9 +30,9 @@ class LivenessMonitor:
         self._since: dict[Hashable, tuple[datetime, float]] = {}
 
     def list_silent(self, heartbeats: Mapping[Name, datetime], *, now: datetime | None = None) -> set[Name]:
-        """Those whose heartbeat has not changed for so long; who is not named is forgotten.
+        """The senders whose heartbeat has not changed for too long; a sender that is not passed is forgotten.
 
-        A heartbeat that is seen for the first time counts as fresh, or as old as it is by `now`.
+        A heartbeat that is seen for the first time counts as fresh, or, with `now`, by its age.
         """
         moment = self._clock()
         before = self._since if moment - self._listened < self._pause_seconds else {}

@@ -1,4 +1,4 @@
-"""Sets up the log of the long-running processes: one line an event, `action=` first."""
+"""Sets up the log of the long-running processes: one line per event, `action=` first."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ STANDARD_ERROR = 2
 
 
 def configure_log(level: str) -> None:
-    """Send structured lines to standard error, in logfmt when it is no terminal."""
+    """Send structured lines to standard error, in logfmt unless it is a terminal."""
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
@@ -33,7 +33,7 @@ def configure_log(level: str) -> None:
 
 
 def _show(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Let nothing that a line quotes act in the terminal of whoever reads the log."""
+    """Escape quoted text, so that it cannot act in the terminal of the log's reader."""
     return {name: escape(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -42,10 +42,10 @@ def _make_logger(*_: object) -> "_LineLogger":
 
 
 class _LineLogger:
-    """Writes each line at once, past Python's buffer, in which one that a full disk refuses would stay."""
+    """Writes each line at once, without Python's buffer, which would keep a line that a full disk refuses."""
 
     def msg(self, line: str) -> None:
-        with suppress(OSError):  # a full disk, a terminal that is gone: work is not given up for its log
+        with suppress(OSError):  # a full disk or a closed terminal: work does not stop because of its log
             os.write(STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = warn = error = critical = exception = msg

@@ -1,4 +1,4 @@
-"""Ties a long-running process to the one that started it: when that is gone, this one stops."""
+"""Ties a long-running process to its parent: when the parent is gone, the process stops."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ def stop_when_parent_ends() -> None:
 
 
 def _wait() -> None:
-    # Not by way of sys.stdin: its lock, which this thread holds, makes Python abort when the process ends.
+    # Not through sys.stdin: this thread would hold its lock, and Python aborts at exit in that case.
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

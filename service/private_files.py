@@ -1,6 +1,6 @@
-"""Keeps what the service writes from everybody but its own user, or a group that a setting names.
+"""Restricts the service's files to its own user, or to a group that a setting names.
 
-Who can open the database or a lock, be it for reading, can keep everybody else waiting with it.
+Anybody who can open the database or a lock, even read-only, can block everybody else with it.
 """
 
 import os
@@ -15,7 +15,7 @@ from service.settings import Settings
 
 OTHERS = 0o007
 GROUP_AND_OTHERS = 0o077
-# In the data folder, by name: what else lies there may be somebody's own.
+# In the data folder, by name: other files there may belong to a person.
 WRITTEN = (
     *("cnnctl.db", "cnnctl.db-journal", "cnnctl.db-wal", "cnnctl.db-shm"),
     *("broker", "logs", "runs", "up.lock", "worker-*.lock", "datasets-checked"),
@@ -24,17 +24,17 @@ WRITTEN = (
 
 @cache
 def close_umask() -> int:
-    """Give nobody else a right to files made from now on; returns, at every call, the umask from before."""
+    """Give others no right to new files; every call returns the original umask."""
     return os.umask(GROUP_AND_OTHERS)
 
 
 def open_to_group(settings: Settings, *, folders: Iterable[Path]) -> None:
-    """Share files made from now on with the group of the settings, if any, and make missing folders so.
+    """Share new files with the group of the settings, if any, and create missing folders accordingly.
 
-    The group writes an SQLite database and all beside it; where the database is a server, it only reads.
+    With SQLite the group may write the data folder; with a database server it only reads run folders.
 
     Raises:
-        OSError: a folder cannot be made, or this user is not in the group.
+        OSError: a folder cannot be created, or this user is not in the group.
     """
     group = settings.group_id
     if group is None:
@@ -44,21 +44,21 @@ def open_to_group(settings: Settings, *, folders: Iterable[Path]) -> None:
         if not folder.exists():
             folder.mkdir(parents=True)
             os.chown(folder, -1, group)
-            folder.chmod(0o2750 if settings.database else 0o2770)  # what is made in it is the group's, too
+            folder.chmod(0o2750 if settings.database else 0o2770)  # new files in it belong to the group, too
 
 
 def tighten(settings: Settings) -> Sequence[Path]:
-    """Take from others the rights to what an older cnnctl has left them; returns what that concerned."""
+    """Remove rights that an older cnnctl left to others; return the affected paths."""
     return [path for path in list_open(settings) if _take_rights(path, _forbidden(settings))]
 
 
 def list_open(settings: Settings) -> Sequence[Path]:
-    """What the service wrote in the data folder and among the run folders, and others may read or change."""
+    """The service's files in the data folder and the run folders that others may read or change."""
     return [path for path in _list_written(settings) if _rights(path) & _forbidden(settings)]
 
 
 def list_closed_to_group(settings: Settings) -> Sequence[Path]:
-    """The folders in which new files are not the group's of the settings."""
+    """The folders whose new files do not belong to the group of the settings."""
     return [
         folder
         for folder in sorted({settings.home_dir, settings.runs_dir})
@@ -69,7 +69,7 @@ def list_closed_to_group(settings: Settings) -> Sequence[Path]:
 
 
 def can_be_changed_by_others(folder: Path) -> bool:
-    """Whether others may put files into a folder, and take away those that are there."""
+    """Whether others may add files to a folder or remove files from it."""
     mode = folder.stat().st_mode
     return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
@@ -77,7 +77,9 @@ def can_be_changed_by_others(folder: Path) -> bool:
 def _list_written(settings: Settings) -> Iterator[Path]:
     for name in WRITTEN:
         yield from settings.home_dir.glob(name)
-    with suppress(OSError):  # a scheduler has no need of run folders: closed to it, on a disk that is away
+    with suppress(
+        OSError
+    ):  # a scheduler does not need the run folders: it may have no access, or the disk may be missing
         for path in settings.runs_dir.iterdir():
             if ATTEMPT_NAME.fullmatch(path.name) or path.name == SURVEYS_DIR:
                 yield path
@@ -88,7 +90,7 @@ def _forbidden(settings: Settings) -> int:
 
 
 def _rights(path: Path) -> int:
-    """Of a symbolic link none: what it leads to is not ours to change."""
+    """The rights of others to a path; none for a symbolic link, whose target may not be the service's."""
     with suppress(FileNotFoundError):
         mode = path.lstat().st_mode
         return 0 if stat.S_ISLNK(mode) else stat.S_IMODE(mode)
@@ -96,7 +98,7 @@ def _rights(path: Path) -> int:
 
 
 def _take_rights(path: Path, rights: int) -> bool:
-    with suppress(OSError):  # another user's, or on a disk that takes no change: doctor names it
+    with suppress(OSError):  # another user's file, or a read-only disk: doctor names it
         path.chmod(_rights(path) & ~rights)
         return True
     return False

@@ -1,4 +1,4 @@
-"""Looks at processes of this host; a process is known by its number and the moment of its start."""
+"""Looks at processes of this host; a process is identified by its number and its start time."""
 
 import pwd
 import sys
@@ -23,7 +23,7 @@ def find_start(pid: int) -> int | None:
 
 
 def is_running(pid: int | None, *, started: int | None) -> bool:
-    """Whether this very process still runs, and not a later one of the same number; not, where unknown."""
+    """Whether this process still runs, not a later one with the same number; False if unknown."""
     return pid is not None and started is not None and find_start(pid) == started
 
 
@@ -34,7 +34,7 @@ def find_stat(pid: int) -> ProcessStat | None:
     clock.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a name may be cut within a letter
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a name may be cut within a character
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *fields = text.rpartition(")")[2].split()
@@ -45,12 +45,12 @@ def find_stat(pid: int) -> ProcessStat | None:
 
 
 def are_users_proven() -> bool:
-    """Whether the numbers of users mean here what they mean to the machine.
+    """Whether user numbers mean the same here as on the whole machine.
 
-    In a user namespace of one's own, as `unshare --user` makes, everybody can be root, or anybody else.
+    In one's own user namespace, as `unshare --user` makes it, everybody can be root or anybody else.
     """
     if sys.platform != "linux":
-        return True  # it has no user namespaces
+        return True  # the system has no user namespaces
     try:
         return is_whole_map(Path("/proc/self/uid_map").read_text())
     except OSError:
@@ -58,12 +58,12 @@ def are_users_proven() -> bool:
 
 
 def is_whole_map(uid_map: str) -> bool:
-    """Whether a map of users is that of the initial user namespace: every number is itself."""
+    """Whether a user map is the initial namespace's: every number maps to itself."""
     return uid_map.split() == ["0", "0", "4294967295"]
 
 
 def name_of_user(uid: int) -> str:
-    """The name of a user of this machine, or `uid1000` where it has none."""
+    """The name of a user of this machine, or `uid1000` if the user has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:  # as in a container

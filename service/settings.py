@@ -22,7 +22,7 @@ WITH_PASSWORDS = ("database", "owner", "broker")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """The least and the most that a number may be, and why."""
+    """The bounds of a number, and their reason."""
 
     least: float
     most: float
@@ -38,7 +38,7 @@ def _setting(name: str, meaning: str, default: str = "", *, within: Range | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting, as text from the environment; the properties below give it its type.
+    """Every setting, as text from the environment; the properties below convert it.
 
     Raises:
         SettingError: at construction, when a value cannot be read.
@@ -184,10 +184,15 @@ class Settings:
             raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
         if not _names_redis(self.broker):
             raise _unreadable(self, "broker", "redis://HOST:6379/0 or rediss://HOST:6379/0")
-        _ = self.home_dir, self.runs_dir, self.datasets_dir, self.group_id  # raise where they cannot be found
+        _ = (
+            self.home_dir,
+            self.runs_dir,
+            self.datasets_dir,
+            self.group_id,
+        )  # they raise if they cannot be found
 
     def environment(self) -> Mapping[str, str]:
-        """The variables whose values are paths, absolute: another process may stand in another folder."""
+        """The variables whose values are paths, made absolute: another process may run in another folder."""
         paths = {
             "CNNCTL_HOME": str(self.home_dir),
             "CNNCTL_RUNS_DIR": str(self.runs_dir) if self.runs else "",
@@ -206,12 +211,12 @@ class Settings:
 
     @property
     def submits_only(self) -> bool:
-        """Whether people only submit and look here: a process of the service needs the broker, too."""
+        """Whether people only submit and look here; a process of the service also needs the broker."""
         return self.database.startswith("postgresql") and not self.broker
 
     @property
     def owner_url(self) -> str:
-        """The URL with which tables are made."""
+        """The URL that owns the tables."""
         return self.owner or self.database_url
 
     @property
@@ -236,7 +241,7 @@ class Settings:
 
     @property
     def group_id(self) -> int | None:
-        """The number of the group; None where there is none."""
+        """The number of the group; None if no group is set."""
         try:
             return grp.getgrnam(self.group).gr_gid if self.group else None
         except KeyError:
@@ -244,7 +249,7 @@ class Settings:
 
     @property
     def devices_dir(self) -> Path:
-        """Where the device files of simulated GPUs are, under their UUIDs, if somebody makes them."""
+        """The folder for device files of simulated GPUs, named by UUID, if somebody makes them."""
         return self.home_dir / "devices"
 
     @property
@@ -257,7 +262,7 @@ class Settings:
 
     @property
     def simulated_gpus(self) -> int | None:
-        """How many GPUs to simulate; None when the machine is to be asked."""
+        """How many GPUs to simulate; None: ask the machine."""
         count = self.gpus.partition(":")[2]
         return int(count) if count else None
 
@@ -330,16 +335,16 @@ def _unreadable(settings: Settings, name: str, allowed: str) -> SettingError:
 
 
 def name_kind(url: str) -> str:
-    """What may be shown of a URL with a password in it: the kind, as in 'postgresql'."""
+    """The part of a URL with a password that may be shown: its kind, as in 'postgresql'."""
     kind, colon, _ = url.partition("://")
     return reprlib.repr(kind) if colon else "none"
 
 
 def _names_redis(url: str) -> bool:
-    """Whether this is a URL of Redis that can be read to its end, or empty."""
+    """Whether this is a complete Redis URL, or empty."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is none
+        _ = parts.port  # raises if it is not one
     except ValueError:
         return False
     number = parts.path.strip("/")
@@ -355,7 +360,7 @@ def _folder(settings: Settings, name: str) -> Path:
 
 
 def _storable(settings: Settings, name: str) -> None:
-    """Refuse what neither a database nor a terminal can show."""
+    """Refuse text that a database or a terminal cannot show."""
     text = getattr(settings, name)
     try:
         text.encode()

@@ -1,10 +1,10 @@
-"""Shows as text what a terminal would act on: control characters that others have put into a name."""
+"""Makes control characters visible, which others may have put into a name and a terminal would act on."""
 
 import re
 
 from service.escaping import escape_surrogates
 
-# Control characters but tab and newline, and marks that turn the direction of writing.
+# Control characters except tab and newline, and characters that change the direction of writing.
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -1,4 +1,4 @@
-"""Tells whether a database has all that the migrations made: a restore that stopped half way has not."""
+"""Finds what a database lacks of the migrations' work, as after a restore that did not finish."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ MOST_NAMED = 3
 
 
 def list_missing(connection: Connection) -> list[str]:
-    """What a database at the newest revision should have and has not, each with its kind."""
+    """List what a database at the newest revision lacks, each with its kind."""
     found = inspect(connection)
     names = set(found.get_table_names())
     missing = [f"table {name}" for name in sorted(metadata.tables.keys() - names)]
@@ -26,12 +26,12 @@ def list_missing(connection: Connection) -> list[str]:
 
 
 def has_some_table(connection: Connection) -> bool:
-    """Whether there is any table of ours, whatever its revision."""
+    """Whether any cnnctl table exists, at any revision."""
     return not metadata.tables.keys().isdisjoint(inspect(connection).get_table_names())
 
 
 def name_some(missing: list[str]) -> str:
-    """The first few, and how many more."""
+    """Name the first few, and count the rest."""
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
     return ", ".join(missing[:MOST_NAMED]) + more
 

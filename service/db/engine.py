@@ -15,8 +15,8 @@ from service.escaping import escape_surrogates
 from service.settings import name_kind
 
 BUSY_TIMEOUT_SECONDS = 30.0
-# On PostgreSQL: a process that is frozen in a transaction keeps its locks. Nobody waits for one longer than
-# this, and the server ends a transaction that says nothing for so long.
+# On PostgreSQL, a process that is frozen in a transaction keeps its locks. Nobody waits longer than this for
+# a lock, and the server ends a transaction that is silent for this long.
 LOCK_SECONDS = 5.0
 SILENT_TRANSACTION_SECONDS = 10.0
 LAST_PORT = 65_535
@@ -47,10 +47,10 @@ def _make_postgres_engine(url: URL) -> Engine:
                 "application_name": "cnnctl",
                 # A database made in the C locale is SQL_ASCII, and psycopg would answer in bytes.
                 "client_encoding": "utf8",
-                # A session's own time zone could push a moment beyond the last that Python knows.
+                # A session's own time zone could push a time beyond the latest one that Python knows.
                 "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS * 1000:.0f} "
                 f"-c idle_in_transaction_session_timeout={SILENT_TRANSACTION_SECONDS * 1000:.0f}",
-                # A server that vanishes without a word must not hold a heartbeat for minutes.
+                # A server that vanishes silently must not delay a heartbeat for minutes.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
@@ -101,7 +101,7 @@ def _unreadable(url: str) -> SettingError:
 def _escape_parameters(
     _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, *many: bool
 ) -> tuple[str, Any]:
-    """No database takes a surrogate, as a name of a file may have; PostgreSQL takes no NUL either."""
+    """Escape what databases refuse: surrogates, as in file names, and NUL, which PostgreSQL refuses."""
     rows = parameters if any(many) else [parameters]
     if all(_is_plain(value) for row in rows for value in (row.values() if type(row) is dict else row)):
         return statement, parameters
@@ -145,13 +145,13 @@ def _make_folder(folder: Path) -> None:
 
 
 def sqlite_path(engine: Engine) -> Path | None:
-    """Where the database is that SQLite has in a file; None where it is in memory, or a server's."""
+    """The path of an SQLite database; None if it is in memory or on a server."""
     name = engine.url.database if engine.dialect.name == "sqlite" else None
     return Path(name) if name and name != ":memory:" else None
 
 
 def _make_no_file(_dialect: object, _record: object, words: list[Any], options: dict[str, Any]) -> None:
-    """Connect to a file that is there; a new one in place of one that is gone would hide the loss."""
+    """Connect to an existing file; a new file in place of a deleted one would hide the loss."""
     words[0], options["uri"] = f"file:{quote(words[0])}?mode=rw", True
 
 

@@ -1,4 +1,4 @@
-"""Brings the database to the revision that this code was written for, and checks that it is there."""
+"""Brings the database to the revision that this code needs, and checks the revision."""
 
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from service.errors import IncompleteDatabase, NewerDatabase, NoTables, WrongRev
 if TYPE_CHECKING:
     from alembic.config import Config
 
-# Written down, so that commands need not import Alembic (0.3 s); a test holds it to the newest file.
+# Stated here so that commands need not import Alembic (0.3 s); a test compares it with the newest file.
 HEAD_REVISION = "0008"
 REVISION_TABLE = "alembic_version"
 NO_REVISION = "has tables, but no revision"
@@ -19,7 +19,7 @@ MIGRATION_LOCK = 0x636E6E63  # any number that this program alone uses; "cnnc"
 
 
 def upgrade(engine: Engine) -> None:
-    """Create or upgrade all tables in one transaction; several at once wait for each other.
+    """Create or upgrade all tables in one transaction; concurrent upgrades wait for each other.
 
     Raises:
         NewerDatabase: a newer cnnctl has made the database.
@@ -30,7 +30,7 @@ def upgrade(engine: Engine) -> None:
 
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another migration may take its time
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another migration may take long
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         if current_revision(connection) is None and has_some_table(connection):
             raise _half_restored(NO_REVISION)
@@ -41,7 +41,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Go back to an older revision; only tests and a careful administrator do that."""
+    """Go back to an older revision; only tests and careful administrators do that."""
     from alembic import command
 
     with engine.begin() as connection:
@@ -69,8 +69,8 @@ def check_revision(connection: Connection) -> None:
     """Refuse to work on a database of another version.
 
     Raises:
-        NoTables, WrongRevision, IncompleteDatabase: with what mends it.
-        NewerDatabase: it is ahead of this cnnctl, which is what has to be upgraded.
+        NoTables, WrongRevision, IncompleteDatabase: with the remedy.
+        NewerDatabase: the database is ahead of this cnnctl; upgrade cnnctl.
     """
     found = current_revision(connection)
     needed = f"this cnnctl needs {HEAD_REVISION}. Run: cnnctl db upgrade"
@@ -78,7 +78,7 @@ def check_revision(connection: Connection) -> None:
         raise _half_restored(NO_REVISION)
     if found is None:
         raise NoTables(f"The database has no cnnctl tables yet; {needed}")
-    if found > HEAD_REVISION:  # their numbers have as many digits
+    if found > HEAD_REVISION:  # revision numbers have the same number of digits
         raise NewerDatabase(_explain_newer(found))
     if found != HEAD_REVISION:
         raise WrongRevision(f"The database is at revision {found}; {needed}")
@@ -92,12 +92,12 @@ def _explain_newer(found: str | None) -> str:
 
 
 def check_complete(connection: Connection) -> None:
-    """Refuse to work on a database which a restore left half done.
+    """Refuse to work on a database whose restore did not finish.
 
-    Takes 10 ms: for processes that stay, not for every command.
+    Takes 10 ms: for long-running processes, not for every command.
 
     Raises:
-        NoTables, WrongRevision, IncompleteDatabase: with what mends it.
+        NoTables, WrongRevision, IncompleteDatabase: with the remedy.
     """
     check_revision(connection)
     if missing := list_missing(connection):

@@ -1,6 +1,6 @@
-"""The unique partial indexes: one live attempt a job, one live lease a GPU.
+"""The unique partial indexes: one live attempt per job, one live lease per GPU.
 
-Apart from the tables, since naming a dialect in an index imports it, and only migrations need that.
+They are apart from the tables: naming a dialect in an index imports it, and only migrations need that.
 """
 
 from typing import Any
@@ -9,12 +9,12 @@ from sqlalchemy import Column, Index, text
 
 from service.db.tables import attempts, leases
 
-# Table → the names of its partial indexes, for who does not import a dialect.
+# Table → the names of its partial indexes, for code that does not import a dialect.
 PARTIAL_INDEXES = {"attempts": ("uq_attempts_live_job",), "leases": ("uq_leases_live_gpu",)}
 
 
 def add_partial_indexes() -> None:
-    """Complete the metadata for a comparison with the database."""
+    """Add the partial indexes to the metadata, for a comparison with the database."""
     _live("uq_attempts_live_job", attempts.c.job_id, "state <> 'ended'")
     _live("uq_leases_live_gpu", leases.c.gpu_uuid, "released_at IS NULL")
 

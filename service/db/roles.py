@@ -1,4 +1,4 @@
-"""Gives the service's user of a PostgreSQL server rights to the tables, and to nothing beside them."""
+"""Gives the service's PostgreSQL user rights to the tables, and to nothing else."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from service.db.migrate import REVISION_TABLE
 from service.errors import SettingError
 
-# What lets a user reach beyond the tables: the server's files and programs, other databases, other users.
+# Powers that reach beyond the tables: the server's files and programs, other databases, other users.
 POWERS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
 FIND_USER = text(f"SELECT oid, {', '.join(POWERS)} FROM pg_roles WHERE rolname = :name")
 FIND_GROUPS = text("SELECT roleid::regrole::text FROM pg_auth_members WHERE member = :oid")
@@ -19,12 +19,12 @@ FIND_OWNED = text(
 
 
 def restrict_service(engine: Engine, service_url: str) -> str:
-    """Let the user of `service_url`, who is made if missing, work on the tables and do nothing else.
+    """Let the user of `service_url` work on the tables and do nothing else; create the user if missing.
 
-    Safe to repeat: after a restore or a migration, what is new is granted. Returns the user's name.
+    Safe to repeat: after a restore or a migration, it grants rights to new tables. Returns the user's name.
 
     Raises:
-        SettingError: the two URLs do not fit each other, or the user has more rights already.
+        SettingError: the two URLs do not match, or the user already has more rights.
     """
     service = make_url(service_url)
     name, password = service.username or "", str(service.password or "")
@@ -85,7 +85,7 @@ def _quote(connection: Connection, name: str) -> str:
 
 
 def _seal(connection: Connection, name: str, password: str) -> str:
-    """The password as the server keeps it, so that no log of the server shows it."""
+    """The password in the form that the server stores, so that no server log shows the password."""
     driver: Any = connection.connection.driver_connection
     sealed: bytes = driver.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
     return sealed.decode()

@@ -1,33 +1,33 @@
-"""An SQLite file while it is in use: notices that it was deleted, or that another one has taken its place."""
+"""Watches an SQLite file in use: notices that it was deleted or replaced by another file."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-RIGHTS = 0o660  # less what the umask takes
+RIGHTS = 0o660  # before the umask
 
 
 class SqliteFile:
-    """Remembers which file was found first; SQLite itself goes on with that one when it is gone."""
+    """Remembers the file that was found first; SQLite itself keeps using that file after it is deleted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._first: tuple[int, int] | None = None
 
     def is_missing(self) -> bool:
-        """Whether there is no file; not where a disk that fails does not say."""
+        """Whether the file does not exist; False if a failing disk cannot tell."""
         try:
             return self._identify() is None
         except OSError:
             return False
 
     def make(self) -> None:
-        """Make an empty one, where there is none; SQLite itself would give no group the right to write it."""
+        """Create an empty file if it is missing; SQLite itself would give no group the right to write it."""
         if self.is_missing():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, RIGHTS))
 
     def explain_loss(self) -> str:
-        """What has happened to the file since it was found first, in words; empty where nothing has."""
+        """What happened to the file since it was first found, in words; empty: nothing."""
         try:
             now = self._identify()
         except OSError as error:

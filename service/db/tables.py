@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core: what the migrations build, compared with them by a test.
+"""The tables in SQLAlchemy Core; a test compares them with what the migrations build.
 
 Core without the ORM: importing the ORM costs every command 0.2 s, and the store maps rows to the frozen
 values of `service.domain` itself. Partial indexes are in `partial_indexes.py` for the same reason.
@@ -47,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def choice(enum: type[PyEnum], name: str) -> Enum:
-    """A text column that a CHECK constraint holds to the enum's values."""
+    """A text column that a CHECK constraint limits to the enum's values."""
     return Enum(
         enum,
         name=name,
@@ -78,7 +78,7 @@ jobs = Table(
     Column("architecture", String(255), nullable=False),
     Column("dataset", String(1024), nullable=False),
     Column("gpus", Integer, nullable=False),
-    # Needed on each of them, for sure and at most; unknown for jobs from before it was predicted.
+    # Needed on each GPU, surely and at most; NULL for jobs from before memory was predicted.
     Column("memory_mib", Integer),
     Column("ample_memory_mib", Integer),
     Column("time_limit_seconds", Float(53)),
@@ -88,7 +88,7 @@ jobs = Table(
     Column("exclusive", Boolean, nullable=False),
     Column("gpu_model", String(255)),
     Column("host_name", String(255)),  # asked for
-    Column("hosts", Integer, nullable=False),  # over how many of them at once
+    Column("hosts", Integer, nullable=False),  # over how many hosts at once
     Column("reason", Text, nullable=False),
     Column("estimated_start_at", UtcDateTime),
     Column("lost_attempts", Integer, nullable=False),
@@ -100,7 +100,7 @@ jobs = Table(
     CheckConstraint(
         "(state IN ('queued', 'running', 'paused')) = (ended_at IS NULL)", name="ended_at_iff_finished"
     ),
-    sqlite_autoincrement=True,  # a job's number is never given again
+    sqlite_autoincrement=True,  # a job's number is never reused
 )
 
 job_dependencies = Table(
@@ -131,7 +131,7 @@ hosts = Table(
     Column("standing", choice(states.Standing, "standing"), nullable=False),
     Column("cores", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime),  # NULL: its worker has left
-    Column("clock_ahead_seconds", Float(53)),  # of the host's clock before the database's
+    Column("clock_ahead_seconds", Float(53)),  # how far the host's clock is ahead of the database's
 )
 
 gpus = Table(
@@ -155,7 +155,7 @@ gpu_readings = Table(
     metadata,
     Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), primary_key=True),
     Column("read_at", UtcDateTime, nullable=False),
-    Column("temperature_celsius", Integer),  # NULL, here and below: the device does not tell
+    Column("temperature_celsius", Integer),  # NULL, here and below: the device does not report it
     Column("utilization_percent", Integer),
     Column("memory_used_mib", Integer),
     Column("ecc_errors", BigInteger),
@@ -198,14 +198,14 @@ attempts = Table(
     sqlite_autoincrement=True,
 )
 
-# The parts of an attempt over several hosts, that of the chief (rank 0) included; none of another attempt.
+# The parts of an attempt over several hosts, including the chief's (rank 0); other attempts have no rows.
 attempt_members = Table(
     "attempt_members",
     metadata,
     Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
     Column("rank", Integer, primary_key=True),
     Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
-    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker took the part
+    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker claimed the part
     Column("worker", String(64)),
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),
@@ -298,7 +298,7 @@ notifications = Table(
     Column("id", Integer, primary_key=True),
     Column("hook_id", Integer, ForeignKey("hooks.id"), nullable=False, index=True),
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
-    Column("attempt_id", Integer, ForeignKey("attempts.id")),  # NULL: it ended in the queue
+    Column("attempt_id", Integer, ForeignKey("attempts.id")),  # NULL: the job ended in the queue
     Column("occasion", choice(states.Occasion, "occasion"), nullable=False),
     Column("job_state", choice(states.JobState, "job_state"), nullable=False),
     Column("reason", Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Lets threads write to SQLite one after the other, in the order in which they came."""
+"""Lets threads write to SQLite one after the other, in the order of their requests."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from service.errors import DatabaseUnavailable
 
 
 class WriteQueue:
-    """A line of threads; the first has its turn. A `Lock` would let who comes just then go first."""
+    """A queue of threads; the first one has its turn. A `Lock` would let a newcomer go first."""
 
     def __init__(self, *, wait_seconds: float) -> None:
         self._wait_seconds = wait_seconds
@@ -18,10 +18,10 @@ class WriteQueue:
 
     @contextmanager
     def take(self, *, urgent: bool = False) -> Iterator[None]:
-        """Wait for the turn and have it until the end of the block; who is urgent is next.
+        """Wait for the turn and keep it until the end of the block; an urgent thread is next.
 
         Raises:
-            DatabaseUnavailable: it did not come in time, as when a thread that has it asks for it again.
+            DatabaseUnavailable: the turn did not come in time, as when this thread already has it.
         """
         place = self._stand_in_line(urgent=urgent)
         try:
@@ -38,8 +38,8 @@ class WriteQueue:
         place = Lock()
         with self._guard:
             if self._line:
-                place.acquire()  # until the one before leaves
-            self._line.insert(1 if urgent else len(self._line), place)  # behind the one that has its turn
+                place.acquire()  # until the thread before leaves
+            self._line.insert(1 if urgent else len(self._line), place)  # behind the thread that has its turn
         return place
 
     def _leave(self, place: Lock) -> None:

@@ -1,4 +1,4 @@
-"""Nudges workers over Celery, by task and queue name. A message that gets lost is sent again later."""
+"""Sends messages to workers over Celery, by task and queue name. A lost message is sent again later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from service.dispatch.message_check import RUN_ATTEMPT
 from service.domain.jobs import Attempt
 from service.settings import Settings
 
-# By name: who uses files needs no driver of Redis.
+# By name: a stack with message files needs no Redis driver.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "service.dispatch.redis_transport:Transport"))
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ def queue_name(host_name: str) -> str:
 
 
 def celery_settings(settings: Settings) -> Mapping[str, Any]:
-    """What both ends must agree on. Nothing here keeps state: SQL does."""
+    """The settings that both ends must share. None of them keeps state: SQL does."""
     common = {
         "broker_url": settings.broker or f"{SCHEME}://",
         "broker_connection_retry_on_startup": True,
@@ -53,7 +53,7 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
 
 
 class Dispatcher:
-    """Sends attempts to their hosts and remembers why it could not."""
+    """Sends attempts to their hosts, and remembers why a send failed."""
 
     def __init__(self, settings: Settings) -> None:
         if not settings.broker:
@@ -63,12 +63,12 @@ class Dispatcher:
         self.error = ""
 
     def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
-        """Tell its host's worker about an attempt, or that of another host which has a part in it.
+        """Tell the worker of the attempt's host, or of another host with a part in it, about an attempt.
 
-        A broker that is down delays and loses nothing.
+        A broker that is down only delays; nothing is lost.
         """
         if self.error:
-            return  # the next probe finds out when it is back; trying here would hold up the scheduler
+            return  # the next probe finds out when it is back; a try here would delay the scheduler
         try:
             self._app.send_task(
                 RUN_ATTEMPT, args=[attempt.id], queue=queue_name(host_name or attempt.host_name), retry=False
@@ -78,7 +78,7 @@ class Dispatcher:
             self._remember(error)
 
     def probe(self) -> None:
-        """Find out whether the broker answers."""
+        """Find out whether the broker responds."""
         try:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=3)

@@ -1,7 +1,7 @@
-"""Messages in files, for Celery: kombu's own transport, which reads a message as soon as it is there.
+"""Messages in files, for Celery: kombu's own transport, which reads a message as soon as it appears.
 
-Messages appear whole. What else lies in their folder ends nobody: a file that bears the name of a message and
-is none is moved into the folder `malformed` beside it, and other files stay where they are.
+Messages appear whole. Other files in the folder end no process: a file that has a message's name but no
+message is moved into the folder `malformed` beside it, and all other files stay where they are.
 """
 
 # kombu is untyped:
@@ -21,14 +21,14 @@ from service.dispatch.file_watch import FileWatch
 from service.dispatch.message_check import LARGEST_BYTES, Complaints, explain_fault
 
 SCHEME = "messagefiles"
-LONGEST_WAIT_SECONDS = 0.5  # should a change of the folder go unnoticed
+LONGEST_WAIT_SECONDS = 0.5  # in case a change of the folder is missed
 
 
 class Channel(filesystem.Channel):
-    """Writes and reads messages, one a file, in the order of their names."""
+    """Writes and reads messages, one per file, in the order of the file names."""
 
     complaints = Complaints()
-    do_restore = False  # what gets lost is sent again, and what ended a consumer must not come back
+    do_restore = False  # a lost message is sent again, and a message that ended a consumer must not come back
 
     def _put(self, queue: str, payload: Any, **_: Any) -> None:
         folder = Path(self.data_folder_out)
@@ -37,7 +37,7 @@ class Channel(filesystem.Channel):
         try:
             temporary.write_text(json.dumps(payload))
             temporary.rename(folder / name)
-        except OSError:  # a full disk: nobody would remove what was begun
+        except OSError:  # a full disk: nobody else would remove the unfinished file
             temporary.unlink(missing_ok=True)
             raise
 
@@ -48,7 +48,7 @@ class Channel(filesystem.Channel):
         raise Empty
 
     def _take(self, path: Path) -> bytes:
-        """The message in a file, which is then gone; empty when there is none in it."""
+        """Read and remove a message file; empty if there is no message in it."""
         raw = b""
         try:
             raw, fault = _read(path)
@@ -72,7 +72,7 @@ class Channel(filesystem.Channel):
 
 
 def _read(path: Path) -> tuple[bytes, str]:
-    """The beginning of a file and what is wrong with the message in it; only files are opened."""
+    """The beginning of a file, and what is wrong with its message; only regular files are opened."""
     if not stat.S_ISREG(path.lstat().st_mode):
         return b"", "it is not a file"
     with path.open("rb") as file:
@@ -81,13 +81,13 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 
 class Transport(filesystem.Transport):
-    """Waits for files in place of looking for them many times a second."""
+    """Waits for files instead of polling for them."""
 
     Channel = Channel
     _watch: FileWatch | None = None
 
     def establish_connection(self) -> Any:
-        """Make the folder where it is not there, whichever end comes first."""
+        """Create the folder if it is missing, whichever end comes first."""
         Path(self.client.transport_options["data_folder_in"]).mkdir(parents=True, exist_ok=True)
         return super().establish_connection()
 
@@ -95,7 +95,7 @@ class Transport(filesystem.Transport):
         """Deliver the next message.
 
         Raises:
-            TimeoutError: none has come in time.
+            TimeoutError: no message came in time.
         """
         if self._watch is None:
             self._watch = FileWatch(Path(self.client.transport_options["data_folder_in"]))

@@ -1,15 +1,15 @@
-"""Waits until something is written in a folder, without looking again and again."""
+"""Waits until something is written in a folder, without polling."""
 
 import sys
 import time
 from pathlib import Path
 
 POLL_SECONDS = 0.1
-SETTLE_MILLISECONDS = 5  # what is written together wakes up once
+SETTLE_MILLISECONDS = 5  # files written together wake it once
 
 
 class FileWatch:
-    """Watches one folder; where the system does not tell, as only Linux does, it looks ten times a second."""
+    """Watches one folder; on systems other than Linux, which do not notify, it polls ten times a second."""
 
     def __init__(self, folder: Path) -> None:
         self._inotify = None
@@ -20,7 +20,7 @@ class FileWatch:
             self._inotify.add_watch(folder, flags.MODIFY | flags.CLOSE_WRITE | flags.MOVED_TO)
 
     def wait(self, seconds: float) -> None:
-        """Wait until a file has been written since the last call, at most so long."""
+        """Wait until a file has been written since the last call, or until the time is up."""
         if self._inotify is None:
             time.sleep(min(seconds, POLL_SECONDS))
         else:

@@ -1,7 +1,7 @@
 """Says what is wrong with a message from the broker, before Celery reads it.
 
-Whoever reaches the broker can put anything there, and Celery's consumer takes what it reads for its own: a
-message that it did not expect would end it. So only what the dispatcher sends is let through.
+Anybody who reaches the broker can put anything there, and Celery's consumer trusts what it reads: an
+unexpected message would end it. So only messages in the dispatcher's form pass.
 """
 
 import base64
@@ -14,18 +14,18 @@ import structlog
 from service.store.jobs.jobs import LARGEST_ID
 
 RUN_ATTEMPT = "run_attempt"
-LARGEST_BYTES = 64 * 1024  # the dispatcher's have about 1,000
+LARGEST_BYTES = 64 * 1024  # the dispatcher's messages have about 1,000
 SHOWN_CHARACTERS = 200
 SAID_EVERY_SECONDS = 60.0
 _ROUTE = ("exchange", "routing_key")
-# What Celery would act on, as the dispatcher leaves it.
+# Headers that Celery would act on, with the dispatcher's values.
 _PLAIN = {"eta": None, "expires": None, "timelimit": [None, None], "retries": 0}
 
 log = structlog.get_logger()
 
 
 def explain_fault(raw: bytes) -> str:
-    """Why a message is none of the dispatcher's, in words; empty when it is one."""
+    """Why a message does not come from the dispatcher, in words; empty if it does."""
     if len(raw) > LARGEST_BYTES:
         return f"it has {len(raw):,} bytes; a message has at most {LARGEST_BYTES:,}"
     try:
@@ -56,14 +56,14 @@ def _explain_fault(message: Any) -> str:
 
 
 class Complaints:
-    """Says in the log what was wrong with messages: the first at once, of many only how many they were."""
+    """Logs what was wrong with messages: the first at once, of many only the number."""
 
     def __init__(self) -> None:
         self._unsaid = 0
         self._next = 0.0
 
     def add(self, fault: str, raw: bytes, *, kept_as: str = "") -> None:
-        """Say that a message was taken out of its queue."""
+        """Log that a message was removed from its queue."""
         self._unsaid += 1
         if time.monotonic() < self._next:
             return

@@ -1,7 +1,7 @@
 """Messages in Redis, for Celery: kombu's own transport, which no message can end.
 
-Nothing is kept in Redis of a message that was read: what gets lost is sent again, and what could not be read
-must not come back.
+Redis keeps nothing of a message that was read: a lost message is sent again, and an unreadable one must not
+come back.
 """
 
 # kombu is untyped:
@@ -16,12 +16,12 @@ from service.dispatch.message_check import Complaints, explain_fault
 
 
 class Client(driver.Redis):
-    """Drops what is no message of ours as soon as it is read from a queue."""
+    """Drops messages that are not the dispatcher's as soon as they are read from a queue."""
 
     complaints = Complaints()
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
-        """A reply of Redis; for a malformed message None, as when nothing has come in time."""
+        """A reply of Redis; None for a malformed message, as if nothing had come in time."""
         reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         if command_name != "BRPOP" or not reply:
             return reply

@@ -13,10 +13,10 @@ from service.settings import Settings
 
 
 def deliver(message: Message, channel: Channel, address: str, settings: Settings) -> None:
-    """Deliver a message, or say why not.
+    """Deliver a message.
 
     Raises:
-        Undelivered: the command failed, or the server did not take it.
+        Undelivered: the command failed, or the server did not accept the message.
     """
     if channel is Channel.MAIL:
         _mail(message, address, settings.mail_command)

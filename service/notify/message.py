@@ -1,4 +1,4 @@
-"""What a person is told: in words for a mail, and as one JSON object for a webhook."""
+"""Writes a notification: in words for a mail, and as one JSON object for a webhook."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Message:
 
 
 def write_message(tx: Transaction, note: Notification) -> Message:
-    """Say how a job ended or that it gave way, why, its last metrics and the last lines of its log."""
+    """Write how a job ended or was preempted, the reason, the last metrics and the last lines of its log."""
     job = jobs.get_job(tx, note.job_id)
     attempt = attempts.get_attempt(tx, note.attempt_id) if note.attempt_id else None
     log = logs.get_log_tail(tx, note.attempt_id).splitlines()[-LOG_LINES:] if note.attempt_id else []

@@ -1,4 +1,4 @@
-"""Delivers what is in the outbox, in threads beside the scheduler: no hook can delay or harm a decision."""
+"""Delivers the messages in the outbox, in threads beside the scheduler: no hook can delay a decision."""
 
 import itertools
 import threading
@@ -16,10 +16,10 @@ from service.settings import Settings
 from service.store.people import hooks, outbox
 from service.store.transaction import Store
 
-AT_ONCE = 4  # deliveries, each of another person's
+AT_ONCE = 4  # deliveries at once, each to a different person
 POLL_SECONDS = 2.0
 STOP_SECONDS = 1.0
-# Longer than a delivery can take, so that nobody else delivers the message meanwhile.
+# Longer than a delivery can take, so that no other process delivers the message meanwhile.
 LEASE = timedelta(minutes=2)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=1)
@@ -30,13 +30,13 @@ log = structlog.get_logger()
 class NotificationSender:
     """Delivers each message at least once, and tries again for a day, at growing intervals.
 
-    People take turns, and each has one delivery at a time: who is told by slow servers delays nobody else.
+    People take turns, one delivery at a time each: one person's slow servers delay nobody else.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._turn = threading.Lock()  # one thread looks for the next message, the others deliver
+        self._turn = threading.Lock()  # one thread finds the next message, the others deliver
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._in_delivery: set[str] = set()
@@ -53,7 +53,7 @@ class NotificationSender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and wait for no long delivery: what was not noted as delivered is delivered again."""
+        """Stop without waiting for long deliveries: a message not marked as delivered is sent again."""
         self._stop.set()
         self._changed.set()
         deadline = time.monotonic() + STOP_SECONDS
@@ -61,7 +61,7 @@ class NotificationSender:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def deliver_due(self) -> int:
-        """Deliver what is due now, one after the other; how many messages were tried."""
+        """Deliver the messages due now, one after the other; return how many were tried."""
         tried = 0
         while (taken := self._take_next()) is not None:
             self._serve(*taken)
@@ -78,7 +78,7 @@ class NotificationSender:
                 self._serve(*taken)
 
     def _wait_for_next(self) -> tuple[str, Notification] | None:
-        """Whom to tell what next; None after a pause where there is nothing, or the database is away."""
+        """The next delivery; None after a pause, if nothing is due or the database cannot be reached."""
         self._changed.clear()
         taken = None
         try:
@@ -92,7 +92,7 @@ class NotificationSender:
         return taken
 
     def _take_next(self) -> tuple[str, Notification] | None:
-        """Take a message of who has waited longest for a turn, of those who have no delivery now."""
+        """Take a message for the person who has waited longest for a turn and has no delivery now."""
         with self._store.reading() as tx:
             due = [owner for owner in outbox.list_owners_due(tx) if owner not in self._in_delivery]
         for owner in sorted(due, key=lambda owner: self._served.get(owner, 0)):
@@ -123,7 +123,7 @@ class NotificationSender:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            # Whatever is wrong with one message: the others are delivered, and this is given up in time.
+            # Whatever is wrong with one message, the others are delivered, and this one is given up in time.
             log.exception("notifications", action="failed", job=note.job_id)
             self._note_failure(note, Undelivered("cnnctl failed; see the scheduler's log", detail=str(error)))
         else:
@@ -133,10 +133,10 @@ class NotificationSender:
                 log.info("notifications", action="delivered", job=note.job_id, hook=note.hook_id)
 
     def _try(self, note: Notification) -> bool:
-        """Deliver a message; False where its hook is no more.
+        """Deliver a message; False if its hook no longer exists.
 
         Raises:
-            Undelivered: it could not be.
+            Undelivered: the delivery failed.
         """
         with self._store.reading() as tx:
             hook = hooks.find_hook(tx, note.hook_id)
@@ -163,6 +163,6 @@ class NotificationSender:
 
 
 def plan_next_try(note: Notification, *, now: datetime) -> datetime | None:
-    """When to try again a message that was just tried; None when it is too old by then."""
+    """When to retry a message that was just tried; None if it is too old by then."""
     pause = min(FIRST_PAUSE * 2 ** min(note.tries, 20), LONGEST_PAUSE)
     return now + pause if now + pause < note.created_at + GIVE_UP_AFTER else None

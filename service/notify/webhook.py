@@ -1,4 +1,4 @@
-"""Posts a JSON object to a webhook: to an address that was checked, and all of it within one deadline."""
+"""Posts a JSON object to a webhook: to a checked address, and within one deadline."""
 
 import http.client
 import io
@@ -17,9 +17,9 @@ from service.domain.hooks import may_be_reached
 from service.notify.undelivered import Undelivered
 
 SECONDS = 20.0
-LOOKED_UP = tuple[int, tuple[Any, ...]]  # what connects a socket: family and address
+LOOKED_UP = tuple[int, tuple[Any, ...]]  # what a socket needs to connect: family and address
 
-# The first that fits. An answer may be that of somebody else's service: none of it is quoted.
+# The first match counts. An answer may come from somebody else's service, so none of it is quoted.
 _WORDS: Mapping[type[Exception], str] = {
     TimeoutError: "no answer within {seconds:g} s",
     socket.gaierror: "its name cannot be resolved",
@@ -34,13 +34,13 @@ _WORDS: Mapping[type[Exception], str] = {
 def post(
     document: Mapping[str, Any], url: str, *, allowed: Collection[str], seconds: float = SECONDS
 ) -> None:
-    """Post a document; `allowed` are the hosts that may be asked though they are private.
+    """Post a document; `allowed` names the private hosts that may be reached.
 
-    The name is resolved once, and what is connected to is the address that was checked. A redirect is an
-    answer like any other: followed, a POST would arrive as a GET, and at an address that nobody has checked.
+    The name is resolved once, and the connection goes to the address that was checked. A redirect is not
+    followed: the POST would arrive as a GET, at an address that nobody has checked.
 
     Raises:
-        Undelivered: the address may not be reached, or no answer below 300 came in time.
+        Undelivered: the address is not allowed, or no answer below 300 came in time.
     """
     try:
         status = _post(json.dumps(document).encode(), url, allowed, _Deadline(seconds))
@@ -54,7 +54,7 @@ def post(
 
 
 class _Deadline:
-    """When it must all be done."""
+    """The time by which the whole delivery must be done."""
 
     def __init__(self, seconds: float) -> None:
         self._at = time.monotonic() + seconds
@@ -71,7 +71,7 @@ class _Deadline:
 
 
 class _Wire(io.RawIOBase):
-    """What http.client needs of a connection; an answer of a byte a second does not move the deadline."""
+    """The connection that http.client uses; an answer of one byte per second does not move the deadline."""
 
     def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
         self._socket = connected
@@ -92,7 +92,7 @@ class _Wire(io.RawIOBase):
         return self._in_time().recv_into(buffer)
 
     def close(self) -> None:
-        """Leave it to who connected: http.client closes it, and then looks whether something is left."""
+        """Do nothing: http.client closes the connection and then reads from it; `_post` closes it."""
 
     def _in_time(self) -> socket.socket:
         self._socket.settimeout(self._deadline.seconds_left())
@@ -100,7 +100,7 @@ class _Wire(io.RawIOBase):
 
 
 def _post(body: bytes, url: str, allowed: Collection[str], deadline: _Deadline) -> int:
-    """The status of the answer."""
+    """Post the body and return the status of the answer."""
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -119,7 +119,7 @@ def _post(body: bytes, url: str, allowed: Collection[str], deadline: _Deadline) 
 
 
 def _connect(host: str, port: int, allowed: Collection[str], deadline: _Deadline) -> socket.socket:
-    """Connect to the first address of a host that answers, of those that may be reached."""
+    """Connect to the first allowed address of a host that responds."""
     found = _resolve(host, port, deadline)
     reachable = [(family, address) for family, address in found if may_be_reached(host, address[0], allowed)]
     if not reachable:
@@ -139,7 +139,7 @@ def _connect(host: str, port: int, allowed: Collection[str], deadline: _Deadline
 
 
 def _resolve(host: str, port: int, deadline: _Deadline) -> list[LOOKED_UP]:
-    """Look a name up, in a thread of its own: the system's resolver knows no deadline."""
+    """Look up a name in a thread of its own: the system's resolver has no deadline."""
     answers: queue.SimpleQueue[list[LOOKED_UP] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 def columns_of(table: Table, value_type: type[Any], *, leave_out: Container[str] = ()) -> list[Column[Any]]:
-    """The columns that a domain value is made of, in the order of its fields."""
+    """The columns for a domain value, in the order of its fields."""
     return [table.c[f.name] for f in fields(value_type) if f.name not in leave_out]
 
 

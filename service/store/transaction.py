@@ -1,4 +1,4 @@
-"""One decision in SQL: a transaction, its clock, and what happens once it is committed."""
+"""One decision in SQL: a transaction, its clock, and the actions after its commit."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NoTab
 
 START_SECONDS = 30.0
 RETRY_SECONDS = 0.5
-INSUFFICIENT_PRIVILEGE = "42501"  # as PostgreSQL says it
+INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's code for it
 
 
 class Transaction:
-    """What the functions of `service.store` write through; callers never see the connection."""
+    """The transaction that the functions of `service.store` use; callers never see the connection."""
 
     def __init__(self, connection: Connection, clock: Callable[[], datetime] | None) -> None:
         self.connection = connection
@@ -34,17 +34,17 @@ class Transaction:
 
     @property
     def now(self) -> datetime:
-        """The moment of this transaction; the database's own clock where there is a server."""
+        """The time of this transaction, by the database's own clock if there is a server."""
         if self._now is None:
             self._now = self._clock() if self._clock else self._ask_time()
         return self._now
 
     def after_commit(self, act: Callable[[], None]) -> None:
-        """Run `act` once the decision is durable; never when it is rolled back."""
+        """Run `act` after the commit; never after a rollback."""
         self._after_commit.append(act)
 
     def run_after_commit(self) -> None:
-        """Run all of it, also where one fails; raises what the first of those has raised."""
+        """Run all actions, even if one fails; then raise the first error."""
         failures: list[Exception] = []
         for act in self._after_commit:
             try:
@@ -68,8 +68,8 @@ class Store:
         self._engine = engine
         self._driver = engine.dialect.loaded_dbapi
         self._clock = clock
-        # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some, and
-        # the heartbeat's may be one, would wait for seconds.
+        # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some would
+        # wait for seconds, perhaps the heartbeat's.
         sqlite = engine.dialect.name == "sqlite"
         self._turns = WriteQueue(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
         path = sqlite_path(engine)
@@ -79,11 +79,11 @@ class Store:
     def transaction(self, *, urgent: bool = False) -> Iterator[Transaction]:
         """Write: commits at the end of the block, or changes nothing.
 
-        On SQLite the threads of a process write in turns; an urgent one, as a heartbeat, is next.
+        On SQLite the threads of a process take turns; an urgent one, such as a heartbeat, is next.
 
         Raises:
             DatabaseUnavailable: no connection, or it broke; nothing of the block is in the database,
-                except when the answer to the commit itself was lost.
+                unless the answer to the commit itself was lost.
         """
         turn = self._turns.take(urgent=urgent) if self._turns else nullcontext()
         with turn, self._connected(read_only=False) as tx:
@@ -92,7 +92,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Read only, all of one moment: on SQLite it does not wait for a writer."""
+        """Read a consistent state; on SQLite this does not wait for a writer."""
         with self._connected(read_only=True) as tx:
             yield tx
 
@@ -100,13 +100,13 @@ class Store:
         """Refuse a database of another version (see `migrate.check_revision`).
 
         Raises:
-            NoTables, WrongRevision: with the command that mends it.
+            NoTables, WrongRevision: with the command to run.
             NewerDatabase: a newer cnnctl has upgraded it.
         """
         self._check(migrate.check_revision)
 
     def check_complete(self) -> None:
-        """Refuse a database of another version, and one that is half restored."""
+        """Refuse a database of another version, or one whose restore did not finish."""
         self._check(migrate.check_complete)
 
     def _check(self, check: Callable[[Connection], None]) -> None:
@@ -117,22 +117,22 @@ class Store:
             check(tx.connection)
 
     def wait_until_ready(self, *, seconds: float = START_SECONDS) -> None:
-        """Wait for the database to answer and to have its tables, as it may be starting beside us.
+        """Wait until the database responds and has its tables: it may be starting at the same time.
 
         Raises:
             DatabaseUnavailable, WrongRevision: it was still not ready when the time was up.
-            NewerDatabase: at once, since waiting does not help.
-            IncompleteDatabase: it is half restored.
+            NewerDatabase: at once, because waiting does not help.
+            IncompleteDatabase: its restore did not finish.
         """
         _retry(self.check_complete, (DatabaseUnavailable, WrongRevision), seconds=seconds)
 
     def upgrade(self, *, seconds: float = 0.0) -> None:
-        """Create or upgrade the tables, after waiting for the database for at most so long.
+        """Create or upgrade the tables, after waiting for the database for a limited time.
 
         Raises:
-            DatabaseUnavailable: it does not answer, or its user may not make tables.
+            DatabaseUnavailable: it does not respond, or its user may not create tables.
             NewerDatabase: a newer cnnctl has upgraded it.
-            IncompleteDatabase: it is half restored.
+            IncompleteDatabase: its restore did not finish.
         """
         try:
             _retry(self._upgrade_once, DatabaseUnavailable, seconds=seconds)
@@ -152,7 +152,7 @@ class Store:
         """Give the user of a URL rights to the tables and to nothing else (see `roles.restrict_service`).
 
         Raises:
-            DatabaseUnavailable: it does not answer, or we may not make users in it.
+            DatabaseUnavailable: it does not respond, or its owner may not create users.
             SettingError: the user has other rights, or the URL names another database.
         """
         try:
@@ -162,11 +162,11 @@ class Store:
 
     @property
     def address(self) -> str:
-        """Where the database is, without the password."""
+        """The database's URL without the password."""
         return self._engine.url.render_as_string(hide_password=True)
 
     def explain_loss(self) -> str:
-        """What has happened to an SQLite file since it was first used, in a sentence; empty: nothing."""
+        """What happened to an SQLite file since it was first used, in a sentence; empty: nothing."""
         loss = self._file.explain_loss() if self._file else ""
         return f"The database {self.address}, which is in use, {loss}" if loss else ""
 
@@ -179,14 +179,14 @@ class Store:
 
     @property
     def folder(self) -> Path | None:
-        """Where SQLite's files are, which change with every write; None where there is a server."""
+        """The folder of SQLite's files, which change with every write; None for a server."""
         return Path(self._engine.url.database or ".").parent if self._turns else None
 
     def connect_apart(self) -> DBAPIConnection:
-        """A connection of the driver's own that is in no pool and in no transaction; close it after use.
+        """A driver connection outside of the pool and of any transaction; close it after use.
 
         Raises:
-            driver_error: the database does not answer.
+            driver_error: the database does not respond.
         """
         pooled = self._engine.raw_connection()
         connection: DBAPIConnection = pooled.driver_connection  # type: ignore[assignment]
@@ -196,7 +196,7 @@ class Store:
 
     @property
     def driver_error(self) -> type[Exception]:
-        """What the driver raises; only who uses `connect_apart` sees it."""
+        """The driver's error class, for users of `connect_apart`."""
         return self._driver.Error
 
     def close(self) -> None:
@@ -208,7 +208,7 @@ class Store:
         try:
             options: dict[str, Any] = {"read_only": read_only}
             if read_only and not self._turns:
-                options["isolation_level"] = "REPEATABLE READ"  # as it is on SQLite anyway
+                options["isolation_level"] = "REPEATABLE READ"  # the same as on SQLite
             with self._engine.connect().execution_options(**options) as connection:
                 with connection.begin():
                     yield Transaction(connection, self._clock)
@@ -220,7 +220,7 @@ class Store:
                     f"The database {self.address} does not give its user enough rights: {_cause(error)}. "
                     "Its owner grants them, also after a restore, with: cnnctl db upgrade"
                 ) from error
-            # A plain DatabaseError is what SQLite says of a file that is no database.
+            # SQLite raises a plain DatabaseError for a file that is no database.
             if error.connection_invalidated or type(error) is DatabaseError:
                 raise self._unavailable(error) from error
             raise
@@ -233,7 +233,7 @@ class Store:
 
 
 def _cause(error: Exception) -> str:
-    """The one line that says most: a server's own words, else the last line of what the driver says."""
+    """The most informative line: the server's own message, else the last line of the driver's message."""
     cause = getattr(error, "orig", None) or error
     said: str | None = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = str(cause).strip().splitlines()

@@ -248,8 +248,8 @@ def test_only_what_another_try_may_mend_is_tried_again(store: Store, claimed: Cl
         end_attempt(tx, attempt, Outcome.FAILED, cause=cause, reason="why", actor="worker", retry_limit=3)
         job = jobs.get_job(tx, attempt.job_id)
         ended = attempts.get_attempt(tx, attempt.id)
-    mended = cause in (Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST)
-    assert job.state is (JobState.QUEUED if mended else JobState.FAILED)
+    undone = cause in (Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST)
+    assert job.state is (JobState.QUEUED if undone else JobState.FAILED)
     assert ended.cause is cause
 
 

@@ -1,4 +1,4 @@
-"""Hosts and GPUs: what workers registered, and who is heard."""
+"""Hosts and GPUs: what workers registered, and which workers are alive."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -31,7 +31,7 @@ _LARGEST, _LARGEST_OF_WHOLE = (
 
 
 def _of_worker(name: str, worker: str) -> ColumnElement[bool]:
-    """The host of this name, where it is still this worker's."""
+    """The host of this name, if it still belongs to this worker."""
     return (hosts.c.name == name) & (hosts.c.worker == worker) & (hosts.c.standing != Standing.REMOVED)
 
 
@@ -49,10 +49,10 @@ def reserve_host(
     dead_workers: Collection[str],
     lease_seconds: float,
 ) -> float | None:
-    """Take a host's name for a worker that starts; it gets no work before it registers.
+    """Reserve a host's name for a worker that starts; the host gets no work before the worker registers.
 
-    Where another worker has it, is none of `dead_workers`, and was heard within the lease, nothing changes:
-    how many seconds ago that was.
+    If another worker has the name, is not in `dead_workers`, and sent a heartbeat within the lease, nothing
+    changes; returns the age of that heartbeat in seconds, otherwise None.
     """
     statement = select(*_HOST_COLUMNS).where(hosts.c.name == name).with_for_update()
     row = tx.connection.execute(statement).mappings().first()
@@ -69,7 +69,7 @@ def reserve_host(
 
 
 def _age_if_alive(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> float | None:
-    """How old a worker's last heartbeat is, whatever its standing; None where it is older than the lease."""
+    """The age of a worker's last heartbeat in seconds, at any standing; None if older than the lease."""
     if row["heartbeat_at"] is None:
         return None
     age: float = abs((tx.now - row["heartbeat_at"]).total_seconds())
@@ -77,7 +77,7 @@ def _age_if_alive(tx: Transaction, row: RowMapping, *, lease_seconds: float) -> 
 
 
 def register_host(tx: Transaction, name: str, *, worker: str, cores: int, devices: Sequence[Gpu]) -> None:
-    """Make a host known, or known again, with exactly these GPUs; a quarantine or drain stays."""
+    """Register a host, also again, with exactly these GPUs; a quarantine or drain stays."""
     values = {"worker": worker, "standing": Standing.REGISTERED, "cores": cores, "heartbeat_at": tx.now}
     if tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values)).rowcount == 0:
         tx.connection.execute(insert(hosts).values(name=name, **values))
@@ -105,7 +105,7 @@ def _register_gpu(tx: Transaction, device: Gpu) -> None:
 def heartbeat(
     tx: Transaction, name: str, *, worker: str, clock_ahead_seconds: float = 0.0
 ) -> Standing | None:
-    """Say that a host's worker is alive; its standing, or None where the host is not this worker's any more.
+    """Record that a host's worker is alive; return its standing, None if another worker has the host.
 
     `clock_ahead_seconds` is how far the host's clock is ahead of the database's.
     """
@@ -116,17 +116,17 @@ def heartbeat(
 
 
 def withdraw(tx: Transaction, name: str, *, worker: str) -> None:
-    """Say that a host's worker is stopping: it gets no new work, and holds the host's name."""
+    """Record that a host's worker is stopping: it gets no new work, and keeps the host's name."""
     _set_standing(tx, name, worker=worker, standing=Standing.RESERVED)
 
 
 def set_unanswering(tx: Transaction, name: str, *, worker: str) -> None:
-    """Say that a host's worker takes no messages: it gets no work until it registers again."""
+    """Record that a host's worker takes no messages: it gets no work until it registers again."""
     _set_standing(tx, name, worker=worker, standing=Standing.UNANSWERING)
 
 
 def set_disk_full(tx: Transaction, name: str, *, worker: str) -> None:
-    """Say that a host's disk has only its reserve left: nothing new starts there until it registers again."""
+    """Record that a host's disk has only its reserve left: nothing starts there until it registers again."""
     _set_standing(tx, name, worker=worker, standing=Standing.DISK_FULL)
 
 
@@ -135,15 +135,15 @@ def _set_standing(tx: Transaction, name: str, *, worker: str, standing: Standing
 
 
 def leave(tx: Transaction, name: str, *, worker: str) -> None:
-    """Say that a host's worker stops: it gets no new work until one registers again."""
+    """Record that a host's worker has left: the host gets no work until a worker registers again."""
     values = {"standing": Standing.REGISTERED, "heartbeat_at": None}
     tx.connection.execute(update(hosts).where(_of_worker(name, worker)).values(values))
 
 
 def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -> bool:
-    """Forget a host and its GPUs until a worker of its name starts; what ran there keeps its history.
+    """Remove a host and its GPUs until a worker of its name starts; jobs that ran there keep their history.
 
-    False where its worker was heard within the lease.
+    Returns False if its worker sent a heartbeat within the lease.
     """
     statement = select(hosts.c.heartbeat_at).where(hosts.c.name == name).with_for_update()
     row = tx.connection.execute(statement).mappings().one()
@@ -156,14 +156,14 @@ def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -
 
 
 def list_hosts(tx: Transaction) -> Sequence[Host]:
-    """Hosts by name, also those whose worker has left."""
+    """All hosts by name, including hosts whose worker has left."""
     statement = select(*_HOST_COLUMNS).order_by(hosts.c.name)
     known = [_to_host(row) for row in tx.connection.execute(statement).mappings()]
     return [host for host in known if host.standing is not Standing.REMOVED]
 
 
 def list_gpus(tx: Transaction) -> Sequence[Gpu]:
-    """GPUs that their host's worker saw when it registered, by host and number."""
+    """The GPUs that each host's worker found when it registered, by host and number."""
     return [to_value(Gpu, row) for row in tx.connection.execute(_LIST_GPUS).mappings()]
 
 
@@ -180,13 +180,13 @@ def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
 
 
 def quarantine_gpus(tx: Transaction, reasons: Mapping[str, str]) -> None:
-    """The same for several, by UUID, each for its reason."""
+    """Quarantine several GPUs: UUID → reason."""
     for uuid, reason in reasons.items():
         quarantine_gpu(tx, uuid, reason=reason)
 
 
 def release_gpu(tx: Transaction, uuid: str) -> bool:
-    """Give a quarantined GPU back to the scheduler; False when none of that UUID is quarantined."""
+    """Give a quarantined GPU back to the scheduler; False if no GPU with that UUID is quarantined."""
     return _give_back(tx, uuid, GpuState.QUARANTINED)
 
 
@@ -197,19 +197,19 @@ def _give_back(tx: Transaction, uuid: str, state: GpuState) -> bool:
 
 
 def drain_gpu(tx: Transaction, uuid: str, *, reason: str) -> bool:
-    """Give a GPU no new job until an administrator says so; False when it is quarantined."""
+    """Give a GPU no new job until it is undrained; False if it is quarantined."""
     usable = (gpus.c.uuid == uuid) & (gpus.c.state != GpuState.QUARANTINED)
     statement = update(gpus).where(usable).values(state=GpuState.DRAINED, reason=reason)
     return tx.connection.execute(statement).rowcount == 1
 
 
 def undrain_gpu(tx: Transaction, uuid: str) -> bool:
-    """Let a drained GPU have jobs again; False when it is not drained."""
+    """Let a drained GPU have jobs again; False if it is not drained."""
     return _give_back(tx, uuid, GpuState.DRAINED)
 
 
 def largest_host(tx: Transaction, *, job_gpus: int = 1) -> tuple[str, int] | None:
-    """The host with most GPUs for a job on so many, and how many; None before any worker has registered.
+    """The host with the most GPUs for a job on `gpus`, and how many; None before any worker has registered.
 
     MIG instances count for a job on one GPU only.
     """

@@ -1,4 +1,4 @@
-"""Leases: which attempt holds which GPU; a unique index allows one live lease a GPU."""
+"""Leases: which attempt holds which GPU; a unique index allows one live lease per GPU."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def release(tx: Transaction, attempt_id: AttemptId) -> None:
 def list_leased_gpus(
     tx: Transaction, attempt_id: AttemptId, *, host_name: str | None = None
 ) -> Sequence[Gpu]:
-    """The GPUs that an attempt holds or held, of one host or of all, in the order of their numbers."""
+    """The GPUs that an attempt holds or held, on one host or on all, by number."""
     statement = (
         select(*columns_of(gpus, Gpu, leave_out={"disk_full"}))
         .join(leases, leases.c.gpu_uuid == gpus.c.uuid)
@@ -42,7 +42,7 @@ def list_leased_gpus(
 
 
 def list_stale(tx: Transaction) -> Mapping[str, AttemptId]:
-    """GPUs, by UUID, whose lease is held by an attempt that has ended; there should be none."""
+    """The UUIDs of GPUs whose lease belongs to an ended attempt; there should be none."""
     ended = leases.c.released_at.is_(None) & (attempts.c.state == AttemptState.ENDED)
     statement = select(leases.c.gpu_uuid, leases.c.attempt_id).join(attempts).where(ended)
     return {uuid: AttemptId(attempt_id) for uuid, attempt_id in tx.connection.execute(statement)}
@@ -63,7 +63,7 @@ class Holding:
 
 
 def count_gpu_seconds(holding: Holding, *, now: datetime) -> float:
-    """For how long a GPU was held, or has been until now."""
+    """For how many seconds a GPU was held, or has been held until now."""
     return max(0.0, ((holding.released_at or now) - holding.acquired_at).total_seconds())
 
 
@@ -76,7 +76,7 @@ def list_holdings(
 ) -> Sequence[Holding]:
     """All GPUs that jobs in these states have held.
 
-    Left out are those that were given back before `since`, and those of jobs that ended before `ended_since`.
+    Leaves out GPUs that were given back before `since`, and GPUs of jobs that ended before `ended_since`.
     """
     columns = (leases.c.gpu_uuid, leases.c.acquired_at, leases.c.released_at)
     statement = (

@@ -1,4 +1,4 @@
-"""Readings: what the workers saw of their GPUs last; only the newest of each is kept."""
+"""Readings: what the workers last measured on their GPUs; only the newest reading of each is kept."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _COLUMNS = columns_of(gpu_readings, Reading)
 
 
 def set_readings(tx: Transaction, readings: Mapping[str, Reading]) -> None:
-    """Replace what was read of GPUs, by UUID, which their host has registered."""
+    """Replace the readings of registered GPUs, by UUID."""
     for uuid, reading in readings.items():
         values = {**asdict(reading), "read_at": tx.now}
         values["outsiders"] = json.dumps([asdict(outsider) for outsider in reading.outsiders])
@@ -27,7 +27,7 @@ def set_readings(tx: Transaction, readings: Mapping[str, Reading]) -> None:
 
 
 def list_readings(tx: Transaction) -> Mapping[str, tuple[datetime, Reading]]:
-    """When each GPU was read last, and what, by UUID."""
+    """The time and value of each GPU's last reading, by UUID."""
     statement = select(gpu_readings.c.gpu_uuid, gpu_readings.c.read_at, *_COLUMNS)
     found = {}
     for row in tx.connection.execute(statement).mappings():
@@ -39,7 +39,7 @@ def list_readings(tx: Transaction) -> Mapping[str, tuple[datetime, Reading]]:
 
 
 def list_outsiders(tx: Transaction) -> Mapping[str, tuple[Outsider, ...]]:
-    """Who uses GPUs from outside the queue, by UUID; only of GPUs that somebody so uses."""
+    """The outsiders on each GPU, by UUID; GPUs without outsiders are left out."""
     used = select(gpu_readings.c.gpu_uuid, gpu_readings.c.outsiders).where(gpu_readings.c.outsiders != "[]")
     return {uuid: _load(text) for uuid, text in tx.connection.execute(used)}
 

@@ -1,4 +1,4 @@
-"""Schedulers that run, and what they know of the broker."""
+"""Running schedulers, and what they know about the broker."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ class Scheduler:
 
 
 def lock_tick(tx: Transaction) -> bool:
-    """Let one scheduler at a time decide; False when another one is at it.
+    """Let one scheduler at a time decide; False while another scheduler does.
 
     SQLite's write transaction is such a lock already.
     """
@@ -35,7 +35,7 @@ def lock_tick(tx: Transaction) -> bool:
 
 
 def heartbeat(tx: Transaction, name: str, *, pid: int, broker_error: str) -> None:
-    """Say that a scheduler is alive and whether it reaches the broker."""
+    """Record that a scheduler is alive and whether it reaches the broker."""
     values = {"pid": pid, "heartbeat_at": tx.now, "broker_error": broker_error}
     if (
         tx.connection.execute(update(schedulers).where(schedulers.c.name == name).values(values)).rowcount
@@ -45,7 +45,7 @@ def heartbeat(tx: Transaction, name: str, *, pid: int, broker_error: str) -> Non
 
 
 def find_latest(tx: Transaction) -> Scheduler | None:
-    """The scheduler that was heard last, or None before the first one."""
+    """The scheduler with the newest heartbeat, or None before the first one."""
     statement = select(*columns_of(schedulers, Scheduler)).order_by(schedulers.c.heartbeat_at.desc()).limit(1)
     row = tx.connection.execute(statement).mappings().first()
     return to_value(Scheduler, row) if row else None

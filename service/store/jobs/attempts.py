@@ -25,12 +25,12 @@ def _to_attempt(row: RowMapping) -> Attempt:
 
 
 def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt:
-    """Store a dispatched attempt with the job's next number; it has the epochs of the newest checkpoint."""
+    """Store a dispatched attempt with the job's next number; it begins at the newest checkpoint's epoch."""
     last = select(func.max(attempts.c.number)).where(attempts.c.job_id == job_id)
     number = (tx.connection.execute(last).scalar() or 0) + 1
     of_job = checkpoints.join(attempts, checkpoints.c.attempt_id == attempts.c.id)
     furthest = select(func.max(checkpoints.c.epoch)).select_from(of_job).where(attempts.c.job_id == job_id)
-    epoch = tx.connection.execute(furthest).scalar() or 1  # the one that it goes on in
+    epoch = tx.connection.execute(furthest).scalar() or 1  # the epoch that it continues in
     statement = insert(attempts).values(
         job_id=job_id,
         number=number,
@@ -61,7 +61,7 @@ def list_attempts(tx: Transaction, job_id: JobId) -> Sequence[Attempt]:
 
 
 def list_live_attempts(tx: Transaction, *, host_name: str | None = None) -> Sequence[Attempt]:
-    """Attempts that have not ended, of one host or of all."""
+    """Attempts that have not ended, on one host or on all."""
     statement = select(*_COLUMNS).where(_LIVE).order_by(attempts.c.id)
     if host_name is not None:
         statement = statement.where(attempts.c.host_name == host_name)
@@ -83,13 +83,13 @@ def list_attempts_of(tx: Transaction, states: Collection[JobState]) -> Sequence[
 
 
 def list_numbers(tx: Transaction) -> frozenset[tuple[int, int]]:
-    """Number of job and number of attempt, of every attempt."""
+    """The job number and attempt number of every attempt."""
     statement = select(attempts.c.job_id, attempts.c.number)
     return frozenset((job_id, number) for job_id, number in tx.connection.execute(statement))
 
 
 def find_live_attempt(tx: Transaction, job_id: JobId) -> Attempt | None:
-    """The attempt of a job that has not ended; there is at most one."""
+    """The attempt of a job that has not ended, or None; there is at most one."""
     row = (
         tx.connection.execute(select(*_COLUMNS).where(attempts.c.job_id == job_id, _LIVE)).mappings().first()
     )
@@ -104,7 +104,7 @@ def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attem
 def list_latest_of(
     tx: Transaction, states: Collection[JobState], *, ended_since: datetime | None = None
 ) -> Sequence[Attempt]:
-    """The newest attempt of each job in these states, or of those that have ended since."""
+    """The newest attempt of each job that is in these states or has ended since."""
     chosen = select(jobs.c.id).where(jobs.c.state.in_(states))
     if ended_since is not None:
         chosen = chosen.where(jobs.c.ended_at >= ended_since)
@@ -120,7 +120,7 @@ def _list_newest(tx: Transaction, condition: ColumnElement[bool]) -> Sequence[At
 def claim(
     tx: Transaction, attempt_id: AttemptId, *, worker: str, host_name: str, runs_dir: str
 ) -> Attempt | None:
-    """Take a dispatched attempt for a worker; None when it is taken, ended, or another host's.
+    """Claim a dispatched attempt for a worker; None if it is claimed, has ended, or is another host's.
 
     Its run folder will be `RUNS_DIR/<job>/<attempt number>` on that host.
     """
@@ -144,20 +144,20 @@ def claim(
 
 
 def adopt(tx: Transaction, attempt: Attempt, *, worker: str) -> Attempt:
-    """Take over a claimed attempt from an earlier worker of the same host, whose writes end here.
+    """Take over a claimed attempt from an earlier worker of the same host, which can no longer write to it.
 
     Raises:
-        Fenced: it ended, or somebody else took it, since `attempt` was read.
+        Fenced: it ended, or another worker took it, since `attempt` was read.
     """
     write(tx, attempt, worker=worker, token=attempt.token + 1, heartbeat_at=tx.now)
     return get_attempt(tx, attempt.id)
 
 
 def write(tx: Transaction, attempt: Attempt, **values: object) -> None:
-    """Change an attempt that is claimed and still the writer's own.
+    """Change an attempt that this worker has claimed and still owns.
 
     Raises:
-        Fenced: it ended, or its token has moved on; nothing was changed.
+        Fenced: it ended, or another worker took it; nothing was changed.
     """
     statement = (
         update(attempts)
@@ -169,12 +169,12 @@ def write(tx: Transaction, attempt: Attempt, **values: object) -> None:
 
 
 def write_progress(tx: Transaction, attempt: Attempt, progress: Progress) -> None:
-    """Say how far the trainer has come."""
+    """Store the trainer's progress."""
     write(tx, attempt, progress=json.dumps(asdict(progress)))
 
 
 def set_running_if_starting(tx: Transaction, attempt: Attempt, *, start_step: int) -> None:
-    """Record the first step; said twice it changes nothing."""
+    """Record the first step; a second call changes nothing."""
     if get_attempt(tx, attempt.id).state is AttemptState.STARTING:
         write(tx, attempt, state=AttemptState.RUNNING, started_at=tx.now, start_step=start_step)
 
@@ -182,7 +182,7 @@ def set_running_if_starting(tx: Transaction, attempt: Attempt, *, start_step: in
 def end_if_live(
     tx: Transaction, attempt: Attempt, outcome: Outcome, *, cause: Cause | None = None, reason: str
 ) -> bool:
-    """End an attempt, whoever holds it; False when it has ended already."""
+    """End an attempt if its token is unchanged; False if it has already ended."""
     statement = (
         update(attempts)
         .where(attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVE)
@@ -194,7 +194,7 @@ def end_if_live(
 def set_stop_request(
     tx: Transaction, attempt_id: AttemptId, stop_request: StopRequest, *, reason: str = ""
 ) -> bool:
-    """Ask the worker of a live attempt for something; False when it has ended or a stronger wish stands."""
+    """Store a stop request for a live attempt; False if it has ended or has a stronger request."""
     order = list(StopRequest)
     gives_way = attempts.c.stop_request.is_(None) | attempts.c.stop_request.in_(
         order[: order.index(stop_request) + 1]
@@ -206,7 +206,7 @@ def set_stop_request(
 
 
 def heartbeat(tx: Transaction, attempt_ids: Sequence[AttemptId], *, worker: str) -> Sequence[Attempt]:
-    """Renew these attempts of a worker; returns, with their wishes, those that are still its own."""
+    """Renew these attempts of a worker; return those that are still its own, with their stop requests."""
     mine = attempts.c.id.in_(attempt_ids) & (attempts.c.worker == worker) & _LIVE
     tx.connection.execute(update(attempts).where(mine).values(heartbeat_at=tx.now))
     return [_to_attempt(row) for row in tx.connection.execute(select(*_COLUMNS).where(mine)).mappings()]
@@ -225,14 +225,14 @@ def list_unclaimed_attempts(tx: Transaction) -> Sequence[Attempt]:
 
 
 def find_newest_on(tx: Transaction, host_name: str) -> Attempt | None:
-    """The newest attempt that a host was given."""
+    """The newest attempt on a host, or None."""
     statement = select(*_COLUMNS).where(attempts.c.host_name == host_name).order_by(attempts.c.id.desc())
     row = tx.connection.execute(statement.limit(1)).mappings().first()
     return _to_attempt(row) if row else None
 
 
 def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
-    """Queued jobs that a newer cnnctl has made, as a worker said that still is its host's."""
+    """Queued jobs of a newer cnnctl that the current worker of some host has refused."""
     of_job = attempts.c.job_id == jobs.c.id
     by_chief = (hosts.c.worker == attempts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
     part = attempt_members.c
@@ -245,5 +245,5 @@ def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
 
 
 def set_sent(tx: Transaction, attempt_id: AttemptId) -> None:
-    """Remember that an attempt was sent again now."""
+    """Record that an attempt was sent again now."""
     tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(sent_at=tx.now))

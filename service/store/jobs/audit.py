@@ -1,4 +1,4 @@
-"""The audit: every act on a job, by whom and when. Lines are added and never changed."""
+"""The audit: who did what to a job, and when. Entries are added and never changed."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,14 @@ def add_entry(
     attempt_id: AttemptId | None = None,
     detail: str = "",
 ) -> None:
-    """Write one line of a job's audit."""
+    """Add an entry to a job's audit."""
     values = {"job_id": job_id, "attempt_id": attempt_id, "actor": actor, "action": action, "detail": detail}
     on_server = tx.connection.dialect.name == "postgresql"
     tx.connection.execute(_INSERT_AND_NOTIFY if on_server else _INSERT, {"at": tx.now, **values})
 
 
 def list_entries(tx: Transaction, job_id: JobId) -> Sequence[AuditEntry]:
-    """A job's audit, oldest line first."""
+    """A job's audit entries, oldest first."""
     statement = (
         select(*columns_of(job_events, AuditEntry))
         .where(job_events.c.job_id == job_id)
@@ -45,7 +45,7 @@ def list_entries(tx: Transaction, job_id: JobId) -> Sequence[AuditEntry]:
 
 
 def list_moments(tx: Transaction, action: Action, *, since: datetime) -> Mapping[JobId, Sequence[datetime]]:
-    """When this happened to each job since then, oldest first."""
+    """When this action happened to each job since then, oldest first."""
     mine = (job_events.c.action == action) & (job_events.c.at >= since)
     statement = select(job_events.c.job_id, job_events.c.at).where(mine).order_by(job_events.c.at)
     found: dict[JobId, list[datetime]] = defaultdict(list)
@@ -55,5 +55,5 @@ def list_moments(tx: Transaction, action: Action, *, since: datetime) -> Mapping
 
 
 def newest_entry_id(tx: Transaction) -> int:
-    """A number that grows whenever anything happens to any job; 0 before the first event."""
+    """A number that grows whenever anything happens to any job; 0 before the first entry."""
     return tx.connection.execute(select(func.max(job_events.c.id))).scalar() or 0

@@ -15,7 +15,7 @@ _NEWEST = "SELECT max(id) FROM job_events"
 
 
 class AuditWatch:
-    """Asks over a connection of its own, straight through the driver; for one thread.
+    """Asks over its own connection, directly through the driver; for one thread.
 
     A reading transaction of the pool takes ten times as long, most of it in Python, and an idle scheduler
     does nothing but ask. PostgreSQL also sends a notification over that connection with each commit that
@@ -30,7 +30,7 @@ class AuditWatch:
         """The same as `audit.newest_entry_id`, outside of any transaction.
 
         Raises:
-            DatabaseUnavailable: it does not answer on a new connection either.
+            DatabaseUnavailable: the database does not respond on a new connection either.
         """
         try:
             return self._ask()
@@ -67,7 +67,7 @@ class AuditWatch:
             self._connection = self._connect()
         cursor = self._connection.cursor()
         cursor.execute(_NEWEST)
-        ((newest,),) = cursor.fetchall()  # all of it, or SQLite would stay in a reading transaction
+        ((newest,),) = cursor.fetchall()  # fetch all rows, or SQLite would stay in a read transaction
         cursor.close()
         return newest or 0
 

@@ -1,4 +1,4 @@
-"""Checkpoints: which restorable states lie in a job's run folders."""
+"""Checkpoints: the restorable states in a job's run folders."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from service.store.transaction import Transaction
 
 
 def add_checkpoint(tx: Transaction, attempt_id: AttemptId, checkpoint: Checkpoint) -> None:
-    """Record a checkpoint; a new best one makes the job's former best an ordinary one."""
+    """Record a checkpoint; a new best checkpoint replaces the job's former best."""
     if checkpoint.kind is CheckpointKind.BEST:
         job = select(attempts.c.job_id).where(attempts.c.id == attempt_id).scalar_subquery()
         of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job))
@@ -24,13 +24,13 @@ def add_checkpoint(tx: Transaction, attempt_id: AttemptId, checkpoint: Checkpoin
 
 
 def remove_checkpoint(tx: Transaction, job_id: JobId, *, path: str) -> None:
-    """Forget a checkpoint of a job, whichever attempt wrote it, whose files go."""
+    """Forget a checkpoint of a job, of any attempt, whose files are being deleted."""
     of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
     tx.connection.execute(delete(checkpoints).where(of_job, checkpoints.c.path == path))
 
 
 def forget_checkpoints(tx: Transaction, job_id: JobId) -> int:
-    """Forget all checkpoints of a job and return how many they were; their files stay."""
+    """Forget all checkpoints of a job and return their number; their files stay."""
     of_job = checkpoints.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.job_id == job_id))
     return tx.connection.execute(delete(checkpoints).where(of_job)).rowcount
 
@@ -56,8 +56,8 @@ def list_checkpoints_of(
 def list_checkpoints(tx: Transaction, job_id: JobId) -> Sequence[Checkpoint]:
     """A job's checkpoints over all its attempts, newest first.
 
-    Newest is what was written last, not what was trained longest: a later attempt that began again from an
-    earlier step had a reason, and the job's history is now its own.
+    The newest checkpoint was written last, not trained longest: a later attempt that began at an earlier step
+    had a reason, and the job now continues from it.
     """
     statement = (
         select(*columns_of(checkpoints, Checkpoint))
@@ -85,6 +85,6 @@ def list_passed_over(tx: Transaction, job_id: JobId) -> frozenset[str]:
 
 
 def has_checkpoint(tx: Transaction, attempt_id: AttemptId) -> bool:
-    """Whether an attempt has written one that is still there."""
+    """Whether an attempt has written a checkpoint that still exists."""
     mine = select(checkpoints.c.id).where(checkpoints.c.attempt_id == attempt_id).limit(1)
     return tx.connection.execute(mine).first() is not None

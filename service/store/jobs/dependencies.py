@@ -1,4 +1,4 @@
-"""Which jobs wait for others to succeed; the database allows earlier jobs only, so there is no cycle."""
+"""Dependencies: which jobs wait for others to succeed. Jobs wait only for earlier jobs: no cycle exists."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -12,21 +12,21 @@ from service.store.transaction import Transaction
 
 
 def add_dependencies(tx: Transaction, job_id: JobId, after: Collection[JobId]) -> None:
-    """Let a job wait until these have succeeded."""
+    """Let a job wait until these jobs have succeeded."""
     rows = [{"job_id": job_id, "after_job_id": number} for number in sorted(set(after))]
     if rows:
         tx.connection.execute(insert(job_dependencies), rows)
 
 
 def list_after(tx: Transaction, job_id: JobId) -> Sequence[JobId]:
-    """The jobs that a job was told to wait for."""
+    """The jobs that a job waits for."""
     mine = job_dependencies.c.job_id == job_id
     statement = select(job_dependencies.c.after_job_id).where(mine).order_by(job_dependencies.c.after_job_id)
     return [JobId(number) for number in tx.connection.execute(statement).scalars()]
 
 
 def list_unmet(tx: Transaction) -> Mapping[JobId, Mapping[JobId, JobState]]:
-    """For each queued job that may not start yet, the jobs before it that have not succeeded."""
+    """For each queued job that may not start yet, the jobs that it waits for and that have not succeeded."""
     waiting, before = jobs.alias("waiting"), jobs.alias("before")
     statement = (
         select(waiting.c.id, before.c.id, before.c.state)

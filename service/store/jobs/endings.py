@@ -1,4 +1,4 @@
-"""Ends an attempt in one decision: its leases, its job's state, the audit."""
+"""Ends an attempt in one decision: its leases, its job's state, the audit entry."""
 
 from service.domain.endings import Ending, TrainerReport, infer_ending, merge_endings
 from service.domain.jobs import Attempt, Member
@@ -38,11 +38,11 @@ def end_attempt(
     retry_limit: int,
     pause: bool = False,
 ) -> bool:
-    """End an attempt, give its GPUs back and move its job on; False when it had ended already.
+    """End an attempt, give its GPUs back and move its job on; False if it had already ended.
 
-    A wish to cancel or to pause holds, whatever ended the attempt. What another try may mend queues the job
-    again, until `retry_limit` attempts in a row have ended so without a new checkpoint. With `pause`, an
-    interrupted one waits for a person, who is told.
+    A request to cancel or pause counts, whatever ended the attempt. If another try may help, the job is
+    queued again, until `retry_limit` attempts in a row have ended like this without a new checkpoint. With
+    `pause`, the job of an interrupted attempt is paused, and its owner is notified.
     """
     if not attempts.end_if_live(tx, attempt, outcome, cause=cause, reason=reason):
         return False
@@ -60,12 +60,12 @@ def end_attempt(
 def end_reported(
     tx: Transaction, attempt: Attempt, report: TrainerReport, *, actor: str, retry_limit: int
 ) -> Ending | None:
-    """End an attempt as its worker reports of its trainer; None when it had ended already.
+    """End an attempt according to its worker's report; None if it had already ended.
 
-    What the report means depends on what was asked of the attempt: it is decided here, with its row locked.
+    The meaning of the report depends on the attempt's stop request: it is decided here, with the row locked.
     """
     try:
-        attempts.write(tx, attempt)  # locks it: no request comes between the decision and the end
+        attempts.write(tx, attempt)  # locks the row: no request comes between the decision and the end
     except Fenced:
         return None
     ending = infer_ending(report, stop_request=attempts.get_attempt(tx, attempt.id).stop_request)
@@ -84,10 +84,10 @@ def end_reported(
 
 
 def end_member_reported(tx: Transaction, member: Member, report: TrainerReport) -> None:
-    """End one host's part of an attempt as its worker reports.
+    """End one host's part of an attempt according to its worker's report.
 
     Raises:
-        Fenced: it has ended, or another worker has it.
+        Fenced: the part has ended, or another worker has it.
     """
     ending = infer_ending(report, stop_request=attempts.get_attempt(tx, member.attempt_id).stop_request)
     members.end_member(tx, member, ending.outcome, cause=ending.cause, reason=ending.reason)
@@ -96,10 +96,10 @@ def end_member_reported(tx: Transaction, member: Member, report: TrainerReport) 
 def _decide(
     tx: Transaction, ended: Attempt, outcome: Outcome, *, retry_limit: int, pause: bool
 ) -> tuple[JobState, Action, str]:
-    """What becomes of the job, what the audit calls it, and why."""
+    """The job's next state, the action for the audit, and the reason."""
     state, reason = JOB_STATE_AFTER[outcome], ended.reason
-    mended = ended.cause in UNDONE_BY_RETRY
-    if not (state is JobState.QUEUED or mended):
+    another_try = ended.cause in UNDONE_BY_RETRY
+    if not (state is JobState.QUEUED or another_try):
         return state, _ACTIONS[state], reason
     if ended.stop_request is StopRequest.CANCEL:
         return JobState.CANCELLED, Action.CANCELLED, f"cancelled; {reason}"
@@ -107,7 +107,7 @@ def _decide(
         resume = f"cnnctl resume {ended.job_id}"
         how = f"Fix that, then: {resume}. Or start over: {resume} --from-start"
         return JobState.PAUSED, Action.PAUSED, f"{reason}. Nothing was deleted. {how}"
-    if mended and ended.stop_request is not StopRequest.PAUSE:
+    if another_try and ended.stop_request is not StopRequest.PAUSE:
         state, reason = _try_again(tx, ended, reason, retry_limit=retry_limit)
         return state, _ACTIONS[state], reason
     if checkpoints.has_checkpoint(tx, ended.id):
@@ -121,7 +121,7 @@ def _decide(
 
 
 def _try_again(tx: Transaction, attempt: Attempt, reason: str, *, retry_limit: int) -> tuple[JobState, str]:
-    """Count an attempt that was lost; after one that left a checkpoint, and so came further, anew."""
+    """Count a lost attempt; an attempt that wrote a checkpoint made progress and restarts the count."""
     before = jobs.get_job(tx, attempt.job_id).lost_attempts
     lost = 1 if checkpoints.has_checkpoint(tx, attempt.id) else before + 1
     jobs.set_lost_attempts(tx, attempt.job_id, lost)

@@ -15,7 +15,7 @@ from service.errors import JobNotFound
 from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
-if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands read jobs only
+if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands only read jobs
     from service.domain.spec import Spec
 
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
@@ -77,7 +77,7 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
     """The job with this number.
 
     Raises:
-        JobNotFound: there is none; the message names the newest one.
+        JobNotFound: it does not exist; the message names the newest job.
     """
     job = find_job(tx, job_id)
     if job is None:
@@ -88,8 +88,8 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
 
 
 def lock_job(tx: Transaction, job_id: JobId) -> Job:
-    """The job with this number, which nobody else changes before this transaction has ended."""
-    statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has one writer anyway
+    """The job with this number, locked until the end of this transaction."""
+    statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has only one writer
     return _to_job(tx.connection.execute(statement).mappings().one())
 
 
@@ -106,13 +106,13 @@ def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
 
 
 def list_ended_jobs(tx: Transaction, *, since: datetime) -> Sequence[Job]:
-    """The jobs that have ended since then, the first to end first."""
+    """The jobs that have ended since then, in the order of their ends."""
     statement = select(*_COLUMNS).where(jobs.c.ended_at >= since).order_by(jobs.c.ended_at, jobs.c.id)
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
 def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobState, *, reason: str) -> bool:
-    """Move a job from one state to another; False when it is not in `origin` any more."""
+    """Move a job from one state to another; False if it is no longer in `origin`."""
     assert state in JOB_TRANSITIONS[origin], f"{origin} never becomes {state}"
     ended_at = tx.now if state in FINISHED else None
     statement = (
@@ -124,36 +124,36 @@ def set_state_if(tx: Transaction, job_id: JobId, origin: JobState, state: JobSta
 
 
 def set_waits(tx: Transaction, waits: Collection[Waiting]) -> None:
-    """Say why queued jobs wait, and until about when."""
+    """Store why queued jobs wait, and until about when."""
     rows = [{"number": wait.job_id, "why": wait.reason, "start": wait.estimated_start_at} for wait in waits]
     if rows:
         tx.connection.execute(_SET_WAIT, rows)
 
 
 def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:
-    """Count the attempts that were lost since a person last asked for the job."""
+    """Set the number of attempts that were lost since a person last asked for the job."""
     tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(lost_attempts=count))
 
 
 def count_waiting_jobs(tx: Transaction, owner: str) -> int:
-    """How many jobs of a person are queued or paused."""
+    """Count a person's queued and paused jobs."""
     waiting = jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
     statement = select(func.count()).where(jobs.c.owner == owner, waiting)
     return tx.connection.execute(statement).scalar_one()
 
 
 def list_states(tx: Transaction, job_ids: Collection[JobId]) -> Mapping[JobId, JobState]:
-    """The states of those of these jobs that there are."""
+    """The states of these jobs; jobs that do not exist are left out."""
     statement = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids))
     return {JobId(number): state for number, state in tx.connection.execute(statement)}
 
 
 def set_priority_if_unfinished(tx: Transaction, job_id: JobId, priority: Priority) -> bool:
-    """Change how urgent a job is; False when it has ended."""
+    """Change a job's priority; False if it has ended."""
     unfinished = (jobs.c.id == job_id) & jobs.c.state.not_in(FINISHED)
     return tx.connection.execute(update(jobs).where(unfinished).values(priority=priority)).rowcount == 1
 
 
 def count_preemption(tx: Transaction, job_id: JobId) -> None:
-    """Remember that a job gave way to another once more."""
+    """Count one more preemption of a job."""
     tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(preemptions=jobs.c.preemptions + 1))

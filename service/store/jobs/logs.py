@@ -10,7 +10,7 @@ TAIL_BYTES = 64 * 1024
 
 
 def set_log_tail(tx: Transaction, attempt_id: AttemptId, tail: str) -> None:
-    """Replace the stored end of a log; NUL, which PostgreSQL cannot store, becomes a visible mark."""
+    """Replace the stored end of a log; NUL, which PostgreSQL cannot store, becomes a visible character."""
     tail = tail.replace("\x00", "\N{SYMBOL FOR NULL}")
     mine = attempt_logs.c.attempt_id == attempt_id
     if tx.connection.execute(update(attempt_logs).where(mine).values(tail=tail)).rowcount == 0:

@@ -1,4 +1,4 @@
-"""Metric points: stored in bulk, read as one series a job however often it was resumed."""
+"""Metric points: stored in bulk, and read as one series per job, however often it was resumed."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from service.domain.jobs import AttemptId, JobId
 from service.domain.metrics import Point
 from service.store.transaction import Transaction
 
-# Through the drivers: SQLAlchemy takes longer over a row than SQLite, and psycopg over a statement than over
-# a row of a COPY.
+# Directly through the drivers: SQLAlchemy spends more time on a row than SQLite, and psycopg more on a
+# statement than on a row of a COPY.
 _INSERT = "INSERT INTO metrics (attempt_id, name, step, value) VALUES (?, ?, ?, ?)"
 _COPY = "COPY metrics (attempt_id, name, step, value) FROM STDIN"
 
 
 def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) -> None:
-    """Store points; the caller stores the event offset in the same transaction, so none comes twice."""
+    """Store points; the caller stores the event offset in the same transaction, so no point comes twice."""
     rows = [(attempt_id, point.name, point.step, _finite(point.value)) for point in points]
     if not rows:
         return
@@ -34,7 +34,7 @@ def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) 
 def list_series(
     tx: Transaction, job_id: JobId, *, names: Sequence[str] = ()
 ) -> Mapping[str, list[tuple[int, float | None]]]:
-    """Each metric's points by step; what a later attempt trained again replaces the earlier points."""
+    """Each metric's points by step; points of a later attempt replace earlier points of the same steps."""
     last_steps = _last_valid_steps(tx, job_id)
     statement = (
         select(metrics.c.attempt_id, metrics.c.name, metrics.c.step, metrics.c.value)
@@ -43,7 +43,7 @@ def list_series(
     )
     if names:
         statement = statement.where(metrics.c.name.in_(names))
-    # By step: an attempt that was lost after its last step has scored the test images, and the next does too.
+    # By step: an attempt that was lost after its last step has scored the test images, and so does the next.
     series: dict[str, dict[int, float | None]] = {}
     for attempt_id, name, step, value in tx.connection.execute(statement):
         limit = last_steps[attempt_id]
@@ -84,7 +84,7 @@ def _last_values_of_attempt(
 
 
 def _last_valid_steps(tx: Transaction, job_id: JobId) -> Mapping[AttemptId, int | None]:
-    """Up to which step each attempt's points stand: to where the earliest later start resumed."""
+    """Up to which step each attempt's points count: to the earliest step at which a later attempt resumed."""
     statement = (
         select(attempts.c.id, attempts.c.start_step)
         .where(attempts.c.job_id == job_id)

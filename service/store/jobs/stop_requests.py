@@ -1,4 +1,4 @@
-"""Asks for the end of live attempts: cancel, pause or preempt; their workers read it with the heartbeat."""
+"""Stop requests for live attempts: cancel, pause or preempt; workers read them with the heartbeat."""
 
 from service.domain.jobs import Attempt, JobId
 from service.domain.states import Action, AttemptState, Outcome, StopRequest
@@ -16,9 +16,9 @@ _REQUESTED = {
 def request_stop(
     tx: Transaction, attempt: Attempt, stop_request: StopRequest, *, reason: str, actor: str
 ) -> bool:
-    """Ask for an attempt's end; it ends at once where no worker has claimed it.
+    """Request an attempt's end; it ends at once if no worker has claimed it.
 
-    `reason` says for whom, as in "paused by ada". False when it has ended, or a stronger wish stands.
+    `reason` says for whom, as in "paused by ada". False if it has ended, or has a stronger request.
     """
     if not attempts.set_stop_request(tx, attempt.id, stop_request, reason=reason):
         return False
@@ -33,10 +33,10 @@ def request_stop(
 
 
 def request_preemption(tx: Transaction, job_id: JobId, *, reason: str, actor: str) -> bool:
-    """Ask a running job to give its GPUs to another; it is queued again and loses nothing.
+    """Request that a running job gives its GPUs to another job; it is queued again and loses nothing.
 
-    `reason` says for whom, as in "preempted for job 12 of ada". False when no attempt of it is live, or
-    somebody wants it stopped anyway.
+    `reason` says for whom, as in "preempted for job 12 of ada". False if the job has no live attempt, or
+    already has a stop request.
     """
     attempt = attempts.find_live_attempt(tx, job_id)
     return attempt is not None and request_stop(tx, attempt, StopRequest.PREEMPT, reason=reason, actor=actor)

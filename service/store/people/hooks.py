@@ -1,4 +1,4 @@
-"""Hooks: whom to tell of which ends and preemptions."""
+"""Hooks: whom to notify of which ends and preemptions."""
 
 from collections.abc import Collection, Sequence
 
@@ -36,13 +36,13 @@ def list_hooks(tx: Transaction, owner: str) -> Sequence[Hook]:
 
 
 def lock_hooks(tx: Transaction, owner: str) -> Sequence[Hook]:
-    """A person's hooks, none of which is removed before this transaction has ended."""
+    """A person's hooks, locked until the end of this transaction."""
     statement = select(*_COLUMNS).where(hooks.c.owner == owner).order_by(hooks.c.id)
     locked = statement.with_for_update(read=True, key_share=True)
     return [to_value(Hook, row) for row in tx.connection.execute(locked).mappings()]
 
 
 def remove_hook(tx: Transaction, hook_id: HookId) -> None:
-    """Forget a hook, with what is on its way to it."""
+    """Remove a hook and its undelivered messages."""
     tx.connection.execute(delete(notifications).where(notifications.c.hook_id == hook_id))
     tx.connection.execute(delete(hooks).where(hooks.c.id == hook_id))

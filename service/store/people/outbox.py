@@ -1,4 +1,4 @@
-"""The outbox: messages written with the decision that they tell of, and delivered after it."""
+"""The outbox: messages are written with the decision that they report, and delivered after it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ _WITH_HOOKS = notifications.join(hook_rows, notifications.c.hook_id == hook_rows
 
 
 def enqueue(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId | None, reason: str) -> None:
-    """Put a message to each of the owner's hooks that wants to know into the outbox."""
+    """Put a message into the outbox for each of the owner's hooks that wants this occasion."""
     for hook in hooks.lock_hooks(tx, job.owner):
         occasion = hook.find_occasion(state)
         if occasion is not None:
@@ -30,14 +30,14 @@ def enqueue(tx: Transaction, job: Job, state: JobState, *, attempt_id: AttemptId
 
 
 def list_owners_due(tx: Transaction) -> Sequence[str]:
-    """Whose messages want to be delivered now, the longest due first."""
+    """The owners with messages due now, the longest due first."""
     due = select(hook_rows.c.owner).select_from(_WITH_HOOKS).where(notifications.c.next_try_at <= tx.now)
     oldest = (func.min(notifications.c.next_try_at), func.min(notifications.c.id))
     return tx.connection.execute(due.group_by(hook_rows.c.owner).order_by(*oldest)).scalars().all()
 
 
 def take_due(tx: Transaction, owner: str, *, lease: timedelta) -> Notification | None:
-    """Take a person's message that is longest due; until the lease is over nobody else takes it."""
+    """Take a person's longest due message; nobody else takes it until the lease ends."""
     theirs = (hook_rows.c.owner == owner) & (notifications.c.next_try_at <= tx.now)
     statement = select(*_COLUMNS).select_from(_WITH_HOOKS).where(theirs)
     oldest = statement.order_by(notifications.c.next_try_at, notifications.c.id).limit(1)
@@ -54,13 +54,13 @@ def _take(tx: Transaction, note: Notification, lease: timedelta) -> bool:
 
 
 def set_delivered(tx: Transaction, note_id: NotificationId) -> None:
-    """Remember that a message was delivered."""
+    """Record that a message was delivered."""
     values = {"delivered_at": tx.now, "next_try_at": None, "error": ""}
     tx.connection.execute(update(notifications).where(notifications.c.id == note_id).values(values))
 
 
 def set_failed(tx: Transaction, note_id: NotificationId, *, error: str, next_try_at: datetime | None) -> None:
-    """Remember why a message could not be delivered, and when to try again; None: never."""
+    """Record why a message could not be delivered, and when to retry; None: never."""
     values = {"error": error, "next_try_at": next_try_at}
     tx.connection.execute(update(notifications).where(notifications.c.id == note_id).values(values))
 

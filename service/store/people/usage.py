@@ -15,7 +15,7 @@ _REQUESTS = (Action.CANCEL_REQUESTED, Action.PAUSE_REQUESTED, Action.PREEMPT_REQ
 
 
 def list_stays(tx: Transaction, *, owner: str | None = None, since: datetime | None = None) -> Sequence[Stay]:
-    """The stays of one person's attempts or of all, but for those that ended before `since`."""
+    """The stays of one person's attempts, or of all, without those that ended before `since`."""
     statement = _STAYS
     if owner is not None:
         statement = statement.where(jobs.c.owner == owner)

@@ -1,4 +1,4 @@
-"""Users: what was granted to people; who has no row has everybody's defaults."""
+"""Users: what was granted to people; a person without a row has the defaults."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from service.domain.people import User
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
-QUOTA_LOCK = 7215  # any number that no other lock of two numbers has
+QUOTA_LOCK = 7215  # any number that no other two-number lock uses
 _COLUMNS = columns_of(users, User)
 _GET = select(*_COLUMNS).where(users.c.name == bindparam("wanted"))
 
@@ -22,9 +22,9 @@ def get_user(tx: Transaction, name: str) -> User:
 
 
 def lock_user(tx: Transaction, name: str) -> None:
-    """Let nobody else count against a person's quota before this transaction has ended.
+    """Lock a person's quota until the end of this transaction.
 
-    Not every person has a row that could be locked. SQLite's write transaction is such a lock already.
+    Not every person has a row to lock. SQLite's write transaction is such a lock already.
     """
     if tx.connection.dialect.name != "sqlite":
         lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))")
@@ -32,12 +32,12 @@ def lock_user(tx: Transaction, name: str) -> None:
 
 
 def list_granted(tx: Transaction) -> Sequence[User]:
-    """Everybody who was granted something."""
+    """All people who were granted something."""
     return [to_value(User, row) for row in tx.connection.execute(select(*_COLUMNS)).mappings()]
 
 
 def list_users(tx: Transaction) -> Sequence[User]:
-    """Everybody who was granted something or has submitted a job, by name."""
+    """All people who were granted something or have submitted a job, by name."""
     granted = {user.name: user for user in list_granted(tx)}
     owners = tx.connection.execute(select(jobs.c.owner).distinct()).scalars()
     return [granted.get(name, User(name=name)) for name in sorted({*granted, *owners})]
