@@ -97,7 +97,7 @@ class Scheduler:
         log.info("scheduler", action="stopped")
 
     def _wait(self, stop: threading.Event, seconds: float) -> None:
-        """Wait until the next check; a notification of PostgreSQL, or a change in SQLite's folder, ends the wait."""
+        """Wait until the next check; PostgreSQL, or a change in SQLite's folder, may end the wait."""
         if not stop.is_set():
             (self._folder or self._watch).wait(seconds)
 
