@@ -51,24 +51,23 @@ class Settings:
     )
     owner: str = _setting(
         "CNNCTL_OWNER_URL",
-        "SQLAlchemy URL of the same database with its owner, for `cnnctl db upgrade` alone, which then "
-        "gives the user of CNNCTL_DATABASE_URL rights to the tables and to nothing else; "
-        "empty: that user is the owner",
+        "URL of the same database with its owner, which only `cnnctl db upgrade` uses; it then gives the "
+        "user of CNNCTL_DATABASE_URL rights to the tables and to nothing else; empty: that user is the owner",
     )
     broker: str = _setting("CNNCTL_BROKER_URL", "Redis URL; empty: message files in the data folder")
-    runs: str = _setting("CNNCTL_RUNS_DIR", "where run folders are made; empty: `runs` in the data folder")
+    runs: str = _setting("CNNCTL_RUNS_DIR", "folder of the run folders; empty: `runs` in the data folder")
     datasets: str = _setting(
-        "CNNCTL_DATASETS_DIR", "folder with NAME.npz; empty: `datasets` in the data folder"
+        "CNNCTL_DATASETS_DIR", "folder of the datasets NAME.npz; empty: `datasets` in the data folder"
     )
     roots: str = _setting(
         "CNNCTL_DATA_ROOTS",
-        "folders, separated by colons, below which `folder:` and `npz:` datasets have to lie after symbolic "
-        "links; empty: anywhere",
+        "folders, separated by colons, that must contain every `folder:` and `npz:` dataset after symbolic "
+        "links are followed; empty: any folder",
     )
     group: str = _setting(
         "CNNCTL_GROUP",
-        "group of this machine that may open what the service writes: it writes an SQLite database, and only "
-        "reads run folders where the database is a server; empty: only the service's own user may",
+        "group of this machine that may open the service's files: with SQLite it writes the data folder, "
+        "with a database server it only reads run folders; empty: only the service's own user",
     )
     host: str = _setting("CNNCTL_HOST", "name of this host in the queue; empty: the machine's own name")
     address: str = _setting(
@@ -89,21 +88,25 @@ class Settings:
     )
     tick: str = _setting(
         "CNNCTL_TICK_SECONDS",
-        "longest pause between two looks of the scheduler; the database tells it of what is new",
+        "longest pause between two checks of the scheduler; the database notifies it of changes",
         "0.5",
         within=Range(
-            least=0.001, most=2, why="a dead worker is noticed that late, or a job whose notification is lost"
+            least=0.001,
+            most=2,
+            why="it delays the detection of a dead worker, and a job whose notification is lost",
         ),
     )
     heartbeat: str = _setting(
         "CNNCTL_HEARTBEAT_SECONDS",
         "pause between two heartbeats of a worker",
         "1",
-        within=Range(least=0.01, most=600, why="each is a write, and a stop request waits that long"),
+        within=Range(
+            least=0.01, most=600, why="each heartbeat is a write, and a stop request waits that long"
+        ),
     )
     lease: str = _setting(
         "CNNCTL_LEASE_SECONDS",
-        "silence after which a worker's attempts count as lost",
+        "time without a heartbeat after which a worker's attempts are lost",
         "30",
         within=Range(least=0.03, most=86_400, why="a job on a dead host waits that long"),
     )
@@ -114,12 +117,12 @@ class Settings:
         within=Range(
             least=0.5,
             most=3600,
-            why="a job whose message was lost waits that long, and four times that make a host silent",
+            why="a job whose message was lost waits that long, and a host is silent after four times that",
         ),
     )
     quantum: str = _setting(
         "CNNCTL_QUANTUM_SECONDS",
-        "how long a job keeps its GPUs before one of its class may take them",
+        "how long a job keeps its GPUs before a job of its priority class may preempt it",
         "30",
         within=Range(least=0.001, most=604_800, why="a short job waits that long, at most a week"),
     )
@@ -133,19 +136,19 @@ class Settings:
         "CNNCTL_RETRY_LIMIT",
         "how often a job is queued again after a lost attempt",
         "3",
-        within=Range(least=0, most=1000, why="each takes the GPUs for a while"),
+        within=Range(least=0, most=1000, why="each attempt holds the GPUs for a while"),
     )
     checkpoint: str = _setting(
         "CNNCTL_CHECKPOINT_SECONDS",
-        "least time between two checkpoints of a job, however many its spec asks for; "
-        "one at a stop or at the end waits for nothing",
+        "least time between two checkpoints of a job, whatever its spec asks for; "
+        "a checkpoint at a stop or at the end does not wait",
         "1",
-        within=Range(least=0.001, most=86_400, why="a crash costs what was trained in it, at most a day"),
+        within=Range(least=0.001, most=86_400, why="a crash loses that much training, at most a day"),
     )
     disk_reserve: str = _setting(
         "CNNCTL_DISK_RESERVE",
-        "percent of the run folders' disk that are kept free: below it no attempt starts on the host, and no "
-        "checkpoint is written but at a stop and at the end; 0 keeps nothing",
+        "percent of the run folders' disk to keep free: below it no attempt starts on the host, and "
+        "checkpoints are written only at a stop and at the end; 0 keeps nothing free",
         "5",
         within=Range(least=0, most=100, why="it is a percentage"),
     )
@@ -154,8 +157,8 @@ class Settings:
     )
     webhooks: str = _setting(
         "CNNCTL_WEBHOOK_HOSTS",
-        "host names or addresses, separated by commas, to which webhooks may go though they are private, "
-        "loopback or link-local; set it for all processes",
+        "private, loopback or link-local host names or addresses, separated by commas, that webhooks may "
+        "reach; set it for all processes",
     )
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 

@@ -23,7 +23,7 @@ def test_the_defaults_are_the_embedded_stack_in_the_home_folder(tmp_path: Path) 
     [
         ("CNNCTL_GPUS", "sim:0", "auto, required, or sim:N"),
         ("CNNCTL_GPUS", "three", "auto, required, or sim:N"),
-        ("CNNCTL_TICK_SECONDS", "-1", "from 0.001 to 2: a dead worker is noticed that late"),
+        ("CNNCTL_TICK_SECONDS", "-1", "from 0.001 to 2: it delays the detection of a dead worker"),
         ("CNNCTL_GRACE_SECONDS", "nan", "from 0.01 to 3600"),
         ("CNNCTL_CHECKPOINT_SECONDS", "0", "from 0.001 to 86400"),
         ("CNNCTL_DISK_RESERVE", "101", "from 0 to 100"),
