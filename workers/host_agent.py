@@ -28,7 +28,7 @@ from workers.attempts.starter import Starter
 from workers.attempts.supervisor import Supervisor, claim, kill_left_over
 from workers.attempts.trainer_setup import UnwritableFolder
 from workers.gpus.inventory import get_gpus
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.gpus.watch import GpuWatch
 from workers.train.process.failure_cause import is_disk_full
 
@@ -66,7 +66,7 @@ class HostAgent:
         cores = os.cpu_count() or 1
         self._threads_per_gpu = max(1, cores // len(self.gpus))
         self._gpu_watch = GpuWatch(
-            self.gpus, settings.devices_dir, self._list_trainers, threads_per_gpu=self._threads_per_gpu
+            self.gpus, settings.devices_dir, self._list_gpu_users, threads_per_gpu=self._threads_per_gpu
         )
 
     def take_over(self) -> None:
@@ -244,7 +244,7 @@ class HostAgent:
     def _watch_gpus(self) -> None:
         self._gpu_watch.run(self._stopped)
 
-    def _list_trainers(self) -> Sequence[Trainer]:
+    def _list_gpu_users(self) -> Sequence[GpuUser]:
         return [supervisor.gpu_user for supervisor in self._list_followed()]
 
     def _beat(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from service.domain.gpus import Gpu
 from workers.gpus.file_holders import list_file_holders
 from workers.gpus.inventory import simulate_gpus
-from workers.gpus.outsiders import Trainer, list_strangers
+from workers.gpus.outsiders import GpuUser, list_strangers
 from workers.gpus.simulated_readings import SimulatedReadings
 from workers.gpus.watch import GpuWatch
 
@@ -66,13 +66,13 @@ def test_a_process_is_no_stranger_to_its_own_trainer_or_worker(tmp_path: Path, r
         str(tmp_path / "events.jsonl"),
     )
 
-    def strangers(pid: int, *trainers: Trainer, worker_pid: int = 2**22 + 1) -> list[int]:
+    def strangers(pid: int, *trainers: GpuUser, worker_pid: int = 2**22 + 1) -> list[int]:
         return list(list_strangers([pid], trainers, worker_pid=worker_pid))
 
     assert strangers(process.pid) == [process.pid]
     assert strangers(process.pid, worker_pid=os.getpid()) == []
-    assert strangers(process.pid, Trainer(pid=process.pid, run_dir="/x", gpu_uuids=())) == []
-    assert strangers(log.pid, Trainer(pid=None, run_dir=str(tmp_path), gpu_uuids=())) == []
+    assert strangers(process.pid, GpuUser(pid=process.pid, run_dir="/x", gpu_uuids=())) == []
+    assert strangers(log.pid, GpuUser(pid=None, run_dir=str(tmp_path), gpu_uuids=())) == []
     process.communicate("\n")
     assert strangers(process.pid) == []  # it has ended
 
@@ -95,7 +95,7 @@ def test_who_holds_the_device_file_of_a_simulated_gpu_is_its_outsider(
 def test_a_simulated_gpu_uses_what_its_trainer_does(tmp_path: Path, run: Run) -> None:
     trainer = run(WORK)
     readings = SimulatedReadings(GPUS, tmp_path, threads_per_gpu=1)
-    mine = [Trainer(pid=trainer.pid, run_dir="/x", gpu_uuids=(GPUS[0].uuid,))]
+    mine = [GpuUser(pid=trainer.pid, run_dir="/x", gpu_uuids=(GPUS[0].uuid,))]
     first = readings.read(lambda: mine)[GPUS[0].uuid]
     assert first.utilization_percent is None  # one look says nothing
     assert first.memory_used_mib is not None

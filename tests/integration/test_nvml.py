@@ -16,7 +16,7 @@ from service.errors import NoRealGpus
 from service.settings import Settings, load_settings
 from workers.gpus.inventory import get_gpus
 from workers.gpus.memory import read_used_mib
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.gpus.readings import GpuReadings
 
 MIB = 1024 * 1024
@@ -128,11 +128,11 @@ def gpu(**answers: Any) -> Answers:
     return {"uuid": "GPU-1", "name": "NVIDIA H200", "memory": 143_771, "used": 700, **answers}
 
 
-def read(*gpus: Answers, trainers: Sequence[Trainer] = ()) -> list[Reading]:
+def read(*gpus: Answers, trainers: Sequence[GpuUser] = ()) -> list[Reading]:
     return list(GpuReadings(PlayedNvml(*gpus)).read(lambda: trainers).values())
 
 
-def outsiders(trainers: Sequence[Trainer] = (), **answers: Any) -> tuple[Outsider, ...]:
+def outsiders(trainers: Sequence[GpuUser] = (), **answers: Any) -> tuple[Outsider, ...]:
     return read(gpu(**answers), trainers=trainers)[0].outsiders
 
 
@@ -244,7 +244,7 @@ def test_a_display_server_with_a_few_mib_is_none(stranger: int) -> None:
 
 def test_this_worker_its_children_and_a_trainer_that_it_adopted_are_none(stranger: int) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        adopted = [Trainer(pid=stranger, run_dir="/nowhere", gpu_uuids=("GPU-9",))]
+        adopted = [GpuUser(pid=stranger, run_dir="/nowhere", gpu_uuids=("GPU-9",))]
         uses = [(os.getpid(), 1), (child.pid, 500), (stranger, 500)]
         assert outsiders(adopted, compute=uses) == ()
         assert [one.pid for one in outsiders(compute=uses)] == [stranger]
@@ -254,7 +254,7 @@ def test_this_worker_its_children_and_a_trainer_that_it_adopted_are_none(strange
 
 def test_a_number_from_outside_this_container_is_an_outsider_unless_a_job_holds_the_gpu() -> None:
     assert outsiders(compute=[(NOWHERE, 800)]) == (Outsider(pid=NOWHERE, memory_mib=800),)
-    holder = [Trainer(pid=None, run_dir="/nowhere", gpu_uuids=("GPU-1",))]
+    holder = [GpuUser(pid=None, run_dir="/nowhere", gpu_uuids=("GPU-1",))]
     assert outsiders(holder, compute=[(NOWHERE, 800)]) == ()
 
 
@@ -262,7 +262,7 @@ def test_memory_that_is_in_use_though_nvml_names_nobody_has_an_outsider_who_cann
     assert outsiders(taken=90) == ()
     assert outsiders(taken=900) == (Outsider(memory_mib=900),)
     assert "cannot be seen" in str(outsiders(taken=900)[0])
-    holder = [Trainer(pid=None, run_dir="/nowhere", gpu_uuids=("GPU-1",))]
+    holder = [GpuUser(pid=None, run_dir="/nowhere", gpu_uuids=("GPU-1",))]
     assert outsiders(holder, taken=900) == ()
 
 

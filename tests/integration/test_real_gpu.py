@@ -17,7 +17,7 @@ from service.settings import load_settings
 from tests.gpu_program import take_memory
 from workers.gpus.inventory import get_gpus
 from workers.gpus.memory import explain_kept_memory, read_used_mib
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.gpus.readings import GpuReadings
 
 TAKEN_MIB = 2048
@@ -47,7 +47,7 @@ def readings() -> Iterator[GpuReadings]:
     readings._close()
 
 
-def _read(readings: GpuReadings, gpu: Gpu, *trainers: Trainer) -> Reading:
+def _read(readings: GpuReadings, gpu: Gpu, *trainers: GpuUser) -> Reading:
     return readings.read(lambda: trainers)[gpu.uuid]
 
 
@@ -92,7 +92,7 @@ def test_a_context_alone_is_seen(gpus: Sequence[Gpu], readings: GpuReadings) -> 
 
 def test_a_trainer_of_ours_is_no_outsider(gpus: Sequence[Gpu], readings: GpuReadings) -> None:
     with take_memory(TAKEN_MIB) as pid:
-        trainer = Trainer(pid=pid, run_dir="/nowhere", gpu_uuids=(gpus[0].uuid,))
+        trainer = GpuUser(pid=pid, run_dir="/nowhere", gpu_uuids=(gpus[0].uuid,))
         assert _read(readings, gpus[0], trainer).outsiders == ()
 
 

@@ -35,7 +35,7 @@ from workers.attempts.trainer_setup import (
     read_setup,
     refuse_newer,
 )
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.process_tree import ProcessTree
 
 NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
@@ -76,7 +76,7 @@ class MemberSupervisor:
         self.closing = threading.Event()
 
     @property
-    def gpu_user(self) -> Trainer:
+    def gpu_user(self) -> GpuUser:
         """Its trainer's process and GPUs, for who looks at the GPUs."""
         return self._trainer.gpu_user
 

@@ -33,7 +33,7 @@ from workers.attempts.trainer_setup import (
     refuse_newer,
 )
 from workers.gpus.memory import explain_still_there
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.process_tree import ProcessTree, list_run_dirs
 
 FOLLOW_SECONDS = 0.1
@@ -61,7 +61,7 @@ class Supervisor:
         self.closing = threading.Event()
 
     @property
-    def gpu_user(self) -> Trainer:
+    def gpu_user(self) -> GpuUser:
         """Its trainer's process and GPUs, for who looks at the GPUs."""
         return self._trainer.gpu_user
 

@@ -14,7 +14,7 @@ from service.domain.gpus import Gpu
 from service.process import find_start
 from workers.attempts.starter import Starter
 from workers.gpus.memory import Used, prove_free, read_used_mib
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.process_tree import KILL_SECONDS, ProcessTree
 
 EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
@@ -50,10 +50,10 @@ class TrainerProcess:
         return self._process is None
 
     @property
-    def gpu_user(self) -> Trainer:
+    def gpu_user(self) -> GpuUser:
         """Its process and its GPUs, for who looks at the GPUs."""
         uuids = tuple(gpu.uuid for gpu in self._gpus)
-        return Trainer(pid=self.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
+        return GpuUser(pid=self.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
 
     def take_gpus(self, gpus: Sequence[Gpu]) -> None:
         """Before it starts: these GPUs are its own, and what they have in use now is not."""

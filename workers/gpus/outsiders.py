@@ -12,7 +12,7 @@ from workers.process_tree import list_run_dirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trainer:
+class GpuUser:
     """A trainer that this worker follows, and the GPUs that it holds; `pid` is None before it has started."""
 
     pid: int | None
@@ -21,12 +21,12 @@ class Trainer:
 
 
 def list_strangers(
-    pids: Iterable[int], trainers: Sequence[Trainer], *, worker_pid: int | None = None
+    pids: Iterable[int], gpu_users: Sequence[GpuUser], *, worker_pid: int | None = None
 ) -> Iterator[int]:
     """Those of some processes that run and belong neither to this worker nor to a trainer of its attempts."""
     worker = os.getpid() if worker_pid is None else worker_pid
-    leaders = {trainer.pid for trainer in trainers if trainer.pid is not None}
-    folders = {str(Path(trainer.run_dir).resolve()) for trainer in trainers}
+    leaders = {trainer.pid for trainer in gpu_users if trainer.pid is not None}
+    folders = {str(Path(trainer.run_dir).resolve()) for trainer in gpu_users}
     for pid in pids:
         related = _list_related(pid)
         if related and not related & {worker, *leaders} and not folders & _run_dirs_of(pid):

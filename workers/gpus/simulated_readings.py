@@ -9,7 +9,7 @@ import psutil
 from service.domain.gpus import Gpu, Reading
 from workers.gpus.file_holders import list_file_holders
 from workers.gpus.nvml import MIB
-from workers.gpus.outsiders import Trainer, describe, list_strangers
+from workers.gpus.outsiders import GpuUser, describe, list_strangers
 
 
 class SimulatedReadings:
@@ -27,7 +27,7 @@ class SimulatedReadings:
         self._threads_per_gpu = threads_per_gpu
         self._before: Mapping[int, tuple[float, float]] = {}
 
-    def read(self, list_trainers: Callable[[], Sequence[Trainer]]) -> Mapping[str, Reading]:
+    def read(self, list_gpu_users: Callable[[], Sequence[GpuUser]]) -> Mapping[str, Reading]:
         """A reading of each GPU, by UUID."""
         files = {
             str(path.resolve()): gpu.uuid
@@ -36,21 +36,23 @@ class SimulatedReadings:
         }
         # Nothing is searched until there is a device file: the search is what costs.
         holders = {files[path]: pids for path, pids in list_file_holders(files).items()} if files else {}
-        trainers = list_trainers()  # after the holders: one that is among them is known by now
-        taken = self._measure(trainers)
+        gpu_users = list_gpu_users()  # after the holders: one that is among them is known by now
+        taken = self._measure(gpu_users)
         return {
             gpu.uuid: Reading(
                 memory_used_mib=taken.get(gpu.uuid, (0, 0))[0],
                 utilization_percent=taken.get(gpu.uuid, (0, 0))[1],
-                outsiders=tuple(describe(pid) for pid in list_strangers(holders.get(gpu.uuid, ()), trainers)),
+                outsiders=tuple(
+                    describe(pid) for pid in list_strangers(holders.get(gpu.uuid, ()), gpu_users)
+                ),
             )
             for gpu in self._gpus
         }
 
-    def _measure(self, trainers: Sequence[Trainer]) -> Mapping[str, tuple[int | None, int | None]]:
+    def _measure(self, gpu_users: Sequence[GpuUser]) -> Mapping[str, tuple[int | None, int | None]]:
         """MiB and percent by GPU; percent needs two looks at a process."""
         seen, taken = {}, {}
-        for trainer in trainers:
+        for trainer in gpu_users:
             if trainer.pid is None:
                 continue
             try:

@@ -9,7 +9,7 @@ import pynvml
 import structlog
 
 from service.domain.gpus import Gpu, Reading
-from workers.gpus.outsiders import Trainer
+from workers.gpus.outsiders import GpuUser
 from workers.gpus.readings import GpuReadings
 from workers.gpus.simulated_readings import SimulatedReadings
 
@@ -25,7 +25,7 @@ class GpuWatch:
         self,
         gpus: Sequence[Gpu],
         devices_dir: Path,
-        list_trainers: Callable[[], Sequence[Trainer]],
+        list_gpu_users: Callable[[], Sequence[GpuUser]],
         *,
         threads_per_gpu: int,
         nvml: Any = pynvml,
@@ -33,7 +33,7 @@ class GpuWatch:
         simulated = SimulatedReadings(gpus, devices_dir, threads_per_gpu=threads_per_gpu)
         self._read = simulated.read if all(gpu.simulated for gpu in gpus) else GpuReadings(nvml).read
         self._known = {gpu.uuid for gpu in gpus}
-        self._list_trainers = list_trainers
+        self._list_gpu_users = list_gpu_users
         self._newest: Mapping[str, Reading] = {}
         self._lock = threading.Lock()
         self.has_read = threading.Event()
@@ -50,7 +50,7 @@ class GpuWatch:
 
     def read(self) -> None:
         """Read once, GPUs that were registered only: partitions may have changed since."""
-        readings = self._read(self._list_trainers)
+        readings = self._read(self._list_gpu_users)
         with self._lock:
             self._newest = {uuid: readings[uuid] for uuid in readings.keys() & self._known}
         self.has_read.set()
