@@ -198,7 +198,7 @@ def test_a_machine_without_nvml_that_never_had_gpus_simulates_two(tmp_path: Path
 @pytest.mark.parametrize(
     ("nvml", "gpus", "had_real", "words"),
     [
-        (MISMATCH, "auto", False, r"version mismatch\. Look"),
+        (MISMATCH, "auto", False, r"version mismatch\. See"),
         (NO_DRIVER, "auto", False, "Driver Not Loaded"),
         (NOTHING, "auto", False, "finds no usable GPU"),
         (ONE_LOST, "auto", False, "finds no usable GPU"),
