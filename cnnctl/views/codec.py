@@ -11,13 +11,15 @@ View = TypeVar("View")
 
 def to_json(value: Any) -> Any:
     """A view, or many, as `json.dumps` takes them; moments are text in ISO 8601, to the millisecond."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if is_view(type(value)):
         return {key.written: to_json(getattr(value, key.name)) for key in list_keys(type(value))}
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     if isinstance(value, Mapping):
         return {name: to_json(one) for name, one in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [to_json(one) for one in value]
     return value
 

@@ -4,11 +4,14 @@ import errno
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from service.domain.jobs import Member
 from service.domain.states import Cause, Outcome, StopRequest
 from service.domain.stored_spec import MADE_BY_NEWER
-from service.domain.trainer_events import Ended
+
+if TYPE_CHECKING:
+    from service.domain.trainer_events import Ended  # imports pydantic, which commands do without
 
 NO_ROOM = errno.ENOSPC  # exit status of a trainer that cannot write even its final event
 # Causes of a trainer that has lost another one, rather than why.
@@ -32,10 +35,12 @@ class Ending:
 class TrainerReport:
     """What a worker knows of a trainer that is gone; what it means is decided where the attempt ends."""
 
-    final_event: Ended | None = None
+    final_event: "Ended | None" = None
     exit_status: int | None = None  # below 0 the signal that killed it; None: nobody knows
     adopted: bool = False  # an earlier worker of the host started it
-    told_to_stop: bool = False  # not by a stop request: its worker closes, or another host has stopped
+    told_to_stop: bool = (
+        False  # its worker knew so before the end: by a stop request, or because it closes itself
+    )
     failure: Ending | None = None  # what happened to it from outside, as when its run folder was removed
     without_trainer: Ending | None = None  # there was none to follow: it could not be started, for example
 
@@ -59,7 +64,7 @@ def _infer(report: TrainerReport, stop_request: StopRequest | None) -> Ending:
         return Ending(outcome=Outcome.CANCELLED, reason="cancelled while it ran")
     if event is not None and event.pause:
         return Ending(outcome=Outcome.INTERRUPTED, reason=event.reason, pause=True)
-    if event is not None or report.told_to_stop or stop_request is not None:
+    if event is not None or report.told_to_stop:
         how = event.reason if event else "killed after the grace time"
         reason = f"interrupted ({how}); waits to continue from its newest checkpoint"
         return Ending(outcome=Outcome.INTERRUPTED, reason=reason)

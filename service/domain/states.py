@@ -62,7 +62,7 @@ class Cause(str, Enum):
 class StopRequest(str, Enum):
     """What a person or the service wants of a live attempt; its worker reads it with the heartbeat.
 
-    From the weakest to the strongest: a wish takes the place of a weaker one only.
+    From the weakest to the strongest: a request takes the place of a weaker one only.
     """
 
     PREEMPT = "preempt"

@@ -14,8 +14,8 @@ from service.domain.jobs import Progress
 from service.domain.states import Outcome
 from service.escaping import escape_document
 
-LARGEST = 2**63 - 1  # what a database's column takes
-Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # what a BIGINT column takes
+Epoch = Annotated[int, Field(ge=0, lt=2**31)]  # what an INTEGER column takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Points:
 class EpochCompleted:
     """An epoch is complete; epochs count from 1."""
 
-    epoch: Count
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class CheckpointWritten:
     """A checkpoint is safely on disk."""
 
     step: Count
-    epoch: Count
+    epoch: Epoch
     best: bool
     bytes: Count
     digest: str
@@ -103,6 +103,8 @@ def decode(line: bytes | str) -> Event | None:
     """The event of a line; None of one that is damaged, or that only a newer trainer could mean."""
     try:
         values = json.loads(line)
-        return _READERS[values["kind"]].validate_python(values)
+        # NaN and infinity are no JSON, and neither are surrogates, which older trainers wrote.
+        text = json.dumps(escape_document(values), allow_nan=False)
+        return _READERS[values["kind"]].validate_json(text, strict=True)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

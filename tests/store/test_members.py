@@ -270,11 +270,14 @@ def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
 
 
 @pytest.fixture
-def left_trainer(store: Store, placed: Attempt, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """What an earlier worker of host b has started, for a chief that is there."""
-    folder = tmp_path / "runs" / str(placed.job_id) / "1" / "member-1"
+def left_trainer(
+    store: Store, placed: Attempt, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """What an earlier worker of host b has started, for a chief that is there; by default in `runs`."""
+    runs_dir = tmp_path / getattr(request, "param", "runs")
+    folder = runs_dir / str(placed.job_id) / "1" / "member-1"
     folder.mkdir(parents=True)
-    claim_all(store, placed, runs_dir=str(tmp_path / "runs"))
+    claim_all(store, placed, runs_dir=str(runs_dir))
     words = [sys.executable, "-c", "import time; time.sleep(600)"]
     trainer = subprocess.Popen(words, env={**os.environ, MARK: str(folder)}, start_new_session=True)
     with store.transaction() as tx:
@@ -297,6 +300,7 @@ def test_a_worker_that_comes_back_follows_the_trainer_of_its_part_to_its_end(
     assert part_of(store, placed).reason == "the trainer had died when its worker came back"
 
 
+@pytest.mark.parametrize("left_trainer", ["runs", "runs-of-earlier-settings"], indirect=True)
 def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes_new_work(
     store: Store, placed: Attempt, agent: HostAgent, left_trainer: "subprocess.Popen[bytes]"
 ) -> None:

@@ -16,7 +16,7 @@ REMOVED = Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason="its folder wa
 def test_who_was_asked_to_pause_or_give_way_was_interrupted_also_when_it_had_to_be_killed(
     stop_request: StopRequest, final_event: Ended | None
 ) -> None:
-    report = TrainerReport(final_event=final_event, exit_status=-9)
+    report = TrainerReport(final_event=final_event, exit_status=-9, told_to_stop=True)
     ending = infer_ending(report, stop_request=stop_request)
     assert (ending.outcome, ending.cause) == (Outcome.INTERRUPTED, None)
     assert ("stopped after step 7" if final_event else "killed after the grace time") in ending.reason
@@ -65,3 +65,10 @@ def test_what_an_end_means_that_nobody_asked_for(
     ending = infer_ending(report, stop_request=None)
     assert (ending.outcome, ending.cause) == (outcome, cause)
     assert words in ending.reason
+
+
+@pytest.mark.parametrize("stop_request", [StopRequest.PAUSE, StopRequest.PREEMPT])
+def test_a_request_that_came_after_the_failure_does_not_hide_it(stop_request: StopRequest) -> None:
+    full, removed = TrainerReport(exit_status=NO_ROOM), TrainerReport(exit_status=-9, failure=REMOVED)
+    assert infer_ending(full, stop_request=stop_request).cause is Cause.DISK_FULL
+    assert infer_ending(removed, stop_request=stop_request) == REMOVED

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -64,10 +65,12 @@ class MemberSupervisor:
         self._port = port
         self._threads_per_gpu = threads_per_gpu
         of_chief = files.run_folder(settings.runs_dir, attempt.job_id, attempt.number)
-        folder = of_chief / files.member_name(member.rank)
+        name = files.member_name(member.rank)
         pid, started = member.trainer_pid, member.trainer_started
-        tree = ProcessTree(pid=pid, started=started, run_dir=str(folder))
-        self._trainer = TrainerProcess(folder, tree)
+        # A trainer that an earlier worker started writes where that worker's settings said.
+        began_in = str(Path(attempt.run_dir or of_chief) / name)
+        tree = ProcessTree(pid=pid, started=started, run_dir=began_in).proven()
+        self._trainer = TrainerProcess(of_chief / name, tree)
         lease = settings.lease_seconds
         self._liveness = LivenessMonitor(SILENT_AFTER * lease, pause_seconds=lease / 2)
         self._next_look = 0.0
@@ -117,7 +120,7 @@ class MemberSupervisor:
             final_event=find_final_event(self._trainer.folder),
             exit_status=self._trainer.read_exit_status(),
             adopted=self._trainer.was_adopted,
-            told_to_stop=self.closing.is_set() or self._chief_ended is not None,
+            told_to_stop=bool(self._attempt.stop_request or self.closing.is_set() or self._chief_ended),
             failure=failure,
         )
         self._end(report, quarantine)

@@ -64,7 +64,7 @@ class Rendezvous:
         """Wait until every host has said where its trainer will be; their addresses by rank.
 
         Raises:
-            NotMet: a host does not come, or somebody wants the attempt to end.
+            RendezvousFailed: a host does not come, or somebody wants the attempt to end.
             Fenced: the attempt has ended.
         """
         while True:

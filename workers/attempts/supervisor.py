@@ -75,7 +75,7 @@ class Supervisor:
 
         Raises:
             UnwritableFolder: it cannot be written.
-            NotMet: a host does not come, somebody wants the attempt to end, or the job is of a newer cnnctl.
+            RendezvousFailed: a host does not come, the attempt is to end, or the job is of a newer cnnctl.
             Fenced: the attempt has ended meanwhile.
         """
         setup = self._read_setup()
@@ -194,18 +194,21 @@ class Supervisor:
     def _is_asked_by_another_host(self) -> bool:
         return self._rendezvous is not None and self._rendezvous.was_asked_to_stop()
 
+    def _is_wanted_to_stop(self) -> bool:
+        return bool(self.stop_request or self.closing.is_set() or self._is_asked_by_another_host())
+
     def _apply_stop_request(self) -> None:
         """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time.
 
         One that has written its final event gets the same time to end.
         """
-        wanted = self.stop_request or self.closing.is_set() or self._is_asked_by_another_host()
+        wanted = self._is_wanted_to_stop()
         if not (wanted or self._ingester.ended):
             return
         grace = self._settings.grace_seconds
         if self.stop_request is StopRequest.CANCEL:
             grace = min(grace, CANCEL_GRACE_SECONDS)
-        self._trainer.stop(grace_seconds=grace, ask=bool(wanted))
+        self._trainer.stop(grace_seconds=grace, ask=wanted)
 
     def _finish(self) -> None:
         self._watch_folder()
@@ -216,7 +219,7 @@ class Supervisor:
             final_event=self._ingester.ended,
             exit_status=exit_status,
             adopted=self._trainer.was_adopted,
-            told_to_stop=self.closing.is_set() or self._is_asked_by_another_host(),
+            told_to_stop=self._is_wanted_to_stop(),
             failure=self._failure,
         )
         self._end(report, quarantine=quarantine)

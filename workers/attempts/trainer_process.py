@@ -28,7 +28,7 @@ class TrainerProcess:
 
     def __init__(self, folder: Path, tree: ProcessTree) -> None:
         self.folder = folder
-        self._tree = tree.proven()
+        self._tree = tree
         self._process: BaseProcess | None = None
         self._gpus: Sequence[Gpu] = ()
         self._used_before: Used = {}

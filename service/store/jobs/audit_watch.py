@@ -74,5 +74,9 @@ class AuditWatch:
     def _connect(self) -> DBAPIConnection:
         connection = self._store.connect_apart()
         if self._store.folder is None:
-            connection.cursor().execute(f"LISTEN {audit.CHANNEL}")
+            try:
+                connection.cursor().execute(f"LISTEN {audit.CHANNEL}")
+            except Exception:
+                connection.close()
+                raise
         return connection
