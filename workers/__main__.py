@@ -36,7 +36,7 @@ def main(*, stop_with_stdin: bool) -> int:
     starter = Starter(settings.start_method)
     agent = HostAgent(store, settings, starter, dead_workers=lock.dead_workers)
     lock.write(*lock.dead_workers, agent.worker)
-    agent.take_over()  # first of all: trainers without a worker stop when the lease runs out
+    agent.take_over()  # first: trainers without a worker stop when the lease runs out
     lock.write(agent.worker)
     if settings.start_method == "forkserver":
         starter.warm_up()
@@ -52,14 +52,14 @@ def main(*, stop_with_stdin: bool) -> int:
 
 
 def _end_when_late(agent: HostAgent) -> None:
-    """End this process, whatever it waits for; its next worker, or the lease, sees to what is left."""
+    """End this process, whatever it waits for; the host's next worker, or the lease, ends its attempts."""
     left = agent.wait_until_late()
     structlog.get_logger().error("worker", action="stopped_late", attempts_left=list(left))
     os._exit(1)
 
 
 def run() -> int:
-    """The exit status of `main`, whose errors are said."""
+    """Run `main`, print its error if any, and return the exit status."""
     try:
         return main(stop_with_stdin="--stop-with-stdin" in sys.argv[1:])
     except CnnctlError as error:
@@ -69,7 +69,7 @@ def run() -> int:
 
 if __name__ == "__main__":  # a spawned child imports this file again
     code = run()
-    if multiprocessing.active_children():  # trainers that no signal ends: Python would wait for them
+    if multiprocessing.active_children():  # trainers that cannot be killed: Python would wait for them
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

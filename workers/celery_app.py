@@ -1,4 +1,4 @@
-"""The Celery end of a worker: one task, one queue, threads that each follow one attempt."""
+"""The Celery side of a worker: one task, one queue, and threads that supervise one attempt each."""
 
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ from service.settings import Settings
 from workers.consumer import Consumer
 from workers.host_agent import HostAgent
 
-SPARE_THREADS = 4  # for messages that come twice while every GPU has its attempt
+SPARE_THREADS = 4  # for duplicate messages while every GPU has its attempt
 
 
 def make_worker(settings: Settings, agent: HostAgent) -> Any:
-    """A Celery worker for this host's queue; SIGTERM makes it stop its trainers and end."""
+    """Make a Celery worker for this host's queue; SIGTERM makes it stop its trainers and end."""
     app = Celery("cnnctl", set_as_current=True)
     app.conf.update(celery_settings(settings))
 
@@ -25,7 +25,7 @@ def make_worker(settings: Settings, agent: HostAgent) -> Any:
         agent.run_attempt(AttemptId(attempt_id))
 
     app.task(run_attempt, name=RUN_ATTEMPT)
-    # Celery keeps weak references only, unless told otherwise.
+    # Celery keeps only weak references by default.
     worker_shutting_down.connect(lambda **_: agent.close(), weak=False)
     return app.Worker(
         hostname=f"cnnctl@{settings.host_name}",

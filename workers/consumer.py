@@ -1,4 +1,4 @@
-"""Celery's consumer, of which a worker lives: it begins anew after any error, and says when it is gone."""
+"""Celery's consumer, which feeds a worker: it restarts after any error, and reports its end."""
 
 # celery is untyped:
 # mypy: allow-subclassing-any
@@ -9,14 +9,14 @@ from typing import Any
 
 from celery.worker import consumer
 
-PAUSE_SECONDS = 1.0  # of errors that come again at once, as from a Redis that is full
+PAUSE_SECONDS = 1.0  # between errors that repeat at once, as from a full Redis
 
 
 class Consumer(consumer.Consumer):
-    """Calls `ready` whenever it takes messages, and `gone` when it will take none any more.
+    """Calls `ready` whenever it starts to take messages, and `gone` when it will take no more messages.
 
-    Celery itself begins anew only after the errors that it expects of a connection. A Redis that becomes a
-    replica, or is full, is not among them: the worker would wait for its jobs to end, and look alive.
+    Celery itself restarts only after the connection errors that it expects. A Redis that becomes a replica or
+    is full raises others: the worker would wait for its jobs to end, and look alive.
     """
 
     def __init__(
@@ -28,23 +28,23 @@ class Consumer(consumer.Consumer):
         self._gone = gone
 
     def start(self) -> None:
-        """Take messages until told to stop, whatever happens."""
+        """Take messages until told to stop, whatever the errors."""
         try:
             super().start()
         finally:
             self._gone()
 
     def on_ready(self) -> None:
-        """Messages are read from now on, for the first time or again."""
+        """Report that messages are read from now on, for the first time or again."""
         super().on_ready()
         self._ready()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
-        """Say what happened and wait a little."""
+        """Log the error and wait a little."""
         super().on_connection_error_before_connected(exc)
         time.sleep(PAUSE_SECONDS)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Say what happened, close what is left of the connection, and wait a little."""
+        """Log the error, close the rest of the connection, and wait a little."""
         super().on_connection_error_after_connected(exc)
         time.sleep(PAUSE_SECONDS)

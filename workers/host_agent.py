@@ -1,4 +1,4 @@
-"""This host's part of the service: registers it, keeps its heartbeat, looks after its attempts."""
+"""The service on this host: registers the host, sends its heartbeat, supervises its attempts."""
 
 import os
 import signal
@@ -33,14 +33,14 @@ from workers.gpus.watch import GpuWatch
 from workers.train.process.failure_cause import is_disk_full
 
 FIRST_READING_SECONDS = 5.0
-# After the grace time: to kill trainers, wait for their memory, and store how they ended.
+# After the grace time: for killing trainers, waiting for their memory, and storing how they ended.
 STOP_SECONDS = 15.0
 
 log = structlog.get_logger()
 
 
 class HostAgent:
-    """One worker process: `worker` is its name for this run, new at every start."""
+    """A worker process; `worker` is its name, which is new at every start."""
 
     def __init__(
         self, store: Store, settings: Settings, starter: Starter, *, dead_workers: Collection[str] = ()
@@ -52,7 +52,7 @@ class HostAgent:
         self._supervisors: dict[AttemptId, Supervisor] = {}
         self._parts: dict[AttemptId, MemberSupervisor] = {}
         self._abandoning: dict[Supervisor | MemberSupervisor, threading.Thread] = {}
-        self._host_row = threading.Lock()  # so that no heartbeat on its way undoes a leave
+        self._host_row = threading.Lock()  # so that no pending heartbeat undoes a leave
         self._ready = threading.Event()
         self._takes_messages = threading.Event()
         self._closing = threading.Event()
@@ -70,9 +70,9 @@ class HostAgent:
         )
 
     def take_over(self) -> None:
-        """Take the host, adopt the trainers that an earlier worker of it left, and start the heartbeat.
+        """Reserve the host, adopt the trainers that its earlier worker left, and start the heartbeat.
 
-        Those of attempts that were given up meanwhile are killed, before the host registers for new work.
+        Trainers of attempts that were given up are killed before the host registers for new work.
 
         Raises:
             AlreadyRunning: another worker has the host.
@@ -93,20 +93,20 @@ class HostAgent:
         for attempt_id, part in parts.items():
             self._adopt_part(attempt_id, part)
         kill_left_over(self._store, self._settings.host_name)
-        # Only now: a trainer that was left over is nobody from outside.
+        # Only now: a trainer that was left over is no outsider.
         threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
 
     def register(self) -> None:
-        """Be ready for work, or again: the next heartbeat makes host and GPUs known to the scheduler.
+        """Get ready for work, or again: the next heartbeat registers the host and its GPUs.
 
-        By then it should be known who uses them from outside; a driver that hangs is not waited for long.
+        The outsiders should be known by then, but a driver that hangs delays this only briefly.
         """
         self._gpu_watch.has_read.wait(FIRST_READING_SECONDS)
         self._takes_messages.set()
         self._ready.set()
 
     def run_attempt(self, attempt_id: AttemptId) -> None:
-        """Claim an attempt and follow it to its end; a message that came twice or late does nothing."""
+        """Claim an attempt and supervise it to its end; a duplicate or late message has no effect."""
         self._takes_messages.set()
         if self._closing.is_set():
             return
@@ -121,7 +121,7 @@ class HostAgent:
             self._supervisors.pop(attempt.id, None)
 
     def _run_part(self, attempt_id: AttemptId) -> None:
-        """Take this host's part of an attempt whose chief is another host, and follow it to its end."""
+        """Claim this host's part of an attempt with another chief, and supervise it to its end."""
         part = claim_own_member(
             self._store, self._settings, attempt_id, worker=self.worker, threads_per_gpu=self._threads_per_gpu
         )
@@ -157,9 +157,9 @@ class HostAgent:
             supervisor.follow()
 
     def close(self) -> None:
-        """Take no more work and ask every trainer to checkpoint and stop; their jobs are queued again."""
+        """Refuse new work and ask every trainer to checkpoint and stop; their jobs are queued again."""
         if self._closing.is_set():
-            return  # SIGTERM may come twice, and in the middle of this
+            return  # SIGTERM may come twice, even during this method
         self._closing.set()
         for supervisor in self._list_followed():
             supervisor.closing.set()
@@ -173,7 +173,7 @@ class HostAgent:
         self._change_host(hosts.leave)
 
     def wait_until_late(self) -> Sequence[AttemptId]:
-        """Wait until stopping lasts too long, as while the database is away; the attempts that are left."""
+        """Wait until stopping takes too long, as without a database; return the attempts that are left."""
         self._closing.wait()
         time.sleep(self._settings.grace_seconds + STOP_SECONDS)
         return [*self._supervisors, *self._parts]
@@ -193,7 +193,7 @@ class HostAgent:
             with self._store.transaction() as tx:
                 adopted = attempts.adopt(tx, attempt, worker=self.worker)
         except Fenced:
-            return  # given up in this moment
+            return  # given up just now
         supervisor = self._supervise(adopted)
         threading.Thread(target=self._adopt, args=(supervisor,), daemon=True).start()
 
@@ -212,7 +212,7 @@ class HostAgent:
             target=self._follow_part, args=(attempt_id, part.adopt), daemon=True, name="member"
         )
         following.start()
-        if part.is_given_up:  # its GPUs may be given to others as soon as this host is registered
+        if part.is_given_up:  # its GPUs may go to other jobs as soon as this host is registered
             following.join()
 
     def _follow_part(self, attempt_id: AttemptId, follow: Callable[[], None]) -> None:
@@ -222,13 +222,13 @@ class HostAgent:
             self._parts.pop(attempt_id, None)
 
     def _renew_leases(self) -> None:
-        """In a thread of its own: waiting for the database must not make trainers stop."""
+        """Renew the leases, in its own thread: waiting for the database must not make trainers stop."""
         while not self._stopped.wait(self._settings.heartbeat_seconds):
             for supervisor in self._list_followed():
                 supervisor.renew_lease()
 
     def _watch_disk(self) -> None:
-        """In a thread of its own: a network's disk may hang."""
+        """Check the free space, in its own thread: a network disk may hang."""
         percent = self._settings.disk_reserve_percent
         while True:
             try:
@@ -256,13 +256,13 @@ class HostAgent:
             except AlreadyRunning as error:
                 self._give_way(error)
             except Exception:
-                # Without a heartbeat, all attempts of this host would be given up: go on, whatever it was.
+                # Without a heartbeat, all attempts of this host would be lost: continue after any error.
                 log.exception("worker", action="heartbeat_failed")
 
     def _beat_once(self) -> None:
         """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead.
 
-        Nothing here may wait for anything but the database.
+        This may wait only for the database.
         """
         followed, parts = dict(self._supervisors), dict(self._parts)
         if followed or parts:
@@ -280,7 +280,7 @@ class HostAgent:
             self._beat_for_host()
 
     def _abandon(self, supervisor: Supervisor | MemberSupervisor) -> None:
-        """Kill the trainer of a lost attempt or part in a thread of its own: that may take long."""
+        """Kill the trainer of a lost attempt or part, in its own thread: that may take long."""
         running = {other: thread for other, thread in self._abandoning.items() if thread.is_alive()}
         if supervisor not in running:
             running[supervisor] = threading.Thread(target=supervisor.abandon, daemon=True, name="abandon")
@@ -296,12 +296,12 @@ class HostAgent:
             standing = hosts.heartbeat(tx, name, worker=self.worker, clock_ahead_seconds=ahead)
             if self._closing.is_set():
                 return
-            if standing is None:  # the row is another's, or is gone
+            if standing is None:  # the row belongs to another worker, or is gone
                 self._reserve_in(tx)
             if not self._ready.is_set():
                 return
             if standing is Standing.UNANSWERING and not self._takes_messages.is_set():
-                return  # whoever takes no messages gets no work, until one comes or the broker is there anew
+                return  # no work until a message arrives or the broker reconnects
             self._takes_messages.clear()
             wanted = Standing.DISK_FULL if self._disk_is_full else Standing.REGISTERED
             if standing not in (Standing.REGISTERED, wanted):
@@ -317,10 +317,10 @@ class HostAgent:
             self._reserve_in(tx)
 
     def _reserve_in(self, tx: Transaction) -> None:
-        """Take the host's name.
+        """Reserve the host's name.
 
         Raises:
-            AlreadyRunning: another worker has it, and was heard within the lease.
+            AlreadyRunning: another worker has it, and sent a heartbeat within the lease.
         """
         name, lease = self._settings.host_name, self._settings.lease_seconds
         alive = hosts.reserve_host(
@@ -339,7 +339,7 @@ class HostAgent:
             )
 
     def _give_way(self, error: AlreadyRunning) -> None:
-        """End this worker: another one has taken the host after this one was not heard for the lease."""
+        """End this worker: another one has taken the host after a lease without this one's heartbeat."""
         if not self.replaced:
             self.replaced = str(error)
             log.error("worker", action="replaced", error=self.replaced)

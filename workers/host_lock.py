@@ -1,4 +1,4 @@
-"""One worker a host: the lock file of a data folder, which also proves that an earlier worker is dead."""
+"""One worker per host: the lock file of a data folder, which also proves that an earlier worker is dead."""
 
 from contextlib import suppress
 from typing import IO
@@ -9,9 +9,9 @@ from service.settings import Settings
 
 
 class HostLock:
-    """Held for as long as this process lives; the file names the worker that holds it, or held it last.
+    """A lock that is held while this process lives; the file names its current or last holder.
 
-    Whoever has the lock knows that the worker named in the file has ended, however that came.
+    A process that gets the lock knows that the worker named in the file has ended, however it ended.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -20,8 +20,8 @@ class HostLock:
         self.dead_workers = frozenset(file.read().split())
 
     def write(self, *workers: str) -> None:
-        """Name the workers that have ended for whoever takes the lock next."""
-        with suppress(OSError):  # a full disk: then the next worker waits until the lease is over
+        """Write the names of the ended workers for the next holder of the lock."""
+        with suppress(OSError):  # a full disk: then the next worker waits until the lease ends
             self._file.truncate(0)
             self._file.write("\n".join(workers) + "\n")
             self._file.flush()
@@ -35,7 +35,7 @@ def lock_host(settings: Settings) -> HostLock:
     """Make sure that this is the only worker of its host and data folder.
 
     Raises:
-        AlreadyRunning: there is one already.
+        AlreadyRunning: another worker has the lock.
     """
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     file = (settings.home_dir / f"worker-{settings.host_name}.lock").open("a+")

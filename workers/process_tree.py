@@ -1,4 +1,4 @@
-"""A trainer and all its descendants: is it alive, make it stop, prove that nothing of it is left."""
+"""A trainer and its descendants: checks that they live, stops them, proves that they are gone."""
 
 import os
 import signal
@@ -11,19 +11,19 @@ from pathlib import Path
 from service.domain.run_folder import EVENTS_FILE, LOG_FILE
 from service.process import ProcessStat, find_stat, is_running
 
-# In a trainer's environment, so that programs it starts can be told from others whatever they do.
+# In a trainer's environment, so that programs that it starts can be recognized, whatever they do.
 MARK = "TRAINER_RUN_DIR"
 
 KILL_SECONDS = 5.0
-DELETED = " (deleted)"  # how the system names an open file that has no name any more
+DELETED = " (deleted)"  # how the system names an open file that was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTree:
-    """A trainer `pid` and its descendants; `started`, in clock ticks since boot, tells it from a later `pid`.
+    """A trainer `pid` and its descendants; `started` (clock ticks since boot) excludes a later `pid`.
 
-    A process belongs to it by its group, its session or its parent; because it holds the event log open, as
-    forked children do; or by its mark, as programs do that the trainer has started.
+    A process belongs to the tree by its group, session or parent; because it has the event log open, as
+    forked children have; or by its mark, which programs that the trainer started inherit.
     """
 
     pid: int | None
@@ -35,7 +35,7 @@ class ProcessTree:
         return is_running(self.pid, started=self.started)
 
     def proven(self) -> "ProcessTree":
-        """The tree, without a `pid` that runs and writes nothing into the folder, whoever has stored it."""
+        """The tree; without `pid` if that process runs but does not write into the folder."""
         if self.pid is None or not self.is_alive():
             return self
         known = self._resolved() in list_run_dirs([self.pid]).get(self.pid, ())
@@ -47,12 +47,12 @@ class ProcessTree:
             self.send(self.pid, signal.SIGTERM)
 
     def send(self, pid: int, number: signal.Signals) -> None:
-        """Signal a process of the tree, which may be gone, or be another user's by now."""
+        """Send a signal to a process, which may be gone, or belong to another user by now."""
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
     def kill(self, *, timeout_seconds: float = KILL_SECONDS) -> bool:
-        """Kill every process of the tree; False when one of them is still there after the timeout."""
+        """Kill every process of the tree; False if one still runs after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while (members := self.members()) and time.monotonic() < deadline:
             for pid in members:
@@ -61,7 +61,7 @@ class ProcessTree:
         return not members
 
     def members(self) -> list[int]:
-        """The processes of the tree that still run, whoever their parent is now."""
+        """The processes of the tree that still run, whatever their parent is now."""
         running = _running()
         leader = running.get(self.pid) if self.pid is not None else None
         # While a group or a session has members, no other process gets its number.
@@ -80,7 +80,7 @@ class ProcessTree:
 
 
 def list_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
-    """The run folders that processes, all or these, write to or are marked with; this one is left out."""
+    """The run folders that all or these processes write to or are marked with, without this folder."""
     found = {}
     for pid in _running() if pids is None else pids:
         if pid != os.getpid():
@@ -90,9 +90,9 @@ def list_run_dirs(pids: Iterable[int] | None = None) -> Mapping[int, Set[str]]:
 
 
 def _written_by(pid: int) -> Iterator[str]:
-    """Folders in which a process has a trainer's log or event log open for writing: who reads is a person."""
+    """Folders where a process has a trainer's log or event log open for writing; readers are people."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed in this moment: the process has others, and its mark
+        with suppress(FileNotFoundError):  # closed just now: the process has other files, and its mark
             path = link.readlink()
             if path.name.removesuffix(DELETED) in (EVENTS_FILE, LOG_FILE) and _is_written(pid, link.name):
                 yield str(path.parent)

@@ -18,9 +18,7 @@ from service.store.jobs import attempts, jobs
 from service.store.transaction import Transaction
 
 LEARN_SECONDS = 10.0
-LATE = timedelta(
-    minutes=1
-)  # an end may be committed this much later than its own time, or a clock may step back
+LATE = timedelta(minutes=1)  # an end may be committed this much later than its time, or a clock step back
 REMEMBERED = timedelta(days=90)
 LIKE_JOBS = 5  # how many of the newest jobs give the pace
 SURE_SECONDS = 5.0  # of training: a pace measured over less time says little

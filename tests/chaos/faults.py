@@ -1,4 +1,4 @@
-"""The faults: each is done to a live stack, and takes back what the stack cannot mend itself."""
+"""The faults: each is done to a live stack, and undoes what the stack cannot repair itself."""
 
 import os
 import random

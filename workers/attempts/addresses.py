@@ -1,15 +1,15 @@
-"""Where the trainers of other hosts reach this host's."""
+"""Finds the address and port where trainers of other hosts reach this host's trainer."""
 
 import socket
 from urllib.parse import urlsplit
 
 from service.settings import Settings
 
-ANY_PORT = 9  # nothing is sent there: the system only says by which of its addresses it would be
+ANY_PORT = 9  # nothing is sent there: the system only names the local address that it would use
 
 
 def get_own_address(settings: Settings) -> str:
-    """The address set, else the one by which this host reaches the database; without a server its own."""
+    """The set address, else the one by which this host reaches the database; without a server, its own."""
     server = urlsplit(settings.database_url).hostname
     if settings.address or not server:
         return settings.address or "127.0.0.1"
@@ -22,7 +22,7 @@ def get_own_address(settings: Settings) -> str:
 
 
 class HeldPort:
-    """A free port that nobody else gets until it is released, right before its trainer takes it."""
+    """A free port, reserved until it is released right before its trainer takes it."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("", 0))

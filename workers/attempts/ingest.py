@@ -1,4 +1,4 @@
-"""Carries a trainer's event log into SQL, exactly once: the offset commits with the rows."""
+"""Copies a trainer's event log into SQL, exactly once: the offset commits with the rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 
 
 class Ingester:
-    """Follows one attempt's event log and log file; `ended` is the final event, once it was read."""
+    """Reads one attempt's event log and log file; `ended` is the final event, once it was read."""
 
     def __init__(self, store: Store, attempt: Attempt, *, actor: str) -> None:
         self._store = store
@@ -42,10 +42,10 @@ class Ingester:
         self.ended: Ended | None = None
 
     def ingest(self) -> bool:
-        """Store what has come since the last call; False when there was nothing new.
+        """Store the events since the last call; False if there were none.
 
         Raises:
-            DatabaseUnavailable: nothing was stored, and the next call tries the same again.
+            DatabaseUnavailable: nothing was stored; the next call tries again.
             Fenced: the attempt is no longer this worker's.
         """
         data = self._read_whole_lines()
@@ -54,7 +54,7 @@ class Ingester:
         events = self._decode(data)
         with self._store.transaction() as tx:
             attempts.write(tx, self._attempt)  # fences, and locks the row
-            # Where a commit's answer was lost, the rows are there and our offset is behind.
+            # If a commit's answer was lost, the rows are stored and our offset is behind.
             stored = attempts.get_attempt(tx, self._attempt.id).events_offset
             attempts.write(tx, self._attempt, events_offset=self._offset + len(data))
             self._apply(tx, [event for end, event in events if end > stored])
@@ -67,7 +67,7 @@ class Ingester:
         return True
 
     def read_final_event(self) -> None:
-        """Read the trainer's final event, also one that an earlier worker has stored."""
+        """Read the trainer's final event, even if an earlier worker has stored it."""
         self.ended = find_final_event(self._folder) or self.ended
 
     def store_log_tail(self) -> None:
@@ -83,12 +83,12 @@ class Ingester:
         self._log_size = size
 
     def has_lost_log(self) -> bool:
-        """Whether the event log, of which something is stored, is gone or was cut short."""
+        """Whether the event log is gone or was cut short after events were stored."""
         try:
             return (self._folder / files.EVENTS_FILE).stat().st_size < self._offset
         except FileNotFoundError:
             return self._offset > 0
-        except OSError:  # the disk does not answer
+        except OSError:  # the disk does not respond
             return False
 
     def _read_whole_lines(self) -> bytes:
@@ -101,7 +101,7 @@ class Ingester:
         return data[: data.rfind(b"\n") + 1]
 
     def _decode(self, data: bytes) -> Sequence[tuple[int, Event]]:
-        """The events of whole lines, each after where its line ends in the log; others are passed over."""
+        """The events of whole lines, each with the offset of its line's end; other lines are skipped."""
         end, found, unknown = self._offset, [], 0
         for line in data.splitlines(keepends=True):
             end += len(line)
@@ -152,7 +152,7 @@ class Ingester:
         )
 
     def _is_own(self, path: str, *, checkpoint: bool = False) -> bool:
-        """Whether a path lies where this attempt's trainer has to write it; another one is not stored."""
+        """Whether a path lies in this attempt's folder; other paths are not stored."""
         folder = self._folder / files.CHECKPOINTS_DIR if checkpoint else self._folder
         place = files.place_in(path, folder)
         own = bool(files.CHECKPOINT_NAME.fullmatch(place)) if checkpoint else place == Path(path).name
@@ -162,14 +162,14 @@ class Ingester:
 
 
 def find_final_event(folder: Path) -> Ended | None:
-    """The last event of a run folder's log, if that is how its trainer ended."""
+    """The last event of a run folder's log if it is a final event, else None."""
     whole_lines = read_tail(folder / files.EVENTS_FILE).rpartition("\n")[0]
     last = decode(whole_lines.rpartition("\n")[2])
     return last if isinstance(last, Ended) else None
 
 
 def read_tail(path: Path) -> str:
-    """The last 64 KiB of a log as text, from the start of a line; bytes that are no UTF-8 are marked."""
+    """The last 64 KiB of a log as text, from the start of a line; invalid UTF-8 is marked."""
     if not path.exists():
         return ""
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Looks after one host's part of an attempt over several: all but the chief's."""
+"""Supervises one host's part of an attempt over several hosts, except the chief's part."""
 
 import errno
 import threading
@@ -40,13 +40,13 @@ from workers.gpus.outsiders import GpuUser
 from workers.process_tree import ProcessTree
 
 NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
-SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt counts as lost only after all of it
+SILENT_AFTER = 2 / 3  # of the lease: the chief's attempt is lost only after the whole lease
 
 log = structlog.get_logger()
 
 
 class MemberSupervisor:
-    """Follows one claimed part in the calling thread; other threads renew it and set `closing`."""
+    """Supervises one claimed part in the calling thread; other threads renew it and set `closing`."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class MemberSupervisor:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the attempt had ended when it was last looked at."""
+        """Whether the attempt had ended at the last check."""
         return self._attempt.state is AttemptState.ENDED
 
     def run(self, starter: Starter) -> None:
-        """Wait for the others, start the trainer, follow it to its end, and say so when it is gone."""
+        """Wait for the other hosts, start the trainer, supervise it, and record its end when it is gone."""
         setup = self._read_setup()
         self._trainer.take_gpus(setup.gpus)
         refusal = refuse_newer(setup.spec, host_name=self._member.host_name)
@@ -100,7 +100,7 @@ class MemberSupervisor:
             self._see_to_end()
 
     def adopt(self) -> None:
-        """The same with the trainer that an earlier worker of this host started, if it still runs."""
+        """As `run`, with the trainer that an earlier worker of this host started, if it still runs."""
         if self._member.trainer_pid is None and not self._trainer.folder.is_dir():
             self._end(TrainerReport(without_trainer=NOT_STARTED), {})
             return
@@ -126,7 +126,7 @@ class MemberSupervisor:
         self._end(report, quarantine)
 
     def _follow(self) -> Ending | None:
-        """Watch the trainer until it is gone; how the part ends, where the trainer does not say."""
+        """Watch the trainer until it is gone; return how the part ends if the trainer does not report it."""
         try:
             while self._trainer.is_followed():
                 self._look()
@@ -149,7 +149,7 @@ class MemberSupervisor:
         self._trainer.renew_lease()
 
     def abandon(self) -> None:
-        """Kill the trainer of a part that is no longer ours; GPUs that do not come free get no job."""
+        """Kill the trainer of a part that this worker has lost; quarantine GPUs that are not freed."""
         quarantine = self._trainer.prove_free()
         if quarantine:
             retry_until_available(lambda: self._record_quarantine(quarantine))
@@ -159,7 +159,7 @@ class MemberSupervisor:
             hosts.quarantine_gpus(tx, quarantine)
 
     def _try_start(self, starter: Starter, setup: TrainerSetup) -> Ending | None:
-        """Start the trainer; where that is not to be or cannot be, how the part ends."""
+        """Start the trainer; if it cannot or must not start, return how the part ends."""
         try:
             started = self._start(starter, setup)
         except UnwritableFolder as error:
@@ -174,7 +174,7 @@ class MemberSupervisor:
         return None if started else NOT_STARTED
 
     def _start(self, starter: Starter, setup: TrainerSetup) -> bool:
-        """Start the trainer when all hosts have come together; False when the attempt ended before."""
+        """Start the trainer when all hosts are ready; False if the attempt ended before."""
         all_members = self._wait_for_hosts()
         if not all_members:
             return False
@@ -196,7 +196,7 @@ class MemberSupervisor:
         return True
 
     def _wait_for_hosts(self) -> list[Member]:
-        """The parts of all hosts, once each has its address; none when the attempt ends before."""
+        """Wait until each part has an address, and return the parts; none if the attempt ends before."""
         while True:
             self._look()
             if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.stop_request:
@@ -217,7 +217,7 @@ class MemberSupervisor:
             members.write(tx, self._member, **values)
 
     def _look(self) -> None:
-        """See what is wanted, and whether the chief and this worker still have their parts."""
+        """Read the stop request, and whether the chief and this worker still have their parts."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)
@@ -236,7 +236,7 @@ class MemberSupervisor:
         self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)
 
     def _apply_stop_request(self) -> None:
-        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time."""
+        """Ask the trainer to stop if there is a stop request; kill it after the grace time."""
         if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
             self._trainer.kill()
             return

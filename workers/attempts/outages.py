@@ -1,4 +1,4 @@
-"""Outlasts a database that is away."""
+"""Retries while the database cannot be reached."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def retry_until_available(act: Callable[[], Result]) -> Result:
-    """Do something with SQL, again and again until the database is there."""
+    """Do something with SQL, again and again until the database can be reached."""
     while True:
         try:
             return act()

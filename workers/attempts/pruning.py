@@ -1,6 +1,7 @@
-"""Deletes checkpoints that a job needs no more, once SQL knows of those that it needs.
+"""Deletes checkpoints that a job no longer needs, once SQL knows the checkpoints that it needs.
 
-A trainer whose worker is gone keeps them all, so that what SQL knows of is always there to resume from.
+A trainer whose worker is gone keeps all of its checkpoints, so that every checkpoint in SQL exists on the
+disk.
 """
 
 import shutil
@@ -15,11 +16,10 @@ from service.store.transaction import Store
 
 
 def prune_checkpoints(store: Store, attempt: Attempt) -> None:
-    """Keep the best and the newest of a job's checkpoints, as its spec says, and all that could not be read.
+    """Keep a job's best and newest checkpoints, as its spec says, and all that could not be read.
 
-    What this cnnctl cannot read, another may, and what is damaged may be mended: a person throws it away.
-
-    A row with a path outside of the job's folder stays as it is, and takes no other one's place.
+    Another cnnctl may read a checkpoint that this one cannot, and a damaged checkpoint may be repaired: only
+    a person deletes them. A row with a path outside the job's folder stays, and does not count.
 
     Raises:
         DatabaseUnavailable: nothing was deleted.

@@ -1,4 +1,4 @@
-"""The other hosts of an attempt, as its chief's worker sees them: meet, watch, and end together."""
+"""The other hosts of an attempt, for its chief's worker, which waits for them and ends with them."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ WATCH_SECONDS = 0.5
 
 
 class RendezvousFailed(Exception):
-    """An attempt does not start, for the reason of `ending`; often its hosts did not come together."""
+    """An attempt does not start, with the reason in `ending`; often a host was not ready in time."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.reason)
@@ -30,7 +30,7 @@ class RendezvousFailed(Exception):
 
 
 class Rendezvous:
-    """Follows the parts of the other hosts for the supervisor of the chief's."""
+    """Watches the parts of the other hosts for the supervisor of the chief's part."""
 
     def __init__(
         self, store: Store, settings: Settings, attempt: Attempt, all_members: Sequence[Member]
@@ -46,7 +46,7 @@ class Rendezvous:
         self.members = all_members
 
     def join_attempt(self) -> None:
-        """Say where the chief's trainer will be."""
+        """Store the address of the chief's trainer."""
         self._port = HeldPort()
         address = f"{get_own_address(self._settings)}:{self._port.number}"
         name, worker = self._own.host_name, f"chief-{self._attempt.token}"
@@ -61,7 +61,7 @@ class Rendezvous:
     def wait_for_hosts(
         self, *, stop_request: Callable[[], StopRequest | None], closing: threading.Event
     ) -> tuple[str, ...]:
-        """Wait until every host has said where its trainer will be; their addresses by rank.
+        """Wait until every host has stored the address of its trainer; return the addresses by rank.
 
         Raises:
             RendezvousFailed: a host does not come, or somebody wants the attempt to end.
@@ -83,7 +83,7 @@ class Rendezvous:
         return tuple(member.address or "" for member in self.members)
 
     def find_failure(self) -> Ending | None:
-        """Why the attempt cannot go on: a host's part ended badly, or its worker is not heard any more."""
+        """Why the attempt cannot continue: a host's part failed, or its worker sends no heartbeat."""
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + WATCH_SECONDS
@@ -94,13 +94,13 @@ class Rendezvous:
         return self._find_failure()
 
     def was_asked_to_stop(self) -> bool:
-        """Whether another host's trainer has stopped because it was told to."""
+        """Whether another host's trainer has stopped because it was told to stop."""
         return any(member.outcome is Outcome.INTERRUPTED for member in self.members[1:])
 
     def end_together(self, report: TrainerReport) -> None:
-        """Say how the chief's part ended, and wait until all processes of the others are gone.
+        """Record how the chief's part ended, and wait until all processes of the other hosts are gone.
 
-        A host that is not heard any more is not waited for: its trainer stops by itself when its lease ends.
+        It does not wait for a host without heartbeat: its trainer stops by itself when the lease ends.
         """
         retry_until_available(lambda: self._end_own(report))
         while any(not member.ended_at and member.worker for member in retry_until_available(self._look)[1:]):

@@ -1,4 +1,4 @@
-"""Starts trainers from a warm parent: a process that has imported TensorFlow and touched no device.
+"""Starts trainers from a warm parent: a process that has imported TensorFlow and used no device.
 
 A child of it takes its first step about seven seconds sooner than a fresh Python would.
 """
@@ -17,7 +17,7 @@ from service.errors import TrainersCannotStart
 from service.own_python import KERAS
 from workers.train.entry import run_trainer
 
-# Imports only: an operation, or a look at the devices, would start threads and take hold of GPUs.
+# Imports only: an operation, or a query of the devices, would start threads and occupy GPUs.
 PRELOADED = [
     "tensorflow",
     "keras",
@@ -25,15 +25,15 @@ PRELOADED = [
     *(network.function.partition(":")[0] for network in ARCHITECTURES.values()),
     *(dataset.function.partition(":")[0] for dataset in DATASETS.values()),
 ]
-# Set before the warm parent starts, since TensorFlow and NumPy read them when they are imported.
+# Set before the warm parent starts: TensorFlow and NumPy read them at import.
 ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",  # no threads in the parent: a fork copies only the one that calls it
+    "OPENBLAS_NUM_THREADS": "1",  # no threads in the parent: a fork copies only the calling thread
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "1",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
 }
-# A socket's path has at most 107 bytes; Python puts /pymp-XXXXXXXX/listener-XXXXXXXX behind its folder.
+# A socket's path has at most 107 bytes; Python appends /pymp-XXXXXXXX/listener-XXXXXXXX to its folder.
 LONGEST_FOLDER = 107 - 32
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
@@ -42,7 +42,7 @@ class Starter:
     """Starts trainers, warm (`forkserver`) or each in a fresh Python (`spawn`).
 
     Raises:
-        TrainersCannotStart: there is no folder for the socket on which a warm parent is asked.
+        TrainersCannotStart: no folder is short enough for the warm parent's socket.
     """
 
     def __init__(self, start_method: str) -> None:
@@ -55,15 +55,18 @@ class Starter:
             self._context.set_forkserver_preload(PRELOADED)
 
     def warm_up(self) -> None:
-        """Make the warm parent import TensorFlow now and not at the first job.
+        """Make the warm parent import TensorFlow now, not at the first job.
 
         Raises:
-            TrainersCannotStart: it cannot; what it said is in the worker's log.
+            TrainersCannotStart: the import failed; the worker's log has the output.
         """
         try:
             try:
                 code = self._try_out()
-            except (EOFError, ConnectionError):  # it died, as somebody kills it or memory runs out: once more
+            except (
+                EOFError,
+                ConnectionError,
+            ):  # it died, because it was killed or memory ran out: try once more
                 code = self._try_out()
         except (EOFError, OSError) as error:
             why = str(error) or "it died"
@@ -86,8 +89,8 @@ class Starter:
         """Start the trainer of a run folder.
 
         Raises:
-            OSError: the host has no process for it, or the warm parent died in this moment; the next start
-                makes a new one.
+            OSError: the host can start no process, or the warm parent has just died; the next start makes
+                a new parent.
         """
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=run_trainer, args=(str(run_dir),), name=f"cnnctl-trainer-{run_dir.parent.name}"
@@ -100,20 +103,20 @@ class Starter:
 
 
 def _import_all(modules: Sequence[str]) -> None:
-    """A child of the warm parent, which has them all; that parent says nothing of an import that failed."""
+    """Import all modules in a child of the warm parent, which itself hides a failed import."""
     for name in modules:
         importlib.import_module(name)
 
 
 def _choose_socket_folder() -> None:
-    """Let Python put its sockets where their path is not too long, whatever TMPDIR is."""
+    """Make Python put its sockets into a folder whose path is short enough, whatever TMPDIR is."""
     asked = tempfile.gettempdir()
     folders = [asked] if len(os.fsencode(asked)) <= LONGEST_FOLDER else SHORT_FOLDERS
     try:
         for folder in folders:
             if os.access(folder, os.W_OK | os.X_OK):
                 tempfile.tempdir = folder
-                get_temp_dir()  # made once in a process, and kept
+                get_temp_dir()  # Python creates it once per process and keeps it
                 return
     finally:
         tempfile.tempdir = asked

@@ -1,4 +1,4 @@
-"""Looks after one attempt: claims it, starts its trainer, follows it, ends it."""
+"""Supervises one attempt: claims it, starts its trainer, watches it, ends it."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """Follows one claimed attempt in its thread; other threads only set `stop_request` and `closing`."""
+    """Supervises one claimed attempt in its thread; other threads only set `stop_request` and `closing`."""
 
     def __init__(self, store: Store, settings: Settings, attempt: Attempt, *, threads_per_gpu: int) -> None:
         self._store = store
@@ -66,12 +66,12 @@ class Supervisor:
         return self._trainer.gpu_user
 
     def _at_home(self, attempt: Attempt) -> Attempt:
-        """The attempt with the run folder that this worker gives it, whatever the database says."""
+        """The attempt with this worker's run folder for it, whatever the database says."""
         folder = files.run_folder(self._settings.runs_dir, attempt.job_id, attempt.number)
         return replace(attempt, run_dir=str(folder))
 
     def prepare(self) -> None:
-        """Make the run folder; where other hosts take part, wait until they have come together.
+        """Make the run folder; for several hosts, wait until all are ready.
 
         Raises:
             UnwritableFolder: it cannot be written.
@@ -98,7 +98,7 @@ class Supervisor:
         """Start the trainer.
 
         Raises:
-            OSError: the host has no process or memory for it.
+            OSError: the host has no process or memory left for it.
         """
         self._trainer.start(starter)
 
@@ -109,7 +109,7 @@ class Supervisor:
         self._ingester.read_final_event()
 
     def follow(self) -> None:
-        """Carry events into SQL until the trainer has ended, then end the attempt."""
+        """Copy events into SQL until the trainer has ended, then end the attempt."""
         try:
             while self._trainer.is_followed():
                 self._ingest()
@@ -131,7 +131,7 @@ class Supervisor:
         self._trainer.renew_lease()
 
     def abandon(self) -> None:
-        """Kill the trainer of an attempt that is no longer ours; GPUs that do not come free get no job."""
+        """Kill the trainer of an attempt that this worker has lost; quarantine GPUs that are not freed."""
         quarantine = self._trainer.prove_free()
         if quarantine:
             retry_until_available(lambda: self._record_quarantine(quarantine))
@@ -164,7 +164,7 @@ class Supervisor:
         except DatabaseUnavailable as error:
             log.warning("attempt", action="database_unavailable", attempt=self.attempt.id, error=str(error))
             time.sleep(PAUSE_SECONDS)
-        except OSError as error:  # a disk that does not answer; what was removed, `_watch_folder` sees
+        except OSError as error:  # a disk that does not respond; `_watch_folder` notices a removed folder
             log.warning("attempt", action="run_folder_unreadable", attempt=self.attempt.id, error=str(error))
             time.sleep(PAUSE_SECONDS)
 
@@ -177,14 +177,14 @@ class Supervisor:
             self.attempt = self._at_home(attempts.get_attempt(tx, self.attempt.id))
 
     def _watch_hosts(self) -> None:
-        """What happens to another host's part happens to all."""
+        """End all parts when another host's part ends."""
         if self._rendezvous and not self._failure:
             self._failure = self._rendezvous.find_failure()
             if self._failure:
                 self._trainer.kill()
 
     def _watch_folder(self) -> None:
-        """Without its folder or its event log a trainer can tell nothing: what it does is lost."""
+        """End the attempt if its folder or event log was removed: its trainer can report nothing."""
         folder = Path(self.attempt.run_dir)
         lost = is_removed(folder) or self._ingester.has_lost_log()
         if self._trainer.pid is not None and not self._failure and lost:
@@ -198,9 +198,9 @@ class Supervisor:
         return bool(self.stop_request or self.closing.is_set() or self._is_asked_by_another_host())
 
     def _apply_stop_request(self) -> None:
-        """Ask the trainer to stop when somebody wants that; kill it when it has not after the grace time.
+        """Ask the trainer to stop if there is a stop request; kill it after the grace time.
 
-        One that has written its final event gets the same time to end.
+        A trainer that has written its final event gets the same time to end.
         """
         wanted = self._is_wanted_to_stop()
         if not (wanted or self._ingester.ended):
@@ -250,7 +250,7 @@ class Supervisor:
 
 
 def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str) -> Attempt | None:
-    """Claim an attempt for this worker; None when there is nothing to do for it."""
+    """Claim an attempt for this worker; None if there is nothing to do."""
     with store.transaction() as tx:
         return attempts.claim(
             tx, attempt_id, worker=worker, host_name=settings.host_name, runs_dir=str(settings.runs_dir)
@@ -258,7 +258,7 @@ def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: st
 
 
 def kill_left_over(store: Store, host_name: str) -> None:
-    """Kill what still runs of this host's ended attempts, before their GPUs are given to others."""
+    """Kill processes of this host's ended attempts, before their GPUs go to other jobs."""
     busy = set().union(*list_run_dirs().values())
     with store.reading() as tx:
         ended = [

@@ -1,4 +1,4 @@
-"""The trainer of an attempt on this host, for its supervisor: started or adopted, stopped, proven gone."""
+"""The trainer of an attempt on this host: started or adopted, stopped, proven gone."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import GpuUser
 from workers.process_tree import KILL_SECONDS, ProcessTree
 
-EXIT_STATUS_SECONDS = 1.0  # it comes through the warm parent, which may be gone itself
-CANCEL_GRACE_SECONDS = 2.5  # whoever cancels wants the GPU back; the checkpoints before are still there
+EXIT_STATUS_SECONDS = 1.0  # the warm parent reports it, and may itself be gone
+CANCEL_GRACE_SECONDS = 2.5  # a cancel wants the GPU back soon; the earlier checkpoints still exist
 
 log = structlog.get_logger()
 
 
 class TrainerProcess:
-    """One trainer with its run folder and its GPUs; `pid` is None before it has started."""
+    """A trainer with its run folder and its GPUs; `pid` is None before it has started."""
 
     def __init__(self, folder: Path, tree: ProcessTree) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class TrainerProcess:
 
     @property
     def started(self) -> int | None:
-        """When it started, in clock ticks since boot: its number may be another process's later."""
+        """When it started, in clock ticks since boot: another process may reuse its number later."""
         return self._tree.started
 
     @property
@@ -56,18 +56,18 @@ class TrainerProcess:
         return GpuUser(pid=self.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
 
     def take_gpus(self, gpus: Sequence[Gpu]) -> None:
-        """Before it starts: these GPUs are its own, and what they have in use now is not."""
+        """Set its GPUs before it starts, and note their memory in use, which is not the trainer's."""
         self._gpus, self._used_before = gpus, read_used_mib(gpus)
 
     def adopt_gpus(self, gpus: Sequence[Gpu]) -> None:
-        """The same when it runs already: nobody knows what was in use before."""
+        """Set its GPUs when it already runs: their earlier use is not known."""
         self._gpus = gpus
 
     def start(self, starter: Starter) -> None:
         """Start the trainer of the run folder.
 
         Raises:
-            OSError: the host has no process or memory for it.
+            OSError: the host has no process or memory left for it.
         """
         self._process = starter.start(self.folder)
         pid = self._process.pid
@@ -75,7 +75,7 @@ class TrainerProcess:
         self._tree = replace(self._tree, pid=pid, started=find_start(pid))
 
     def is_followed(self) -> bool:
-        """Whether it runs, and is not one that no signal ends."""
+        """Whether it runs and can still be killed."""
         return self._tree.is_alive() and not self._takes_no_signal
 
     def renew_lease(self) -> None:
@@ -84,9 +84,9 @@ class TrainerProcess:
             (self.folder / files.LEASE_FILE).touch()
 
     def stop(self, *, grace_seconds: float, ask: bool = True) -> None:
-        """Ask it to checkpoint and end, at the first call; kill it at one after the grace time.
+        """Ask it to checkpoint and end, at the first call; kill it at a call after the grace time.
 
-        Without `ask`, as where it is about to end by itself, it has the same time.
+        Without `ask`, when it is about to end by itself, it has the same time.
         """
         now = time.monotonic()
         if self._stop_at is None:
@@ -98,16 +98,16 @@ class TrainerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it with all that it has started."""
+        """Kill it and all of its descendants."""
         self._takes_no_signal = not self._tree.kill()
 
     def prove_free(self) -> Mapping[str, str]:
-        """Kill it and wait for its memory; the GPUs that do not come free of both, and why in words."""
+        """Kill it and wait for its memory; return the GPUs that are not free of both, with the reasons."""
         seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
         return prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
 
     def read_exit_status(self) -> int | None:
-        """Its exit status, or below 0 the signal that ended it; None where nobody knows."""
+        """Its exit status, or minus the signal that ended it; None if unknown."""
         if self._process is None:
             return None
         self._process.join(timeout=EXIT_STATUS_SECONDS)

@@ -1,4 +1,4 @@
-"""What a supervisor reads before its trainer starts, and the run folder it makes from that."""
+"""Reads what a trainer needs, and makes its run folder."""
 
 import errno
 import time
@@ -31,15 +31,18 @@ class UnwritableFolder(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerSetup:
-    """What to train, on which GPUs, and the checkpoint folders to continue from, newest first."""
+    """What to train, on which GPUs, and from where."""
 
     spec: str
+    """The stored text of the job's spec."""
     gpus: Sequence[Gpu]
+    """The leased GPUs of this host."""
     resume_from: tuple[str, ...]
+    """Checkpoint folders to continue from, newest first."""
 
 
 def read_setup(store: Store, attempt: Attempt, *, host_name: str) -> TrainerSetup:
-    """Read from SQL what is for this host."""
+    """Read the setup of this host's trainer from SQL."""
     with store.reading() as tx:
         known = checkpoints.list_checkpoints(tx, attempt.job_id)
         return TrainerSetup(
@@ -50,9 +53,9 @@ def read_setup(store: Store, attempt: Attempt, *, host_name: str) -> TrainerSetu
 
 
 def refuse_newer(spec: str, *, host_name: str) -> Ending | None:
-    """How the attempt ends where this cnnctl does not know all that a spec asks for, else None.
+    """How the attempt ends if this cnnctl does not know the whole spec, else None.
 
-    The job stays in the queue: the scheduler gives it to another worker of the host.
+    The job stays in the queue until the scheduler can give it to another worker of the host.
     """
     try:
         read_spec(spec)
@@ -74,7 +77,7 @@ def make_run_folder(
     """Make the folder with the spec and the launch file in it.
 
     Raises:
-        UnwritableFolder: it cannot be written, or a symbolic link leads out of CNNCTL_RUNS_DIR.
+        UnwritableFolder: the folder cannot be written, or a symbolic link leads out of CNNCTL_RUNS_DIR.
     """
     if not files.place_in(folder, files.job_folder_of(folder)):
         raise UnwritableFolder(errno.EPERM, "a symbolic link leads somewhere else")
@@ -88,7 +91,7 @@ def make_run_folder(
 
 
 def is_removed(folder: Path) -> bool:
-    """Whether somebody has removed a run folder, or renamed it; not, where the disk does not answer."""
+    """Whether a run folder was removed or renamed; False if the disk does not respond."""
     try:
         folder.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -99,7 +102,7 @@ def is_removed(folder: Path) -> bool:
 
 
 def end_of_removed(folder: Path) -> Ending:
-    """How an attempt ends whose run folder was removed, or the event log in it."""
+    """How an attempt ends if its run folder or its event log was removed."""
     what = f"its run folder {folder}" if is_removed(folder) else f"the event log in {folder}"
     reason = f"{what} was removed during training; waits to continue from a checkpoint that is left"
     return Ending(outcome=Outcome.LOST, cause=Cause.KILLED, reason=reason)
@@ -108,7 +111,7 @@ def end_of_removed(folder: Path) -> Ending:
 def make_launch(
     setup: TrainerSetup, settings: Settings, *, threads_per_gpu: int, cluster: tuple[str, ...], rank: int
 ) -> Launch:
-    """What a trainer of this host has to know."""
+    """Make the launch file's content for a trainer of this host."""
     return Launch(
         gpu_uuids=tuple(gpu.uuid for gpu in setup.gpus),
         simulated=all(gpu.simulated for gpu in setup.gpus),
@@ -125,7 +128,7 @@ def make_launch(
 
 
 def _move_aside(folder: Path) -> None:
-    """Keep what lies in an attempt's folder out of it: a new database counts jobs from 1 again."""
+    """Move old content out of an attempt's folder: a new database counts jobs from 1 again."""
     if not folder.exists() or not any(folder.iterdir()):
         return
     aside = folder.with_name(files.found_name(folder.name, at_ns=time.time_ns()))

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 
 def list_file_holders(paths: Collection[str]) -> Mapping[str, list[int]]:
-    """The processes that have each of these files open, by its path without links.
+    """The processes that have each of these files open, by the file's path without links.
 
-    Another user's process is seen only by root. Plain strings, not Paths: the search goes through thousands
-    of links and is made every few seconds.
+    Only root sees another user's processes. Paths are plain strings: the search reads thousands of links
+    every few seconds.
     """
     found = defaultdict(list)
     with os.scandir("/proc") as entries:
@@ -23,7 +23,7 @@ def list_file_holders(paths: Collection[str]) -> Mapping[str, list[int]]:
 
 def _held_by(pid: int, paths: Collection[str]) -> set[str]:
     held = set()
-    with suppress(OSError):  # it has ended, or is somebody else's
+    with suppress(OSError):  # the process has ended, or belongs to another user
         folder = f"/proc/{pid}/fd"
         for number in os.listdir(folder):  # noqa: PTH208
             with suppress(OSError):

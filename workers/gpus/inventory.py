@@ -1,4 +1,4 @@
-"""Finds the GPUs of this host: through NVML, or simulated ones."""
+"""Finds the GPUs of this host: real ones through NVML, or simulated ones."""
 
 import os
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ NO_LIBRARY = pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
 
 
 def get_gpus(settings: Settings, *, had_real: bool, nvml: Any = pynvml) -> Sequence[Gpu]:
-    """The host's GPUs, or simulated ones where the settings say so, or where nothing hints at real ones.
+    """The host's GPUs, or simulated ones if the settings say so or no sign of real GPUs exists.
 
     `had_real`: whether this host has ever registered real GPUs.
 
     Raises:
-        NoRealGpus: none can be used, though they are required, were there before, or NVML is there.
+        NoRealGpus: no GPU is usable, although GPUs are required, existed before, or NVML is installed.
     """
     if settings.simulated_gpus:
         return simulate_gpus(settings.host_name, settings.simulated_gpus)
@@ -47,9 +47,9 @@ def _explain(settings: Settings, why: str, *, had_real: bool) -> str:
 
 
 def simulate_gpus(host_name: str, count: int) -> Sequence[Gpu]:
-    """Logical CPU devices under the name of GPUs, so that the whole service runs anywhere.
+    """Make logical CPU devices that act as GPUs, so that the whole service runs anywhere.
 
-    Each has an even part of the host's memory.
+    Each has an equal part of the host's memory.
     """
     host_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
     return [
@@ -69,7 +69,7 @@ def _ask_nvml(host_name: str, nvml: Any) -> Sequence[Gpu]:
     """The GPUs that NVML lists.
 
     Raises:
-        nvml.NVMLError: it is not there, or cannot talk to its driver.
+        nvml.NVMLError: NVML is missing, or cannot reach its driver.
     """
     nvml.nvmlInit()
     try:

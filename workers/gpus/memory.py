@@ -1,4 +1,4 @@
-"""Has a GPU's memory come back after a trainer? Where it has not, the next one would fail."""
+"""Checks that a GPU's memory is freed after a trainer; otherwise the next trainer would fail."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from service.process import find_start
 from workers.gpus.nvml import MIB, list_handle_uses
 from workers.process_tree import KILL_SECONDS, ProcessTree
 
-SLACK_MIB = 256  # of what a driver keeps for itself, now more and now less
+SLACK_MIB = 256  # the memory that a driver reserves varies this much
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.1
 
@@ -19,10 +19,10 @@ Used = Mapping[str, int]
 
 
 def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
-    """MiB in use of each GPU by UUID; simulated ones and those that do not answer are left out.
+    """Each GPU's memory in use, in MiB by UUID; GPUs that are simulated or do not respond are left out.
 
-    What running processes have that NVML names does not count. Asked when a trainer is proven gone, these are
-    outsiders, for which a GPU is not taken out of use: it gets no job while they are there.
+    Memory of running processes that NVML names does not count. After a trainer is proven gone, these are
+    outsiders, which do not put a GPU out of use: it gets no job while they are there.
     """
     real = [gpu.uuid for gpu in gpus if not gpu.simulated]
     if not real:
@@ -41,14 +41,14 @@ def read_used_mib(gpus: Sequence[Gpu], nvml: Any = pynvml) -> Used:
 def prove_free(
     tree: ProcessTree, gpus: Sequence[Gpu], before: Used, *, kill_seconds: float = KILL_SECONDS
 ) -> Mapping[str, str]:
-    """Kill a trainer and wait for its memory; the GPUs that do not come free of both, and why in words."""
+    """Kill a trainer and wait for its memory; return the GPUs that are not free of both, with the reasons."""
     if not tree.kill(timeout_seconds=kill_seconds):
         return dict.fromkeys([gpu.uuid for gpu in gpus], explain_still_there(tree))
     return explain_kept_memory(gpus, before)
 
 
 def explain_still_there(tree: ProcessTree) -> str:
-    """Why the GPUs of a trainer that no signal ends are out of use."""
+    """Explain why the GPUs of a trainer that cannot be killed are quarantined."""
     pids = ", ".join(map(str, tree.members()))
     return (
         "a process of its last trainer cannot be killed, as happens when the driver hangs: "
@@ -64,9 +64,9 @@ def explain_kept_memory(
     read: Callable[[Sequence[Gpu]], Used] = read_used_mib,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Mapping[str, str]:
-    """Wait until no GPU has more in use than before; those where that does not come, and why in words.
+    """Wait until no GPU has more memory in use than before; return those that still have, with reasons.
 
-    A GPU that `before` does not name, as that of an adopted trainer, is not judged.
+    GPUs that are not in `before`, such as those of an adopted trainer, are not checked.
     """
     deadline = time.monotonic() + wait_seconds
     while True:

@@ -1,7 +1,7 @@
-"""Asks NVML: a host's GPUs and MIG instances, what they measure, and the processes on them.
+"""Queries NVML: a host's GPUs and MIG instances, their measurements, and the processes on them.
 
-The only file that inventories and reads through NVML. `nvml` is the module `pynvml`; tests play its answers,
-since few machines that test have a GPU. What a device does not support is None.
+This is the only file that uses NVML. `nvml` is the module `pynvml`; tests replace it, because few test
+machines have a GPU. A value that a device does not support is None.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,34 +19,39 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A GPU, or a MIG instance of one; `handle` is NVML's, `minor` the number of its device file."""
+    """A GPU or MIG instance."""
 
     handle: Any
+    """NVML's own handle."""
     uuid: str
     model: str
     memory_mib: int
     mig: bool
     minor: int | None
+    """The number of its device file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """A process on a GPU, as NVML numbers it: outside a container's own numbers."""
+    """A process on a GPU."""
 
     pid: int
+    """NVML's process number, which is not a container's own number."""
     memory_mib: int | None
     graphics: bool
+    """Whether it only draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a device measures; `taken_mib` is memory in use, without what the driver keeps for itself."""
+    """A device's measurements; None where it does not support one."""
 
     temperature_celsius: int | None
     utilization_percent: int | None
     memory_used_mib: int | None
     ecc_errors: int | None
     taken_mib: int | None
+    """The memory in use, without the driver's own."""
 
 
 def read_driver_version(nvml: Any = pynvml) -> str | None:
@@ -56,13 +61,13 @@ def read_driver_version(nvml: Any = pynvml) -> str | None:
 
 
 def list_devices(nvml: Any = pynvml) -> Sequence[Device]:
-    """The GPUs in NVML's order; one that is partitioned is replaced by its MIG instances."""
+    """The GPUs in NVML's order; a partitioned GPU is replaced by its MIG instances."""
     found: list[Device] = []
     for number in range(nvml.nvmlDeviceGetCount()):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(number)
             found += _list_instances(nvml, handle) if _is_partitioned(nvml, handle) else [_gpu(nvml, handle)]
-        except nvml.NVMLError as error:  # as of one that has fallen off the bus
+        except nvml.NVMLError as error:  # for example, a GPU that has fallen off the bus
             log.warning("nvml", action="gpu_left_out", number=number, error=str(error))
     return found
 
@@ -71,7 +76,7 @@ def measure(device: Device, nvml: Any = pynvml) -> Measured:
     """Read a device's sensors and counters."""
     handle = device.handle
     rates = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    # The first form of the question counts what the driver keeps for itself as used.
+    # The first version of the query counts the driver's own memory as used.
     taken = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2))
     used = taken or _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
     kind, counter = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
@@ -85,12 +90,12 @@ def measure(device: Device, nvml: Any = pynvml) -> Measured:
 
 
 def list_uses(device: Device, nvml: Any = pynvml) -> Sequence[Use]:
-    """The processes that NVML knows on a device; one that both computes and draws counts as computing."""
+    """The processes on a device; a process that both computes and draws counts as computing."""
     return list_handle_uses(device.handle, nvml)
 
 
 def list_handle_uses(handle: Any, nvml: Any) -> Sequence[Use]:
-    """As `list_uses`, where only NVML's handle is known."""
+    """As `list_uses`, when only NVML's handle is known."""
     uses = {}
     for graphics, question in (
         (True, nvml.nvmlDeviceGetGraphicsRunningProcesses),
@@ -104,7 +109,7 @@ def list_handle_uses(handle: Any, nvml: Any) -> Sequence[Use]:
 
 
 def _ask(nvml: Any, question: Callable[..., Any], *words: Any) -> Any:
-    """NVML's answer, or None where it has none."""
+    """NVML's answer, or None if it has none."""
     try:
         return question(*words)
     except nvml.NVMLError:
@@ -123,7 +128,7 @@ def _is_partitioned(nvml: Any, handle: Any) -> bool:
 def _list_instances(nvml: Any, handle: Any) -> Iterator[Device]:
     for place in range(_ask(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
         instance = _ask(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place)
-        if instance is not None:  # not every place has one
+        if instance is not None:  # not every device has one
             yield _describe(nvml, instance, mig=True, minor=None)
 
 

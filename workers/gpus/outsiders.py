@@ -1,4 +1,4 @@
-"""Tells processes that use GPUs from outside the queue from trainers of ours."""
+"""Distinguishes outsiders, which use GPUs from outside the queue, from this service's trainers."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ class GpuUser:
 def list_strangers(
     pids: Iterable[int], gpu_users: Sequence[GpuUser], *, worker_pid: int | None = None
 ) -> Iterator[int]:
-    """Those of some processes that run and belong neither to this worker nor to a trainer of its attempts."""
+    """The processes that run and belong neither to this worker nor to a trainer of its attempts."""
     worker = os.getpid() if worker_pid is None else worker_pid
     leaders = {trainer.pid for trainer in gpu_users if trainer.pid is not None}
     folders = {str(Path(trainer.run_dir).resolve()) for trainer in gpu_users}
@@ -34,7 +34,7 @@ def list_strangers(
 
 
 def describe(pid: int, *, memory_mib: int | None = None) -> Outsider:
-    """A process with its user and the name of its program, but not its arguments: they may be private."""
+    """Describe a process by its user and program name, without its arguments, which may be private."""
     user = command = None
     with suppress(OSError):
         command = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()

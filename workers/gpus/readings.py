@@ -1,4 +1,4 @@
-"""Readings of real GPUs: what NVML measures, and who uses them from outside the queue."""
+"""Reads real GPUs: NVML's measurements, and the outsiders."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,17 +12,17 @@ from workers.gpus.file_holders import list_file_holders
 from workers.gpus.nvml import Device, Use, list_devices, list_uses, measure
 from workers.gpus.outsiders import GpuUser, describe, list_strangers
 
-# Display servers and the driver's own daemons draw with a few MiB on many hosts and are in nobody's way.
+# Display servers and the driver's own daemons draw with a few MiB on many hosts and disturb nobody.
 GRAPHICS_MIB = 64
-# With more in use than this, beyond what the driver keeps for itself, and nobody on NVML's list, somebody
-# is there whom NVML does not tell: so it is in containers. No CUDA program takes less.
+# If more than this is in use, beyond the driver's own, and NVML lists no process, there is an outsider that
+# NVML does not name, as in containers. Every CUDA program uses more.
 UNTOLD_MIB = 256
 
 
 class GpuReadings:
-    """Reads the GPUs of one host; NVML stays open from one reading to the next: opening it wakes GPUs up.
+    """Reads the GPUs of one host; NVML stays open between readings, because opening it wakes GPUs up.
 
-    After an error it is opened anew.
+    After an error NVML is reopened.
     """
 
     def __init__(self, nvml: Any = pynvml) -> None:
@@ -41,11 +41,11 @@ class GpuReadings:
         except self._nvml.NVMLError:
             readings = {}
         if all(reading.memory_used_mib is None for reading in readings.values()):
-            self._close()  # the driver was loaded anew, or GPUs were partitioned anew
+            self._close()  # the driver was reloaded, or GPUs were repartitioned
         return readings
 
     def _close(self) -> None:
-        """NVML counts how often it was opened: without this it would never be opened anew."""
+        """Close NVML, which counts its openings: without this it would never really be reopened."""
         if self._opened:
             self._opened, self._devices = False, ()
             with suppress(self._nvml.NVMLError):
@@ -75,8 +75,8 @@ def _is_held(device: Device, gpu_users: Sequence[GpuUser]) -> bool:
 def _list_told(uses: Sequence[Use], gpu_users: Sequence[GpuUser], *, held: bool) -> tuple[Outsider, ...]:
     """Outsiders on NVML's list.
 
-    In a container it may have numbers of processes that are not seen there. On a GPU that a trainer of ours
-    holds, such a number is taken for that trainer's.
+    In a container the list may have numbers of processes that are not visible there. On a GPU that a trainer
+    holds, such a number counts as that trainer's.
     """
     found = []
     for use in uses:
@@ -93,7 +93,7 @@ def _list_told(uses: Sequence[Use], gpu_users: Sequence[GpuUser], *, held: bool)
 def _list_untold(device: Device, taken_mib: int | None, gpu_users: Sequence[GpuUser]) -> tuple[Outsider, ...]:
     """Who holds the device file open, where something is in use and NVML names nobody.
 
-    Only then: monitoring programs hold the files of all GPUs and use none.
+    Only then: monitoring programs hold the files of all GPUs open and use none.
     """
     path = f"/dev/nvidia{device.minor}"
     holders = list_file_holders({path})[path] if device.minor is not None else []

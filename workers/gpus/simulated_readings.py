@@ -1,4 +1,4 @@
-"""Readings of simulated GPUs: what their trainer's process takes, and who holds their device file."""
+"""Reads simulated GPUs: the use by their trainer's process, and the holders of their device file."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,9 @@ from workers.gpus.outsiders import GpuUser, describe, list_strangers
 class SimulatedReadings:
     """Reads simulated GPUs of one host.
 
-    A GPU's memory in use is the resident memory of its trainer's process, and its utilization that process's
-    part of the CPU threads that it was given; a job on several has an even part on each. Without a trainer
-    both are 0. Temperature and ECC errors are not simulated. Whoever holds `devices_dir/UUID` open is an
+    A GPU's memory in use is the resident memory of its trainer's process. Its utilization is the share of its
+    CPU threads that the process uses. A job on several GPUs has an equal part on each. Without a trainer both
+    are 0. Temperature and ECC errors are not simulated. A process that has `devices_dir/UUID` open is an
     outsider.
     """
 
@@ -34,7 +34,7 @@ class SimulatedReadings:
             for gpu in self._gpus
             if (path := self._devices_dir / gpu.uuid).exists()
         }
-        # Nothing is searched until there is a device file: the search is what costs.
+        # Without a device file there is no search: the search is expensive.
         holders = {files[path]: pids for path, pids in list_file_holders(files).items()} if files else {}
         gpu_users = list_gpu_users()  # after the holders: one that is among them is known by now
         taken = self._measure(gpu_users)

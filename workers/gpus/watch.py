@@ -1,4 +1,4 @@
-"""Reads this host's GPUs every few seconds, in a thread of its own: a driver that hangs delays nobody."""
+"""Reads this host's GPUs every few seconds, in its own thread: a driver that hangs delays nothing else."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class GpuWatch:
-    """Keeps the newest readings until somebody takes them."""
+    """Keeps the newest readings until they are taken."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class GpuWatch:
         self.has_read.set()
 
     def take(self) -> Mapping[str, Reading]:
-        """What was read since this was asked last; empty when nothing was, as while the driver hangs."""
+        """The readings since the last call; empty if there were none, as while the driver hangs."""
         with self._lock:
             taken, self._newest = self._newest, {}
         return taken

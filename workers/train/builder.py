@@ -1,4 +1,4 @@
-"""Builds what a trainer trains with: devices, images, network, optimizer, loop and the state of the run."""
+"""Builds the parts of a trainer: devices, images, network, optimizer, loop and the run's state."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ POINTS_PER_EPOCH = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What belongs to one run; `network` is `model` without its last activation, and shares its variables."""
+    """The parts of one run; `network` is `model` without its last activation, with the same variables."""
 
     images: RunImages
     model: keras.Model
@@ -49,13 +49,13 @@ class Parts:
 def build_parts(
     spec: Spec, launch: Launch, run_dir: Path, stop: StopFlag, *, say: Callable[[str], None]
 ) -> Parts:
-    """Build everything in a fixed order, which the seeds rely on; `say` is told what takes long.
+    """Build all parts in a fixed order, which the seeds rely on; `say` receives the name of each long step.
 
     Raises:
-        DatasetError: the images cannot be had, or are fewer than a batch.
+        DatasetError: the images cannot be loaded, or are fewer than a batch.
     """
     shards = count_shards(spec, launch)
-    # While hosts meet, TensorFlow lets no Python run; afterwards its service has SIGTERM for itself.
+    # While hosts connect, TensorFlow runs no Python; afterwards its service handles SIGTERM itself.
     with stop.watched_from_outside() if launch.hosts > 1 else nullcontext():
         strategy = pin_devices(launch, shards=shards)
     fix_arithmetic(spec)

@@ -1,4 +1,4 @@
-"""Looks into the network of a run: once an epoch, and for the layer where numbers went wrong."""
+"""Inspects the network of a run: once per epoch, and to find the layer where numbers went wrong."""
 
 from collections.abc import Mapping
 
@@ -11,13 +11,13 @@ from models.diagnostics import Diagnostics
 from workers.train.data.images import DeviceSplit, Split
 from workers.train.loop import Loop
 
-# So many images are measured at an epoch's end: a small share of the epoch, and enough to judge units by.
+# Images measured at an epoch's end: a small share of the epoch, and enough to judge units.
 SHARE_OF_EPOCH = 1 / 80
 FEWEST_IMAGES, MOST_IMAGES = 16, 128
 
 
 class Diagnosis:
-    """Measures a network on the same evenly spaced training images every time, as validation sees them."""
+    """Measures a network on the same evenly spaced training images every time, prepared as in validation."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Diagnosis:
         numbers = np.linspace(0, train.count - 1, count).astype(np.int32)
         self._y_B = tf.constant(labels_N[numbers])
         if isinstance(train, DeviceSplit):
-            # Every replica holds a copy of the images; the first is as good as any.
+            # Every replica has the same copy of the images; take the first.
             copies = self._strategy.experimental_local_results(train.rows.images)
             self._x_BHWC = loop.look(copies[0], tf.constant(numbers))
         else:

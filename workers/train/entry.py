@@ -1,4 +1,4 @@
-"""The trainer process: takes its place, trains, and always leaves a final event in the event log."""
+"""The trainer process: sets itself up, trains, and always leaves a final event in the event log."""
 
 import gc
 import os
@@ -19,9 +19,9 @@ from workers.train.process.stopping import StopFlag, Stopped
 
 
 def run_trainer(run_dir: str) -> None:
-    """Train the attempt of a run folder in this process, in a process group of its own."""
+    """Train the attempt of a run folder in this process, in its own process group."""
     folder = Path(run_dir)
-    gc.freeze()  # what was imported stays: to look through it for garbage would take 0.1 s each time
+    gc.freeze()  # imported objects stay: each garbage collection over them would take 0.1 s
     os.setsid()
     os.environ[MARK] = run_dir
     _send_output_to(folder / files.LOG_FILE)
@@ -39,7 +39,7 @@ def _train(folder: Path, reporter: Reporter, stop: StopFlag) -> int:
     try:
         launch = load_launch(folder)
         stop.watch_lease(folder / files.LEASE_FILE, lease_seconds=launch.lease_seconds)
-        # TensorFlow is imported here and not above: what a setting like a log level says must come first.
+        # TensorFlow is imported here, after settings such as its log level are applied.
         from service.domain.spec import read_spec
         from workers.train.trainer import Trainer
 

@@ -1,4 +1,4 @@
-"""Finds numbers that are not finite, so that no network of them is trained on, kept, or called a success."""
+"""Finds numbers that are not finite, so that no such network is trained on, kept, or called a success."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from workers.train.checkpoints.files import Snapshot
 from workers.train.loop import LOSS, NUM_MEANS, PENALTY
 
 MOST_NAMED = 4
-LARGEST_NORM = math.sqrt(2 * float(np.finfo(np.float32).max))  # half of a larger one's square is infinite
+LARGEST_NORM = math.sqrt(2 * float(np.finfo(np.float32).max))  # half the square of a larger norm is infinite
 ADVICE = (
     "training diverged. Try a smaller learning rate than {lr:g} (--lr), another --init, "
     "or weaker --l1 and --l2"
@@ -20,11 +20,11 @@ ADVICE = (
 
 
 class DivergedError(Exception):
-    """Some number of a run is not finite; the message says which, since when, and what to change."""
+    """A number of a run is not finite; the message says which, since when, and what to change."""
 
 
 class Finiteness:
-    """Looks at every step's report and at every snapshot of one network.
+    """Checks every step's report and every snapshot of one network.
 
     Shapes: R numbers that a step reports, see `workers.train.loop`.
     """
@@ -37,7 +37,7 @@ class Finiteness:
         self._before: npt.NDArray[np.float32] | None = None  # the report of the step before
 
     def check_step(self, report_R: npt.NDArray[np.float32], *, step: int, epoch: int) -> None:
-        """Raise DivergedError where the loss or a gradient is not finite."""
+        """Raise DivergedError if the loss or a gradient is not finite."""
         if np.isfinite(report_R).all():
             self._before = report_R
             return
@@ -50,7 +50,7 @@ class Finiteness:
         raise self._diverged(f"the loss is {loss} {where}{self._largest_before()}")
 
     def check_snapshot(self, snapshot: Snapshot) -> None:
-        """Raise DivergedError where a weight, a moving statistic or a moment is not finite."""
+        """Raise DivergedError if a weight, a moving statistic or a moment is not finite."""
         wrong = [self._stored[number] for number in list_not_finite(snapshot.network)]
         where = f"after step {snapshot.position.step} (epoch {snapshot.position.epoch})"
         if wrong:

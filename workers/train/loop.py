@@ -1,4 +1,4 @@
-"""The compiled loops: k training steps a call, and an exact evaluation, of one view an image or of ten.
+"""The compiled loops: k training steps per call, and an exact evaluation with one or ten views per image.
 
 The same code runs on one device and on many. A step sees one global batch; each replica gathers its own
 share of it by replica number, so that there is no iterator whose state could be lost. The data loss is
@@ -42,7 +42,7 @@ class Scores:
 class Loop:
     """Trains and evaluates one network; `network` maps raw pixels (b, H, W, C) to logits (b, K).
 
-    Images are brought to `resize` pixels a side; the network sees a view of its own size cut out of them.
+    Images are resized to `resize` pixels per side; the network sees a crop of its own input size.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Loop:
         self._evaluate = tf.function(self._evaluate_batches, reduce_retracing=True, autograph=False)
 
     def train(self, batches: Batches, *, steps: int) -> npt.NDArray[np.float32]:
-        """Train on so many batches from the first on; returns reports (k, R)."""
+        """Train on `steps` batches, from the first one on; return reports (k, R)."""
         rows = batches.rows
         varied = (batches.views, batches.shifts)
         reports: npt.NDArray[np.float32] = self._train(
@@ -82,7 +82,7 @@ class Loop:
         return reports
 
     def evaluate(self, split: Split, *, ten_crop: bool = False) -> Scores:
-        """Score every image of a split exactly once, whatever the batch size leaves over.
+        """Score every image of a split exactly once, including an incomplete last batch.
 
         With `ten_crop`, the probabilities of ten views are averaged.
         """
@@ -97,7 +97,7 @@ class Loop:
         return Scores(loss=float(loss), accuracy=float(right), top5_accuracy=float(near))
 
     def look(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-        """Pixels (b, H, W, C) of some images as validation sees them."""
+        """Pixels (b, H, W, C) of some images, prepared as in validation."""
         room = self._resize - self._side
         views = tf.repeat(tf.constant(centre_view(room=room)), len(numbers), axis=0) if room else None
         return self._look(images, numbers, views)
@@ -150,7 +150,7 @@ class Loop:
         varied: tuple[tf.Tensor | None, tf.Tensor | None],
         indices_b: tf.Tensor,
     ) -> Sequence[tf.Tensor]:
-        """The report (R,) of some images, then their gradients."""
+        """Return the report (R,) of some images, then their gradients."""
         y_b = tf.gather(labels, indices_b)
         views, shifts = varied
         x_bHWC = self._look(images, indices_b, None if views is None else tf.gather(views, indices_b))
@@ -194,7 +194,7 @@ class Loop:
     ) -> tf.Tensor:
         def score(begin: tf.Tensor) -> Sequence[tf.Tensor]:
             indices_b = begin + tf.range(self._shard)
-            # The last batch is filled up with images that count 0.
+            # The last batch is filled with images of weight 0.
             real_b = tf.cast(indices_b < count, tf.float32)
             indices_b = tf.minimum(indices_b, count - 1)
             y_b = tf.gather(labels, indices_b)
@@ -227,17 +227,17 @@ class Loop:
     def _sum_over_shards(
         self, act: Callable[[tf.Tensor], Sequence[tf.Tensor]], start: tf.Tensor
     ) -> Sequence[tf.Tensor]:
-        """Sum what `act` makes of each shard of this replica's images, told where the shard begins."""
+        """Sum the results of `act` over the shards of this replica; `act` gets a shard's first row."""
         begin = start + tf.distribute.get_replica_context().replica_id_in_sync_group * self._share
         if self._shards == 1:
             return act(begin)
-        # One operation to the executor, as it is not inlined: all shards run at once, a thread each.
+        # Not inlined, so it is one operation for the executor: all shards run at once, a thread each.
         shard = tf.function(act, autograph=False, experimental_attributes={"_noinline": True})
         parts = [shard(begin + number * self._shard) for number in range(self._shards)]
         return [tf.add_n(values) for values in zip(*parts, strict=True)]
 
     def _look(self, images: tf.Tensor, indices_b: tf.Tensor, views_b3: tf.Tensor | None) -> tf.Tensor:
-        """Gather images, bring them to one size and cut a view out of each: pixels (b, H, W, C), float32."""
+        """Gather images, resize them and crop a view from each: pixels (b, H, W, C), float32."""
         x_bHWC = tf.gather(images, indices_b)
         if x_bHWC.shape[1:3] != (self._resize, self._resize):
             x_bHWC = tf.image.resize(x_bHWC, (self._resize, self._resize))
@@ -248,7 +248,7 @@ class Loop:
 
 
 def steps_per_call(step_seconds: float, *, left: int, target_seconds: float = 0.2) -> int:
-    """How many steps to put into one call: enough to hide Python, few enough to stop soon."""
+    """How many steps one call has: enough to hide Python's cost, few enough to stop soon."""
     return max(1, min(left, round(target_seconds / max(step_seconds, 1e-6))))
 
 

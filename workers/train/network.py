@@ -1,4 +1,4 @@
-"""The network, loss and arithmetic of a spec."""
+"""Builds the network, loss and arithmetic of a spec."""
 
 import hashlib
 

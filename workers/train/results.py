@@ -1,4 +1,4 @@
-"""What a successful run leaves behind: the final network, the best one, and what is needed to use them."""
+"""Stores the results of a successful run: the final network, the best one, and how to use them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +14,7 @@ from workers.train.data.images import RunImages
 
 
 def describe_images(spec: Spec, images: RunImages) -> About:
-    """What must be known of images to use the network on others."""
+    """Describe the training images, so that the network can be used on others."""
     return About(
         class_names=images.class_names,
         channels=images.channels,
@@ -33,9 +33,9 @@ def save_network(model: keras.Model, path: Path) -> Path:
 
 
 def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snapshot | None:
-    """The newest of the checkpoints that were the best when they were written; None if none is whole.
+    """The newest valid checkpoint that was the best when it was written, or None.
 
-    One of an older cnnctl may hold numbers that are not finite: it is passed over.
+    A checkpoint of an older cnnctl may contain numbers that are not finite: it is skipped.
     """
     for path in sorted(candidates, key=lambda path: Path(path).name, reverse=True):
         if not _is_best(Path(path)):
@@ -48,7 +48,7 @@ def find_best_checkpoint(candidates: Sequence[str], *, spec_digest: str) -> Snap
 
 
 def _is_best(path: Path) -> bool:
-    """Whether a whole manifest says that its checkpoint was the best when it was written."""
+    """Whether a valid manifest says that its checkpoint was the best when it was written."""
     try:
         return bool(read_manifest(path)["best"])
     except (OSError, ValueError, KeyError, DamagedCheckpoint):

@@ -1,4 +1,4 @@
-"""Means of what steps report: over the epoch, and since the last point of the batch curves.
+"""Means of the steps' reports: over the epoch, and since the last point of the batch curves.
 
 Sums are float64 and grow step by step in order, so they do not depend on how many steps a call had.
 """
@@ -20,7 +20,7 @@ class RunningMeans:
         self.point_sums: Sums = np.zeros(NUM_MEANS)
 
     def add(self, report: npt.NDArray[np.float32], *, step_in_epoch: int, last: bool) -> Sums | None:
-        """Take in one step's report; the mean since the last point when a new one is due."""
+        """Add a step's report; return the mean since the last point if a new point is due."""
         exact = report[:NUM_MEANS].astype(np.float64)
         self.epoch_sums += exact
         self.point_sums += exact

@@ -1,4 +1,4 @@
-"""Learning rate, early stopping and best-so-far: what an epoch's end decides, with a state to save."""
+"""Decides at an epoch's end: learning rate, early stopping and best epoch, with a state to save."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from service.domain.stored import read_stored
 
 @dataclass(slots=True)
 class EpochState:
-    """What the decisions remember between epochs; all of it goes into a checkpoint."""
+    """The state of the decisions between epochs; a checkpoint contains all of it."""
 
     lr: float
     best_value: float = math.inf
@@ -47,9 +47,9 @@ class EpochSchedule:
         return self.state.lr
 
     def end_epoch(self, epoch: int, values: dict[str, float]) -> bool:
-        """Take in an epoch's metrics; True when it is the best so far.
+        """Record an epoch's metrics; True if it is the best so far.
 
-        Without validation images the training loss is what must improve.
+        Without validation images, the training loss decides.
         """
         self._drop_on_plateau(values.get("val_loss", math.nan))
         better = self._is_better(values)
@@ -58,7 +58,7 @@ class EpochSchedule:
         return better
 
     def stop_reason(self, epoch: int) -> str:
-        """Why training should end early after this epoch; empty when it should not."""
+        """Why training should end early after this epoch; empty if it should continue."""
         waited = epoch - self.state.best_epoch
         patience = self._early.patience_epochs
         if not patience or waited < patience or epoch >= self._epochs:

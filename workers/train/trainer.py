@@ -1,4 +1,4 @@
-"""Trains one spec on its devices from the start or from a checkpoint, and reports as it goes."""
+"""Trains one spec on its devices, from the start or from a checkpoint, and reports its progress."""
 
 import math
 import time
@@ -113,7 +113,7 @@ class Trainer:
             raise Stopped(self._stop.reason)
 
     def _train_epochs(self, saver: Saver) -> None:
-        """Train until the end, an early stop or a request; whatever ends it, a checkpoint is written."""
+        """Train until the end, an early stop or a stop request; in every case, write a checkpoint."""
         while not self._is_finished():
             started, first_step = time.perf_counter(), self._state.step_in_epoch
             self._train_epoch(saver)
@@ -203,11 +203,11 @@ class Trainer:
         return best
 
     def _top5(self, part: str, scores: Scores) -> dict[str, float]:
-        """Of five classes or fewer, the right one is always among the top five."""
+        """The top-5 metric, if there are more than five classes: otherwise it is always 1."""
         return {f"{part}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
 
     def _list_checkpoints(self) -> list[str]:
-        """This attempt's checkpoints and those that it could resume from, newest first."""
+        """This attempt's checkpoints and the ones that it could resume from, newest first."""
         own = sorted((str(path) for path in self._checkpoints_dir.glob("step-*")), reverse=True)
         of_job = files.job_folder_of(self._run_dir)
         return [path for path in (*own, *self._launch.resume_from) if files.is_checkpoint(path, of_job)]
@@ -217,18 +217,18 @@ class Trainer:
         return find_checkpoint(candidates, spec_digest=self._state.spec_digest, of_job=of_job)
 
     def _finish(self) -> Ended:
-        """Score the test images, store the network and say what became of it."""
+        """Score the test images, store the network, and return the final event."""
         reason = self._state.schedule.stop_reason(self._state.epoch - 1)
         if self._images.test.count:
             scores = self._loop.evaluate(self._images.test)
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
         digest, model = (None, None) if self._launch.rank else self._save_results()
-        self._parts.agreement.share(0.0)  # hosts leave together: one that went first would disturb the others
+        self._parts.agreement.share(0.0)  # hosts leave together: one leaving first would disturb the others
         return Ended(outcome=Outcome.SUCCEEDED, reason=reason, weights_digest=digest, model=model)
 
     def _save_results(self) -> tuple[str, str]:
-        """Store the network, and the best one beside it; the digest of its weights, and its path."""
+        """Store the final and the best network; return the digest of the final weights, and the path."""
         digest = weights_digest(self._parts.model)
         describe_images(self._spec, self._images).save(self._run_dir)
         path = save_network(self._parts.model, self._run_dir / FINAL_FILE)
@@ -241,9 +241,9 @@ class Trainer:
         return digest, str(path)
 
     def _resume(self) -> str:
-        """Stand where the newest valid checkpoint stands, or at the start where there is none at all.
+        """Continue from the newest valid checkpoint, or from the start if no checkpoint exists.
 
-        Where there are some and none fits, say why: what they cost is not thrown away unasked.
+        If checkpoints exist but none is usable, return why: their work is not discarded without asking.
         """
         state, candidates = self._state, self._launch.resume_from
         snapshot, self._resume_note = self._find_checkpoint(candidates)
@@ -251,7 +251,7 @@ class Trainer:
         if snapshot is not None:
             try:
                 self._continue_from(snapshot)
-            except DamagedCheckpoint as error:  # another cnnctl makes another network of the same spec
+            except DamagedCheckpoint as error:  # another cnnctl builds another network from the same spec
                 why_not = f"the checkpoint of step {snapshot.position.step}: {error}"
         (steps,) = self._parts.agreement.share(state.step)
         if len(set(steps)) > 1:
@@ -261,7 +261,7 @@ class Trainer:
     def _continue_from(self, snapshot: Snapshot) -> None:
         state = self._state
         state.restore(snapshot)
-        self._parts.finiteness.check_snapshot(snapshot)  # an older cnnctl did not look at what it wrote
+        self._parts.finiteness.check_snapshot(snapshot)  # an older cnnctl did not check what it wrote
         difference = explain_difference(snapshot.environment, self._parts.environment)
         self._resume_exact = not difference
         self._reporter.report(EpochCompleted(epoch=state.epoch - 1))
@@ -269,7 +269,7 @@ class Trainer:
         self._resume_note = "; ".join(filter(None, notes))
 
     def _must_stop(self) -> bool:
-        """Whether any host's trainer has to stop; then all do, after the same step."""
+        """Whether any host's trainer must stop; then all stop, after the same step."""
         asked, over, seconds = self._parts.agreement.share(
             bool(self._stop.reason), self._over_time(), self._step_seconds
         )

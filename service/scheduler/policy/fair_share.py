@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from service.scheduler.policy.situation import Owner, Snapshot
 
-MOST, LEAST = (
-    4.0,
-    0.25,
-)  # times the share by weight, for an owner who has used much less or much more than that
+MOST, LEAST = 4.0, 0.25  # times the share by weight, for owners who have used much less or more than it
 GAIN = 8  # GPUs are whole: a use that is off by a tenth must move the due number by half a GPU
 NOBODY = Owner()
 

@@ -22,35 +22,38 @@ from service.domain.run_folder import (
 )
 from service.domain.stored import read_stored
 
-FORMAT = 2  # grows when an older cnnctl would misread a checkpoint
+FORMAT = 2  # raised when an older cnnctl would misread a checkpoint
 
 Array = npt.NDArray[np.generic]
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint is not what its manifest says; the message names the file and the difference."""
+    """A checkpoint differs from its manifest; the message names the file and the difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where training stands, with all that the future depends on besides the variables.
-
-    `step` counts from the start of the job, `step_in_epoch` within `epoch` (from 1; a finished epoch is
-    written as step 0 of the next). `epoch_sums` and `point_sums` are the running sums of what a step reports.
-    """
+    """Where training stands: everything that its future depends on, besides the variables."""
 
     step: int
+    """Steps since the start of the job."""
     epoch: int
+    """The current epoch, from 1."""
     step_in_epoch: int
+    """Steps of this epoch; a finished epoch is written as step 0 of the next."""
     epoch_sums: tuple[float, ...]
+    """Sums of the steps' reports over the epoch."""
     point_sums: tuple[float, ...]
+    """Sums of the steps' reports since the last point of the batch curves."""
     epoch_state: Mapping[str, float | None]
+    """The state of the decisions between epochs, see `workers.train.schedule.EpochState`."""
     trained_seconds: float
+    """Training time so far, over all attempts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state in host memory: every variable, by index, of network and optimizer."""
+    """A state in host memory: every variable of network and optimizer, by index."""
 
     position: Position
     network: Sequence[Array]
@@ -73,13 +76,13 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:
     """Write a snapshot into `folder/step-…`: temporary name, fsync, rename.
 
     Raises:
-        OSError: the disk is full or not writable; what was there before stays.
+        OSError: the disk is full or not writable; earlier checkpoints stay.
     """
     step = snapshot.position.step
     path = folder / checkpoint_name(step)
     temporary = folder / unfinished_name(step, pid=os.getpid())
     shutil.rmtree(temporary, ignore_errors=True)
-    folder.mkdir(exist_ok=True)  # without its parents: a run folder that was removed is not made again
+    folder.mkdir(exist_ok=True)  # without its parents: a removed run folder is not created again
     temporary.mkdir()
     try:
         save_file(_tensors(snapshot), temporary / TENSORS_FILE)
@@ -120,12 +123,12 @@ def read_checkpoint(path: Path) -> Snapshot:
         )
     except DamagedCheckpoint:
         raise
-    except Exception as error:  # whatever a broken file makes a parser raise
+    except Exception as error:  # any error that a damaged file makes a parser raise
         raise DamagedCheckpoint(f"{path} cannot be read: {error}") from error
 
 
 def write_manifest(path: Path, values: Mapping[str, object]) -> None:
-    """Write a checkpoint's manifest with a digest of its own."""
+    """Write a checkpoint's manifest with its own digest."""
     (path / MANIFEST_FILE).write_text(json.dumps(seal(values), indent=1, allow_nan=False))
 
 
@@ -133,7 +136,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read a checkpoint's manifest.
 
     Raises:
-        DamagedCheckpoint: it is not as it was written, or a newer cnnctl has written it.
+        DamagedCheckpoint: it was changed after it was written, or a newer cnnctl wrote it.
     """
     values: dict[str, Any] = json.loads((path / MANIFEST_FILE).read_text())
     if not is_sealed(values):

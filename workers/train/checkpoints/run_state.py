@@ -1,4 +1,4 @@
-"""Where a run stands: everything that its future depends on, to be snapshot and restored."""
+"""The state of a run: everything that its future depends on, to snapshot and restore."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -54,19 +54,19 @@ class RunState:
         self.trained_seconds = 0.0
 
     def end_epoch(self) -> None:
-        """Stand at the beginning of the next epoch."""
+        """Move to the beginning of the next epoch."""
         self.epoch += 1
         self.step_in_epoch = 0
         self.means.start_epoch()
 
     def snapshot(self, *, best: bool, into: Snapshot | None = None) -> Snapshot:
-        """Copy all of it into host memory, into that of an earlier snapshot where one is given."""
+        """Copy the whole state into host memory, or into the memory of the given earlier snapshot."""
         network = copy_variables(self._network.variables, into.network if into else None)
         optimizer = copy_variables(self._optimizer.variables, into.optimizer if into else None)
         return self._snapshot(network, optimizer, best=best)
 
     def make_room(self) -> Snapshot:
-        """A snapshot of nothing, whose memory the next one can take."""
+        """An empty snapshot, whose memory the next snapshot can use."""
         network, optimizer = make_room(self._network.variables), make_room(self._optimizer.variables)
         return self._snapshot(network, optimizer, best=False)
 
@@ -92,7 +92,7 @@ class RunState:
         """Continue from a snapshot.
 
         Raises:
-            DamagedCheckpoint: it is another network's; nothing was changed.
+            DamagedCheckpoint: it belongs to another network; nothing was changed.
         """
         parts = (
             (self._network.variables, snapshot.network),
@@ -131,7 +131,7 @@ def describe_environment(
 
 
 def _cpu_model() -> str:
-    """The processor's name: TensorFlow chooses kernels by what it can do."""
+    """The processor's name: TensorFlow chooses kernels by its features."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 

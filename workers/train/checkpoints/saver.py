@@ -1,4 +1,4 @@
-"""Decides when a checkpoint is due, takes it between two steps, and measures how long that took."""
+"""Decides when a checkpoint is due, takes it between two steps, and measures the time."""
 
 import math
 import time
@@ -12,11 +12,11 @@ from workers.train.process.reporter import Reporter
 
 
 class Saver:
-    """Hands snapshots of a run to its writer, at most one a step and, unless it must, one in `least_seconds`.
+    """Hands snapshots of a run to its writer: at most one per step, and normally one per `least_seconds`.
 
-    The best one is never left out: where it comes too soon it is held in memory, until the next better one
-    or the next that is handed over. It goes to disk before any newer one, so a run that is killed and resumed
-    either has it or comes by it again. `check` raises for a snapshot that is not to be kept.
+    The best snapshot is never dropped: if it comes too soon, it is kept in memory until a better snapshot, or
+    until the next one is handed over. It goes to disk before any newer snapshot, so a run that is killed and
+    resumed either has it or reaches it again. `check` raises for a snapshot that must not be kept.
 
     Without a writer it does nothing: of several hosts, only the chief's trainer writes.
     """
@@ -43,12 +43,12 @@ class Saver:
         self._not_before = -math.inf
 
     def most_steps(self) -> int:
-        """How many steps may be trained before a checkpoint has to be looked at."""
+        """How many steps may be trained before the next check for a checkpoint."""
         every = self._spec.every_steps
         return every - self._state.step % every if every else 1_000_000
 
     def save_within_epoch(self) -> None:
-        """Save when the interval by steps or by time is over."""
+        """Save if the interval in steps or time is over."""
         every, minutes = self._spec.every_steps, self._spec.every_minutes
         by_steps = every is not None and self._state.step % every == 0
         by_time = time.monotonic() - self._saved_at > 60 * (math.inf if minutes is None else minutes)
@@ -56,15 +56,15 @@ class Saver:
             self.save(best=False)
 
     def save_after_epoch(self, *, best: bool, must: bool) -> None:
-        """Save after an epoch that is the best one so far, or where the interval by epochs is over."""
+        """Save after the best epoch so far, or if the interval in epochs is over."""
         due = (self._state.epoch - 1) % self._spec.every_epochs == 0
         if best or due or must or self._best:
             self.save(best=best, must=must)
 
     def save(self, *, best: bool, must: bool = False) -> None:
-        """Save now, where it must be or is not too soon.
+        """Save now, if it must or if it is not too soon.
 
-        A request right after an epoch's end asks for the same step again.
+        A stop request right after an epoch's end asks for the same step again.
         """
         if self._writer is None or self._state.step == self._saved_step:
             return
@@ -79,7 +79,7 @@ class Saver:
         self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})
 
     def close(self) -> None:
-        """Hand over the best one that is held still, whatever has ended the training."""
+        """Hand over the best snapshot that is still kept in memory, however the training ended."""
         if self._writer is not None and self._best is not None:
             self._writer.put(self._best, must=True)
 

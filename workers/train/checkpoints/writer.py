@@ -26,9 +26,9 @@ from workers.train.process.reporter import Reporter
 def copy_variables(
     variables: Sequence[keras.Variable], into: Sequence[Array] | None = None
 ) -> Sequence[Array]:
-    """Copy variables into host memory, or into arrays of an earlier copy; a 0-d array stays 0-d.
+    """Copy variables into host memory, or into the arrays of an earlier copy; a 0-d array stays 0-d.
 
-    Memory that is used again is four times as fast as memory that the system has to find first.
+    Reused memory is four times as fast as memory that the system must allocate first.
     """
     if into is None:
         return [np.asarray(variable.value.numpy()) for variable in variables]
@@ -38,12 +38,12 @@ def copy_variables(
 
 
 def make_room(variables: Sequence[keras.Variable]) -> Sequence[Array]:
-    """Arrays for a copy of variables, in memory that the system has found already."""
+    """Arrays for a copy of variables, in memory that is already allocated."""
     return [np.full(variable.shape, 0, np.dtype(variable.dtype)) for variable in variables]
 
 
 def _look_at(variable: keras.Variable) -> Array:
-    """A variable's value, where it lies in host memory without a copy."""
+    """A variable's value, without a copy if it is in host memory."""
     tensor = variable.value.read_value()
     return np.asarray(memoryview(tensor)) if "CPU" in tensor.device else tensor.numpy()
 
@@ -52,7 +52,7 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
     """Set variables by index.
 
     Raises:
-        DamagedCheckpoint: number or shapes differ: the arrays are another network's.
+        DamagedCheckpoint: number or shapes differ, so the arrays belong to another network.
     """
     check_shapes(variables, arrays)
     for variable, array in zip(variables, arrays, strict=True):
@@ -60,7 +60,7 @@ def assign_variables(variables: Sequence[keras.Variable], arrays: Sequence[Array
 
 
 def check_shapes(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -> None:
-    """Raises DamagedCheckpoint as `assign_variables` does, and sets nothing."""
+    """Raise DamagedCheckpoint as `assign_variables` does, without setting anything."""
     shapes, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
     if shapes != given:
         raise DamagedCheckpoint(
@@ -71,7 +71,7 @@ def check_shapes(variables: Sequence[keras.Variable], arrays: Sequence[Array]) -
 def find_checkpoint(
     candidates: Sequence[str], *, spec_digest: str, of_job: Path
 ) -> tuple[Snapshot | None, str]:
-    """The newest valid checkpoint in a job's folder or None, and why others were passed over."""
+    """The newest valid checkpoint in a job's folder or None, and why newer ones were skipped."""
     notes: list[str] = []
     for path in candidates:
         try:
@@ -87,20 +87,20 @@ def find_checkpoint(
 
 
 def explain_difference(then: Mapping[str, object], now: Mapping[str, object]) -> str:
-    """What differs between two environments in words; empty when a resume is bit-exact."""
+    """Describe how two environments differ; empty if a resume is bit-exact."""
     changed = [name for name in now if then.get(name) != now[name]]
     return ", ".join(f"{name} {then.get(name)} → {now[name]}" for name in changed)
 
 
 class CheckpointWriter:
-    """Writes snapshots one after the other; a full disk costs a checkpoint and not the training.
+    """Writes snapshots one after the other; a full disk costs a checkpoint, not the training.
 
-    Where the best one could not be written it is tried again, before any newer one: whoever resumes from a
-    newer one knows that there was a better one, and does not look for it again.
+    If the best snapshot could not be written, it is tried again before any newer one: a run that resumes from
+    a newer checkpoint knows that a better one existed and does not produce it again.
 
-    Those that come by themselves leave `reserve_percent` of the disk free; one that must be may take from it.
-    It deletes none: the worker does, once SQL knows of newer ones (see `workers.attempts.pruning`).
-    `prepare` finds the memory of the first snapshot, while training begins.
+    Regular checkpoints leave `reserve_percent` of the disk free; a required checkpoint may use the reserve.
+    The writer deletes nothing: the worker does, once SQL knows newer checkpoints (see
+    `workers.attempts.pruning`). `prepare` allocates the memory of the first snapshot while training begins.
     """
 
     def __init__(
@@ -123,18 +123,18 @@ class CheckpointWriter:
         self._thread.start()
 
     def put(self, *snapshots: Snapshot, must: bool = False) -> None:
-        """Hand over snapshots, oldest first; waits only while those before still wait for the disk."""
+        """Hand over snapshots, oldest first; wait only while earlier snapshots still wait for the disk."""
         self._queue.put((snapshots, must))
 
     def take_written(self) -> Snapshot | None:
-        """A snapshot that is on disk, whose memory may be used for the next; None when there is none."""
+        """A snapshot that is on disk and whose memory may be reused, or None."""
         try:
             return self._written.get_nowait()
         except queue.Empty:
             return None
 
     def give_back(self, snapshot: Snapshot) -> None:
-        """Let the memory of a snapshot that is not to be written be used for the next."""
+        """Allow the memory of a snapshot that will not be written to be reused."""
         self._written.put(snapshot)
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class CheckpointWriter:
             self.unwritten_best = self._write_all(snapshots, must=must)
 
     def _write_all(self, snapshots: Sequence[Snapshot], *, must: bool) -> Snapshot | None:
-        """Write until one fails; the best one, where it is among those that are left."""
+        """Write until one fails; return the best snapshot if it is among the unwritten ones."""
         left = list(snapshots)
         try:
             while left:
@@ -173,7 +173,7 @@ class CheckpointWriter:
         check_room(self._folder, reserve_percent=self._reserve_percent, wanted_bytes=size)
 
     def _tell_failure(self, message: str) -> None:
-        """Say what failed, once until something is written again: the disk has no room for more."""
+        """Report a failure, once until a checkpoint is written again: the disk has no room for more."""
         if self._failed:
             return
         self._failed = True

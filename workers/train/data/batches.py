@@ -1,4 +1,4 @@
-"""What the compiled loop trains on: images and how to look at them, row by row.
+"""The input of the compiled loop: images and how to vary them, row by row.
 
 Shapes: N rows, H W stored image, C channels, B global batch.
 """
@@ -12,19 +12,19 @@ import tensorflow as tf
 
 from workers.train.data.images import FileSplit, Rows
 
-# Batches that are decoded ahead of the one that is trained on.
+# Batches that are decoded ahead of the current one.
 BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """How each image is varied in one epoch: views (N, 3) and colour shifts (N, C); None where it is not."""
+    """How each image is varied in one epoch: views (N, 3) and colour shifts (N, C); None: not varied."""
 
     views: npt.NDArray[np.int32] | None = None
     shifts: npt.NDArray[np.float32] | None = None
 
     def of(self, numbers_n: npt.NDArray[np.int32]) -> "Variation":
-        """The variation of some images, by their numbers."""
+        """The variation of these images, by number."""
         return Variation(
             views=None if self.views is None else self.views[numbers_n],
             shifts=None if self.shifts is None else self.shifts[numbers_n],
@@ -43,7 +43,7 @@ class Batches:
 
 
 class Feed(Protocol):
-    """Hands out the batches of one epoch, in order, at most `most_steps` at a time."""
+    """Gives the batches of one epoch, in order, at most `most_steps` at a time."""
 
     most_steps: int
 
@@ -53,7 +53,7 @@ class Feed(Protocol):
 
 
 class DeviceFeed:
-    """Feeds from images that lie on the devices: nothing has to be moved."""
+    """Feeds images that are on the devices: nothing is moved."""
 
     most_steps = 1_000_000
 
@@ -73,7 +73,7 @@ class DeviceFeed:
 
 
 class FileFeed:
-    """Feeds from files, decoded ahead by threads; holds a few batches, however many files there are."""
+    """Feeds images from files, decoded ahead by threads; holds a few batches, for any number of files."""
 
     most_steps = BATCHES_AHEAD
 

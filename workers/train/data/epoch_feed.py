@@ -1,6 +1,6 @@
-"""Makes the feed of one epoch: in which order images come, and how each is varied.
+"""Makes the feed of one epoch: the order of the images, and how each is varied.
 
-Both are functions of seed, epoch and the image's number, so that a resume needs nothing of theirs.
+Both are functions of seed, epoch and the image's number, so a resume needs no stored state of them.
 """
 
 from models.augmentation import draw_colour_shifts, draw_views

@@ -1,4 +1,4 @@
-"""The images of a run: on the devices where they fit, else in files that are decoded as they are needed.
+"""The images of a run: on the devices if they fit, else in files that are decoded during training.
 
 Shapes: N images of a split, H W stored image, C channels.
 """
@@ -24,7 +24,7 @@ from service.domain.spec import Spec
 
 Array = npt.NDArray[np.generic]
 MIB = 1024 * 1024
-# Of a folder's training images, so many, evenly spaced, give mean, deviation and colour axes.
+# This many of a folder's training images, evenly spaced, give mean, deviation and colour axes.
 STATISTICS_IMAGES = 1000
 EVALUATION_BATCHES = 4
 COLOUR_CHANNELS = 3
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Images (N, H, W, C) uint8 and labels (N,) int32 that a compiled loop gathers from, a copy a replica."""
+    """Images (N, H, W, C) uint8 and labels (N,) int32 for a compiled loop, one copy per replica."""
 
     images: object
     labels: object
@@ -52,7 +52,7 @@ class DeviceSplit:
         return self.rows.count
 
     def pieces(self, *, batch_size: int) -> Iterator[Rows]:
-        """All images once, for an evaluation."""
+        """Yield all images once, for an evaluation."""
         yield self.rows
 
 
@@ -69,7 +69,7 @@ class FileSplit:
         return len(self.files)
 
     def pieces(self, *, batch_size: int) -> Iterator[Rows]:
-        """All images once, some batches at a time."""
+        """Yield all images once, some batches at a time."""
         size = EVALUATION_BATCHES * batch_size
         images = self.decoder.decode_ahead(self.files, ahead=size)
         for first in range(0, self.count, size):
@@ -83,21 +83,20 @@ Split = DeviceSplit | FileSplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunImages:
-    """The three splits of a run, with what the network must know of them.
-
-    `train_labels` (N,) are those of the training images that are not held out. `note` says in words what
-    was found in a folder, and what is left out; `white_levels` what is white in files of more than 8 bits.
-    """
+    """The three splits of a run, with what the network needs to know about them."""
 
     train: Split
     validation: Split
     test: Split
     train_labels: npt.NDArray[np.int32]
+    """The labels (N,) of the training images, without the held-out ones."""
     class_names: tuple[str, ...]
     channels: int
     statistics: PixelStatistics
     note: str = ""
+    """What was found in a folder, and what is left out, in words."""
     white_levels: WhiteLevels = field(default_factory=dict)
+    """The value of white in files of more than 8 bits."""
 
     @property
     def num_classes(self) -> int:
@@ -105,7 +104,7 @@ class RunImages:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether a resumed run sees the images that it began with: how many, labels, statistics."""
+        """Identify the images by counts, labels and statistics, for a resumed run to compare."""
         counts = "+".join(str(split.count) for split in (self.train, self.validation, self.test))
         means = ", ".join(f"{mean:.6f}" for mean in self.statistics.mean)
         labels = zlib.crc32(self.train_labels.tobytes())
@@ -123,10 +122,10 @@ def load_images(
     threads: int,
     say: Say,
 ) -> RunImages:
-    """Load the spec's dataset, which has to lie in one of the roots, and hold out its validation images.
+    """Load the spec's dataset, which must lie in one of the roots, and hold out its validation images.
 
     Raises:
-        DatasetError: the dataset cannot be had or is damaged.
+        DatasetError: the dataset cannot be loaded or is damaged.
     """
     found = load_unpacked(
         spec.data.dataset,
@@ -152,7 +151,7 @@ def _load_files(
     surveys_dir: Path,
     say: Say,
 ) -> RunImages:
-    """Decode every file once: what cannot be read is left out and named before training starts."""
+    """Decode every file once; leave out unreadable files, and name them before training starts."""
     fits = files.count * spec.data.resize**2 * COLOUR_CHANNELS <= spec.data.in_memory_mib * MIB
     paths = [*files.train, *files.validation, *files.test]
     if fits:
@@ -197,7 +196,7 @@ def _load_files(
 
 
 def _split_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
-    """Which images train and which validate, of those to train on followed by those for the validation."""
+    """Choose which images train and which validate, out of the training and then the validation images."""
     if files.validation:
         every = np.arange(len(files.train) + len(files.validation))
         return every[: len(files.train)], every[len(files.train) :]

@@ -1,4 +1,4 @@
-"""What the trainers of several hosts must decide as one: when to stop, and how many steps a call has."""
+"""Decisions that the trainers of several hosts make together: when to stop, and the steps of a call."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class DifferentStarts(Exception):
-    """The hosts would begin at different steps: they do not see the same run folders."""
+    """The hosts would begin at different steps, because they do not see the same run folders."""
 
     def __init__(self, steps: Sequence[float]) -> None:
         found = ", ".join(f"{step:.0f}" for step in steps)
@@ -27,9 +27,9 @@ class Agreement:
         self._gather = tf.function(self._gather_rows, autograph=False)
 
     def share(self, *values: float) -> Sequence[Sequence[float]]:
-        """For each of these values of this host, those of all replicas, in their order.
+        """Return, for each value of this host, the values of all replicas in their order.
 
-        Every host has to call it as often as all others, as with every collective operation.
+        Every host must call this equally often, as with every collective operation.
         """
         if self._hosts == 1:
             return [[value] for value in values]

@@ -1,4 +1,4 @@
-"""Pins the process to the leased devices; to be called before anything asks TensorFlow for a device."""
+"""Pins the process to the leased devices, before anything asks TensorFlow for a device."""
 
 import os
 
@@ -8,7 +8,7 @@ from workers.train.process.launch import Launch
 
 
 def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
-    """Show this process exactly its devices and return the strategy over them.
+    """Make exactly these devices visible to this process, and return the strategy over them.
 
     One device needs no strategy, and TensorFlow's default one changes nothing. Simulated devices, and the
     shards of each, run side by side: together they have the threads of the launch.
@@ -23,7 +23,7 @@ def pin_devices(launch: Launch, *, shards: int) -> tf.distribute.Strategy:
     else:
         _check_gpus(count)
     if launch.hosts > 1:
-        # it knows TensorFlow from within: only where needed
+        # it uses TensorFlow's internals: only if needed
         from workers.train.distributed.multi_host import join_hosts
 
         return join_hosts(launch)

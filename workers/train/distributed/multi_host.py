@@ -20,7 +20,7 @@ MEET_SECONDS = 60.0
 
 
 class HostsApart(Exception):
-    """The trainers of an attempt do not reach each other."""
+    """The trainers of an attempt cannot reach each other."""
 
     def __init__(self, cluster: Sequence[str]) -> None:
         super().__init__(
@@ -31,10 +31,10 @@ class HostsApart(Exception):
 
 
 def join_hosts(launch: Launch) -> tf.distribute.Strategy:
-    """Meet the other hosts' trainers; before anything else runs on a device.
+    """Connect to the other hosts' trainers, before anything else runs on a device.
 
-    All wait for about a minute but the first, which waits until the others are there: its worker ends it when
-    one of them does not come. No thread and no signal handler of Python runs until then.
+    All wait for about a minute, except the first, which waits until all are connected: its worker ends it if
+    one does not connect. No Python thread or signal handler runs until then.
     """
     os.environ["TF_CONFIG"] = json.dumps(
         {"cluster": {"worker": launch.cluster}, "task": {"type": "worker", "index": launch.rank}}
@@ -51,7 +51,7 @@ def join_hosts(launch: Launch) -> tf.distribute.Strategy:
 
 
 def _limit_waiting(*, hosts: int) -> None:
-    """Set what MultiWorkerMirroredStrategy of TensorFlow 2.21 sets itself, but for an hour's patience."""
+    """Set what MultiWorkerMirroredStrategy of TensorFlow 2.21 would set, with less than its hour to wait."""
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
@@ -61,7 +61,7 @@ def _limit_waiting(*, hosts: int) -> None:
 
 
 class SimulatedHosts(tf.distribute.MultiWorkerMirroredStrategy):
-    """The same with several logical CPU devices on each host, where it takes only one."""
+    """MultiWorkerMirroredStrategy with several logical CPU devices per host, where it accepts only one."""
 
     def __init__(self, *, devices: int) -> None:
         tf.distribute.Strategy.__init__(self, _SimulatedHosts(self, devices=devices))

@@ -1,16 +1,16 @@
-"""Names why a trainer failed: a cause that the service acts on, and one line for the job's owner."""
+"""Classifies why a trainer failed: a cause for the service, and one line for the job's owner."""
 
 import errno
 
 from service.domain.states import Cause
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# By name, since TensorFlow is imported late.
+# By name, because TensorFlow is imported late.
 CAUSES = {
     "DivergedError": Cause.NAN_LOSS,
     "DatasetError": Cause.DATA_ERROR,
     "ResourceExhaustedError": Cause.OUT_OF_MEMORY,
-    # What a GPU that fails makes TensorFlow say; another try may get another GPU.
+    # TensorFlow's messages for a failing GPU; another attempt may get another GPU.
     "InternalError": Cause.DEVICE_ERROR,
     "UnavailableError": Cause.DEVICE_ERROR,
     "AbortedError": Cause.DEVICE_ERROR,
@@ -24,7 +24,7 @@ ADVICE = {
 
 
 def explain(error: Exception) -> tuple[Cause, str]:
-    """Cause and words; the whole story is in trainer.log."""
+    """Return the cause and one line; trainer.log has the details."""
     name = type(error).__name__
     cause = _classify_cause(error, name)
     if name in SAY_IT_ALL:
@@ -35,7 +35,7 @@ def explain(error: Exception) -> tuple[Cause, str]:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether an error says that there is no room to write; some libraries keep only the text."""
+    """Whether an error means that the disk is full; some libraries keep only the text."""
     return getattr(error, "errno", None) in DISK_FULL or "No space left" in str(error)
 
 

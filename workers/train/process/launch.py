@@ -1,4 +1,4 @@
-"""What a worker hands a trainer: one JSON file in the run folder, from which the run can be repeated."""
+"""The launch file that a worker gives a trainer: JSON in the run folder, enough to repeat the run."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,30 +10,29 @@ from service.domain.stored import read_stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Where to run one attempt.
-
-    `gpu_uuids` are the leased devices; simulated ones become logical CPU devices. `threads` is the number of
-    CPU threads for all of them: it changes sums in the last bit, so it is fixed here. `resume_from` lists
-    checkpoint folders, newest first. `lease_seconds` is how long a worker may
-    be silent until its job starts elsewhere. A dataset by place has to lie in one of `data_roots`, if any.
-    `checkpoint_seconds` is the least time between two checkpoints, and `disk_reserve_percent` what they leave
-    free of the disk.
-
-    Over several hosts, `cluster` lists HOST:PORT of every trainer, each with as many devices, and `rank` is
-    the place of this one in it; the first is the chief, which alone reports and writes checkpoints.
-    """
+    """Where and how to run one attempt."""
 
     gpu_uuids: tuple[str, ...]
+    """The leased devices of this host."""
     simulated: bool
+    """Whether they are simulated: these become logical CPU devices."""
     threads: int
+    """CPU threads for all devices together; fixed here, because it changes the last bit of sums."""
     datasets_dir: str
     resume_from: tuple[str, ...]
+    """Checkpoint folders to continue from, newest first."""
     lease_seconds: float
+    """How long a worker may be silent before its job starts elsewhere."""
     cluster: tuple[str, ...] = ()
+    """HOST:PORT of every trainer of the attempt, each with equally many devices; empty on one host."""
     rank: int = 0
+    """This trainer's index in `cluster`; 0 is the chief, which alone reports and writes checkpoints."""
     data_roots: tuple[str, ...] = ()
+    """Folders that must contain a dataset given by its path; empty: any folder."""
     checkpoint_seconds: float = 1.0
+    """The least time between two checkpoints."""
     disk_reserve_percent: float = 0.0
+    """The part of the disk that regular checkpoints leave free."""
 
     @property
     def hosts(self) -> int:

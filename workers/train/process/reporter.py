@@ -14,15 +14,15 @@ from service.domain.jobs import Progress
 from service.domain.trainer_events import Ended, Event, Points, encode
 
 MOST_UNWRITTEN = 8 * 1024 * 1024  # bytes that wait in memory while the disk is full
-MANY = (Points, Progress)  # events that come all the time: they are dropped when more would wait
-FINAL_EVENT_SECONDS = 60.0  # how long a full disk is waited for at the end
+MANY = (Points, Progress)  # frequent events: they are dropped when more would have to wait
+FINAL_EVENT_SECONDS = 60.0  # how long the end waits for a full disk
 RETRY_SECONDS = 0.5
 
 
 class Reporter:
     """Writes whole lines, so that a reader never sees half an event; safe to share between threads.
 
-    What a full disk does not take is kept, and written in order before whatever comes next.
+    Lines that a full disk refuses are kept, and written in order before the next line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,17 +31,17 @@ class Reporter:
         self._unwritten = b""
 
     def report(self, event: Event) -> None:
-        """Tell the worker; progress is not told while earlier events wait for the disk."""
+        """Report an event; progress is dropped while earlier events wait for the disk."""
         if not (isinstance(event, Progress) and self._unwritten):
             self._write(event)
 
     def points(self, step: int, values: Mapping[str, float]) -> None:
-        """Values of metrics at a step; one that is not finite becomes null."""
+        """Report values of metrics at a step; a value that is not finite becomes null."""
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self.report(Points(step=step, values=finite))
 
     def ended(self, event: Ended) -> None:
-        """Tell how the attempt ended. Nothing is written after it.
+        """Report how the attempt ended. Nothing is written after it.
 
         Raises:
             OSError: the disk stayed full.
@@ -71,4 +71,4 @@ class Reporter:
                 while self._unwritten:
                     self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
             except OSError:
-                return  # a full disk: it waits for the next event
+                return  # a full disk: the line waits for the next event

@@ -1,4 +1,4 @@
-"""Tells a trainer to stop: SIGTERM from its worker, or a worker that is gone."""
+"""Tells a trainer to stop: on SIGTERM from its worker, or when its worker is gone."""
 
 import math
 import os
@@ -18,12 +18,12 @@ class Stopped(Exception):
 
 
 class StopFlag:
-    """Why the trainer should stop at the next step; empty while it should go on."""
+    """Why the trainer should stop at the next step; empty while it should continue."""
 
     def __init__(self) -> None:
         self.reason = ""
         self._lease: tuple[Path, float] = (Path(), math.inf)
-        # When the lease file was modified, and since when that is seen; a forked watcher goes on from it.
+        # When the lease file was modified, and when that was first seen; a forked watcher continues from it.
         self._seen = (-1, time.monotonic())
 
     def listen(self) -> None:
@@ -32,23 +32,23 @@ class StopFlag:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def watch_lease(self, path: Path, *, lease_seconds: float) -> None:
-        """Stop in time when the worker renews the lease file no more: the job may soon start elsewhere.
+        """Stop in time when the worker no longer renews the lease file: the job may soon start elsewhere.
 
-        After two thirds of the lease it asks to stop, and after nine tenths, however busy the trainer is, it
-        kills the process group. It counts its own seconds between changes of the file, so that a jump of the
-        clock does no harm.
+        After two thirds of the lease it asks to stop; after nine tenths, however busy the trainer is, it
+        kills the process group. It measures elapsed time between changes of the file, so a jump of the clock
+        is harmless.
         """
         self._lease = path, lease_seconds
         threading.Thread(target=self._watch, args=self._lease, daemon=True).start()
 
     @contextmanager
     def watched_from_outside(self) -> Iterator[None]:
-        """While no Python may run here: a process of its own watches the lease, and SIGTERM ends this one.
+        """Watch the lease from another process while no Python can run here; SIGTERM ends this process.
 
-        Raises Stopped where it was told to stop before.
+        Raises Stopped if it was told to stop before.
         """
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if self.reason:  # asked only now: from here on, SIGTERM is not noted but ends this process
+        if self.reason:  # checked only now: from here on, SIGTERM is not recorded but ends this process
             self.listen()
             raise Stopped(self.reason)
         trainer = os.getpid()
@@ -57,7 +57,7 @@ class StopFlag:
             try:
                 self._watch(*self._lease, alive=lambda: os.getppid() == trainer)
             finally:
-                os._exit(0)  # whatever was raised: it must not become a second trainer
+                os._exit(0)  # after any error: the child must not become a second trainer
         try:
             yield
         finally:
@@ -70,7 +70,7 @@ class StopFlag:
 
     def _watch(self, path: Path, lease_seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
         while alive():
-            # Python may be held up before or after the file is read; neither must be taken for silence.
+            # Python may be delayed before or after it reads the file; neither delay counts as silence.
             now = time.monotonic()
             changed = _modified(path)
             if changed != self._seen[0]:
