@@ -130,7 +130,7 @@ class Settings:
         "CNNCTL_GRACE_SECONDS",
         "time to checkpoint between SIGTERM and SIGKILL",
         "20",
-        within=Range(least=0.01, most=3600, why="whoever stops a job or a worker waits that long"),
+        within=Range(least=0.01, most=3600, why="a person who stops a job or a worker waits that long"),
     )
     retry: str = _setting(
         "CNNCTL_RETRY_LIMIT",
@@ -187,12 +187,7 @@ class Settings:
             raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
         if not _names_redis(self.broker):
             raise _unreadable(self, "broker", "redis://HOST:6379/0 or rediss://HOST:6379/0")
-        _ = (
-            self.home_dir,
-            self.runs_dir,
-            self.datasets_dir,
-            self.group_id,
-        )  # they raise if they cannot be found
+        _ = self.home_dir, self.runs_dir, self.datasets_dir, self.group_id  # raise if they cannot be found
 
     def environment(self) -> Mapping[str, str]:
         """The variables whose values are paths, made absolute: another process may run in another folder."""
