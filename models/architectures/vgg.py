@@ -45,7 +45,7 @@ def vgg(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
-    """So many convolutions of so many filters."""
+    """The numbers of convolutions and of filters."""
 
     convolutions: int
     filters: int

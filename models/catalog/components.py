@@ -104,7 +104,7 @@ AUGMENTATIONS = _by_name(
     Entry(name="none", summary="every image as it is, cropped at the centre", source=KRIZHEVSKY),
     Entry(
         name="crop",
-        summary="a random place of the image, after reflecting so many pixels at each border",
+        summary="a random place of the image, after reflecting this number of pixels at each border",
         source=KRIZHEVSKY,
         argument=Argument(name="padding in pixels", default=4.0, minimum=0.0, below=64.0),
     ),

@@ -81,7 +81,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
         return self.add_lrn(x_BHWC, name=name, groups=groups) if self.choice.norm == "lrn" else x_BHWC
 
     def pad(self, x_BHWC: Tensor, *, pixels: int, name: str) -> Tensor:
-        """Put so many zeros around the image, if any."""
+        """Put this number of zeros around the image."""
         return self.add_padding(x_BHWC, pixels=pixels, name=name) if pixels else x_BHWC
 
     def pool(self, x_BHWC: Tensor, *, name: str, padding: str = "valid", kind: str | None = None) -> Tensor:
@@ -101,7 +101,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
     def head(self, x_BHWC: Tensor, *, units: Mapping[str, int], drops_first: bool = True) -> Tensor:
         """Go from feature maps to the features before the logits.
 
-        Either through hidden dense layers of so many units, or, for the head `gap`, by the mean of each map.
+        Either through hidden dense layers with these units, or, for the head `gap`, by the mean of each map.
         Standard dropout comes before each dense layer, before the first only if it `drops_first`.
         """
         if self.choice.head == "gap":

@@ -158,7 +158,7 @@ def _check_maps(config: NetworkConfig, network: Architecture) -> None:
             raise CatalogError(f"{network.name} cannot be built without pooling: use max or average")
         if dropout.name == "spatial" and config.dropout_place != "pool":
             raise CatalogError(
-                "spatial dropout drops channels, which dense layers have not: "
+                "spatial dropout drops channels, and dense layers have no channels: "
                 f"model.dropout_place must be pool. Received: {config.dropout_place!r}"
             )
         return

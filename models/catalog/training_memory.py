@@ -65,7 +65,7 @@ def predict_memory(
     replicas: int = 1,
     precision: str = "float32",
 ) -> TrainingMemory:
-    """Predict the memory of a training step of so many images on one replica.
+    """Predict the memory that a training step takes on one replica.
 
     Parts are added up as if all were there at once, so the prediction is rather too high: activations go
     while gradients come. It grows by the same bytes with every image, so that the largest batch that fits

@@ -80,7 +80,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "symmetric units": Rule(
         threshold=1.0,
-        reason="all units of a layer have the same weights and gradient: they stay equal for ever",
+        reason="all units of a layer have the same weights and gradient: they always stay equal",
         advice="try --init glorot_uniform or another random initializer",
         source="Goodfellow, Bengio and Courville, Deep Learning, 2016, section 8.4",
     ),

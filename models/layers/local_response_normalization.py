@@ -38,7 +38,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         k: what is added to the sum, above 0.
         alpha: factor of the sum.
         beta: exponent.
-        groups: the channels form so many equal groups, and a window stays within its group: the maps of
+        groups: the number of equal groups of channels; a window stays within its group: the maps of
             one of AlexNet's towers know nothing of the other's.
 
     Call arguments:

@@ -30,7 +30,7 @@ OPTIONS = [
         "--hosts",
         type=int,
         default=1,
-        help="Over so many hosts at once, each with the same share of the --gpus.",
+        help="Number of hosts to run on at once, each with the same share of the --gpus.",
     ),
 ]
 

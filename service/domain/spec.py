@@ -98,7 +98,7 @@ class ScheduleSpec(Section):
 
 class EarlyStoppingSpec(Section):
     patience_epochs: Annotated[int, Field(ge=0)] = Field(
-        0, description="stop after so many epochs without a better value; 0: never"
+        0, description="number of epochs without a better value after which training stops; 0: never"
     )
     monitor: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="metric that must improve")
     minimum_change: NonNegative = Field(0.0, description="smallest change that counts as better")

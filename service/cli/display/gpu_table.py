@@ -28,7 +28,7 @@ NOBODY_YET = "No worker has been here yet. Start one with cnnctl up, or cnnctl w
 
 
 def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
-    """GPUs as a table for a terminal of so many columns."""
+    """GPUs as a table that fits the width of a terminal, in columns."""
     if not views:
         return Group(Text(NOBODY_YET))
     wide = width >= WIDE

@@ -68,13 +68,13 @@ def quarantine(gpu: str, reason: str) -> None:
     """Take a GPU out of use because something is wrong with it; only administrators may."""
     _, store = open_session()
     found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
-    echo(f"{found.place} is quarantined. Once it is mended: cnnctl gpus release {found.place}")
+    echo(f"{found.place} is quarantined. Once it is repaired: cnnctl gpus release {found.place}")
 
 
 @command.command("release")
 @click.argument("gpu")
 def release(gpu: str) -> None:
-    """Give a quarantined GPU back once it is mended; only administrators may."""
+    """Give a quarantined GPU back once it is repaired; only administrators may."""
     _, store = open_session()
     found = release_gpu(store, gpu, actor=current_actor(store))
     echo(f"{found.place} is available again.")

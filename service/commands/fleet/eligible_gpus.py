@@ -11,7 +11,7 @@ from service.store.transaction import Transaction
 
 
 def list_eligible_gpus(tx: Transaction, scheduling: SchedulingOptions, *, gpus: int) -> Sequence[Gpu]:
-    """Those that a job on so many may run on: MIG instances take jobs on one GPU only."""
+    """The GPUs that a job may run on: MIG instances take jobs on one GPU only."""
     return [
         gpu
         for gpu in hosts.list_gpus(tx)
@@ -22,7 +22,7 @@ def list_eligible_gpus(tx: Transaction, scheduling: SchedulingOptions, *, gpus: 
 
 
 def find_limit(devices: Sequence[Gpu], *, gpus: int, hosts: int = 1) -> Gpu | None:
-    """The smallest of so many GPUs, an even share on each of so many hosts, where these are the roomiest."""
+    """The GPU with the least memory of the job's GPUs, where it gets those with the most memory."""
     by_host = defaultdict(list)
     for gpu in devices:
         by_host[gpu.host_name].append(gpu)

@@ -49,7 +49,7 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
         )
     for name in unanswering:
         notices.append(
-            f"The worker of {name} is heard and takes no messages: its host gets no work until it does. "
+            f"The worker of {name} is alive but takes no messages: its host gets no work until it does. "
             "Is its CNNCTL_BROKER_URL the scheduler's? Look at its log, then restart it"
         )
     for host in alive:

@@ -127,14 +127,14 @@ def _check_hosts(tx: Transaction, gpus: int, scheduling: SchedulingOptions) -> N
 
 
 def _find_hosts_for(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> int | None:
-    """Over how few hosts so many GPUs could be had; None where they could not."""
+    """The smallest number of hosts that together have the GPUs; None where none do."""
     counts = _count_gpus(tx, wanted, scheduling).values()
     ways = (n for n in range(2, len(counts) + 1) if wanted % n == 0)
     return next((n for n in ways if sum(count >= wanted // n for count in counts) >= n), None)
 
 
 def _count_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> Mapping[str, int]:
-    """How many GPUs that are right for a job on so many each host has."""
+    """The number of eligible GPUs of each host, for a job on this number of GPUs."""
     names = [scheduling.host_name] if scheduling.host_name else [host.name for host in hosts.list_hosts(tx)]
     found = Counter(gpu.host_name for gpu in list_eligible_gpus(tx, scheduling, gpus=wanted))
     return {name: found[name] for name in names}

@@ -80,7 +80,7 @@ def predict_needs(spec: Spec, size: DatasetSize, *, gpus: int | None = None) -> 
 
 
 def predict_job_memory(spec: Spec, size: DatasetSize, *, gpus: int, share: int) -> JobMemory:
-    """Predict the memory on each of so many GPUs, for a share of so many images of each batch."""
+    """Predict the memory on each GPU, which takes an equal share of the images of each batch."""
     side = spec.data.image_size
     layers = count_layers(spec.model, input_shape=(side, side, size.channels), num_classes=size.num_classes)
     step = predict_memory(

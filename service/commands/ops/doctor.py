@@ -1,4 +1,4 @@
-"""Looks at everything the service stands on; each finding says what is wrong and how to mend it."""
+"""Checks everything the service depends on; each finding says what is wrong and what to do about it."""
 
 import platform
 import shutil
