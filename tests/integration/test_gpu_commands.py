@@ -117,7 +117,7 @@ def test_a_host_that_takes_no_messages_is_told_by_hosts_status_and_doctor(
     assert "not heard: its worker takes no messages" in cnnctl(*words, code=1, CNNCTL_HOST="gpu01").stdout
     findings = json.loads(cnnctl("doctor", "--json", code=1).stdout)
     (stack,) = [finding for finding in findings if finding["subject"] == "stack"]
-    assert "The worker of gpu01 is heard and takes no messages" in stack["remedy"]
+    assert "The worker of gpu01 is alive but takes no messages" in stack["remedy"]
 
 
 def test_a_host_that_is_gone_is_removed_and_known_again_when_its_worker_is_back(

@@ -277,7 +277,7 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     assert (host.standing, host.heartbeat_at) == (Standing.UNANSWERING, None)
     health = check_health(store, settings)
     assert health.hosts == ("gpu02",)
-    assert f"The worker of {HOST} is heard and takes no messages" in health.notices[-1]
+    assert f"The worker of {HOST} is alive but takes no messages" in health.notices[-1]
     with store.transaction() as tx:
         small = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
     alive_ticks(store, scheduler, seconds, clock, count=1)
