@@ -6,19 +6,20 @@ from time import monotonic
 
 from cnnctl.views.dry_run import CandidateHost, DryRunView, MemoryParts
 from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
-from service.commands.fleet.health import read_health
+from service.commands.fleet.health import Health, read_health
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import MIB, Fit, Needs, predict_needs
-from service.commands.jobs.queue_position import HELD, get_queue_position
+from service.commands.jobs.queue_position import HELD, QueuePosition, get_queue_position
 from service.commands.jobs.submit import check_submission
 from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
+from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
-from service.scheduler.runtime_forecasts import RuntimeForecasts
+from service.scheduler.runtime_forecasts import Pace, RuntimeForecasts
 from service.settings import Settings
 from service.store.fleet import leases, readings
 from service.store.transaction import Store, Transaction
@@ -65,30 +66,44 @@ def dry_run_job(
                 forecasts=forecasts,
             )
         pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
-        devices = list_eligible_gpus(tx, scheduling, gpus=spec.resources.gpus)
-        limit = find_limit(devices, gpus=spec.resources.gpus, hosts=scheduling.hosts)
-        parts = _count_memory(needs, devices)
-        return DryRunView(
-            dry_run=True,
-            network=spec.model.architecture,
-            dataset=spec.data.dataset,
-            image_size=spec.data.image_size,
-            batch_size=spec.training.batch_size,
-            gpus=spec.resources.gpus,
-            epochs=spec.training.epochs,
-            found=found,
-            hosts=_list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // scheduling.hosts),
-            memory_mib=MemoryParts(**{name: round(count / MIB, 1) for name, count in parts.items()}),
-            total_memory_mib=round(sum(parts.values()) / MIB, 1),
-            device_memory_mib=limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
-            epoch_seconds=round(pace.epoch_seconds, 3) if pace else None,
-            training_seconds=round(pace.epoch_seconds * spec.training.epochs, 3) if pace else None,
-            like_jobs=pace.jobs if pace else 0,
-            starts_now=turn.starts_now,
-            reason=turn.reason,
-            queue_position=turn.queue_position,
-            estimated_start_at=turn.estimated_start_at,
-        )
+        return _view(tx, spec, needs, scheduling, found=found, health=health, pace=pace, turn=turn)
+
+
+def _view(
+    tx: Transaction,
+    spec: Spec,
+    needs: Needs,
+    scheduling: SchedulingOptions,
+    *,
+    found: str,
+    health: Health,
+    pace: Pace | None,
+    turn: QueuePosition,
+) -> DryRunView:
+    devices = list_eligible_gpus(tx, scheduling, gpus=spec.resources.gpus)
+    limit = find_limit(devices, gpus=spec.resources.gpus, hosts=scheduling.hosts)
+    parts = _count_memory(needs, devices)
+    return DryRunView(
+        dry_run=True,
+        network=spec.model.architecture,
+        dataset=spec.data.dataset,
+        image_size=spec.data.image_size,
+        batch_size=spec.training.batch_size,
+        gpus=spec.resources.gpus,
+        epochs=spec.training.epochs,
+        found=found,
+        hosts=_list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // scheduling.hosts),
+        memory_mib=MemoryParts(**{name: round(count / MIB, 1) for name, count in parts.items()}),
+        total_memory_mib=round(sum(parts.values()) / MIB, 1),
+        device_memory_mib=limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
+        epoch_seconds=round(pace.epoch_seconds, 3) if pace else None,
+        training_seconds=round(pace.epoch_seconds * spec.training.epochs, 3) if pace else None,
+        like_jobs=pace.jobs if pace else 0,
+        starts_now=turn.starts_now,
+        reason=turn.reason,
+        queue_position=turn.queue_position,
+        estimated_start_at=turn.estimated_start_at,
+    )
 
 
 def _count_memory(needs: Needs, devices: Sequence[Gpu]) -> Mapping[str, int]:
