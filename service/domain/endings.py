@@ -38,9 +38,7 @@ class TrainerReport:
     final_event: "Ended | None" = None
     exit_status: int | None = None  # below 0 the signal that killed it; None: nobody knows
     adopted: bool = False  # an earlier worker of the host started it
-    told_to_stop: bool = (
-        False  # its worker knew so before the end: by a stop request, or because it closes itself
-    )
+    told_to_stop: bool = False  # its worker wanted that before the end: by a stop request, or as it closes
     failure: Ending | None = None  # what happened to it from outside, as when its run folder was removed
     without_trainer: Ending | None = None  # there was none to follow: it could not be started, for example
 

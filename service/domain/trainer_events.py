@@ -92,9 +92,8 @@ _READERS: Mapping[str, TypeAdapter[Event]] = {kind: TypeAdapter(event) for event
 
 def encode(event: Event, *, at: float) -> bytes:
     """The line of an event; `at` is in seconds since 1970."""
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
-    left_out = {field.name for field in fields(event) if field.default is None and values[field.name] is None}
-    given = {name: value for name, value in values.items() if name not in left_out}
+    values = ((field, getattr(event, field.name)) for field in fields(event))
+    given = {field.name: value for field, value in values if (field.default, value) != (None, None)}
     line = json.dumps({"kind": KINDS[type(event)], "at": at, **escape_document(given)}, allow_nan=False)
     return line.encode() + b"\n"
 

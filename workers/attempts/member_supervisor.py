@@ -120,7 +120,7 @@ class MemberSupervisor:
             final_event=find_final_event(self._trainer.folder),
             exit_status=self._trainer.read_exit_status(),
             adopted=self._trainer.was_adopted,
-            told_to_stop=bool(self._attempt.stop_request or self.closing.is_set() or self._chief_ended),
+            told_to_stop=self._is_wanted_to_stop(),
             failure=failure,
         )
         self._end(report, quarantine)
@@ -199,7 +199,7 @@ class MemberSupervisor:
         """Wait until each part has an address, and return the parts; none if the attempt ends before."""
         while True:
             self._look()
-            if self._gone or self._chief_ended or self.closing.is_set() or self._attempt.stop_request:
+            if self._gone or self._is_wanted_to_stop():
                 return []
             all_members = retry_until_available(self._list_members)
             if all(member.address for member in all_members):
@@ -235,15 +235,17 @@ class MemberSupervisor:
         self._chief_ended = chief.outcome
         self._gone = taken or self._attempt.state is AttemptState.ENDED or bool(silent)
 
+    def _is_wanted_to_stop(self) -> bool:
+        return bool(self._attempt.stop_request or self.closing.is_set() or self._chief_ended)
+
     def _apply_stop_request(self) -> None:
         """Ask the trainer to stop if there is a stop request; kill it after the grace time."""
         if self._gone or self._chief_ended in (Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
             self._trainer.kill()
             return
-        stop_request = self._attempt.stop_request
-        if not (stop_request or self.closing.is_set() or self._chief_ended):
+        if not self._is_wanted_to_stop():
             return
-        brief = stop_request is StopRequest.CANCEL or self._chief_ended is not None
+        brief = self._attempt.stop_request is StopRequest.CANCEL or self._chief_ended is not None
         grace = self._settings.grace_seconds
         self._trainer.stop(grace_seconds=min(grace, CANCEL_GRACE_SECONDS) if brief else grace)
 
