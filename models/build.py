@@ -14,7 +14,7 @@ from models.keras_builder import KerasBuilder
 
 
 def build_model(
-    choice: NetworkConfig,
+    config: NetworkConfig,
     *,
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -32,15 +32,15 @@ def build_model(
         CatalogError: the images are too small, or the layers too many.
         ValueError: a mean or standard deviation that does not fit the channels.
     """
-    check_network(choice, image_size=min(input_shape[:2]))
-    features, paper = find_features(choice.architecture)
-    net = KerasBuilder(seed=seed, choice=choice, paper=paper)
+    check_network(config, image_size=min(input_shape[:2]))
+    features, paper = find_features(config.architecture)
+    net = KerasBuilder(seed=seed, config=config, paper=paper)
     pixels_BHWC = keras.Input(input_shape, name="pixels", dtype="float32")
     x_BHWC = _standardize(pixels_BHWC, mean=pixel_mean, std=pixel_std)
     logits_BK = net.logits(features(x_BHWC, net), num_classes=num_classes)
     # bfloat16 has 8 significant bits: too few for a sum over classes and for the loss's logarithm.
     probabilities_BK = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits_BK)
-    return keras.Model(pixels_BHWC, probabilities_BK, name=choice.architecture)
+    return keras.Model(pixels_BHWC, probabilities_BK, name=config.architecture)
 
 
 def logits_model(model: keras.Model) -> keras.Model:

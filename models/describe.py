@@ -18,17 +18,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Describe one network; print one JSON object, or with exit status 2 why that cannot be done."""
     given = _parser().parse_args(arguments)
     try:
-        fields = json.loads(given.choice)
+        fields = json.loads(given.config)
         network = get_architecture(fields["architecture"])
-        choice = NetworkConfig(**{**network_defaults(network), **fields})
+        config = NetworkConfig(**{**network_defaults(network), **fields})
         input_shape = given.input or (network.image_size, network.image_size, 3)
-        check_network(choice, image_size=min(input_shape[:2]))
+        check_network(config, image_size=min(input_shape[:2]))
     except CatalogError as error:
         sys.stdout.write(f"{error}\n")
         return 2
     text = _describe(
         # Costs do not depend on values, and zeros are drawn at once.
-        replace(choice, init="zeros"),
+        replace(config, init="zeros"),
         input_shape=input_shape,
         num_classes=given.num_classes,
         batch_size=given.batch_size,
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _describe(
-    choice: NetworkConfig, *, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
+    config: NetworkConfig, *, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
 ) -> str:
     # Only here: TensorFlow takes seconds to import, and a wrong name is answered without it.
     from models.build import build_model
@@ -46,13 +46,13 @@ def _describe(
     from models.keras_defaults import use_defaults
 
     use_defaults()
-    model = build_model(choice, input_shape=input_shape, num_classes=num_classes, seed=0)
+    model = build_model(config, input_shape=input_shape, num_classes=num_classes, seed=0)
     return json.dumps(asdict(describe_model(model, batch_size=batch_size)), indent=2)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.describe", description=__doc__)
-    parser.add_argument("choice", help="fields of a NetworkConfig, as one JSON object")
+    parser.add_argument("config", help="fields of a NetworkConfig, as one JSON object")
     parser.add_argument("--input", type=_shape, help="as in 32x32x3; default: the network's own, 3 channels")
     parser.add_argument("--num-classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=32, help="images that training_bytes is for")

@@ -56,14 +56,14 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
     def add_batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         # Only TensorFlow has replicas of this kind; elsewhere Keras refuses the word.
         synchronized = keras.backend.backend() == "tensorflow"
-        penalty = self._penalty() if self.choice.penalize == "all" else None
+        penalty = self._penalty() if self.config.penalize == "all" else None
         layer = keras.layers.BatchNormalization(
             synchronized=synchronized, name=name, gamma_regularizer=penalty, beta_regularizer=penalty
         )
         return layer(x)
 
     def add_activation(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        return keras.layers.Activation(self.choice.activation, name=name)(x)
+        return keras.layers.Activation(self.config.activation, name=name)(x)
 
     def add_lrn(self, x_BHWC: keras.KerasTensor, *, name: str, groups: int) -> keras.KerasTensor:
         return LocalResponseNormalization(groups=groups, name=name)(x_BHWC)
@@ -72,13 +72,13 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
         return keras.layers.ZeroPadding2D(pixels, name=name)(x_BHWC)
 
     def add_pool(self, x_BHWC: keras.KerasTensor, *, name: str, padding: str, kind: str) -> keras.KerasTensor:
-        pool = self.choice.parsed_pool
+        pool = self.config.parsed_pool
         layer = keras.layers.MaxPooling2D if kind == "max" else keras.layers.AveragePooling2D
         return layer(pool.size, strides=pool.stride, padding=padding, name=name)(x_BHWC)
 
     def add_dropout(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        dropout = self.choice.parsed_dropout
-        assert dropout.argument is not None, "a blueprint asks for none where there is none"
+        dropout = self.config.parsed_dropout
+        assert dropout.argument is not None, "NetworkBuilder asks for no dropout where none is configured"
         kind = SpatialDropout2D if dropout.name == "spatial" else Dropout
         return kind(dropout.argument, seed=self.layer_seed(name), name=name)(x)
 
@@ -90,7 +90,7 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
 
     def _weights(self, name: str) -> dict[str, object]:
         """Return what all layers with weights have in common."""
-        init, bias = self.choice.parsed_init, 0.0
+        init, bias = self.config.parsed_init, 0.0
         if init.name == "paper":
             assert self.paper is not None, "NetworkConfig refuses it where there is none"
             init = self.paper.kernels.get(name, self.paper.kernel)
@@ -101,10 +101,10 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
             "kernel_initializer": make_initializer(init, seed=self.layer_seed(name)),
             "bias_initializer": keras.initializers.Constant(bias) if bias else "zeros",
             "kernel_regularizer": self._penalty(),
-            "bias_regularizer": self._penalty() if self.choice.penalize == "all" and use_bias else None,
+            "bias_regularizer": self._penalty() if self.config.penalize == "all" and use_bias else None,
         }
 
     def _penalty(self) -> keras.Regularizer | None:
-        if self.choice.l1 == 0 and self.choice.l2 == 0:
+        if self.config.l1 == 0 and self.config.l2 == 0:
             return None
-        return keras.regularizers.L1L2(l1=self.choice.l1, l2=self.choice.l2)
+        return keras.regularizers.L1L2(l1=self.config.l1, l2=self.config.l2)

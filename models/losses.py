@@ -29,7 +29,7 @@ class LossConfig:
     class_weights: Sequence[float] | None = None
 
 
-def make_loss(choice: LossConfig) -> Loss:
+def make_loss(config: LossConfig) -> Loss:
     """Return a function of labels (B,) and logits (B, K) that gives one loss an image (B,), in float32.
 
     With p the probability of the right class, it is -alpha (1 - p)**gamma log p, times the class's weight.
@@ -38,21 +38,21 @@ def make_loss(choice: LossConfig) -> Loss:
     Sources: Lin et al., Focal loss for dense object detection, ICCV 2017; Szegedy et al., Rethinking the
     Inception architecture for computer vision, CVPR 2016, section 7 (label smoothing).
     """
-    weights_K = None if choice.class_weights is None else np.asarray(choice.class_weights, np.float32)
+    weights_K = None if config.class_weights is None else np.asarray(config.class_weights, np.float32)
 
     def loss(y_B: keras.KerasTensor, logits_BK: keras.KerasTensor) -> keras.KerasTensor:
         logits_BK = ops.cast(logits_BK, "float32")
         log_p_BK = logits_BK - ops.logsumexp(logits_BK, axis=-1, keepdims=True)
         log_p_B = _of_right_class(log_p_BK, y_B)
         target_B = log_p_B
-        if choice.label_smoothing:
+        if config.label_smoothing:
             mean_B = ops.mean(log_p_BK, axis=-1)
-            target_B = (1 - choice.label_smoothing) * log_p_B + choice.label_smoothing * mean_B
-        loss_B = -choice.alpha * target_B
-        if choice.focal_gamma:
+            target_B = (1 - config.label_smoothing) * log_p_B + config.label_smoothing * mean_B
+        loss_B = -config.alpha * target_B
+        if config.focal_gamma:
             # 1 - p as -expm1(log p): exact where p is near 1; never 0, whose power has no gradient.
             miss_B = ops.maximum(-ops.expm1(log_p_B), keras.config.epsilon())
-            loss_B = loss_B * ops.power(miss_B, choice.focal_gamma)
+            loss_B = loss_B * ops.power(miss_B, config.focal_gamma)
         return loss_B if weights_K is None else loss_B * ops.take(weights_K, y_B)
 
     return loss

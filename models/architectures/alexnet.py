@@ -58,9 +58,9 @@ def _conv1(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
 
 
 def _is_small_form(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> bool:
-    form, sides = net.choice.parsed_options["form"], [side for side in x_BHWC.shape[1:3] if side is not None]
+    form, sides = net.config.parsed_options["form"], [side for side in x_BHWC.shape[1:3] if side is not None]
     return form == "cifar" or (form == "auto" and min(sides) < SMALL_FORM_BELOW)
 
 
 def _scale(count: int, net: NetworkBuilder[Tensor]) -> int:
-    return round(count * float(net.choice.parsed_options["width"]))
+    return round(count * float(net.config.parsed_options["width"]))

@@ -30,7 +30,7 @@ def nin(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     x_BHWC = _mlpconv(x_BHWC, net, number=2, size=5, filters=(192, 192, 192))  # 16x16x192
     x_BHWC = net.pool(x_BHWC, name="pool2", padding="same", kind="average")  # 8x8x192
     x_BHWC = _mlpconv(x_BHWC, net, number=3, size=3, filters=(192, 192))  # 8x8x192
-    return x_BHWC if net.choice.head == "gap" else net.flatten(x_BHWC)
+    return x_BHWC if net.config.head == "gap" else net.flatten(x_BHWC)
 
 
 def _mlpconv(

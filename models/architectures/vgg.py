@@ -28,7 +28,7 @@ MOST_FILTERS = 65_536
 def vgg(x_BHWC: Tensor, net: NetworkBuilder[Tensor]) -> Tensor:
     """Return the features x_BN before the logits."""
     kernel, units = net.option("kernel"), net.option("dense_units")
-    stages = _parse_stages(str(net.choice.parsed_options["stages"]), kernel=kernel)
+    stages = _parse_stages(str(net.config.parsed_options["stages"]), kernel=kernel)
     for number, stage in enumerate(stages, start=1):
         for position in range(1, stage.convolutions + 1):
             x_BHWC = net.conv(

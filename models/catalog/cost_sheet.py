@@ -93,7 +93,7 @@ class CostBuilder(NetworkBuilder[Counted]):
         return self._note(x_BHWC, "ZeroPadding2D", _pad(x_BHWC, pixels=pixels), name=name)
 
     def add_pool(self, x_BHWC: Counted, *, name: str, padding: str, kind: str) -> Counted:
-        pool, channels = self.choice.parsed_pool, x_BHWC.sides[-1]
+        pool, channels = self.config.parsed_pool, x_BHWC.sides[-1]
         y_BHWC = _slide(
             x_BHWC, layer=name, size=pool.size, stride=pool.stride, padding=padding, channels=channels
         )
@@ -101,7 +101,7 @@ class CostBuilder(NetworkBuilder[Counted]):
         return self._note(x_BHWC, layer, y_BHWC, name=name)
 
     def add_dropout(self, x: Counted, *, name: str) -> Counted:
-        kind = "SpatialDropout2D" if self.choice.parsed_dropout.name == "spatial" else "Dropout"
+        kind = "SpatialDropout2D" if self.config.parsed_dropout.name == "spatial" else "Dropout"
         return self._note(x, kind, x, name=name)
 
     def add_flatten(self, x_BHWC: Counted, *, name: str) -> Counted:
@@ -118,8 +118,8 @@ class CostBuilder(NetworkBuilder[Counted]):
     ) -> Counted:
         if len(self.layers) == MOST_LAYERS:
             raise CatalogError(
-                f"{self.choice.architecture} must have at most {MOST_LAYERS:,} layers: ask for fewer. "
-                f"Received: {dict(self.choice.parsed_options)}"
+                f"{self.config.architecture} must have at most {MOST_LAYERS:,} layers: ask for fewer. "
+                f"Received: {dict(self.config.parsed_options)}"
             )
         cost = LayerCost(
             name=name,

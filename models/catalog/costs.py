@@ -14,35 +14,35 @@ Shape = tuple[int, int, int]
 LARGEST_SIDE = 65_536
 
 
-def check_network(choice: NetworkConfig, *, image_size: int) -> None:
+def check_network(config: NetworkConfig, *, image_size: int) -> None:
     """Check that a network can be built for images of a size (shorter side, pixels).
 
     Raises:
         CatalogError: nothing would be left of the image, or the layers are too many.
     """
-    count_layers(choice, input_shape=(image_size, image_size, 1), num_classes=1)
+    count_layers(config, input_shape=(image_size, image_size, 1), num_classes=1)
 
 
-def count_layers(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
+def count_layers(config: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
     """Count the layers of a network for images (H, W, C), as `models.build` would build them, in order.
 
     Raises:
         CatalogError: it cannot be built.
     """
     try:
-        return _walk(choice, input_shape=input_shape, num_classes=num_classes)
+        return _walk(config, input_shape=input_shape, num_classes=num_classes)
     except WindowDoesNotFit as error:
         raise CatalogError(
-            f"{choice.architecture} needs images of at least {_grow(choice, error.least_side)} pixels a "
+            f"{config.architecture} needs images of at least {_grow(config, error.least_side)} pixels a "
             f"side, or nothing is left at {error.layer}. Received: {min(input_shape[:2])}"
         ) from None
 
 
-def _grow(choice: NetworkConfig, side: int) -> int:
-    """Return the smallest image that is enough for the layers after the first that was not, too."""
+def _grow(config: NetworkConfig, side: int) -> int:
+    """Return the smallest side that is enough for all layers: a later one may need more than `side`."""
     while side < LARGEST_SIDE:  # beyond, the number helps nobody
         try:
-            _walk(choice, input_shape=(side, side, 1), num_classes=1)
+            _walk(config, input_shape=(side, side, 1), num_classes=1)
         except WindowDoesNotFit as error:
             side = error.least_side
         else:
@@ -50,9 +50,9 @@ def _grow(choice: NetworkConfig, side: int) -> int:
     return side
 
 
-def _walk(choice: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
-    features, _ = find_features(choice.architecture)
-    sheet = CostBuilder(choice=choice)
+def _walk(config: NetworkConfig, *, input_shape: Shape, num_classes: int) -> Sequence[LayerCost]:
+    features, _ = find_features(config.architecture)
+    sheet = CostBuilder(config=config)
     logits = sheet.logits(features(Counted(sides=input_shape), sheet), num_classes=num_classes)
     sheet.add_activation(logits, name="probabilities")
     return sheet.layers

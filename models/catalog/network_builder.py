@@ -46,13 +46,13 @@ class PaperInitialization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkBuilder(ABC, Generic[Tensor]):
-    """The steps of a network: where each is normalized, activated and dropped, as `choice` asks for."""
+    """The steps of a network: where each is normalized, activated and dropped, as `config` asks for."""
 
-    choice: NetworkConfig
+    config: NetworkConfig
 
     def option(self, name: str) -> int:
         """Return a whole-number option of the architecture."""
-        return int(self.choice.parsed_options[name])
+        return int(self.config.parsed_options[name])
 
     def conv(
         self,
@@ -78,7 +78,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
 
     def lrn(self, x_BHWC: Tensor, *, name: str, groups: int = 1) -> Tensor:
         """Apply local response normalization, where it was asked for."""
-        return self.add_lrn(x_BHWC, name=name, groups=groups) if self.choice.norm == "lrn" else x_BHWC
+        return self.add_lrn(x_BHWC, name=name, groups=groups) if self.config.norm == "lrn" else x_BHWC
 
     def pad(self, x_BHWC: Tensor, *, pixels: int, name: str) -> Tensor:
         """Put this number of zeros around the image."""
@@ -89,8 +89,8 @@ class NetworkBuilder(ABC, Generic[Tensor]):
 
         `kind` is for a pool that is always of one kind, whatever was chosen.
         """
-        x_BHWC = self.add_pool(x_BHWC, name=name, padding=padding, kind=kind or self.choice.parsed_pool.kind)
-        if self.choice.dropout_place == "dense":
+        x_BHWC = self.add_pool(x_BHWC, name=name, padding=padding, kind=kind or self.config.parsed_pool.kind)
+        if self.config.dropout_place == "dense":
             return x_BHWC
         return self._drop(x_BHWC, name=f"{name}_dropout")
 
@@ -104,7 +104,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
         Either through hidden dense layers with these units, or, for the head `gap`, by the mean of each map.
         Standard dropout comes before each dense layer, before the first only if it `drops_first`.
         """
-        if self.choice.head == "gap":
+        if self.config.head == "gap":
             return self.add_average(x_BHWC, name="gap")
         x_BN = self.flatten(x_BHWC)
         for number, (name, count) in enumerate(units.items()):
@@ -138,7 +138,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
 
         Source: Ioffe and Szegedy, Batch normalization, ICML 2015, section 3.2.
         """
-        return self.choice.norm != "batch" or name in (LOGITS, CLASS_MAPS)
+        return self.config.norm != "batch" or name in (LOGITS, CLASS_MAPS)
 
     @abstractmethod
     def add_conv(
@@ -173,15 +173,15 @@ class NetworkBuilder(ABC, Generic[Tensor]):
     def add_average(self, x_BHWC: Tensor, *, name: str) -> Tensor: ...
 
     def _activate(self, x: Tensor, *, name: str) -> Tensor:
-        if self.choice.norm == "batch":
+        if self.config.norm == "batch":
             x = self.add_batch_norm(x, name=f"{name}_norm")
-        return self.add_activation(x, name=f"{name}_{self.choice.activation}")
+        return self.add_activation(x, name=f"{name}_{self.config.activation}")
 
     def _drop_before(self, x: Tensor, *, name: str) -> Tensor:
-        return x if self.choice.dropout_place == "pool" else self._drop(x, name=f"{name}_dropout")
+        return x if self.config.dropout_place == "pool" else self._drop(x, name=f"{name}_dropout")
 
     def _drop(self, x: Tensor, *, name: str) -> Tensor:
-        return x if self.choice.parsed_dropout.argument is None else self.add_dropout(x, name=name)
+        return x if self.config.parsed_dropout.argument is None else self.add_dropout(x, name=name)
 
 
 # Any: the same function takes Keras tensors with a KerasBuilder, or shapes with a CostBuilder.

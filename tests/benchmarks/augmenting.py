@@ -36,8 +36,8 @@ def figures() -> Iterator[Figure]:
         unit="images/s",
         goal="at least 40,000",
     )
-    choice = NetworkConfig(architecture="convnet4", pool="max:3/2")
-    loop = TrainingLoop(choice, image_size=32, batch_size=BATCH, num_images=IMAGES)
+    config = NetworkConfig(architecture="convnet4", pool="max:3/2")
+    loop = TrainingLoop(config, image_size=32, batch_size=BATCH, num_images=IMAGES)
     varied = Variation(views=views_N3)
     times = median_seconds(
         {

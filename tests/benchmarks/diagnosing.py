@@ -13,8 +13,8 @@ STEPS = 40
 
 def figures() -> Iterator[Figure]:
     for architecture, pool, batch_size, num_images in CASES:
-        choice = NetworkConfig(architecture=architecture, pool=pool)
-        loop = TrainingLoop(choice, image_size=32, batch_size=batch_size, num_images=num_images)
+        config = NetworkConfig(architecture=architecture, pool=pool)
+        loop = TrainingLoop(config, image_size=32, batch_size=batch_size, num_images=num_images)
         diagnosis, epoch_steps = loop.diagnosis(), num_images // batch_size
         seconds = median_seconds(
             {"train": lambda loop=loop: loop.train(steps=STEPS), "measure": diagnosis.measure},  # type: ignore[misc]

@@ -29,10 +29,10 @@ class Unlooking(Loop):
 
 def figures() -> Iterator[Figure]:
     for architecture, pool, image_size, batch_size, steps, pairs in CASES:
-        choice = NetworkConfig(architecture=architecture, pool=pool)
+        config = NetworkConfig(architecture=architecture, pool=pool)
         loops = [
             TrainingLoop(
-                choice, image_size=image_size, batch_size=batch_size, num_images=steps * batch_size, kind=kind
+                config, image_size=image_size, batch_size=batch_size, num_images=steps * batch_size, kind=kind
             )
             for kind in (Loop, Unlooking)
         ]

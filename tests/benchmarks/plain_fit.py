@@ -13,7 +13,7 @@ import numpy as np
 from models.build import build_model, logits_model
 from models.catalog.network_config import NetworkConfig
 
-choice = NetworkConfig(**json.loads(sys.argv[1]))
+config = NetworkConfig(**json.loads(sys.argv[1]))
 batch_size, epochs = int(sys.argv[3]), int(sys.argv[4])
 with np.load(sys.argv[2]) as data:
     images, labels = data["x_train"].astype("float32"), data["y_train"]
@@ -23,7 +23,7 @@ images, labels = images[:count], labels[:count]
 channels = images.shape[-1]
 model = logits_model(
     build_model(
-        choice,
+        config,
         input_shape=images.shape[1:],
         num_classes=10,
         seed=0,

@@ -20,8 +20,8 @@ ROUNDS, BATCH, STEPS_BETWEEN = 5, 8, 12  # the disk takes longer for a checkpoin
 
 
 def figures() -> Iterator[Figure]:
-    choice = NetworkConfig(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
-    loop = TrainingLoop(choice, image_size=227, batch_size=BATCH, num_images=BATCH)
+    config = NetworkConfig(architecture="alexnet", pool="max:3/2", norm="lrn", init="he_normal")
+    loop = TrainingLoop(config, image_size=227, batch_size=BATCH, num_images=BATCH)
     spec = resolve_spec("alexnet", {})
     state = RunState(spec, loop.network, loop.optimizer, spec_digest="", steps_per_point=1, environment={})
     stalls = []

@@ -32,7 +32,7 @@ Rates = list[float]
 class Case:
     """What is trained, and the goals: images a second as a multiple of each other way's."""
 
-    choice: NetworkConfig
+    config: NetworkConfig
     shape: tuple[int, int, int]
     images: int
     batch: int
@@ -41,7 +41,7 @@ class Case:
     goals: Mapping[str, float]
 
     def fields(self, data: Path) -> Mapping[str, object]:
-        model = {f"model.{name}": value for name, value in asdict(self.choice).items() if name != "options"}
+        model = {f"model.{name}": value for name, value in asdict(self.config).items() if name != "options"}
         return {
             **model,
             "data.dataset": f"npz:{data}",
@@ -55,7 +55,7 @@ class Case:
 
 CASES = (
     Case(
-        choice=NetworkConfig(architecture="lenet5"),
+        config=NetworkConfig(architecture="lenet5"),
         shape=(28, 28, 1),
         images=10_240,
         batch=32,
@@ -64,7 +64,7 @@ CASES = (
         goals={"fit": 2.5, "trainer": 0.99, "torch": 1.0},
     ),
     Case(
-        choice=NetworkConfig(architecture="convnet4", pool="max:3/2"),
+        config=NetworkConfig(architecture="convnet4", pool="max:3/2"),
         shape=(32, 32, 3),
         images=5_120,
         batch=128,
@@ -73,7 +73,7 @@ CASES = (
         goals={"fit": 1.05, "trainer": 0.99, "torch": 1.0},
     ),
     Case(
-        choice=NetworkConfig(
+        config=NetworkConfig(
             architecture="alexnet", pool="max:3/2", norm="lrn", dropout="standard:0.5", init="he_normal"
         ),
         shape=(227, 227, 3),
@@ -93,7 +93,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _compare(service: ServiceStack, case: Case, folder: Path) -> Iterator[Figure]:
-    data = folder / f"{case.choice.architecture}.npz"
+    data = folder / f"{case.config.architecture}.npz"
     _make_data(data, case)
     rates: dict[str, Rates] = {}
     for turn in range(case.rounds):
@@ -123,11 +123,11 @@ def _make_data(path: Path, case: Case) -> None:
 
 def _ways(service: ServiceStack, case: Case, data: Path, folder: Path) -> Mapping[str, Callable[[], Rates]]:
     sizes = [str(data), str(case.batch), str(case.epochs)]
-    network = json.dumps(asdict(case.choice))
+    network = json.dumps(asdict(case.config))
     ran: list[Path] = []
 
     def through_service() -> Rates:
-        job_id = service.submit(case.choice.architecture, case.fields(data))
+        job_id = service.submit(case.config.architecture, case.fields(data))
         rates = _rates(service.finish(job_id))
         ran.append(service.run_folder(job_id))
         return rates
@@ -136,7 +136,7 @@ def _ways(service: ServiceStack, case: Case, data: Path, folder: Path) -> Mappin
         "service": through_service,
         "trainer": lambda: _train_alone(ran[0], folder),
         "fit": lambda: _run_script(sys.executable, HERE / "plain_fit.py", network, *sizes),
-        "torch": lambda: _run_torch(case.choice.architecture, *sizes),
+        "torch": lambda: _run_torch(case.config.architecture, *sizes),
     }
 
 

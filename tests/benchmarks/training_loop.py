@@ -21,7 +21,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        choice: NetworkConfig,
+        config: NetworkConfig,
         *,
         image_size: int,
         batch_size: int,
@@ -35,7 +35,7 @@ class TrainingLoop:
         self._labels = random.integers(0, 10, num_images).astype(np.int32)
         self.rows = Rows(images=tf.constant(self._images), labels=tf.constant(self._labels), count=num_images)
         model = build_model(
-            choice,
+            config,
             input_shape=(image_size, image_size, 3),
             num_classes=10,
             seed=0,

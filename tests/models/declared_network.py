@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from models.build import build_model
-from models.catalog.lookup import Architecture, OptionValue
+from models.catalog.costs import check_network
+from models.catalog.lookup import Architecture, CatalogError, OptionValue
 from models.catalog.network_config import NetworkConfig
 from service.domain.spec_request import resolve_spec
 
@@ -25,8 +26,8 @@ def choose(
     network: Architecture, *, options: Mapping[str, OptionValue] | None = None, **chosen: Any
 ) -> NetworkConfig:
     """Choose what a submission without any field resolves to."""
-    choice = resolve_spec(network.name, {}).model
-    return replace(choice, options={**choice.options, **(options or {})}, **chosen)
+    config = resolve_spec(network.name, {}).model
+    return replace(config, options={**config.options, **(options or {})}, **chosen)
 
 
 def narrow(network: Architecture) -> dict[str, OptionValue]:
@@ -38,14 +39,23 @@ def narrow(network: Architecture) -> dict[str, OptionValue]:
     }
 
 
+def is_taken(config: NetworkConfig, side: int) -> bool:
+    """Whether the network can be built for images of this size."""
+    try:
+        check_network(config, image_size=side)
+    except CatalogError:
+        return False
+    return True
+
+
 def image_shape(network: Architecture) -> tuple[int, int, int]:
     return network.image_size, network.image_size, 3
 
 
-def build_declared(network: Architecture, choice: NetworkConfig) -> Any:
+def build_declared(network: Architecture, config: NetworkConfig) -> Any:
     """Build for images of the network's own size, which it standardizes as the trainer lets it."""
     return build_model(
-        choice,
+        config,
         input_shape=image_shape(network),
         num_classes=NUM_CLASSES,
         seed=7,

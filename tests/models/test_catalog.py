@@ -105,9 +105,9 @@ def test_an_option_with_choices_names_them() -> None:
 
 
 def test_a_network_gets_its_default_options_beside_those_given() -> None:
-    choice = NetworkConfig(architecture="mlp", pool="none", options={"hidden_units": 4})
-    assert choice.parsed_options == {"hidden_units": 4, "hidden_layers": 2}
-    assert choice.options == {"hidden_units": 4}  # as it was given: a spec's digest is taken of it
+    config = NetworkConfig(architecture="mlp", pool="none", options={"hidden_units": 4})
+    assert config.parsed_options == {"hidden_units": 4, "hidden_layers": 2}
+    assert config.options == {"hidden_units": 4}  # as it was given: a spec's digest is taken of it
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_its_images_have_the_form_that_training_takes(dataset: Dataset, tmp_path
 @every_dataset
 def test_a_network_learns_from_it(dataset: Dataset, tmp_path: Path) -> None:
     arrays = load_some(dataset, tmp_path)
-    choice = NetworkConfig(architecture="softmax", pool="none")
+    config = NetworkConfig(architecture="softmax", pool="none")
     shape, classes = dataset.image_shape, dataset.num_classes
-    model = logits_model(build_model(choice, input_shape=shape, num_classes=classes, seed=1))
+    model = logits_model(build_model(config, input_shape=shape, num_classes=classes, seed=1))
     loss = make_loss(LossConfig())
     model.compile(keras.optimizers.SGD(1e-4), lambda y_B, logits_BK: loss(y_B, logits_BK))
     before = model.get_weights()

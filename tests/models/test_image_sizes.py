@@ -12,6 +12,7 @@ from models.catalog.lookup import ARCHITECTURES, Architecture, CatalogError, Opt
 from models.catalog.network_builder import find_features
 from models.catalog.network_config import NetworkConfig, network_defaults
 from models.keras_builder import KerasBuilder
+from tests.models.declared_network import is_taken
 
 WITH_MAPS = [network for network in ARCHITECTURES.values() if network.has_feature_maps]
 WITHOUT_MAPS = [network for network in ARCHITECTURES.values() if not network.has_feature_maps]
@@ -40,20 +41,12 @@ def choose(network: Architecture, **chosen: Any) -> NetworkConfig:
     return NetworkConfig(architecture=network.name, **fields)
 
 
-def is_taken(choice: NetworkConfig, side: int) -> bool:
-    try:
-        check_network(choice, image_size=side)
-    except CatalogError:
-        return False
-    return True
-
-
-def leaves_something(choice: NetworkConfig, side: int) -> bool:
+def leaves_something(config: NetworkConfig, side: int) -> bool:
     """Build without the check, and ask for the shapes: not every version of Keras refuses empty maps."""
-    features, paper = find_features(choice.architecture)
+    features, paper = find_features(config.architecture)
     pixels_BHWC = keras.Input((side, side, 1))
     try:
-        x_BN = features(pixels_BHWC, KerasBuilder(seed=0, choice=choice, paper=paper))
+        x_BN = features(pixels_BHWC, KerasBuilder(seed=0, config=config, paper=paper))
     except ValueError:
         return False
     return all(min(layer.output.shape[1:]) >= 1 for layer in keras.Model(pixels_BHWC, x_BN).layers)
@@ -64,23 +57,23 @@ def leaves_something(choice: NetworkConfig, side: int) -> bool:
 def test_a_size_is_refused_exactly_where_the_network_cannot_be_built(
     network: Architecture, options: dict[str, OptionValue], pool: str
 ) -> None:
-    choice = choose(network, pool=pool, options=options)
-    smallest = next(side for side in range(1, LARGEST) if is_taken(choice, side))
-    assert leaves_something(choice, smallest)
+    config = choose(network, pool=pool, options=options)
+    smallest = next(side for side in range(1, LARGEST) if is_taken(config, side))
+    assert leaves_something(config, smallest)
     if smallest == 1:
         return
-    assert not leaves_something(choice, smallest - 1)
+    assert not leaves_something(config, smallest - 1)
     for side in (1, smallest - 1):
         message = f"{network.name} needs images of at least {smallest} pixels .* Received: {side}$"
         with pytest.raises(CatalogError, match=message):
-            check_network(choice, image_size=side)
+            check_network(config, image_size=side)
 
 
 @pytest.mark.parametrize("network", WITHOUT_MAPS, ids=lambda network: network.name)
 def test_dense_layers_take_images_of_any_size(network: Architecture) -> None:
-    choice = choose(network)
-    assert is_taken(choice, 1)
-    assert leaves_something(choice, 1)
+    config = choose(network)
+    assert is_taken(config, 1)
+    assert leaves_something(config, 1)
 
 
 def test_a_network_that_is_new_in_the_catalog_is_checked_without_more(

@@ -24,8 +24,8 @@ every_initializer = pytest.mark.parametrize("name", INITIALIZERS)
 
 
 def build(name: str, *, seed: int = 1) -> Any:
-    choice = resolve_spec(NETWORK, {"model.init": name}).model
-    return build_model(choice, input_shape=(32, 32, 1), num_classes=10, seed=seed)
+    config = resolve_spec(NETWORK, {"model.init": name}).model
+    return build_model(config, input_shape=(32, 32, 1), num_classes=10, seed=seed)
 
 
 def kernels(model: Any) -> list[npt.NDArray[np.float32]]:

@@ -14,8 +14,8 @@ P = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 P_RIGHT = P[np.arange(64), LABELS]
 
 
-def losses(choice: LossConfig, logits: Any = LOGITS, labels: Any = LABELS) -> Any:
-    return np.asarray(make_loss(choice)(tf.constant(labels), tf.constant(logits, tf.float32)))
+def losses(config: LossConfig, logits: Any = LOGITS, labels: Any = LABELS) -> Any:
+    return np.asarray(make_loss(config)(tf.constant(labels), tf.constant(logits, tf.float32)))
 
 
 def test_the_default_is_cross_entropy() -> None:

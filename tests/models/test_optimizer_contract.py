@@ -26,8 +26,8 @@ class Run:
     def __init__(self, name: str, **fields: Any) -> None:
         # Units of tanh all learn; ReLUs may be dead.
         spec = resolve_spec("lenet5", {"optimizer.name": name, "model.activation": "tanh", **fields})
-        choice = spec.model
-        model = build_model(choice, input_shape=X_BHWC.shape[1:], num_classes=IMAGES, seed=1)
+        config = spec.model
+        model = build_model(config, input_shape=X_BHWC.shape[1:], num_classes=IMAGES, seed=1)
         self.network = logits_model(model)
         self.optimizer = make_optimizer(spec.optimizer)
         self.optimizer.build(self.network.trainable_variables)

@@ -77,15 +77,15 @@ def test_a_network_is_refused_or_trains_and_comes_back_from_disk(
     fields: dict[str, Any], side: int, channels: int
 ) -> None:
     try:
-        choice = NetworkConfig(**fields)
-        check_network(choice, image_size=side)
+        config = NetworkConfig(**fields)
+        check_network(config, image_size=side)
     except CatalogError as refusal:
         event("refused")
         if len(str(refusal)) < 20:
             pytest.fail(f"a refusal without a reason: {refusal}")
         return
     event("built")
-    model = build_model(choice, input_shape=(side, side, channels), num_classes=3, seed=1)
+    model = build_model(config, input_shape=(side, side, channels), num_classes=3, seed=1)
     take_a_step(model, side=side, channels=channels)
     x_BHWC = RANDOM.normal(size=(2, side, side, channels)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:

@@ -54,9 +54,9 @@ def choose(architecture: str, **chosen: Any) -> NetworkConfig:
 def test_every_layer_is_counted_as_keras_builds_it(
     architecture: str, chosen: dict[str, Any], input_shape: tuple[int, int, int]
 ) -> None:
-    choice = choose(architecture, **chosen)
-    counted = count_layers(choice, input_shape=input_shape, num_classes=7)
-    model = build_model(choice, input_shape=input_shape, num_classes=7, seed=0, pixel_mean=None)
+    config = choose(architecture, **chosen)
+    counted = count_layers(config, input_shape=input_shape, num_classes=7)
+    model = build_model(config, input_shape=input_shape, num_classes=7, seed=0, pixel_mean=None)
     assert counted == list_costs(model)
     assert sum(layer.trained + layer.untrained for layer in counted) == model.count_params()
     assert describe_model(model, batch_size=5).training_bytes == predict_memory(counted, batch_size=5).total
