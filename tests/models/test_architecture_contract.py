@@ -13,9 +13,9 @@ import tensorflow as tf
 from models.build import logits_model
 from models.catalog.costs import count_layers
 from models.catalog.lookup import ARCHITECTURES, DATASETS, Architecture, CatalogError
-from models.catalog.network_builder import find_features
+from models.catalog.network_builder import CLASS_MAPS, LOGITS, find_features
 from models.catalog.training_memory import predict_memory
-from models.catalog.verdicts import PREFIX
+from models.catalog.verdicts import PREFIX, in_order
 from models.description import describe_model, list_costs
 from models.diagnostics import Diagnostics
 from models.errors import CannotSlide
@@ -74,6 +74,13 @@ def test_its_file_states_its_parameters(network: Architecture, whole: Any) -> No
     height, width, channels = image_shape(network)
     legend = f"for {height}x{width}x{channels} images and {NUM_CLASSES} classes.\nPARAMETERS = "
     assert legend in inspect.getsource(module)
+
+
+def test_its_layers_sort_by_name_in_their_order_and_the_logits_come_last(whole: Any) -> None:
+    """Verdicts and tables know only the names of the layers that were measured."""
+    names = [layer.name for layer in layers_with_weights(whole)]
+    assert sorted(names, key=in_order) == names
+    assert names[-1] in (LOGITS, CLASS_MAPS)
 
 
 def test_every_layer_is_counted_as_keras_builds_it(network: Architecture, whole: Any) -> None:

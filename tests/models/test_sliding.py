@@ -1,15 +1,20 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from keras.ops import convert_to_numpy
 
-from models.errors import CannotSlide
+from models.build import build_model
+from models.catalog.lookup import ARCHITECTURES, Architecture
 from models.inference.sliding import make_sliding
+from tests.models.declared_network import choose, is_taken, narrow
 
 Build = Callable[..., Any]
 RANDOM = np.random.default_rng(0)
+STANDARDIZED: Mapping[str, Any] = {"pixel_mean": [120.0] * 3, "pixel_std": [60.0] * 3}
+WITH_MAPS = [network for network in ARCHITECTURES.values() if network.has_feature_maps]
+LEAST_SIDE = 32  # pixels
 
 
 @pytest.mark.parametrize(
@@ -23,7 +28,7 @@ RANDOM = np.random.default_rng(0)
     ],
 )
 def test_every_place_gives_what_the_network_gives_for_its_crop(build: Build, overrides: Any) -> None:
-    network = build("lenet5", init="he_normal", pixel_mean=[120.0] * 3, pixel_std=[60.0] * 3, **overrides)
+    network = build("lenet5", init="he_normal", **STANDARDIZED, **overrides)
     for weight in network.weights:  # biases and moving statistics that are not those of a new network
         weight.assign(weight + RANDOM.uniform(0, 0.1, weight.shape))
     sliding = make_sliding(network)
@@ -36,21 +41,17 @@ def test_every_place_gives_what_the_network_gives_for_its_crop(build: Build, ove
         np.testing.assert_allclose(found_hwK[number // 6, number % 6], expected_K, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["convnet4", "alexnet", "vgg"])
-def test_at_its_own_size_every_network_gives_its_own_answer(build: Build, architecture: str) -> None:
-    network = build(architecture, init="he_normal", pixel_mean=[120.0] * 3, pixel_std=[60.0] * 3)
-    image = RANDOM.integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
-    found = convert_to_numpy(make_sliding(network).model(image))
+@pytest.mark.parametrize("network", WITH_MAPS, ids=lambda network: network.name)
+def test_at_its_own_size_every_network_gives_its_own_answer(network: Architecture) -> None:
+    config = choose(network, options=narrow(network), init="he_normal")
+    side = next(side for side in range(LEAST_SIDE, network.image_size + 1) if is_taken(config, side))
+    model = build_model(config, input_shape=(side, side, 3), num_classes=10, seed=7, **STANDARDIZED)
+    image = RANDOM.integers(0, 256, (1, side, side, 3)).astype(np.float32)
+    found = convert_to_numpy(make_sliding(model).model(image))
     assert found.shape == (1, 1, 1, 10)
-    np.testing.assert_allclose(found[0, 0], convert_to_numpy(network(image)), atol=1e-5)
+    np.testing.assert_allclose(found[0, 0], convert_to_numpy(model(image)), atol=1e-5)
 
 
 def test_boxes_are_given_in_pixels_of_the_unscaled_image(build: Build) -> None:
     boxes = make_sliding(build("lenet5")).boxes(2, 2, scale=2.0)
     assert boxes.tolist() == [[0, 0, 16, 16], [0, 2, 16, 18], [2, 0, 18, 16], [2, 2, 18, 18]]
-
-
-@pytest.mark.parametrize("architecture", ["softmax", "mlp"])
-def test_a_network_without_feature_maps_cannot_slide(build: Build, architecture: str) -> None:
-    with pytest.raises(CannotSlide, match=f"{architecture} has no feature maps"):
-        make_sliding(build(architecture))
