@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from service.bound import Bound
 from service.errors import SettingError
 
 DATABASE_FILE = "cnnctl.db"
@@ -20,16 +21,7 @@ LONGEST_ADDRESS = 200
 WITH_PASSWORDS = ("database", "owner", "broker")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
-    """The bounds of a number, and their reason."""
-
-    least: float
-    most: float
-    why: str
-
-
-def _setting(name: str, meaning: str, default: str = "", *, within: Range | None = None) -> str:
+def _setting(name: str, meaning: str, default: str = "", *, within: Bound | None = None) -> str:
     variable: str = field(
         metadata={"variable": name, "meaning": meaning, "default": default, "within": within}
     )
@@ -90,7 +82,7 @@ class Settings:
         "CNNCTL_TICK_SECONDS",
         "longest pause between two checks of the scheduler; the database notifies it of changes",
         "0.5",
-        within=Range(
+        within=Bound(
             least=0.001,
             most=2,
             why="it delays the detection of a dead worker, and a job whose notification is lost",
@@ -100,7 +92,7 @@ class Settings:
         "CNNCTL_HEARTBEAT_SECONDS",
         "pause between two heartbeats of a worker",
         "1",
-        within=Range(
+        within=Bound(
             least=0.01, most=600, why="each heartbeat is a write, and a stop request waits that long"
         ),
     )
@@ -108,13 +100,13 @@ class Settings:
         "CNNCTL_LEASE_SECONDS",
         "time without a heartbeat after which a worker's attempts are lost",
         "30",
-        within=Range(least=0.03, most=86_400, why="a job on a dead host waits that long"),
+        within=Bound(least=0.03, most=86_400, why="a job on a dead host waits that long"),
     )
     resend: str = _setting(
         "CNNCTL_RESEND_SECONDS",
         "age at which an unclaimed dispatch is sent again",
         "5",
-        within=Range(
+        within=Bound(
             least=0.5,
             most=3600,
             why="a job whose message was lost waits that long, and a host is silent after four times that",
@@ -124,33 +116,33 @@ class Settings:
         "CNNCTL_QUANTUM_SECONDS",
         "how long a job keeps its GPUs before a job of its priority class may preempt it",
         "30",
-        within=Range(least=0.001, most=604_800, why="a short job waits that long, at most a week"),
+        within=Bound(least=0.001, most=604_800, why="a short job waits that long, at most a week"),
     )
     grace: str = _setting(
         "CNNCTL_GRACE_SECONDS",
         "time to checkpoint between SIGTERM and SIGKILL",
         "20",
-        within=Range(least=0.01, most=3600, why="a person who stops a job or a worker waits that long"),
+        within=Bound(least=0.01, most=3600, why="a person who stops a job or a worker waits that long"),
     )
     retry: str = _setting(
         "CNNCTL_RETRY_LIMIT",
         "how often a job is queued again after a lost attempt",
         "3",
-        within=Range(least=0, most=1000, why="each attempt holds the GPUs for a while"),
+        within=Bound(least=0, most=1000, why="each attempt holds the GPUs for a while"),
     )
     checkpoint: str = _setting(
         "CNNCTL_CHECKPOINT_SECONDS",
         "least time between two checkpoints of a job, whatever its spec asks for; "
         "a checkpoint at a stop or at the end does not wait",
         "1",
-        within=Range(least=0.001, most=86_400, why="a crash loses that much training, at most a day"),
+        within=Bound(least=0.001, most=86_400, why="a crash loses that much training, at most a day"),
     )
     disk_reserve: str = _setting(
         "CNNCTL_DISK_RESERVE",
         "percent of the run folders' disk to keep free: below it no attempt starts on the host, and "
         "checkpoints are written only at a stop and at the end; 0 keeps nothing free",
         "5",
-        within=Range(least=0, most=100, why="it is a percentage"),
+        within=Bound(least=0, most=100, why="it is a percentage"),
     )
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
@@ -368,13 +360,13 @@ def _storable(settings: Settings, name: str) -> None:
         raise _unreadable(settings, name, f"at most {LONGEST_TEXT} characters")
 
 
-def _within(settings: Settings, name: str, bounds: Range) -> None:
+def _within(settings: Settings, name: str, bound: Bound) -> None:
     try:
         value = float(getattr(settings, name))
     except ValueError:
         value = math.nan
-    if not bounds.least <= value <= bounds.most:
-        raise _unreadable(settings, name, f"from {bounds.least:g} to {bounds.most:g}: {bounds.why}")
+    if not bound.least <= value <= bound.most:
+        raise _unreadable(settings, name, f"from {bound.least:g} to {bound.most:g}: {bound.why}")
 
 
 def _words(settings: Settings, name: str) -> None:

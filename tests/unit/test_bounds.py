@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.domain.bounds import OPTION, SPEC, TEXT, Bound
+from service.bound import Bound
+from service.domain.bounds import OPTION, SPEC, TEXT
 from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
 from service.errors import SpecError
 
