@@ -20,15 +20,18 @@ DELETED = " (deleted)"  # how the system names an open file that was deleted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTree:
-    """A trainer `pid` and its descendants; `started` (clock ticks since boot) excludes a later `pid`.
+    """A trainer and its descendants.
 
     A process belongs to the tree by its group, session or parent; because it has the event log open, as
     forked children have; or by its mark, which programs that the trainer started inherit.
     """
 
     pid: int | None
+    """The trainer's process; None before it has started, or where it is not known."""
     started: int | None
+    """When it started, in clock ticks since boot: a later process with its number is another one."""
     run_dir: str
+    """The folder that the trainer writes to."""
 
     def is_alive(self) -> bool:
         """Whether the trainer itself runs; a zombie does not."""

@@ -24,9 +24,13 @@ class Device:
     handle: Any
     """NVML's own handle."""
     uuid: str
+    """The driver's name for it, the same after every reboot."""
     model: str
+    """As NVML writes it, such as `NVIDIA H200`."""
     memory_mib: int
+    """All of its memory."""
     mig: bool
+    """Whether it is an instance of a partitioned GPU."""
     minor: int | None
     """The number of its device file."""
 
@@ -38,6 +42,7 @@ class Use:
     pid: int
     """NVML's process number, which is not a container's own number."""
     memory_mib: int | None
+    """What it holds of the GPU's memory."""
     graphics: bool
     """Whether it only draws."""
 
@@ -47,9 +52,13 @@ class Measured:
     """A device's measurements; None where it does not support one."""
 
     temperature_celsius: int | None
+    """Of the chip."""
     utilization_percent: int | None
+    """The share of the last moment in which a kernel ran."""
     memory_used_mib: int | None
+    """The memory in use; older drivers count their own as well."""
     ecc_errors: int | None
+    """Memory errors that could not be corrected since the driver was loaded."""
     taken_mib: int | None
     """The memory in use, without the driver's own."""
 

@@ -13,11 +13,14 @@ from workers.process_tree import list_run_dirs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUser:
-    """A trainer that this worker follows, and the GPUs that it holds; `pid` is None before it has started."""
+    """A trainer that this worker follows, and the GPUs that it holds."""
 
     pid: int | None
+    """Its process; None before it has started."""
     run_dir: str
+    """The folder that it writes to, which its children name as well."""
     gpu_uuids: tuple[str, ...]
+    """The GPUs that it holds, on this host."""
 
 
 def list_strangers(

@@ -1,4 +1,4 @@
-"""Builds the parts of a trainer: devices, images, network, optimizer, loop and the run's state."""
+"""Builds what a trainer works with: devices, images, network, optimizer, loop and the run's state."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -30,26 +30,40 @@ POINTS_PER_EPOCH = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The parts of one run; `network` is `model` without its last activation, with the same variables."""
+class BuiltRun:
+    """What a trainer trains with, from the first step to the last.
+
+    Shapes: B batch, H W image, C channels, K classes.
+    """
 
     images: RunImages
+    """The images of training, validation and test."""
     model: keras.Model
+    """Pixels (B, H, W, C) to probabilities (B, K): what is saved in the end."""
     network: keras.Model
+    """`model` without its last activation, on the same variables: pixels to logits (B, K)."""
     optimizer: keras.optimizers.Optimizer
+    """Its variables are built, so that a checkpoint can be restored before the first step."""
     loop: Loop
+    """Compiled steps and evaluations of `network`."""
     finiteness: Finiteness
+    """Refuses reports and snapshots with numbers that are not finite."""
     agreement: Agreement
+    """Lets the trainers of several hosts decide together."""
     diagnosis: Diagnosis | None
+    """Measures the layers at an epoch's end; None if the spec asks for no diagnostics."""
     environment: Mapping[str, object]
+    """What can change the last bit of a result and is not in the spec, by name."""
     state: RunState
+    """Where training stands: at first the start of epoch 1."""
     steps_per_epoch: int
+    """Whole global batches of the training images; the rest of each epoch's order is left out."""
 
 
-def build_parts(
+def build_run(
     spec: Spec, launch: Launch, run_dir: Path, stop: StopFlag, *, say: Callable[[str], None]
-) -> Parts:
-    """Build all parts in a fixed order, which the seeds rely on; `say` receives the name of each long step.
+) -> BuiltRun:
+    """Build everything in a fixed order, which the seeds rely on; `say` receives the name of each long step.
 
     Raises:
         DatasetError: the images cannot be loaded, or are fewer than a batch.
@@ -76,7 +90,7 @@ def build_parts(
     )
     steps_per_epoch = images.train.count // spec.training.batch_size
     environment = describe_environment(launch, images, replicas=strategy.num_replicas_in_sync, shards=shards)
-    return Parts(
+    return BuiltRun(
         images=images,
         model=model,
         network=network,

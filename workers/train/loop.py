@@ -32,11 +32,14 @@ NUM_SCORES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Cross-entropy, accuracy, and share of images whose class is among the top five: means over a split."""
+    """Means over the images of a split."""
 
     loss: float
+    """Cross-entropy in nats, whatever loss is trained."""
     accuracy: float
+    """The share of images whose class has the largest score."""
     top5_accuracy: float
+    """The share of images whose class is among the five largest scores."""
 
 
 class Loop:

@@ -12,10 +12,15 @@ class EpochState:
     """The state of the decisions between epochs; a checkpoint contains all of it."""
 
     lr: float
+    """The learning rate of the current epoch."""
     best_value: float = math.inf
+    """The monitored value of the best epoch, smaller is better: an accuracy is negated. Infinite before."""
     best_epoch: int = 0
+    """The best epoch, from 1; 0 before the first has ended."""
     plateau_value: float = math.inf
+    """The smallest validation loss so far. Infinite before."""
     plateau_epochs: int = 0
+    """Epochs since the validation loss was smallest, or since the learning rate was last lowered."""
 
     def to_json(self) -> dict[str, float | None]:
         return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}

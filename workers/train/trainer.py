@@ -16,7 +16,7 @@ from service.domain.jobs import Progress
 from service.domain.spec import Spec
 from service.domain.states import Cause, Outcome
 from service.domain.trainer_events import Ended, EpochCompleted, Stage, Started
-from workers.train.builder import build_parts
+from workers.train.builder import build_run
 from workers.train.checkpoints.files import DamagedCheckpoint, Snapshot
 from workers.train.checkpoints.saver import Saver
 from workers.train.checkpoints.writer import (
@@ -48,9 +48,9 @@ class Trainer:
         self._checkpoints_dir = run_dir / files.CHECKPOINTS_DIR
         self._reporter = reporter
         self._stop = stop
-        self._parts = parts = build_parts(spec, launch, run_dir, stop, say=self._say_stage)
-        self._images, self._loop, self._state = parts.images, parts.loop, parts.state
-        self._steps_per_epoch = parts.steps_per_epoch
+        self._built = built = build_run(spec, launch, run_dir, stop, say=self._say_stage)
+        self._images, self._loop, self._state = built.images, built.loop, built.state
+        self._steps_per_epoch = built.steps_per_epoch
         self._step_seconds = math.inf
         self._agreed_step_seconds = math.inf
         self._wants_to_stop = False
@@ -103,7 +103,7 @@ class Trainer:
             self._state,
             writer,
             self._reporter,
-            check=self._parts.finiteness.check_snapshot,
+            check=self._built.finiteness.check_snapshot,
             least_seconds=self._launch.checkpoint_seconds,
         )
 
@@ -133,7 +133,7 @@ class Trainer:
         return done >= self._spec.training.epochs or bool(self._state.schedule.stop_reason(done))
 
     def _train_epoch(self, saver: Saver) -> None:
-        self._parts.optimizer.learning_rate = self._state.schedule.start_epoch(self._state.epoch)
+        self._built.optimizer.learning_rate = self._state.schedule.start_epoch(self._state.epoch)
         feed = self._make_feed()
         try:
             self._train_batches(feed, saver)
@@ -174,7 +174,7 @@ class Trainer:
         state = self._state
         state.step += 1
         state.step_in_epoch += 1
-        self._parts.finiteness.check_step(report, step=state.step, epoch=state.epoch)
+        self._built.finiteness.check_step(report, step=state.step, epoch=state.epoch)
         last = state.step_in_epoch == self._steps_per_epoch
         mean = state.means.add(report, step_in_epoch=state.step_in_epoch, last=last)
         if mean is not None:
@@ -195,7 +195,7 @@ class Trainer:
         if self._images.validation.count:
             scores = self._loop.evaluate(self._images.validation)
             values |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy} | self._top5("val", scores)
-        measured = self._parts.diagnosis.measure() if self._parts.diagnosis else {}
+        measured = self._built.diagnosis.measure() if self._built.diagnosis else {}
         self._reporter.points(state.step, {**values, **measured})
         self._reporter.report(EpochCompleted(epoch=state.epoch))
         best = state.schedule.end_epoch(state.epoch, values)
@@ -224,20 +224,20 @@ class Trainer:
             values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
             self._reporter.points(self._state.step, values)
         digest, model = (None, None) if self._launch.rank else self._save_results()
-        self._parts.agreement.share(0.0)  # hosts leave together: one leaving first would disturb the others
+        self._built.agreement.share(0.0)  # hosts leave together: one leaving first would disturb the others
         return Ended(outcome=Outcome.SUCCEEDED, reason=reason, weights_digest=digest, model=model)
 
     def _save_results(self) -> tuple[str, str]:
         """Store the final and the best network; return the digest of the final weights, and the path."""
-        digest = weights_digest(self._parts.model)
+        digest = weights_digest(self._built.model)
         describe_images(self._spec, self._images).save(self._run_dir)
-        path = save_network(self._parts.model, self._run_dir / FINAL_FILE)
+        path = save_network(self._built.model, self._run_dir / FINAL_FILE)
         best = self._unwritten_best or find_best_checkpoint(
             self._list_checkpoints(), spec_digest=self._state.spec_digest
         )
         if best is not None:
-            assign_variables(self._parts.network.variables, best.network)
-            save_network(self._parts.model, self._run_dir / BEST_FILE)
+            assign_variables(self._built.network.variables, best.network)
+            save_network(self._built.model, self._run_dir / BEST_FILE)
         return digest, str(path)
 
     def _resume(self) -> str:
@@ -253,7 +253,7 @@ class Trainer:
                 self._continue_from(snapshot)
             except DamagedCheckpoint as error:  # another cnnctl builds another network from the same spec
                 why_not = f"the checkpoint of step {snapshot.position.step}: {error}"
-        (steps,) = self._parts.agreement.share(state.step)
+        (steps,) = self._built.agreement.share(state.step)
         if len(set(steps)) > 1:
             raise DifferentStarts(steps)
         return why_not
@@ -261,8 +261,8 @@ class Trainer:
     def _continue_from(self, snapshot: Snapshot) -> None:
         state = self._state
         state.restore(snapshot)
-        self._parts.finiteness.check_snapshot(snapshot)  # an older cnnctl did not check what it wrote
-        difference = explain_difference(snapshot.environment, self._parts.environment)
+        self._built.finiteness.check_snapshot(snapshot)  # an older cnnctl did not check what it wrote
+        difference = explain_difference(snapshot.environment, self._built.environment)
         self._resume_exact = not difference
         self._reporter.report(EpochCompleted(epoch=state.epoch - 1))
         notes = [self._resume_note, f"not exact: {difference}" if difference else ""]
@@ -270,7 +270,7 @@ class Trainer:
 
     def _must_stop(self) -> bool:
         """Whether any host's trainer must stop; then all stop, after the same step."""
-        asked, over, seconds = self._parts.agreement.share(
+        asked, over, seconds = self._built.agreement.share(
             bool(self._stop.reason), self._over_time(), self._step_seconds
         )
         self._wants_to_stop, self._agreed_step_seconds = any(asked), max(seconds)

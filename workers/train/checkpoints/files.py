@@ -53,14 +53,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state in host memory: every variable of network and optimizer, by index."""
+    """The state of a run in host memory."""
 
     position: Position
+    """Where training stands."""
     network: Sequence[Array]
+    """A copy of every variable of the network, in the model's order, each in its own shape."""
     optimizer: Sequence[Array]
+    """A copy of every variable of the optimizer, in its order."""
     environment: Mapping[str, object]
+    """What can change the last bit of a result and is not in the spec, by name."""
     spec_digest: str
+    """SHA-256 in hex of what the spec says about training: another spec cannot continue from here."""
     best: bool
+    """Whether the epoch that has just ended is the best so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +74,11 @@ class Written:
     """A checkpoint that is safely on disk."""
 
     path: Path
+    """Its folder."""
     bytes: int
+    """The size of its tensors' file."""
     digest: str
+    """SHA-256 of that file, in hex."""
 
 
 def write_checkpoint(folder: Path, snapshot: Snapshot) -> Written:

@@ -1,6 +1,6 @@
 """The input of the compiled loop: images and how to vary them, row by row.
 
-Shapes: N rows, H W stored image, C channels, B global batch.
+Shapes: N rows, n some of them, H W stored image, C channels.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ BATCHES_AHEAD = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """How each image is varied in one epoch: views (N, 3) and colour shifts (N, C); None: not varied."""
+    """How each image is varied in one epoch; None where nothing is."""
 
     views: npt.NDArray[np.int32] | None = None
+    """(N, 3): top and left of each view in pixels, and 1 where it is mirrored."""
     shifts: npt.NDArray[np.float32] | None = None
+    """(N, C): what is added to every pixel of an image, on the scale from 0 to 255."""
 
     def of(self, numbers_n: npt.NDArray[np.int32]) -> "Variation":
         """The variation of these images, by number."""
@@ -33,19 +35,25 @@ class Variation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """Rows with their variation, the order (n,) in which to take them, and the batch to begin with."""
+    """The input of one call of the loop."""
 
     rows: Rows
+    """The images: all of the split, or only those of this call."""
     views: tf.Tensor | None
+    """(N, 3) int32, as in `Variation`."""
     shifts: tf.Tensor | None
+    """(N, C) float32, as in `Variation`."""
     order: tf.Tensor
+    """(n,) int32: the numbers of the rows in the order in which batches take them."""
     first: int
+    """The batch of that order to begin with, from 0."""
 
 
 class Feed(Protocol):
-    """Gives the batches of one epoch, in order, at most `most_steps` at a time."""
+    """Gives the batches of one epoch, in order."""
 
     most_steps: int
+    """How many batches one call of `take` can give."""
 
     def take(self, first: int, *, steps: int) -> Batches: ...
 

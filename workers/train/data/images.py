@@ -34,11 +34,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Images (N, H, W, C) uint8 and labels (N,) int32 for a compiled loop, one copy per replica."""
+    """Images and their labels for a compiled loop, one copy per replica."""
 
     images: object
+    """(N, H, W, C) uint8."""
     labels: object
+    """(N,) int32."""
     count: int
+    """N."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class DeviceSplit:
     """One split on the devices."""
 
     rows: Rows
+    """All images of the split."""
 
     @property
     def count(self) -> int:
@@ -58,11 +62,14 @@ class DeviceSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSplit:
-    """One split in files; `labels` (N,) int32."""
+    """One split in files, which are decoded when their images are needed."""
 
     files: Sequence[Path]
+    """The N files."""
     labels: npt.NDArray[np.int32]
+    """(N,), in the order of the files."""
     decoder: Decoder
+    """Makes (H, W, C) uint8 of a file."""
 
     @property
     def count(self) -> int:
@@ -86,13 +93,19 @@ class RunImages:
     """The three splits of a run, with what the network needs to know about them."""
 
     train: Split
+    """The images to train on, without the held-out ones."""
     validation: Split
+    """The held-out images; it may have none."""
     test: Split
+    """The images of the final score; it may have none."""
     train_labels: npt.NDArray[np.int32]
-    """The labels (N,) of the training images, without the held-out ones."""
+    """The labels (N,) of `train`."""
     class_names: tuple[str, ...]
+    """By label."""
     channels: int
+    """C."""
     statistics: PixelStatistics
+    """Mean and deviation of each channel (0 to 255), and the colour axes if `data.augment` shifts colours."""
     note: str = ""
     """What was found in a folder, and what is left out, in words."""
     white_levels: WhiteLevels = field(default_factory=dict)

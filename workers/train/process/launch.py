@@ -19,6 +19,7 @@ class Launch:
     threads: int
     """CPU threads for all devices together; fixed here, because it changes the last bit of sums."""
     datasets_dir: str
+    """The folder of the datasets that the catalog names."""
     resume_from: tuple[str, ...]
     """Checkpoint folders to continue from, newest first."""
     lease_seconds: float
@@ -32,7 +33,7 @@ class Launch:
     checkpoint_seconds: float = 1.0
     """The least time between two checkpoints."""
     disk_reserve_percent: float = 0.0
-    """The part of the disk that regular checkpoints leave free."""
+    """The share of the disk that regular checkpoints leave free."""
 
     @property
     def hosts(self) -> int:
