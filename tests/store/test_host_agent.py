@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import RowMapping
 
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
@@ -30,10 +31,10 @@ from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 from tests.servers import wait_until
 from workers.attempts.ingest import Ingester
-from workers.attempts.supervisor import Supervisor
+from workers.attempts.supervisor import Supervisor, kill_left_over
 from workers.host_agent import HostAgent
 from workers.host_lock import lock_host
-from workers.process_tree import MARK, ProcessTree
+from workers.process_tree import MARK, ProcessTree, list_run_dirs
 
 LEASE_SECONDS = 30.0
 
@@ -291,6 +292,34 @@ def test_attempts_are_heard_while_the_trainers_of_lost_ones_are_killed_all_at_on
     Held.go.set()
     wait_until(lambda: host_of(store).heartbeat_at == clock.now)
     assert [find_start(attempt.trainer_pid or 0) is None for attempt in trainers] == [True, True, False]
+
+
+def test_left_over_trainers_are_found_by_their_folders_however_many_attempts_have_ended(
+    store: Store, trainers: Sequence[Attempt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *gone, left = trainers
+    for attempt in gone:
+        tree_of(attempt, ProcessTree).kill()
+    with store.transaction() as tx:
+        for attempt in trainers:
+            end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    (tmp_path / "runs").symlink_to(tmp_path / "moved")  # CNNCTL_RUNS_DIR is often a link
+    read: list[AttemptId] = []
+    to_attempt = attempts._to_attempt
+
+    def note(row: RowMapping) -> Attempt:
+        read.append(row["id"])
+        return to_attempt(row)
+
+    monkeypatch.setattr(attempts, "_to_attempt", note)
+    # Other tests run trainers of jobs with the same numbers, in other folders.
+    pids = [attempt.trainer_pid or 0 for attempt in trainers]
+    monkeypatch.setattr("workers.attempts.supervisor.list_run_dirs", lambda: list_run_dirs(pids))
+    kill_left_over(store, "another-host")
+    assert (read, find_start(left.trainer_pid or 0) is None) == ([], False)
+    kill_left_over(store, HOST)
+    assert (read, find_start(left.trainer_pid or 0) is None) == ([left.id], True)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class MemberSupervisor:
 
     def run(self, starter: Starter) -> None:
         """Wait for the other hosts, start the trainer, supervise it, and record its end when it is gone."""
-        setup = self._read_setup()
+        setup = read_setup(self._store, self._attempt, host_name=self._member.host_name)
         self._trainer.take_gpus(setup.gpus)
         refusal = refuse_newer(setup.spec, host_name=self._member.host_name)
         not_started = refusal or self._try_start(starter, setup)
@@ -105,13 +105,9 @@ class MemberSupervisor:
             self._end(TrainerReport(without_trainer=NOT_STARTED), {})
             return
         self.renew_lease()
-        self._trainer.adopt_gpus(self._read_setup().gpus)
+        setup = read_setup(self._store, self._attempt, host_name=self._member.host_name)
+        self._trainer.adopt_gpus(setup.gpus)
         self._see_to_end()
-
-    def _read_setup(self) -> TrainerSetup:
-        return retry_until_available(
-            lambda: read_setup(self._store, self._attempt, host_name=self._member.host_name)
-        )
 
     def _see_to_end(self) -> None:
         failure = self._follow()
@@ -149,14 +145,8 @@ class MemberSupervisor:
         self._trainer.renew_lease()
 
     def abandon(self) -> None:
-        """Kill the trainer of a part that this worker has lost; quarantine GPUs that are not freed."""
-        quarantine = self._trainer.prove_free()
-        if quarantine:
-            retry_until_available(lambda: self._record_quarantine(quarantine))
-
-    def _record_quarantine(self, quarantine: Mapping[str, str]) -> None:
-        with self._store.transaction() as tx:
-            hosts.quarantine_gpus(tx, quarantine)
+        """Kill the trainer of a member that this worker has lost."""
+        self._trainer.abandon(self._store)
 
     def _try_start(self, starter: Starter, setup: TrainerSetup) -> Ending | None:
         """Start the trainer; if it cannot or must not start, return how the part ends."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from workers.attempts.rendezvous import Rendezvous, RendezvousFailed
 from workers.attempts.starter import Starter
 from workers.attempts.trainer_process import CANCEL_GRACE_SECONDS, TrainerProcess
 from workers.attempts.trainer_setup import (
-    TrainerSetup,
     end_of_removed,
     is_removed,
     make_launch,
@@ -78,7 +77,7 @@ class Supervisor:
             RendezvousFailed: a host does not come, the attempt is to end, or the job is of a newer cnnctl.
             Fenced: the attempt has ended meanwhile.
         """
-        setup = self._read_setup()
+        setup = read_setup(self._store, self.attempt, host_name=self.attempt.host_name)
         folder = Path(self.attempt.run_dir)
         self._find_rendezvous()
         if refusal := refuse_newer(setup.spec, host_name=self.attempt.host_name):
@@ -104,7 +103,8 @@ class Supervisor:
 
     def adopt(self) -> None:
         """Take over the trainer that an earlier worker of this host started, if it still runs."""
-        self._trainer.adopt_gpus(self._read_setup().gpus)
+        setup = read_setup(self._store, self.attempt, host_name=self.attempt.host_name)
+        self._trainer.adopt_gpus(setup.gpus)
         self._find_rendezvous()
         self._ingester.read_final_event()
 
@@ -131,19 +131,12 @@ class Supervisor:
         self._trainer.renew_lease()
 
     def abandon(self) -> None:
-        """Kill the trainer of an attempt that this worker has lost; quarantine GPUs that are not freed."""
-        quarantine = self._trainer.prove_free()
-        if quarantine:
-            retry_until_available(lambda: self._record_quarantine(quarantine))
+        """Kill the trainer of an attempt that this worker has lost."""
+        self._trainer.abandon(self._store)
 
     def end(self, ending: Ending) -> None:
         """End an attempt whose trainer could not be started or followed."""
         self._end(TrainerReport(without_trainer=ending), quarantine=self._trainer.prove_free())
-
-    def _read_setup(self) -> TrainerSetup:
-        return retry_until_available(
-            lambda: read_setup(self._store, self.attempt, host_name=self.attempt.host_name)
-        )
 
     def _find_rendezvous(self) -> None:
         all_members = retry_until_available(self._list_members)
@@ -238,10 +231,6 @@ class Supervisor:
             said = {"outcome": ending.outcome.value, "reason": ending.reason}
             log.info("attempt", action="ended", attempt=self.attempt.id, **said)
 
-    def _record_quarantine(self, reasons: Mapping[str, str]) -> None:
-        with self._store.transaction() as tx:
-            hosts.quarantine_gpus(tx, reasons)
-
     def _end_once(self, report: TrainerReport, quarantine: Mapping[str, str]) -> Ending | None:
         with self._store.transaction() as tx:
             hosts.quarantine_gpus(tx, quarantine)
@@ -258,13 +247,16 @@ def claim(store: Store, settings: Settings, attempt_id: AttemptId, *, worker: st
 
 
 def kill_left_over(store: Store, host_name: str) -> None:
-    """Kill processes of this host's ended attempts, before their GPUs go to other jobs."""
+    """Kill processes of this host's ended attempts, before their GPUs go to other jobs.
+
+    Processes show their run folders, so that only attempts which still have some are read.
+    """
     busy = set().union(*list_run_dirs().values())
     with store.reading() as tx:
         ended = [
             (attempt, leases.list_leased_gpus(tx, attempt.id, host_name=host_name))
-            for attempt in attempts.list_ended_attempts(tx)
-            if attempt.host_name == host_name and _still_runs(attempt, busy)
+            for attempt in attempts.list_ended_in(tx, busy, host_name=host_name)
+            if str(Path(attempt.run_dir).resolve()) in busy
         ]
     for attempt, gpus in ended:
         gone = _tree_of(attempt).kill()
@@ -273,10 +265,6 @@ def kill_left_over(store: Store, host_name: str) -> None:
             with store.transaction() as tx:
                 why = explain_still_there(_tree_of(attempt))
                 hosts.quarantine_gpus(tx, {gpu.uuid: why for gpu in gpus})
-
-
-def _still_runs(attempt: Attempt, busy: Set[str]) -> bool:
-    return str(Path(attempt.run_dir).resolve()) in busy or _tree_of(attempt).is_alive()
 
 
 def _tree_of(attempt: Attempt) -> ProcessTree:

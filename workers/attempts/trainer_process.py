@@ -12,6 +12,9 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.process import find_start
+from service.store.fleet import hosts
+from service.store.transaction import Store
+from workers.attempts.outages import retry_until_available
 from workers.attempts.starter import Starter
 from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import GpuUser
@@ -106,9 +109,19 @@ class TrainerProcess:
         seconds = 0.0 if self._takes_no_signal else KILL_SECONDS
         return prove_free(self._tree, self._gpus, self._used_before, kill_seconds=seconds)
 
+    def abandon(self, store: Store) -> None:
+        """Kill it because its worker has lost its attempt; quarantine GPUs that are not freed."""
+        if reasons := self.prove_free():
+            retry_until_available(lambda: _quarantine(store, reasons))
+
     def read_exit_status(self) -> int | None:
         """Its exit status, or minus the signal that ended it; None if unknown."""
         if self._process is None:
             return None
         self._process.join(timeout=EXIT_STATUS_SECONDS)
         return self._process.exitcode
+
+
+def _quarantine(store: Store, reasons: Mapping[str, str]) -> None:
+    with store.transaction() as tx:
+        hosts.quarantine_gpus(tx, reasons)

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.store.fleet import leases
 from service.store.jobs import checkpoints, jobs
 from service.store.transaction import Store
+from workers.attempts.outages import retry_until_available
 from workers.train.process.launch import Launch
 
 log = structlog.get_logger()
@@ -42,14 +43,8 @@ class TrainerSetup:
 
 
 def read_setup(store: Store, attempt: Attempt, *, host_name: str) -> TrainerSetup:
-    """Read the setup of this host's trainer from SQL."""
-    with store.reading() as tx:
-        known = checkpoints.list_checkpoints(tx, attempt.job_id)
-        return TrainerSetup(
-            spec=jobs.get_job(tx, attempt.job_id).spec,
-            gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
-            resume_from=tuple(checkpoint.path for checkpoint in known),
-        )
+    """Read the setup of this host's trainer from SQL, as soon as the database can be reached."""
+    return retry_until_available(lambda: _read_setup(store, attempt, host_name=host_name))
 
 
 def refuse_newer(spec: str, *, host_name: str) -> Ending | None:
@@ -125,6 +120,16 @@ def make_launch(
         checkpoint_seconds=settings.checkpoint_seconds,
         disk_reserve_percent=settings.disk_reserve_percent,
     )
+
+
+def _read_setup(store: Store, attempt: Attempt, *, host_name: str) -> TrainerSetup:
+    with store.reading() as tx:
+        known = checkpoints.list_checkpoints(tx, attempt.job_id)
+        return TrainerSetup(
+            spec=jobs.get_job(tx, attempt.job_id).spec,
+            gpus=leases.list_leased_gpus(tx, attempt.id, host_name=host_name),
+            resume_from=tuple(checkpoint.path for checkpoint in known),
+        )
 
 
 def _move_aside(folder: Path) -> None:

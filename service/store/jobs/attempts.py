@@ -1,9 +1,10 @@
 """Attempts: create, claim by compare-and-set, and write with a fencing token."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, RowMapping, String, cast, exists, func, insert, literal, select, update
 
@@ -73,6 +74,18 @@ def list_ended_attempts(tx: Transaction) -> Sequence[Attempt]:
     ended = (attempts.c.state == AttemptState.ENDED) & (attempts.c.run_dir != "")
     statement = select(*_COLUMNS).where(ended).order_by(attempts.c.id)
     return [_to_attempt(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_ended_in(tx: Transaction, run_dirs: Iterable[str], *, host_name: str) -> Sequence[Attempt]:
+    """A host's claimed and ended attempts whose run folder may be one of these, oldest first.
+
+    Folders are compared by their last two names, `<job>/<attempt number>`: the rest may be a link.
+    """
+    places = {"/".join(Path(run_dir).parts[-2:]) for run_dir in run_dirs}
+    place = cast(attempts.c.job_id, String) + "/" + cast(attempts.c.number, String)
+    ended = (attempts.c.state == AttemptState.ENDED) & (attempts.c.run_dir != "")
+    statement = select(*_COLUMNS).where(attempts.c.host_name == host_name, ended, place.in_(places))
+    return [_to_attempt(row) for row in tx.connection.execute(statement.order_by(attempts.c.id)).mappings()]
 
 
 def list_attempts_of(tx: Transaction, states: Collection[JobState]) -> Sequence[Attempt]:
