@@ -50,7 +50,7 @@ class HostAgent:
         self._settings = settings
         self._starter = starter
         self._supervisors: dict[AttemptId, Supervisor] = {}
-        self._parts: dict[AttemptId, MemberSupervisor] = {}
+        self._members: dict[AttemptId, MemberSupervisor] = {}
         self._abandoning: dict[Supervisor | MemberSupervisor, threading.Thread] = {}
         self._host_row = threading.Lock()  # so that no pending heartbeat undoes a leave
         self._ready = threading.Event()
@@ -83,15 +83,15 @@ class HostAgent:
         for attempt in left_behind:
             if attempt.state is not AttemptState.DISPATCHED:
                 self._take_over(attempt)
-        parts = adopt_own_members(
+        adopted = adopt_own_members(
             self._store, self._settings, worker=self.worker, threads_per_gpu=self._threads_per_gpu
         )
-        self._parts.update(parts)
+        self._members.update(adopted)
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._watch_disk, daemon=True, name="disk").start()
         threading.Thread(target=self._renew_leases, daemon=True, name="leases").start()
-        for attempt_id, part in parts.items():
-            self._adopt_part(attempt_id, part)
+        for attempt_id, member in adopted.items():
+            self._adopt_member(attempt_id, member)
         kill_left_over(self._store, self._settings.host_name)
         # Only now: a trainer that was left over is no outsider.
         threading.Thread(target=self._watch_gpus, daemon=True, name="gpus").start()
@@ -112,7 +112,7 @@ class HostAgent:
             return
         attempt = claim(self._store, self._settings, attempt_id, worker=self.worker)
         if attempt is None:
-            self._run_part(attempt_id)
+            self._run_member(attempt_id)
             return
         supervisor = self._supervise(attempt)
         try:
@@ -120,18 +120,18 @@ class HostAgent:
         finally:
             self._supervisors.pop(attempt.id, None)
 
-    def _run_part(self, attempt_id: AttemptId) -> None:
-        """Claim this host's part of an attempt with another chief, and supervise it to its end."""
-        part = claim_own_member(
+    def _run_member(self, attempt_id: AttemptId) -> None:
+        """Claim this host's member of an attempt with another chief, and supervise it to its end."""
+        member = claim_own_member(
             self._store, self._settings, attempt_id, worker=self.worker, threads_per_gpu=self._threads_per_gpu
         )
-        if part is None:
+        if member is None:
             log.info("attempt", action="nothing_to_claim", attempt=attempt_id)
             return
-        self._parts[attempt_id] = part
+        self._members[attempt_id] = member
         if self._closing.is_set():
-            part.closing.set()
-        self._follow_part(attempt_id, partial(part.run, self._starter))
+            member.closing.set()
+        self._follow_member(attempt_id, partial(member.run, self._starter))
 
     def _start(self, supervisor: Supervisor) -> None:
         attempt = supervisor.attempt
@@ -167,7 +167,7 @@ class HostAgent:
 
     def stop(self) -> None:
         """Wait until all attempts have ended, then stop the heartbeat."""
-        while self._supervisors or self._parts:
+        while self._supervisors or self._members:
             time.sleep(0.05)
         self._stopped.set()
         self._change_host(hosts.leave)
@@ -176,10 +176,10 @@ class HostAgent:
         """Wait until stopping takes too long, as without a database; return the attempts that are left."""
         self._closing.wait()
         time.sleep(self._settings.grace_seconds + STOP_SECONDS)
-        return [*self._supervisors, *self._parts]
+        return [*self._supervisors, *self._members]
 
     def _list_followed(self) -> Sequence[Supervisor | MemberSupervisor]:
-        return [*self._supervisors.values(), *self._parts.values()]
+        return [*self._supervisors.values(), *self._members.values()]
 
     def _supervise(self, attempt: Attempt) -> Supervisor:
         supervisor = Supervisor(self._store, self._settings, attempt, threads_per_gpu=self._threads_per_gpu)
@@ -206,20 +206,20 @@ class HostAgent:
         finally:
             self._supervisors.pop(attempt.id, None)
 
-    def _adopt_part(self, attempt_id: AttemptId, part: MemberSupervisor) -> None:
+    def _adopt_member(self, attempt_id: AttemptId, member: MemberSupervisor) -> None:
         log.info("member", action="adopted", attempt=attempt_id)
         following = threading.Thread(
-            target=self._follow_part, args=(attempt_id, part.adopt), daemon=True, name="member"
+            target=self._follow_member, args=(attempt_id, member.adopt), daemon=True, name="member"
         )
         following.start()
-        if part.is_given_up:  # its GPUs may go to other jobs as soon as this host is registered
+        if member.is_given_up:  # its GPUs may go to other jobs as soon as this host is registered
             following.join()
 
-    def _follow_part(self, attempt_id: AttemptId, follow: Callable[[], None]) -> None:
+    def _follow_member(self, attempt_id: AttemptId, follow: Callable[[], None]) -> None:
         try:
             follow()
         finally:
-            self._parts.pop(attempt_id, None)
+            self._members.pop(attempt_id, None)
 
     def _renew_leases(self) -> None:
         """Renew the leases, in its own thread: waiting for the database must not make trainers stop."""
@@ -260,27 +260,28 @@ class HostAgent:
                 log.exception("worker", action="heartbeat_failed")
 
     def _beat_once(self) -> None:
-        """Renew attempts and parts, then the host: it may get new work only when lost attempts are dead.
+        """Renew attempts and members, then the host: it may get new work only when lost attempts are dead.
 
         This may wait only for the database.
         """
-        followed, parts = dict(self._supervisors), dict(self._parts)
-        if followed or parts:
+        lost, lost_members = dict(self._supervisors), dict(self._members)
+        if lost or lost_members:
             with self._store.transaction(urgent=True) as tx:
-                renewed = attempts.heartbeat(tx, list(followed), worker=self.worker)
-                own_parts = members.heartbeat(tx, list(parts), worker=self.worker) if parts else ()
-            for attempt in renewed:
-                followed.pop(attempt.id).stop_request = attempt.stop_request
-            for attempt_id in own_parts:
-                del parts[attempt_id]
-        lost: Sequence[Supervisor | MemberSupervisor] = [*followed.values(), *parts.values()]
-        for supervisor in lost:
+                kept = attempts.heartbeat(tx, list(lost), worker=self.worker)
+                kept_members = members.heartbeat(tx, list(lost_members), worker=self.worker)
+            for attempt in kept:
+                lost.pop(attempt.id).stop_request = attempt.stop_request
+            for attempt_id in kept_members:
+                del lost_members[attempt_id]
+        for supervisor in lost.values():
             self._abandon(supervisor)
+        for member in lost_members.values():
+            self._abandon(member)
         if not any(thread.is_alive() for thread in self._abandoning.values()):
             self._beat_for_host()
 
     def _abandon(self, supervisor: Supervisor | MemberSupervisor) -> None:
-        """Kill the trainer of a lost attempt or part, in its own thread: that may take long."""
+        """Kill the trainer of a lost attempt or member, in its own thread: that may take long."""
         running = {other: thread for other, thread in self._abandoning.items() if thread.is_alive()}
         if supervisor not in running:
             running[supervisor] = threading.Thread(target=supervisor.abandon, daemon=True, name="abandon")

@@ -1,4 +1,4 @@
-"""Add jobs over several hosts, and the part of each host in an attempt of one.
+"""Add jobs over several hosts, and the members of their attempts.
 
 Deployment: pre (run before the new code starts).
 """

@@ -198,14 +198,14 @@ attempts = Table(
     sqlite_autoincrement=True,
 )
 
-# The parts of an attempt over several hosts, including the chief's (rank 0); other attempts have no rows.
+# The members of an attempt over several hosts, the chief with rank 0; other attempts have no rows.
 attempt_members = Table(
     "attempt_members",
     metadata,
     Column("attempt_id", Integer, ForeignKey("attempts.id"), primary_key=True),
     Column("rank", Integer, primary_key=True),
     Column("host_name", String(255), ForeignKey("hosts.name"), nullable=False),
-    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker claimed the part
+    Column("address", String(255)),  # HOST:PORT of its trainer; NULL before a worker claimed the member
     Column("worker", String(64)),
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),

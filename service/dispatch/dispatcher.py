@@ -63,7 +63,7 @@ class Dispatcher:
         self.error = ""
 
     def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
-        """Tell the worker of the attempt's host, or of another host with a part in it, about an attempt.
+        """Tell the worker of the attempt's host, or that of another member's host, about an attempt.
 
         A broker that is down only delays; nothing is lost.
         """

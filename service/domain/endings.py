@@ -82,7 +82,7 @@ def _explain_silent_end(report: TrainerReport) -> Ending:
 
 
 def merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
-    """The chief's ending, unless that only follows from how another host's part ended."""
+    """The chief's ending, unless that only follows from how another member ended."""
     refusals = [member.reason for member in others if member.reason.startswith(MADE_BY_NEWER)]
     if refusals and ending.outcome is not Outcome.CANCELLED:
         return Ending(outcome=Outcome.INTERRUPTED, reason=refusals[0])
@@ -94,7 +94,7 @@ def merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
 
 
 def ending_of_member(member: Member) -> Ending:
-    """How the part of another host ended, as the ending of the attempt."""
+    """How a member ended, as the ending of the attempt."""
     assert member.outcome is not None
     return Ending(
         outcome=member.outcome, cause=member.cause, reason=f"on {member.host_name}: {member.reason}"

@@ -97,7 +97,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """The part of one host in an attempt over several; the chief has rank 0.
+    """One host's share of an attempt over several hosts; the chief has rank 0.
 
     It has ended once its processes are proven gone, as `outcome` says; `worker` is who looks after it.
     """

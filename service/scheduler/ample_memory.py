@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.scheduler.policy.placement import empty_room, part_of
+from service.scheduler.policy.placement import empty_room, member_of
 from service.scheduler.policy.situation import Host, QueuedJob
 
 
@@ -24,6 +24,6 @@ class AmpleMemory:
         wanted = replace(job, memory_mib=ample_mib)
         key = (job.gpus, job.hosts, job.host, job.gpu_model, ample_mib)
         if key not in self._known:
-            part = part_of(wanted)
-            self._known[key] = sum(room.could_hold(part) for room in self._capacities) >= job.hosts
+            member = member_of(wanted)
+            self._known[key] = sum(room.could_hold(member) for room in self._capacities) >= job.hosts
         return wanted if self._known[key] else job

@@ -27,12 +27,12 @@ log = structlog.get_logger()
 def rescue_lost(tx: Transaction, settings: Settings, hearing: LivenessMonitor) -> None:
     """End attempts whose worker has been silent for longer than the lease."""
     claimed = attempts.list_claimed_attempts(tx)
-    parts = [part for part in _list_parts(tx) if not part.ended_at] if claimed else []
+    others = [member for member in _list_others(tx) if not member.ended_at] if claimed else []
     heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
-    heartbeats |= {_name(part): part.heartbeat_at for part in parts if part.heartbeat_at}
+    heartbeats |= {_name(member): member.heartbeat_at for member in others if member.heartbeat_at}
     silent = hearing.list_silent(heartbeats)
     # The other hosts still hold GPUs: they stop when the chief is silent, and report when they have.
-    held = {part.attempt_id for part in parts if _name(part) in heartbeats.keys() - silent}
+    held = {member.attempt_id for member in others if _name(member) in heartbeats.keys() - silent}
     for attempt in claimed:
         if attempt.id in silent - held:
             reason = (
@@ -65,9 +65,9 @@ def resend_unclaimed(
     are alive after that.
     """
     unclaimed = attempts.list_unclaimed_attempts(tx)
-    parts = [part for part in _list_parts(tx) if part.worker is None]
+    others = [member for member in _list_others(tx) if member.worker is None]
     waiting: dict[Hashable, str] = {attempt.id: attempt.host_name for attempt in unclaimed}
-    waiting |= {_name(part): part.host_name for part in parts}
+    waiting |= {_name(member): member.host_name for member in others}
     if dispatcher.error:  # nothing is sent now, and the time counts from the next send
         waiting = {}
     # A new worker gets the whole time to read the messages that were sent to its predecessor.
@@ -77,12 +77,12 @@ def resend_unclaimed(
     if deaf:
         _set_unanswering(tx, deaf)
     sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
-    overdue = hearing.list_silent(sent | {_name(part): part.sent_at for part in parts})
-    for part in parts:
-        if _name(part) in overdue:
-            members.set_sent(tx, part)
-            attempt = attempts.get_attempt(tx, part.attempt_id)
-            tx.after_commit(partial(dispatcher.send, attempt, host_name=part.host_name))
+    overdue = hearing.list_silent(sent | {_name(member): member.sent_at for member in others})
+    for member in others:
+        if _name(member) in overdue:
+            members.set_sent(tx, member)
+            attempt = attempts.get_attempt(tx, member.attempt_id)
+            tx.after_commit(partial(dispatcher.send, attempt, host_name=member.host_name))
     for attempt in unclaimed:
         if attempt.host_name not in alive - deaf:
             reason = f"the worker on {attempt.host_name} was gone before it claimed the job"
@@ -114,10 +114,10 @@ def _set_unanswering(tx: Transaction, names: Set[str]) -> None:
             log.error("host", action="takes_no_messages", host=host.name)
 
 
-def _list_parts(tx: Transaction) -> Sequence[Member]:
-    """The parts of live attempts, without the chiefs' parts, which end with their attempts."""
-    return [part for of_one in members.list_live_members(tx).values() for part in of_one[1:]]
+def _list_others(tx: Transaction) -> Sequence[Member]:
+    """The members of live attempts, without the chiefs, which end with their attempts."""
+    return [member for of_one in members.list_live_members(tx).values() for member in of_one[1:]]
 
 
-def _name(part: Member) -> tuple[AttemptId, int]:
-    return part.attempt_id, part.rank
+def _name(member: Member) -> tuple[AttemptId, int]:
+    return member.attempt_id, member.rank

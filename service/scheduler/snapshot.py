@@ -51,7 +51,7 @@ def take_snapshot(
     pasts = _read_pasts(tx)
     latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
     unmet = dependencies.list_unmet(tx)
-    parts = members.list_live_members(tx)
+    live = members.list_live_members(tx)
     preempted = audit.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
 
     def expect(job: Job) -> Forecast | None:
@@ -79,7 +79,7 @@ def take_snapshot(
             replace(
                 _running(job, latest[job.id], pasts[job.id], forecast(job), preempted.get(job.id, ())),
                 limit_seconds=_limit(job, latest[job.id], now=tx.now),
-                other_hosts=tuple(part.host_name for part in parts.get(latest[job.id].id, ())[1:]),
+                other_hosts=tuple(member.host_name for member in live.get(latest[job.id].id, ())[1:]),
             )
             for job in jobs.list_jobs_in(tx, JobState.RUNNING)
         ],

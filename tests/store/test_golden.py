@@ -121,12 +121,12 @@ def test_the_scheduler_plans_with_all_of_it(old: Old) -> None:
 
 
 @pytest.mark.parametrize("old", ["postgresql"], indirect=True)
-def test_parts_outsiders_and_messages_are_there(old: Old) -> None:
+def test_members_outsiders_and_messages_are_there(old: Old) -> None:
     with old.store.reading() as tx:
-        parts = members.list_members(tx, AttemptId(2))
+        of_attempt = members.list_members(tx, AttemptId(2))
         outsiders = readings.list_outsiders(tx)["sim-gpu01-0"]
         note = outbox.find_latest(tx, HookId(1))
-    assert [(part.host_name, part.outcome) for part in parts] == [
+    assert [(member.host_name, member.outcome) for member in of_attempt] == [
         ("gpu01", Outcome.INTERRUPTED),
         ("gpu02", Outcome.INTERRUPTED),
     ]

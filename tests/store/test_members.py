@@ -1,4 +1,4 @@
-"""The parts of an attempt over two hosts in SQL, as scheduler and workers change them."""
+"""The members of an attempt over two hosts in SQL, as scheduler and workers change them."""
 
 import dataclasses
 import os
@@ -90,7 +90,7 @@ def test_one_tick_leases_the_gpus_of_both_hosts_to_one_attempt_and_tells_both(
     store: Store, placed: Attempt, dispatcher: NotingDispatcher
 ) -> None:
     with store.reading() as tx:
-        assert [part.host_name for part in members.list_members(tx, placed.id)] == list(HOSTS)
+        assert [member.host_name for member in members.list_members(tx, placed.id)] == list(HOSTS)
         for name in HOSTS:
             own = leases.list_leased_gpus(tx, placed.id, host_name=name)
             assert [gpu.uuid for gpu in own] == [f"{name}-0", f"{name}-1"]
@@ -102,9 +102,9 @@ def test_a_part_is_claimed_once_and_only_by_its_host(store: Store, placed: Attem
     with store.transaction() as tx:
         claim = partial(members.claim_member, tx, placed.id, address="b:1")
         assert claim(host_name="a", chief=False, worker="w") is None
-        part = claim(host_name="b", chief=False, worker="w")
-        assert part
-        assert (part.rank, part.address, part.worker) == (1, "b:1", "w")
+        member = claim(host_name="b", chief=False, worker="w")
+        assert member
+        assert (member.rank, member.address, member.worker) == (1, "b:1", "w")
         assert claim(host_name="b", chief=False, worker="late") is None
         assert claim(host_name="b", chief=False, worker="w") is None
 
@@ -123,11 +123,11 @@ def test_a_chief_whose_commit_was_not_answered_takes_its_part_again_and_nobody_e
 
 def test_a_part_that_has_ended_is_written_no_more(store: Store, placed: Attempt) -> None:
     with store.transaction() as tx:
-        part = members.claim_member(tx, placed.id, host_name="b", chief=False, worker="w", address="b:1")
-        assert part
-        members.end_member(tx, part, Outcome.LOST, cause=Cause.KILLED, reason="killed by signal 9")
+        member = members.claim_member(tx, placed.id, host_name="b", chief=False, worker="w", address="b:1")
+        assert member
+        members.end_member(tx, member, Outcome.LOST, cause=Cause.KILLED, reason="killed by signal 9")
         with pytest.raises(Fenced):
-            members.write(tx, part, heartbeat_at=tx.now)
+            members.write(tx, member, heartbeat_at=tx.now)
 
 
 def test_a_part_that_nobody_takes_is_sent_again(
@@ -168,12 +168,12 @@ def test_an_attempt_whose_chief_is_silent_is_given_up_only_when_the_other_host_h
     for _ in range(20):
         clock.advance(1)
         with store.transaction() as tx:
-            part = members.list_members(tx, attempt.id)[1]
-            members.write(tx, part, heartbeat_at=tx.now)
+            member = members.list_members(tx, attempt.id)[1]
+            members.write(tx, member, heartbeat_at=tx.now)
         scheduler.tick()
     assert state_of(store, attempt) is AttemptState.STARTING
     with store.transaction() as tx:
-        members.end_member(tx, part, Outcome.LOST, cause=Cause.KILLED, reason="killed")
+        members.end_member(tx, member, Outcome.LOST, cause=Cause.KILLED, reason="killed")
     scheduler.tick()
     assert state_of(store, attempt) is AttemptState.ENDED
     with store.reading() as tx:
@@ -263,10 +263,10 @@ def test_a_part_is_heard_whatever_keeps_its_supervisor_until_it_has_ended(
     following.start()
     assert starter.asked.wait(60)
     clock.advance(5)
-    wait_until(lambda: part_of(store, placed).heartbeat_at == clock.now)
+    wait_until(lambda: member_of(store, placed).heartbeat_at == clock.now)
     starter.go.set()
     following.join(60)
-    assert part_of(store, placed).ended_at == clock.now
+    assert member_of(store, placed).ended_at == clock.now
 
 
 @pytest.fixture
@@ -281,8 +281,8 @@ def left_trainer(
     words = [sys.executable, "-c", "import time; time.sleep(600)"]
     trainer = subprocess.Popen(words, env={**os.environ, MARK: str(folder)}, start_new_session=True)
     with store.transaction() as tx:
-        part = members.list_members(tx, placed.id)[1]
-        members.write(tx, part, trainer_pid=trainer.pid, trainer_started=find_start(trainer.pid))
+        member = members.list_members(tx, placed.id)[1]
+        members.write(tx, member, trainer_pid=trainer.pid, trainer_started=find_start(trainer.pid))
     yield trainer
     trainer.kill()
     trainer.wait()
@@ -294,10 +294,10 @@ def test_a_worker_that_comes_back_follows_the_trainer_of_its_part_to_its_end(
     agent.take_over()
     wait_until(lambda: any(tmp_path.glob("runs/*/*/member-1/lease")))
     assert left_trainer.poll() is None
-    assert part_of(store, placed).worker == agent.worker
+    assert member_of(store, placed).worker == agent.worker
     left_trainer.kill()
-    wait_until(lambda: part_of(store, placed).ended_at is not None)
-    assert part_of(store, placed).reason == "the trainer had died when its worker came back"
+    wait_until(lambda: member_of(store, placed).ended_at is not None)
+    assert member_of(store, placed).reason == "the trainer had died when its worker came back"
 
 
 @pytest.mark.parametrize("left_trainer", ["runs", "runs-of-earlier-settings"], indirect=True)
@@ -309,7 +309,7 @@ def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes
         end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
     agent.take_over()
     assert left_trainer.poll() is not None
-    assert part_of(store, placed).outcome is Outcome.LOST
+    assert member_of(store, placed).outcome is Outcome.LOST
 
 
 def test_a_part_whose_trainer_was_never_started_counts_as_no_loss_when_its_worker_comes_back(
@@ -317,8 +317,8 @@ def test_a_part_whose_trainer_was_never_started_counts_as_no_loss_when_its_worke
 ) -> None:
     claim_all(store, placed, runs_dir=str(tmp_path / "runs"))
     agent.take_over()
-    wait_until(lambda: part_of(store, placed).ended_at is not None)
-    assert (part_of(store, placed).outcome, part_of(store, placed).reason) == (
+    wait_until(lambda: member_of(store, placed).ended_at is not None)
+    assert (member_of(store, placed).outcome, member_of(store, placed).reason) == (
         Outcome.INTERRUPTED,
         "not started",
     )
@@ -355,8 +355,8 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
         assert time.monotonic() < deadline
 
 
-def part_of(store: Store, attempt: Attempt) -> Member:
-    """Host b's part."""
+def member_of(store: Store, attempt: Attempt) -> Member:
+    """Host b's member."""
     with store.reading() as tx:
         return members.list_members(tx, attempt.id)[1]
 

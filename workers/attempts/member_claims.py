@@ -1,4 +1,4 @@
-"""Claims this host's parts of attempts over several hosts, new ones or those of a dead worker."""
+"""Claims this host's members of attempts over several hosts, new ones or those of a dead worker."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from workers.attempts.member_supervisor import MemberSupervisor
 def claim_own_member(
     store: Store, settings: Settings, attempt_id: AttemptId, *, worker: str, threads_per_gpu: int
 ) -> MemberSupervisor | None:
-    """Claim this host's part of an attempt for this worker; None if there is nothing to do."""
+    """Claim this host's member of an attempt for this worker; None if there is nothing to do."""
     port = HeldPort()
     address = f"{get_own_address(settings)}:{port.number}"
     name = settings.host_name
@@ -36,7 +36,7 @@ def claim_own_member(
 def adopt_own_members(
     store: Store, settings: Settings, *, worker: str, threads_per_gpu: int
 ) -> Mapping[AttemptId, MemberSupervisor]:
-    """Take over the parts that an earlier worker of this host did not end, also of ended attempts."""
+    """Take over the members that an earlier worker of this host did not end, also of ended attempts."""
     with store.transaction() as tx:
         left = members.list_left_members(tx, host_name=settings.host_name, worker=worker)
         adopted = [members.adopt_member(tx, member, worker=worker) for member in left]

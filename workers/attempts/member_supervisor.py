@@ -1,4 +1,4 @@
-"""Supervises one host's part of an attempt over several hosts, except the chief's part."""
+"""Supervises one member of an attempt over several hosts; the chief has a `Supervisor`."""
 
 import errno
 import threading
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 
 class MemberSupervisor:
-    """Supervises one claimed part in the calling thread; other threads renew it and set `closing`."""
+    """Supervises one claimed member in the calling thread; other threads renew it and set `closing`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class MemberSupervisor:
 
     @property
     def gpu_user(self) -> GpuUser:
-        """Its trainer's process and GPUs, for who looks at the GPUs."""
+        """Its trainer's process and GPUs, for the watch of the GPUs."""
         return self._trainer.gpu_user
 
     @property
@@ -122,7 +122,7 @@ class MemberSupervisor:
         self._end(report, quarantine)
 
     def _follow(self) -> Ending | None:
-        """Watch the trainer until it is gone; return how the part ends if the trainer does not report it."""
+        """Watch the trainer until it is gone; return how the member ends, unless the trainer reports that."""
         try:
             while self._trainer.is_followed():
                 self._look()
@@ -149,7 +149,7 @@ class MemberSupervisor:
         self._trainer.abandon(self._store)
 
     def _try_start(self, starter: Starter, setup: TrainerSetup) -> Ending | None:
-        """Start the trainer; if it cannot or must not start, return how the part ends."""
+        """Start the trainer; if it cannot or must not start, return how the member ends."""
         try:
             started = self._start(starter, setup)
         except UnwritableFolder as error:
@@ -186,7 +186,7 @@ class MemberSupervisor:
         return True
 
     def _wait_for_hosts(self) -> list[Member]:
-        """Wait until each part has an address, and return the parts; none if the attempt ends before."""
+        """Wait until each member has an address, and return the members; none if the attempt ends before."""
         while True:
             self._look()
             if self._gone or self._is_wanted_to_stop():
@@ -207,7 +207,7 @@ class MemberSupervisor:
             members.write(tx, self._member, **values)
 
     def _look(self) -> None:
-        """Read the stop request, and whether the chief and this worker still have their parts."""
+        """Read the stop request, and whether the attempt and this member are still their workers'."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + min(self._settings.heartbeat_seconds, 0.5)

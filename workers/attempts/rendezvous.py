@@ -30,7 +30,7 @@ class RendezvousFailed(Exception):
 
 
 class Rendezvous:
-    """Watches the parts of the other hosts for the supervisor of the chief's part."""
+    """Watches the other members of an attempt for the supervisor of the chief."""
 
     def __init__(
         self, store: Store, settings: Settings, attempt: Attempt, all_members: Sequence[Member]
@@ -83,7 +83,7 @@ class Rendezvous:
         return tuple(member.address or "" for member in self.members)
 
     def find_failure(self) -> Ending | None:
-        """Why the attempt cannot continue: a host's part failed, or its worker sends no heartbeat."""
+        """Why the attempt cannot continue: a member failed, or its worker sends no heartbeat."""
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + WATCH_SECONDS
@@ -98,7 +98,7 @@ class Rendezvous:
         return any(member.outcome is Outcome.INTERRUPTED for member in self.members[1:])
 
     def end_together(self, report: TrainerReport) -> None:
-        """Record how the chief's part ended, and wait until all processes of the other hosts are gone.
+        """Record how the chief ended, and wait until all processes of the other hosts are gone.
 
         It does not wait for a host without heartbeat: its trainer stops by itself when the lease ends.
         """
@@ -146,7 +146,7 @@ class Rendezvous:
                 seconds = self._settings.lease_seconds
                 if member.worker is None:
                     return _interrupted(
-                        f"the worker on {member.host_name} did not claim its part in {seconds:g} s"
+                        f"the worker on {member.host_name} did not claim the attempt in {seconds:g} s"
                     )
                 reason = f"the worker on {member.host_name} has sent no heartbeat for {seconds:g} s"
                 return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)

@@ -61,7 +61,7 @@ class Supervisor:
 
     @property
     def gpu_user(self) -> GpuUser:
-        """Its trainer's process and GPUs, for who looks at the GPUs."""
+        """Its trainer's process and GPUs, for the watch of the GPUs."""
         return self._trainer.gpu_user
 
     def _at_home(self, attempt: Attempt) -> Attempt:
@@ -170,7 +170,7 @@ class Supervisor:
             self.attempt = self._at_home(attempts.get_attempt(tx, self.attempt.id))
 
     def _watch_hosts(self) -> None:
-        """End all parts when another host's part ends."""
+        """End the attempt when another member ends."""
         if self._rendezvous and not self._failure:
             self._failure = self._rendezvous.find_failure()
             if self._failure:

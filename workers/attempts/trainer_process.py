@@ -54,7 +54,7 @@ class TrainerProcess:
 
     @property
     def gpu_user(self) -> GpuUser:
-        """Its process and its GPUs, for who looks at the GPUs."""
+        """Its process and its GPUs, for the watch of the GPUs."""
         uuids = tuple(gpu.uuid for gpu in self._gpus)
         return GpuUser(pid=self.pid, run_dir=self._tree.run_dir, gpu_uuids=uuids)
 

@@ -37,8 +37,8 @@ def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[JobSum
         found = jobs.list_jobs(tx, limit=limit)
         oldest = found[-1].id if found else JobId(0)
         latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
-        parts = members.list_live_members(tx)
-    hosts_of = {attempt_id: [part.host_name for part in of_one] for attempt_id, of_one in parts.items()}
+        live = members.list_live_members(tx)
+    hosts_of = {attempt_id: [member.host_name for member in of_one] for attempt_id, of_one in live.items()}
     return [_summarize_whatever_it_is(job, latest.get(job.id), hosts_of) for job in found]
 
 

@@ -12,7 +12,7 @@ from service.scheduler.policy.placement import (
     HostCapacity,
     count_suited,
     list_tightest_capacities,
-    part_of,
+    member_of,
     suits,
 )
 from service.scheduler.policy.preemption import (
@@ -59,9 +59,9 @@ class Draft:
         shape = (job.gpus, job.hosts, job.exclusive, job.gpu_model, job.host, size)
         capacities = self._fitting.get(shape)
         if capacities is None:
-            part = part_of(job)
+            member = member_of(job)
             capacities = self._fitting[shape] = [
-                capacity for capacity in self._capacities if capacity.could_hold(part)
+                capacity for capacity in self._capacities if capacity.could_hold(member)
             ]
         if len(capacities) < job.hosts:
             self.refused.append(wait_reasons.explain_unfit(job, self._snapshot.hosts))
@@ -105,14 +105,14 @@ class Draft:
         return isfinite(seconds) and seconds <= capacity.in_seconds
 
     def _place(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> bool:
-        part = part_of(job)
+        member = member_of(job)
         chosen = list_tightest_capacities(
-            capacities, part, count=job.hosts, may_use=lambda capacity: self._may_use(capacity, job, rank)
+            capacities, member, count=job.hosts, may_use=lambda capacity: self._may_use(capacity, job, rank)
         )
         if not chosen:
             return False
         uuids = [
-            uuid for capacity in chosen for uuid in capacity.take(part, [capacity.free, capacity.reserved])
+            uuid for capacity in chosen for uuid in capacity.take(member, [capacity.free, capacity.reserved])
         ]
         first, *others = (capacity.host.name for capacity in chosen)
         placement = Placement(
@@ -127,44 +127,44 @@ class Draft:
     def _claim(self, capacities: Sequence[HostCapacity], job: QueuedJob, rank: int) -> Blocked:
         """Take GPUs that are being freed; otherwise preempt other jobs; otherwise reserve GPUs for a gang."""
         allowed = [capacity for capacity in capacities if self._may_use(capacity, job, rank)]
-        part = part_of(job)
-        if freeing := self._list_freeing(allowed, job, part, rank):
+        member = member_of(job)
+        if freeing := self._list_freeing(allowed, job, member, rank):
             for capacity in freeing:
-                capacity.take(part, [capacity.free, capacity.leaving])
+                capacity.take(member, [capacity.free, capacity.leaving])
             names = " and ".join(capacity.host.name for capacity in freeing)
             return Blocked(job, rank, STOP_SECONDS, freeing_on=names)
         if job.gpus == 1 and not job.exclusive:
             return Blocked(job, rank)
-        prospects = list_prospects(capacities, part, rank, self._ranks, count=job.hosts)
+        prospects = list_prospects(capacities, member, rank, self._ranks, count=job.hosts)
         if not prospects:
             return Blocked(job, rank)
-        reserve(prospects, part, rank)
+        reserve(prospects, member, rank)
         return Blocked(job, rank, max(prospect.expected_seconds for prospect in prospects))
 
     def _list_freeing(
-        self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
+        self, capacities: Sequence[HostCapacity], job: QueuedJob, member: QueuedJob, rank: int
     ) -> Sequence[HostCapacity]:
         """List the hosts where the job will start because other jobs stop, preempting jobs if necessary."""
         if job.hosts > 1:
-            return self._free_parts(capacities, job, part, rank)
+            return self._free_members(capacities, job, member, rank)
         capacity = self._find_leaving(capacities, job) or self._preempt(capacities, job, rank)
         return () if capacity is None else (capacity,)
 
-    def _free_parts(
-        self, capacities: Sequence[HostCapacity], job: QueuedJob, part: QueuedJob, rank: int
+    def _free_members(
+        self, capacities: Sequence[HostCapacity], job: QueuedJob, member: QueuedJob, rank: int
     ) -> Sequence[HostCapacity]:
-        """As many hosts as the job needs, each with enough GPUs for a part: free, leaving or preemptible."""
+        """The hosts for the job's members, each with enough GPUs that are free, leaving or preemptible."""
         costs = []
         for number, capacity in enumerate(capacities):
-            victims = self._list_victims(capacity, part, rank) if _missing(capacity, part) > 0 else ()
-            if victims or _missing(capacity, part) <= 0:
+            victims = self._list_victims(capacity, member, rank) if _missing(capacity, member) > 0 else ()
+            if victims or _missing(capacity, member) <= 0:
                 costs.append((bool(victims), _cost(victims) if victims else (0, 0, 0), number, victims))
         if len(costs) < job.hosts:
             return ()
         costs.sort(key=lambda cost: cost[:3])
         likely = [capacities[number] for _, _, number, _ in costs]
-        told = _choose_needed([cost[3] for cost in costs[: job.hosts]], likely, part, count=job.hosts)
-        chosen = [capacity for capacity in likely if _missing(capacity, part, told=told) <= 0][: job.hosts]
+        told = _choose_needed([cost[3] for cost in costs[: job.hosts]], likely, member, count=job.hosts)
+        chosen = [capacity for capacity in likely if _missing(capacity, member, told=told) <= 0][: job.hosts]
         for capacity in chosen:
             self._stop(capacity, [holder for holder in capacity.holders if holder.job.id in told], job)
         return chosen
@@ -208,7 +208,7 @@ class Draft:
 
 
 def _choose_needed(
-    victims: Iterable[Sequence[Holder]], capacities: Sequence[HostCapacity], part: QueuedJob, *, count: int
+    victims: Iterable[Sequence[Holder]], capacities: Sequence[HostCapacity], member: QueuedJob, *, count: int
 ) -> Set[JobId]:
     """The victims without which fewer than the needed number of hosts would have enough GPUs.
 
@@ -218,7 +218,7 @@ def _choose_needed(
     told = {holder.job.id for holder in first_to_go}
     for holder in sorted(first_to_go, key=in_order_to_go, reverse=True):
         without = told - {holder.job.id}
-        if sum(_missing(capacity, part, told=without) <= 0 for capacity in capacities) >= count:
+        if sum(_missing(capacity, member, told=without) <= 0 for capacity in capacities) >= count:
             told = without
     return told
 

@@ -52,8 +52,8 @@ class HostCapacity:
         return tuple(right[: job.gpus])
 
 
-def part_of(job: QueuedJob) -> QueuedJob:
-    """The part of a job that each of its hosts must hold."""
+def member_of(job: QueuedJob) -> QueuedJob:
+    """What each host of a job must hold, as a job of its own: the member that runs there."""
     return job if job.hosts == 1 else replace(job, gpus=job.gpus // job.hosts)
 
 
@@ -94,9 +94,9 @@ def list_capacities(snapshot: Snapshot, holders: Iterable[Holder]) -> Sequence[H
     for holder in holders:
         for capacity in _capacities_of(holder.job, capacities):
             # A job over several hosts has a holder on each of them, which frees the GPUs there.
-            part = replace(holder, frees=[]) if holder.job.other_hosts else holder
-            capacity.holders.append(part)
-            part.frees.extend(_occupy(capacity, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
+            here = replace(holder, frees=[]) if holder.job.other_hosts else holder
+            capacity.holders.append(here)
+            here.frees.extend(_occupy(capacity, holder.job.gpu_uuids, exclusive=holder.job.exclusive))
     return list(capacities.values())
 
 
@@ -118,12 +118,12 @@ def _occupy(capacity: HostCapacity, gpu_uuids: Sequence[str], *, exclusive: bool
 
 def list_tightest_capacities(
     capacities: Sequence[HostCapacity],
-    part: QueuedJob,
+    member: QueuedJob,
     *,
     count: int,
     may_use: Callable[[HostCapacity], bool],
 ) -> Sequence[HostCapacity]:
-    """The `count` tightest hosts on which a part of a job fits now; none if there are fewer."""
+    """The `count` tightest hosts on which a member of a job fits now; none if there are fewer."""
     found: list[HostCapacity] = []
     while len(found) < count:
         left = (
@@ -131,7 +131,7 @@ def list_tightest_capacities(
             if found
             else capacities
         )
-        capacity = find_tightest(left, part, may_use=may_use)
+        capacity = find_tightest(left, member, may_use=may_use)
         if capacity is None:
             return ()
         found.append(capacity)

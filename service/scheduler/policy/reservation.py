@@ -26,7 +26,7 @@ class Prospect:
 def list_prospects(
     capacities: Sequence[HostCapacity], job: QueuedJob, rank: int, ranks: Ranks, *, count: int
 ) -> Sequence[Prospect]:
-    """The unreserved hosts that will first have enough free GPUs for the job or its part; none if too few."""
+    """The unreserved hosts that will first have enough free GPUs for the job or member; none if too few."""
     open_capacities = [
         capacity for capacity in capacities if capacity.reserved_rank is None and capacity.could_hold(job)
     ]
@@ -66,7 +66,7 @@ def _when(freed: Sequence[tuple[float, int]], missing: int) -> float:
 
 
 def reserve(prospects: Sequence[Prospect], job: QueuedJob, rank: int) -> None:
-    """Reserve the free GPUs of these hosts for the job or its parts until each has as many as it needs."""
+    """Reserve the free GPUs of these hosts for the job or its members until each has as many as it needs."""
     for prospect in prospects:
         capacity = prospect.capacity
         before = list(capacity.free)

@@ -8,7 +8,7 @@ from service.domain.gpus import format_gpus
 from service.domain.jobs import Waiting
 from service.domain.moments import add_seconds
 from service.domain.states import RETRYABLE, JobState
-from service.scheduler.policy.placement import HostCapacity, has_memory, is_right, part_of
+from service.scheduler.policy.placement import HostCapacity, has_memory, is_right, member_of
 from service.scheduler.policy.situation import Host, QueuedJob
 from service.scheduler.policy.start_estimates import Blocked
 
@@ -151,7 +151,7 @@ def _explain(
         return _explain_freeing(blocked)
     if place > 1:
         return f"waits for job {first.id}, which needs {_need(first)} and goes first; place {place} in line"
-    likely = [capacity.host.name for capacity in capacities if capacity.could_hold(part_of(blocked.job))]
+    likely = [capacity.host.name for capacity in capacities if capacity.could_hold(member_of(blocked.job))]
     if blocked.job.hosts > 1:
         counts = ", ".join(f"{free[name]} free on {name}" for name in likely)
         kept = _explain_unusable_of_all([capacity.host for capacity in capacities], blocked.job)

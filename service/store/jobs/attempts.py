@@ -248,10 +248,10 @@ def list_refused_jobs(tx: Transaction) -> frozenset[JobId]:
     """Queued jobs of a newer cnnctl that the current worker of some host has refused."""
     of_job = attempts.c.job_id == jobs.c.id
     by_chief = (hosts.c.worker == attempts.c.worker) & attempts.c.reason.startswith(MADE_BY_NEWER)
-    part = attempt_members.c
-    by_other = (hosts.c.worker == part.worker) & part.reason.startswith(MADE_BY_NEWER)
-    in_part = exists().where(part.attempt_id == attempts.c.id, by_other)
-    refused = exists().where(of_job, hosts.c.heartbeat_at.is_not(None), by_chief | in_part)
+    member = attempt_members.c
+    by_other = (hosts.c.worker == member.worker) & member.reason.startswith(MADE_BY_NEWER)
+    in_member = exists().where(member.attempt_id == attempts.c.id, by_other)
+    refused = exists().where(of_job, hosts.c.heartbeat_at.is_not(None), by_chief | in_member)
     waiting = (jobs.c.state == JobState.QUEUED) & jobs.c.reason.startswith(MADE_BY_NEWER)
     statement = select(jobs.c.id).where(waiting, refused)
     return frozenset(JobId(number) for number in tx.connection.execute(statement).scalars())

@@ -84,10 +84,10 @@ def end_reported(
 
 
 def end_member_reported(tx: Transaction, member: Member, report: TrainerReport) -> None:
-    """End one host's part of an attempt according to its worker's report.
+    """End a member of an attempt according to its worker's report.
 
     Raises:
-        Fenced: the part has ended, or another worker has it.
+        Fenced: the member has ended, or another worker has it.
     """
     ending = infer_ending(report, stop_request=attempts.get_attempt(tx, member.attempt_id).stop_request)
     members.end_member(tx, member, ending.outcome, cause=ending.cause, reason=ending.reason)

@@ -1,4 +1,4 @@
-"""Members, the parts of attempts over several hosts: created with the attempt, claimed, renewed, ended."""
+"""Members, each one host's share of an attempt: created with the attempt, claimed, renewed, ended."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
@@ -20,7 +20,7 @@ _OF_LIVE = members.c.attempt_id.in_(select(attempts.c.id).where(attempts.c.state
 
 
 def create_members(tx: Transaction, attempt_id: AttemptId, host_names: Sequence[str]) -> None:
-    """Store a part for each host, the chief's first."""
+    """Store a member for each host, the chief first."""
     rows = [
         {"attempt_id": attempt_id, "rank": rank, "host_name": name, "reason": "", "sent_at": tx.now}
         for rank, name in enumerate(host_names)
@@ -29,13 +29,13 @@ def create_members(tx: Transaction, attempt_id: AttemptId, host_names: Sequence[
 
 
 def list_members(tx: Transaction, attempt_id: AttemptId) -> Sequence[Member]:
-    """An attempt's parts by rank; empty if it runs on one host."""
+    """An attempt's members by rank; empty if it runs on one host."""
     statement = select(*_COLUMNS).where(members.c.attempt_id == attempt_id).order_by(members.c.rank)
     return [to_value(Member, row) for row in tx.connection.execute(statement).mappings()]
 
 
 def list_live_members(tx: Transaction) -> Mapping[AttemptId, Sequence[Member]]:
-    """The parts of attempts that have not ended, by rank."""
+    """The members of attempts that have not ended, by rank."""
     statement = select(*_COLUMNS).where(_OF_LIVE).order_by(members.c.rank)
     found: dict[AttemptId, list[Member]] = defaultdict(list)
     for row in tx.connection.execute(statement).mappings():
@@ -44,7 +44,7 @@ def list_live_members(tx: Transaction) -> Mapping[AttemptId, Sequence[Member]]:
 
 
 def list_left_members(tx: Transaction, *, host_name: str, worker: str) -> Sequence[Member]:
-    """A host's parts, except chiefs', that an earlier worker claimed and did not end."""
+    """A host's members, except chiefs, that an earlier worker claimed and did not end."""
     left = members.c.ended_at.is_(None) & members.c.worker.is_not(None) & (members.c.worker != worker)
     statement = select(*_COLUMNS).where(left, members.c.host_name == host_name, members.c.rank != CHIEF)
     return [to_value(Member, row) for row in tx.connection.execute(statement).mappings()]
@@ -53,9 +53,9 @@ def list_left_members(tx: Transaction, *, host_name: str, worker: str) -> Sequen
 def claim_member(
     tx: Transaction, attempt_id: AttemptId, *, host_name: str, chief: bool, worker: str, address: str
 ) -> Member | None:
-    """Claim a host's part of a live attempt for a worker; None if there is none, or it is claimed.
+    """Claim a host's member of a live attempt for a worker; None if there is none, or it is claimed.
 
-    A chief may claim its own part again: the answer to its first commit may have been lost.
+    A chief's worker may claim it again: the answer to its first commit may have been lost.
     """
     right_rank = members.c.rank == CHIEF if chief else members.c.rank != CHIEF
     mine = (members.c.attempt_id == attempt_id) & (members.c.host_name == host_name) & right_rank
@@ -69,27 +69,29 @@ def claim_member(
 
 
 def adopt_member(tx: Transaction, member: Member, *, worker: str) -> Member:
-    """Take over a part from an earlier worker of the same host, which can no longer write to it.
+    """Take over a member from an earlier worker of the same host, which can no longer write to it.
 
     Raises:
-        Fenced: the part has ended, or another worker has it.
+        Fenced: the member has ended, or another worker has it.
     """
     write(tx, member, worker=worker, heartbeat_at=tx.now)
     return replace(member, worker=worker, heartbeat_at=tx.now)
 
 
 def heartbeat(tx: Transaction, attempt_ids: Collection[AttemptId], *, worker: str) -> Set[AttemptId]:
-    """Renew a worker's parts of these attempts; return the attempts whose part is still its own."""
+    """Renew a worker's members of these attempts; return the attempts whose member is still its own."""
+    if not attempt_ids:
+        return frozenset()
     mine = members.c.attempt_id.in_(attempt_ids) & (members.c.worker == worker) & members.c.ended_at.is_(None)
     statement = update(members).where(mine, _OF_LIVE).values(heartbeat_at=tx.now)
     return set(tx.connection.execute(statement.returning(members.c.attempt_id)).scalars())
 
 
 def write(tx: Transaction, member: Member, **values: object) -> None:
-    """Change a part that its worker still owns.
+    """Change a member that its worker still owns.
 
     Raises:
-        Fenced: the part ended, or another worker has it; nothing was changed.
+        Fenced: the member has ended, or another worker has it; nothing was changed.
     """
     mine = (
         (members.c.attempt_id == member.attempt_id)
@@ -98,21 +100,21 @@ def write(tx: Transaction, member: Member, **values: object) -> None:
         & members.c.ended_at.is_(None)
     )
     if tx.connection.execute(update(members).where(mine).values(values)).rowcount != 1:
-        raise Fenced(f"Part {member.rank} of attempt {member.attempt_id} is no longer this worker's")
+        raise Fenced(f"Member {member.rank} of attempt {member.attempt_id} is no longer this worker's")
 
 
 def end_member(
     tx: Transaction, member: Member, outcome: Outcome, *, cause: Cause | None = None, reason: str
 ) -> None:
-    """Record that a part's processes are gone, and how they ended.
+    """Record that a member's processes are gone, and how they ended.
 
     Raises:
-        Fenced: the part has ended, or another worker has it.
+        Fenced: the member has ended, or another worker has it.
     """
     write(tx, member, outcome=outcome, cause=cause, reason=reason, ended_at=tx.now)
 
 
 def set_sent(tx: Transaction, member: Member) -> None:
-    """Record that a part was sent again now."""
+    """Record that a member was sent again now."""
     mine = (members.c.attempt_id == member.attempt_id) & (members.c.rank == member.rank)
     tx.connection.execute(update(members).where(mine).values(sent_at=tx.now))
