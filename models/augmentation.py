@@ -40,7 +40,7 @@ def draw_views(
     """Draw where each image is cropped and whether it is mirrored.
 
     Args:
-        room: pixels by which the stored image is larger than the crop, per side pair.
+        room: pixels by which the stored image is wider, and higher, than the crop.
 
     Returns:
         (N, 3): top, left (negative where the crop begins in the reflected border), and 1 for mirrored.

@@ -15,7 +15,7 @@ from models.catalog.network_config import NetworkConfig, network_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Describe one network; print one JSON object, or with exit status 2 why that cannot be done."""
+    """Describe one network as one JSON object; if it cannot be built, print why, with exit status 2."""
     given = _parser().parse_args(arguments)
     try:
         fields = json.loads(given.config)

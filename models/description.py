@@ -19,7 +19,7 @@ class LayerDescription:
 
     `receptive_field` is the side, in pixels, of what one output sees; `stride` is how many pixels lie between
     two neighbouring outputs. Both are None where there is no space left. `dense_parameters` is what a dense
-    layer with the same input and output would need; None for layers without weights of that kind.
+    layer with the same input and output would need; None for other layers than convolutions and dense ones.
     """
 
     name: str
@@ -57,8 +57,8 @@ class _View:
 def describe_model(model: keras.Model, *, batch_size: int) -> ModelDescription:
     """Describe a network of convolutions, poolings, dense layers and layers that work element by element.
 
-    The memory is that of one step, see `models.catalog.training_memory`; the images of the dataset and
-    what a GPU takes for itself come on top.
+    The memory is that of one step, see `models.catalog.training_memory`; a process also needs the
+    images of the dataset and a GPU's context.
     """
     views: dict[int, _View | None] = {id(model.inputs[0]): _View(receptive_field=1, stride=1)}
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]

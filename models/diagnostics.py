@@ -59,7 +59,7 @@ class Diagnostics:
 
 
 def _one_copy(variable: keras.Variable) -> tf.Variable:
-    """Under a strategy every replica has a copy, all alike; the first is the one that is read here."""
+    """Return the first replica's copy of a variable: under a strategy, all replicas have equal ones."""
     return tf.distribute.get_strategy().experimental_local_results(variable.value)[0]
 
 
@@ -98,7 +98,7 @@ def _scale(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _units_are_equal(kernel: tf.Tensor) -> tf.Tensor:
-    """Whether all columns are equal, but for the rounding of sums in another order; one unit is not many."""
+    """Whether all units are equal up to the rounding of sums; False for a single unit."""
     matrix_IU = tf.reshape(kernel, (-1, kernel.shape[-1]))
     if matrix_IU.shape[-1] == 1:
         return tf.constant(False)

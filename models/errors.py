@@ -2,7 +2,7 @@
 
 
 class DatasetError(ValueError):
-    """A dataset cannot be had, or its files do not hold what they must."""
+    """A dataset cannot be loaded, or its files do not hold what they must."""
 
 
 class CannotExport(ValueError):

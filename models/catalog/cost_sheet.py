@@ -1,4 +1,4 @@
-"""Writes down what each layer of a network costs in place of building it. Imports neither NumPy nor Keras.
+"""Counts what each layer of a network costs, without building it. Imports neither NumPy nor Keras.
 
 The one place that knows how a layer changes an image's size. A test holds every layer against the one that
 Keras builds.

@@ -1,8 +1,8 @@
 """What a network's description may ask for, and in which order the layers of each step come.
 
-An architecture is a function over a blueprint. `models.keras_builder` builds Keras layers from it,
-`models.catalog.cost_sheet` counts what they cost; both see the same steps, so that neither can forget what
-the other has. Imports neither NumPy nor Keras.
+An architecture is a function that asks a builder for one step after the other. The builder of
+`models.keras_builder` makes Keras layers, that of `models.catalog.cost_sheet` counts what they cost; both
+see the same steps, so that neither can forget what the other has. Imports neither NumPy nor Keras.
 
 Shapes: B batch, H W space, C channels, N features, K classes.
 """

@@ -34,8 +34,8 @@ class NetworkConfig:
     """A network by its name and everything about it that can be chosen, parsed and checked when it is made.
 
     The texts are as people wrote them: a spec's `model` section is this class, and its digest is taken of
-    the texts. What they mean is parsed once, into the fields that nobody gives. The `description` is what
-    docs/spec.md and `--help` say of a field.
+    the texts. What they mean is parsed once, into the `parsed_` fields, which no caller gives. The
+    `description` is what docs/spec.md and `--help` say of a field.
 
     Raises:
         CatalogError: an unknown name, a bad value, or a combination that cannot be built with any images;

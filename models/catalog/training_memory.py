@@ -1,7 +1,7 @@
 """Predicts the memory of one training step from counted layers: the one rule that all of the project uses.
 
-Imports neither NumPy nor Keras. All figures are bytes of one replica. What a whole process needs besides, as
-the images of the dataset and a GPU's context, is no part of a step: see `service.commands.jobs.job_memory`.
+Imports neither NumPy nor Keras. All figures are bytes of one replica. A whole process also needs the images
+of the dataset and a GPU's context, which are no part of a step: see `service.commands.jobs.job_memory`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,8 @@ _CONVOLUTIONS = frozenset({"Conv2D", "TowerConv2D"})
 class TrainingMemory:
     """Bytes of one replica's step, by what they are for.
 
-    `workspace` is what passes: gradients of activations, and what the convolution library asks for.
+    `workspace` is needed only while one layer is computed backwards: the gradients of its activations, and
+    what the convolution library asks for.
     """
 
     parameters: int
@@ -90,7 +91,7 @@ def predict_memory(
 
 
 def largest_batch(*, none: int, one: int, capacity: int) -> int:
-    """Return how many images fit, 0 if not even one, from the bytes that none and one of them take."""
+    """Return how many images fit into `capacity` bytes, given the bytes that no image and one image take."""
     return max(0, (capacity - none) // (one - none))
 
 

@@ -101,7 +101,7 @@ class Verdict:
 def judge(values: Mapping[str, float | None], *, epochs: int = 0, likely_cause: str = "") -> list[Verdict]:
     """Judge the newest values of metrics, None where one is not finite; a healthy network gets no verdict.
 
-    `likely_cause` is what the spec lets one suspect where a network does not learn.
+    `likely_cause` is said in place of the usual advice if a network does not learn.
     """
     layers = _by_layer(values)
     verdicts = [
@@ -162,7 +162,7 @@ def _judge_gradients(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verd
 
 
 def _judge_signal(layers: Mapping[str, Mapping[str, float]]) -> Sequence[Verdict]:
-    """Compare what is left of the images' differences in the last hidden layer with the first."""
+    """Compare how much images differ in the last hidden layer with how much they differ in the first."""
     hidden = [layer for layer, found in layers.items() if "activation_variance" in found]
     if len(hidden) < 2 or layers[hidden[0]]["activation_variance"] == 0:
         return []

@@ -1,7 +1,7 @@
 """Reads one dataset to its end: python -m models.datasets.check NAME FOLDER VALIDATION_FRACTION
 
 Prints what `check` returns as JSON, or in words what is wrong.
-Exit status: 0 it is fine, 2 it is not, 3 a package is missing to read it. Any other is a fault of ours,
+Exit status: 0 if it can be trained on, 2 if not, 3 if a package to read it is missing. Any other is a bug,
 whose traceback is on stderr.
 """
 
@@ -20,12 +20,12 @@ def check(name: str, directory: Path, *, fraction: float) -> Mapping[str, object
     """Look into a dataset.
 
     Returns:
-        found (in words, of one by place; else empty), train_images (those that are not held out) and
-        has_validation (whether the dataset has images for the validation itself).
+        found (what a dataset by place holds, in words; else empty), train_images (those that are not held
+        out) and has_validation (whether the dataset has images for the validation itself).
 
     Raises:
         DatasetError: it cannot be trained on.
-        ImportError: the plain install has no NumPy, and no decoder of images.
+        ImportError: NumPy or the decoder of images is not installed, as in a plain install.
     """
     from models.datasets.arrays import ImageArrays
     from models.datasets.files.checksum import verify_checksum

@@ -19,7 +19,7 @@ def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFil
 
     Raises:
         CatalogError: the name is unknown.
-        DatasetError: the images cannot be had, or the file does not hold what it must.
+        DatasetError: the images cannot be loaded, or the file does not hold what it must.
     """
     place = find_dataset_path(name)
     if place is None:

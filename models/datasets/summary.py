@@ -13,7 +13,7 @@ SHOWN = 3  # entries that are left out, by name
 def summarize(found: ImageArrays | ImageFiles) -> str:
     """How many images and classes, which part is what, and what is left out.
 
-    Names of classes are told where folders have them, and never from within a file.
+    A class is named if it is named by a folder; what stands within a file is never told.
     """
     if isinstance(found, ImageArrays):
         train, test = len(found.y_train), len(found.y_test)

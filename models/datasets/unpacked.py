@@ -33,13 +33,13 @@ def load_unpacked(
     reserve_percent: float = 0.0,
     roots: Sequence[Path] = (),
 ) -> ImageArrays | ImageFiles:
-    """Load a dataset as `load_dataset` does; an .npz file that is as it was from what `folder` keeps of it.
+    """Load a dataset as `load_dataset` does, but an .npz file that has not changed from its copy in `folder`.
 
-    Of the folder's disk `reserve_percent` stay free of what is kept. A place has to lie in one of the
-    `roots`, if there are any.
+    A copy is made only if `reserve_percent` of the folder's disk stay free. A dataset by place has to lie in
+    one of the `roots`, if there are any.
 
     Raises:
-        CatalogError, DatasetError: as `load_dataset`, or it lies elsewhere.
+        CatalogError, DatasetError: as `load_dataset`, or it lies outside of the roots.
     """
     if outside := explain_outside(name, roots):
         raise DatasetError(outside)
@@ -78,7 +78,7 @@ def _key(name: str, source: Path) -> str:
 
 
 def _remove_earlier(kept: Path) -> None:
-    """Remove what is kept of earlier versions of a file: whoever has mapped it goes on with it."""
+    """Remove the copies of earlier versions of a file; a run that has mapped one can still read it."""
     for other in kept.parent.glob(f"{kept.name.partition('-')[0]}-*"):
         if other.suffix == "" and other != kept:
             shutil.rmtree(other, ignore_errors=True)

@@ -73,7 +73,7 @@ ACTS: Mapping[str, Callable[[argparse.Namespace], object]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one act; what cannot be done is said instead of the document, with exit status 2."""
+    """Run one act and print its document; if it cannot be done, print why, with exit status 2."""
     given = _parser().parse_args(arguments)
     try:
         document = ACTS[given.act](given)

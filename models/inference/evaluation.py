@@ -30,11 +30,11 @@ def evaluate_network(
     """Score every test image of a dataset; with `ten_crop`, by the mean probability of ten views.
 
     Returns:
-        loss (cross-entropy; None where a score is not finite), accuracy, top1_error, top5_error (None of 5
+        loss (cross-entropy; None where a score is not finite), accuracy, top1_error, top5_error (None for 5
         classes or fewer), images, note, and the accuracy of each class.
 
     Raises:
-        DatasetError: the dataset cannot be had, or has other classes or channels than the network.
+        DatasetError: the dataset cannot be loaded, or has other classes or channels than the network.
     """
     batches, labels, note = _test_images(network, dataset, directory=directory)
     p_NK = np.concatenate([network.predict(x_NHWC, ten_crop=ten_crop) for x_NHWC in batches])

@@ -31,9 +31,9 @@ Probabilities = npt.NDArray[np.float32]
 class About:
     """What a model file does not say: class names, and how images are brought to what the network sees.
 
-    `white_levels` say what was white in its files of more than 8 bits, by the kind of their numbers. Files of
-    a kind that it was not trained on, or of a network of before this was kept, are scaled by what is white in
-    the dataset that is evaluated, and one by one where there is none.
+    `white_levels` say what was white in the training files of more than 8 bits, by the kind of their numbers.
+    Files of another kind are scaled by what is white in the dataset that is evaluated, or each by what is
+    white in itself; so are all files if the network is of an older cnnctl, which did not keep this.
     """
 
     class_names: tuple[str, ...]

@@ -16,7 +16,7 @@ class SimulatedReadings:
     """Reads simulated GPUs of one host.
 
     A GPU's memory in use is the resident memory of its trainer's process. Its utilization is the share of its
-    CPU threads that the process uses. A job on several GPUs has an equal part on each. Without a trainer both
+    CPU threads that the process uses. A job on several GPUs uses each equally. Without a trainer both
     are 0. Temperature and ECC errors are not simulated. A process that has `devices_dir/UUID` open is an
     outsider.
     """

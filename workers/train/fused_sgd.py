@@ -32,7 +32,7 @@ class FusedSGD(keras.optimizers.SGD):
     def _all_reduce_sum_gradients(self, grads_and_vars: Pairs) -> Pairs:
         """Sum over replicas in one vector, as TensorFlow does too, but with shapes that are known beforehand.
 
-        Keras 3.15 calls it by this name; where one does not, Keras's own sum gives the same.
+        Keras 3.15 calls it by this name; under a Keras that does not, Keras's own sum gives the same.
         """
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:

@@ -83,7 +83,10 @@ def resize_and_crop(image_HWC: Pixels, *, side: int) -> Pixels:
 
 
 def _tell_error(error: Exception) -> str:
-    """Some decoders quote the file in other errors than these, and everybody reads what is said."""
+    """An error in words that everybody may read.
+
+    Other errors than these may quote what is in the file: of those, only the type is told.
+    """
     if isinstance(error, UnidentifiedImageError):  # whose words would be the file's name again
         return "its format is not known"
     if isinstance(error, (OSError, Image.DecompressionBombError)):

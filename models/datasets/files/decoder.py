@@ -87,7 +87,7 @@ class Decoder:
         Those of more than 8 bits are read once more, when it is known what is white in them.
 
         Raises:
-            DatasetError: it cannot be known.
+            DatasetError: what is white in them cannot be known.
         """
         broken: dict[Path, str] = {}
         deep: dict[int, Path] = {}
@@ -121,7 +121,7 @@ class Decoder:
         )
 
     def use_white_levels(self, found: WhiteLevels) -> WhiteLevels:
-        """Scale from now on by what was found, too; returns what is in use, of each kind the first."""
+        """Also scale by these levels from now on; return all in use. Of each kind, the first one stays."""
         self._white_levels = {**found, **self._white_levels}
         return self._white_levels
 
@@ -168,7 +168,7 @@ def recall_survey(
 
 
 def _stamp(path: Path) -> bytes:
-    """Tells whether a file has changed; one that cannot be looked at is for the survey to name."""
+    """Something that changes when a file does; if the file cannot be reached, the survey will say so."""
     try:
         about = path.stat()
     except OSError:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from models.errors import DatasetError
 
-# Kinds of numbers; of colours of 16 bits Pillow gives the upper 8 alone.
+# Kinds of numbers. Of colours of 16 bits, Pillow gives only the upper 8.
 INTEGER, FLOAT, COLOUR = "integer", "float", "colour"
 UNIT_WHITE, LARGEST_UNIT = 1.0, 2.0  # resampling makes some numbers larger than white
 DEPTHS = (8, 10, 12, 14, 16)
 WHITE_16 = 65535.0
-LEAST_OF_8_BITS = 128.0  # whose images are smaller all through would be nearly black
+LEAST_OF_8_BITS = 128.0  # images of 8 bits without a larger number would be nearly black
 
 WhiteLevels = Mapping[str, float]  # what becomes 255, by the kind of numbers
 
@@ -28,10 +28,10 @@ class Depth(NamedTuple):
 
 
 def get_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
-    """What is white in files like these: 1 for floats up to that, else the depth in which all fit.
+    """What is white in files like these: 1 for floats up to about 1, else the maximum of a usual bit depth.
 
     Raises:
-        DatasetError: floats of which all are too small for 8 bits, and some too large for fractions.
+        DatasetError: the largest float is too large for a fraction of white, and too small for 8 bits.
     """
     peaks: dict[str, float] = {}
     for depth in depths:
@@ -46,7 +46,7 @@ def get_white_levels(depths: Iterable[Depth]) -> WhiteLevels:
 
 
 def compute_white(kind: str, peak: float) -> float:
-    """What is white where the largest number is `peak`."""
+    """What is white if the largest number is `peak`."""
     if kind == FLOAT and peak <= LARGEST_UNIT:
         return UNIT_WHITE
     return next((float(2**bits - 1) for bits in DEPTHS if peak <= 2**bits - 1), WHITE_16)

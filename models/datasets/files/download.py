@@ -1,4 +1,4 @@
-"""Has a dataset from a folder of .npz files, or else through Keras from the internet."""
+"""Loads a dataset from a folder of .npz files, or else downloads it through Keras."""
 
 from pathlib import Path
 

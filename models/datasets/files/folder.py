@@ -80,7 +80,7 @@ def _list_classes(walk: Walk, folders: Sequence[Path]) -> Labelled:
 
 
 def _choose_test(parts: Parts, named: Mapping[str, str]) -> tuple[Parts, Mapping[str, str]]:
-    """Where nothing is there to test but something for the validation, that is the test."""
+    """Use the validation images as test images if there are no others to test."""
     if parts.get(TEST) or not parts.get(VALIDATION):
         return parts, named
     sources = {part: name for part, name in named.items() if part != VALIDATION}
@@ -92,7 +92,7 @@ def _choose_test(parts: Parts, named: Mapping[str, str]) -> tuple[Parts, Mapping
 
 
 def _hold_out(images: Labelled) -> Parts:
-    """Every fifth image of a class is for the test, the first of them the third."""
+    """Every fifth image of a class is a test image, beginning with the third."""
     train: Labelled = []
     test: Labelled = []
     seen: dict[str, int] = {}
@@ -123,7 +123,7 @@ def _check_once(root: Path, parts: Parts) -> None:
 
 
 def _list_left_out(walk: Walk) -> Mapping[str, int]:
-    """Reasons, each with how many it is true of: what is one of many comes first, and is always named."""
+    """The reasons, each with its number of files. Files that are no images come first, as one reason."""
     reasons = dict.fromkeys(walk.reasons, 1)
     if not walk.other_suffixes:
         return reasons

@@ -83,7 +83,7 @@ def check_arrays(
 
 
 def _guess(path: Path, arrays: Mapping[str, Array]) -> Dataset:
-    """What the file itself says it holds; `check_arrays` holds it to that."""
+    """Describe a file by its own first array; `check_arrays` then compares the others with that."""
     x_NHWC = arrays["x_train"]
     if np.issubdtype(x_NHWC.dtype, np.floating) and np.isnan(x_NHWC).any():
         raise DatasetError(f"x_train holds {np.isnan(x_NHWC).sum():,} values that are not a number")

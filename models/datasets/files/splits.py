@@ -36,5 +36,5 @@ def guess_part(name: str) -> str | None:
 
 
 def looks_like_part(name: str) -> bool:
-    """Whether people call a part of a dataset so, though which one differs."""
+    """Whether a name is usual for a part of a dataset, though not always for the same part."""
     return bool(_LIKE_PART.fullmatch(name))

@@ -38,7 +38,7 @@ class Agreement:
         return [[float(value) for value in column] for column in rows_RV.T]
 
     def _gather_rows(self, row_V: tf.Tensor) -> tf.Tensor:
-        """The rows (R, V) of all replicas: a sum of what has one row filled each."""
+        """The rows (R, V) of all replicas: the sum of matrices of which each replica fills its own row."""
         rows = self._strategy.run(self._place_row, args=(row_V,))
         return self._strategy.reduce("SUM", rows, axis=None)
 

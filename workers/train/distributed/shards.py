@@ -1,4 +1,4 @@
-"""Into how many shards a replica on a CPU parts its images, so that all cores have work at every moment.
+"""Decides into how many shards a replica on a CPU splits its images, so that all cores always have work.
 
 A small network's operations are too short to be split over threads: two shards of a batch, each computed by
 one thread, take LeNet-5 1.6 times as far in a second as two threads in each operation; large networks lose
@@ -14,7 +14,8 @@ LEAST_IMAGES = 8  # of one shard: below, what an operation costs beside its arit
 def count_shards(spec: Spec, launch: Launch) -> int:
     """How many shards each replica computes side by side; 1 where a replica is a GPU.
 
-    Batch normalization sees the replica's images as a whole, and dropout draws them one mask after the other.
+    Also 1 with batch normalization, which needs the statistics of all the replica's images, and with dropout,
+    which draws one mask after the other.
     """
     if not launch.simulated or spec.model.norm == "batch" or spec.model.dropout != "none":
         return 1
