@@ -202,9 +202,9 @@ class Trainer:
         state.end_epoch()
         return best
 
-    def _top5(self, part: str, scores: Scores) -> dict[str, float]:
+    def _top5(self, split: str, scores: Scores) -> dict[str, float]:
         """The top-5 metric, if there are more than five classes: otherwise it is always 1."""
-        return {f"{part}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
+        return {f"{split}_top5_accuracy": scores.top5_accuracy} if self._images.num_classes > TOP else {}
 
     def _list_checkpoints(self) -> list[str]:
         """This attempt's checkpoints and the ones that it could resume from, newest first."""
