@@ -63,7 +63,7 @@ def test_a_gang_is_not_starved_by_a_stream_of_small_jobs(stack: Stack) -> None:
 
 def ask(stack: Stack, owner: str, fields: Mapping[str, object]) -> JobId:
     fields = {"data.dataset": "digits", **fields}
-    return submit(stack.store, stack.settings, "lenet5", fields, owner=Actor(name=owner))
+    return JobId(submit(stack.store, stack.settings, "lenet5", fields, owner=Actor(name=owner)).job)
 
 
 def moment(text: str) -> datetime:

@@ -29,7 +29,7 @@ class ServiceStack:
         self._store.wait_until_ready()
 
     def submit(self, architecture: str, fields: Mapping[str, object], *, owner: str = "benchmark") -> JobId:
-        return submit(self._store, self._settings, architecture, fields, owner=Actor(name=owner))
+        return JobId(submit(self._store, self._settings, architecture, fields, owner=Actor(name=owner)).job)
 
     def run_folder(self, job_id: JobId) -> Path:
         """The folder of a job's only attempt."""

@@ -52,7 +52,7 @@ def _time_use_case(name: str, store: Store, home: str) -> Iterator[Figure]:
     settings = load_settings({"CNNCTL_HOME": home})
 
     def one(_: int = 0) -> JobId:
-        return submit(store, settings, "lenet5", {}, owner=ADA)
+        return JobId(submit(store, settings, "lenet5", {}, owner=ADA).job)
 
     def many() -> None:
         for _ in range(SUBMISSIONS):
@@ -76,7 +76,7 @@ def _time_status(name: str, store: Store, home: str) -> Figure:
     """Time the page of jobs, drawn, with so many in the table, every tenth of them tried."""
     settings = load_settings({"CNNCTL_HOME": home})
     add_host(store)
-    while (job_id := submit(store, settings, "lenet5", {}, owner=ADA)) < JOBS:
+    while (job_id := submit(store, settings, "lenet5", {}, owner=ADA).job) < JOBS:
         if job_id % 10 == 0:
             add_attempt(store, Path(home))
 

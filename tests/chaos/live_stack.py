@@ -123,9 +123,10 @@ class LiveStack:
             return read(tx)
 
     def submit(self, recipe: Recipe) -> JobId:
-        number = self.retry_until_available(
+        view = self.retry_until_available(
             lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner=CHAOS)
         )
+        number = JobId(view.job)
         self.submitted[number] = recipe
         return number
 
@@ -133,7 +134,7 @@ class LiveStack:
         """Queue a job whose stored spec is not one, as a damaged row or another version's would be."""
         recipe = RECIPES[0]
         ask = partial(submit, self.store, self.settings, recipe.architecture, recipe.assignments)
-        number = self.retry_until_available(lambda: ask(owner=CHAOS, hold=True))
+        number = JobId(self.retry_until_available(lambda: ask(owner=CHAOS, hold=True)).job)
 
         def spoil() -> None:
             with self.store.transaction() as tx:

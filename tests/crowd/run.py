@@ -88,7 +88,7 @@ def _submit(store: Store, owner: str, chance: random.Random) -> JobId:
         "training.epochs": chance.randint(*EPOCHS),
         "resources.gpus": chance.choice((1, 1, 1, 2)),
     }
-    return submit(store, load_settings(), "lenet5", fields, owner=Actor(name=owner))
+    return JobId(submit(store, load_settings(), "lenet5", fields, owner=Actor(name=owner)).job)
 
 
 def _cancel_some(store: Store, submitted: Sequence[JobId], chance: random.Random) -> None:

@@ -41,7 +41,7 @@ def ask(store: Store, settings: Settings) -> Ask:
         *, gpus: int = 1, owner: Actor = ADA, after: tuple[int, ...] = (), **asked: object
     ) -> JobId:
         hold = bool(asked.pop("hold", False))
-        return submit(
+        view = submit(
             store,
             settings,
             "softmax",
@@ -51,6 +51,7 @@ def ask(store: Store, settings: Settings) -> Ask:
             after=[JobId(number) for number in after],
             hold=hold,
         )
+        return JobId(view.job)
 
     return submit_one
 

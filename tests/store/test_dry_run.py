@@ -61,7 +61,7 @@ def ask(store: Store, settings: Settings) -> Callable[..., DryRunView]:
 def queue(store: Store, settings: Settings) -> Callable[..., JobId]:
     def queue_one(**fields: Any) -> JobId:
         given = {path.replace("__", "."): value for path, value in fields.items()}
-        return submit(store, settings, "lenet5", {**DIGITS, **given}, owner=ADA)
+        return JobId(submit(store, settings, "lenet5", {**DIGITS, **given}, owner=ADA).job)
 
     return queue_one
 

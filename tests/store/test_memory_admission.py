@@ -66,7 +66,8 @@ def ask(store: Store, settings: Settings) -> Callable[..., JobId]:
 
     def ask_one(batch_size: int, *, gpus: int = 1, **asked: object) -> JobId:
         fields = {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"}
-        return submit(store, settings, "alexnet", fields, owner=ADA, scheduling=SchedulingOptions(**asked))  # type: ignore[arg-type]
+        scheduling = SchedulingOptions(**asked)  # type: ignore[arg-type]
+        return JobId(submit(store, settings, "alexnet", fields, owner=ADA, scheduling=scheduling).job)
 
     return ask_one
 

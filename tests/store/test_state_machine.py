@@ -241,7 +241,8 @@ class Laboratory(RuleBasedStateMachine):
     @precondition(lambda self: len(self.unfinished_jobs()) < MOST_JOBS)
     @rule(gpus=st.integers(1, 2))
     def submit(self, gpus: int) -> None:
-        self.submitted.add(submit(self.store, self.settings, "softmax", {"resources.gpus": gpus}, owner=ADA))
+        view = submit(self.store, self.settings, "softmax", {"resources.gpus": gpus}, owner=ADA)
+        self.submitted.add(JobId(view.job))
 
     @while_some("unfinished_jobs")
     @rule(job_id=some("unfinished_jobs"))

@@ -50,9 +50,8 @@ def command(
     check_dataset(resolve_spec(architecture, fields), settings, given=fields, tell=say)
     with _stack_if_none(store, settings) as stack:
         owner = current_actor(store)
-        job_id = submit(
-            store, settings, architecture, fields, owner=owner, scheduling=scheduling, after=after
-        )
+        view = submit(store, settings, architecture, fields, owner=owner, scheduling=scheduling, after=after)
+        job_id = JobId(view.job)
         _follow_or_cancel(store, settings, job_id, stack, fields)
     show_result(store, job_id, as_json=as_json)
 

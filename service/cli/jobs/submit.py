@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-from cnnctl.views.jobs import SubmissionView
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.scheduling_options import scheduling_options
@@ -65,11 +64,12 @@ def command(
         from service.cli.display.dry_run_table import show_dry_run
         from service.commands.jobs.dry_run import dry_run_job
 
-        rehearsal = dry_run_job(store, settings, architecture, fields, **asked)
+        found = dry_run_job(store, settings, architecture, fields, **asked)
         _say_notices(architecture, fields)
-        show_dry_run(rehearsal, as_json=as_json)
+        show_dry_run(found, as_json=as_json)
         return
-    job_id = submit(store, settings, architecture, fields, **asked)
+    view = submit(store, settings, architecture, fields, **asked)
+    job_id = JobId(view.job)
     announce(store, settings, job_id, fields)
     for notice in check_health(store, settings).notices:
         say(notice)
@@ -77,7 +77,7 @@ def command(
         follow_until_detached(store, job_id)
         show_result(store, job_id, as_json=as_json)
     elif as_json:
-        print_json(SubmissionView(job=job_id, state="paused" if hold else "queued"))
+        print_json(view)
     else:
         echo(job_id)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 
+from cnnctl.views.jobs import SubmissionView
 from service.commands.jobs.admission import check_admission
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
@@ -30,7 +31,7 @@ def submit(
     after: Collection[JobId] = (),
     hold: bool = False,
     tell: Callable[[str], object] = lambda _: None,
-) -> JobId:
+) -> SubmissionView:
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
     Its history says what was found in its dataset; `tell` is called with what could not be checked.
@@ -60,7 +61,7 @@ def submit(
             why = f"on hold since its submission; cnnctl resume {job_id}"
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
             audit.add_entry(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
-    return job_id
+    return SubmissionView(job=job_id, state=(JobState.PAUSED if hold else JobState.QUEUED).value)
 
 
 def check_submission(
