@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from inspect import cleandoc
 from itertools import groupby
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
@@ -49,7 +49,8 @@ DOCUMENTS: Mapping[str, Any] = {
 HEAD = """\
 With `--json` a command prints one JSON document on standard output and nothing else there. Moments are text
 in ISO 8601, in UTC and to the millisecond. A metric value that is not a finite number is `null`. A newer
-version may print more keys. [json-schema.json](json-schema.json) says the same to programs."""
+version may print more keys and more states. [json-schema.json](json-schema.json) says the same to programs,
+and lists the states that this version knows."""
 _WORDS: Mapping[Any, str] = {
     bool: "boolean",
     int: "integer",
@@ -91,6 +92,8 @@ def _name(kind: Any, *, many: bool = False) -> str:
     end = "s" if many else ""
     if optional:
         return f"{_name(kind, many=many)} or null"
+    if origin is Literal:
+        return f"text{end}"
     if origin is Sequence:
         return f"list{end} of {_name(parts[0], many=True)}"
     if origin is tuple:

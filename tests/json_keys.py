@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from cnnctl.views.shape import is_view, list_keys, split_optional
 from docs.json_shapes import DOCUMENTS
@@ -33,6 +33,8 @@ def check_type(document: Any, kind: Any, seen: set[type], *, at: str) -> None:
         assert list(document) == [key.written for key in keys], at
         for key in keys:
             check_type(document[key.written], key.kind, seen, at=f"{at}.{key.written}")
+    elif origin is Literal:
+        assert document in parts, at
     elif origin is Sequence:
         assert isinstance(document, list), at
         for one in document:

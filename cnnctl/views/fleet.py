@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from cnnctl.views.states import GpuState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsiderView:
@@ -34,7 +36,7 @@ class GpuView:
     simulated: Annotated[bool, "whether it is a part of the CPU"]
     mig: Annotated[bool, "whether it is an instance of a partitioned GPU"]
     driver: Annotated[str | None, "the version of its driver"]
-    state: Annotated[str, "`available`, `drained` or `quarantined`, see states.md"]
+    state: Annotated[GpuState, "`available`, `drained` or `quarantined`, see states.md"]
     reason: Annotated[str, "why it is in that state"]
     job: Annotated[int | None, "the job that holds it now"]
     owner: Annotated[str | None, "whose job that is"]

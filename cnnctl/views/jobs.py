@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+from cnnctl.views.states import AttemptState, Cause, JobState, Outcome
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionView:
     """A job that was taken in."""
 
     job: Annotated[int, "its number"]
-    state: Annotated[str, "`queued`, or `paused` with `--hold`"]
+    state: Annotated[JobState, "`queued`, or `paused` with `--hold`"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class JobSummary:
     """A job in the list of all jobs, which begins with the newest."""
 
     job: Annotated[int, "its number"]
-    state: Annotated[str, "its state, see states.md"]
+    state: Annotated[JobState, "its state, see states.md"]
     owner: Annotated[str, "who submitted it"]
     priority: Annotated[str, "`low`, `normal` or `high`"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
@@ -69,9 +71,9 @@ class AttemptView:
     """One try of a job on one allocation of GPUs."""
 
     number: Annotated[int, "counts from 1 in each job"]
-    state: Annotated[str, "its state, see states.md"]
-    outcome: Annotated[str | None, "how it ended, see states.md"]
-    cause: Annotated[str | None, "why it failed or was lost, see states.md"]
+    state: Annotated[AttemptState, "its state, see states.md"]
+    outcome: Annotated[Outcome | None, "how it ended, see states.md"]
+    cause: Annotated[Cause | None, "why it failed or was lost, see states.md"]
     reason: Annotated[str, "the same in words, or what it does before its first step"]
     host: Annotated[str, "where it runs; of several hosts the chief's"]
     hosts: Annotated[Sequence[str], "all of its hosts, the chief's first"]
@@ -99,9 +101,10 @@ class JobResult:
     """What came of a job."""
 
     job: Annotated[int, "its number"]
-    state: Annotated[str, "its state, see states.md"]
+    state: Annotated[JobState, "its state, see states.md"]
     outcome: Annotated[
-        str | None, "how its newest attempt ended, see states.md; `null` while that runs and before the first"
+        Outcome | None,
+        "how its newest attempt ended, see states.md; `null` while that runs and before the first",
     ]
     epochs: Annotated[int, "complete epochs"]
     metrics: Annotated[
@@ -123,7 +126,7 @@ class JobView(JobResult):
     """Everything about one job: its result, what was asked for, and how it came to the one from the other."""
 
     owner: Annotated[str, "who submitted it"]
-    cause: Annotated[str | None, "why the newest attempt failed or was lost, see states.md"]
+    cause: Annotated[Cause | None, "why the newest attempt failed or was lost, see states.md"]
     reason: Annotated[str, "why it is in its state"]
     estimated_start_at: Annotated[datetime | None, "when it will start, where the scheduler has a guess"]
     log_tail: Annotated[Sequence[str], "the last lines of a failed job's log"]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from cnnctl.views.states import Cause, JobState, Outcome
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageView:
@@ -54,7 +56,7 @@ class WebhookMessage:
 
     job: Annotated[int, "the job's number"]
     occasion: Annotated[str, "`end`, `failure` or `preemption`"]
-    state: Annotated[str, "the job's state, see states.md"]
+    state: Annotated[JobState, "the job's state, see states.md"]
     owner: Annotated[str, "who submitted it"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
     architecture: Annotated[str, "the network"]
@@ -62,8 +64,8 @@ class WebhookMessage:
     attempt: Annotated[
         int | None, "the number of its newest attempt; `null` of a job that was cancelled in the queue"
     ]
-    outcome: Annotated[str | None, "how that ended, see states.md; `null` as above"]
-    cause: Annotated[str | None, "why it failed, as in `nan_loss`, see states.md; `null` as above"]
+    outcome: Annotated[Outcome | None, "how that ended, see states.md; `null` as above"]
+    cause: Annotated[Cause | None, "why it failed, as in `nan_loss`, see states.md; `null` as above"]
     reason: Annotated[str, "why it is in its state"]
     metrics: Annotated[Mapping[str, float | None], "last value of each metric by its name; see metrics.md"]
     log_tail: Annotated[Sequence[str], "the last lines of its log"]

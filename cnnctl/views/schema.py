@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from inspect import cleandoc
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from cnnctl.views.shape import Key, is_view, list_keys, split_optional
 
@@ -21,7 +21,8 @@ _PLAIN: Mapping[Any, Mapping[str, str]] = {
 def schema(kinds: Mapping[str, Any]) -> Mapping[str, Any]:
     """One schema with a definition for each name, and for each view in its type, under the class's name.
 
-    Objects may have more keys than the required ones: a newer service has.
+    Objects may have more keys than the required ones: a newer service has. Its states may be more, too: an
+    `enum` is what this version knows.
     """
     found: dict[str, Any] = {}
     for name, kind in kinds.items():
@@ -33,6 +34,8 @@ def _refer(kind: Any, found: dict[str, Any]) -> Mapping[str, Any]:
     """The schema of a type; views that it names are added to what was found."""
     kind, optional = split_optional(kind)
     origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return _list_words(parts, optional=optional)
     if optional:
         plain = _PLAIN[kind]
         return {**plain, "type": [plain["type"], "null"]}
@@ -49,6 +52,12 @@ def _refer(kind: Any, found: dict[str, Any]) -> Mapping[str, Any]:
     if origin is Mapping:
         return {"type": "object", "additionalProperties": _refer(parts[1], found)}
     return _PLAIN[kind]
+
+
+def _list_words(words: Sequence[str], *, optional: bool) -> Mapping[str, Any]:
+    if optional:
+        return {"type": ["string", "null"], "enum": [*words, None]}
+    return {"type": "string", "enum": list(words)}
 
 
 def _describe(view: type, found: dict[str, Any]) -> Mapping[str, Any]:

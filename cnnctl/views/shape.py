@@ -1,8 +1,8 @@
 """How a view is declared: a frozen dataclass with a sentence for each field, from which the rest is derived.
 
-A field is `name: Annotated[type, "sentence"]`. The type is text, a number, a truth value, a moment, another
-view, a `Sequence`, a `Mapping` by text, a pair, or None besides one of these. A name that Python keeps for
-itself ends with `_`, which its key has not.
+A field is `name: Annotated[type, "sentence"]`. The type is text, a `Literal` of words, a number, a
+truth value, a moment, another view, a `Sequence`, a `Mapping` by text, a pair, or None besides one of these.
+A name that Python keeps for itself ends with `_`, which its key has not.
 """
 
 from collections.abc import Sequence

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from cnnctl.views import states as views_states
 from cnnctl.views.codec import from_json, to_json
 from cnnctl.views.fleet import GpuView, OutsiderView
-from cnnctl.views.jobs import MetricsView
+from cnnctl.views.jobs import AttemptView, MetricsView
 from cnnctl.views.networks import LikelyClass, PredictionView
 from cnnctl.views.schema import schema
 from cnnctl.views.shape import list_keys
 from docs.json_shapes import DOCUMENTS
+from service.domain import states
 from tests.json_keys import list_views
 
 VIEWS = {view.__name__: view for kind in DOCUMENTS.values() for view in list_views(kind)}
@@ -60,6 +62,16 @@ def test_keys_of_a_newer_service_are_left_out_and_a_missing_one_is_told() -> Non
         from_json(GpuView, document)
 
 
+def test_a_state_of_a_newer_service_is_read_as_text() -> None:
+    assert from_json(GpuView, {**to_json(GPU), "state": "updating"}).state == "updating"  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("name", ["JobState", "AttemptState", "Outcome", "Cause", "GpuState"])
+def test_the_words_of_a_state_are_the_domains(name: str) -> None:
+    words = get_args(getattr(views_states, name))
+    assert words == tuple(member.value for member in getattr(states, name))
+
+
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_every_view_and_every_key_of_it_has_its_sentence(view: type) -> None:
     assert view.__doc__
@@ -67,7 +79,7 @@ def test_every_view_and_every_key_of_it_has_its_sentence(view: type) -> None:
     assert all(key.sentence and "|" not in key.sentence for key in list_keys(view))
 
 
-def test_the_schema_tells_pairs_lists_and_what_may_be_null() -> None:
+def test_the_schema_tells_pairs_lists_states_and_what_may_be_null() -> None:
     found = schema({"curves": MetricsView, "gpus": Sequence[GpuView]})["$defs"]
     assert found["gpus"] == {"type": "array", "items": {"$ref": "#/$defs/GpuView"}}
     pairs = found["MetricsView"]["properties"]["series"]["additionalProperties"]["items"]
@@ -79,3 +91,7 @@ def test_the_schema_tells_pairs_lists_and_what_may_be_null() -> None:
         "format": "date-time",
         "description": "since when",
     }
+    assert gpu["properties"]["state"]["enum"] == ["available", "drained", "quarantined"]
+    attempt = schema({"attempt": AttemptView})["$defs"]["AttemptView"]["properties"]
+    assert attempt["outcome"]["type"] == ["string", "null"]
+    assert attempt["outcome"]["enum"] == ["succeeded", "failed", "cancelled", "interrupted", "lost", None]

@@ -36,7 +36,7 @@ def job_page(view: JobView) -> Group:
 
 def _head(view: JobView) -> Table:
     table = _grid(2)
-    state = Text(view.state, style=STATE_STYLES[view.state])
+    state = Text(view.state, style=STATE_STYLES.get(view.state, ""))
     table.add_row(Text(f"Job {view.job}", style="bold"), state)
     rows = {
         "why": tell_why(view),

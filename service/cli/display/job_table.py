@@ -1,6 +1,6 @@
 """Draws the table of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from rich.console import Group
@@ -11,7 +11,7 @@ from service.cli.display.table import make_table
 from service.cli.session import format_seconds
 
 MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
-STATE_STYLES = {
+STATE_STYLES: Mapping[str, str] = {
     "queued": "yellow",
     "running": "cyan",
     "paused": "magenta",
@@ -37,7 +37,7 @@ def _cells(view: JobSummary) -> list[Text]:
     accuracy = "" if view.accuracy is None else f"{view.accuracy:.3f}"
     return [
         Text(str(view.job)),
-        Text(view.state, style=STATE_STYLES[view.state]),
+        Text(view.state, style=STATE_STYLES.get(view.state, "")),
         Text(view.architecture),
         Text(view.dataset),
         Text(str(view.gpus)),
