@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 
-class NoRoom(OSError):
+class NoSpace(OSError):
     """A write would use the disk's reserve; the message names the disk."""
 
     def __init__(self, folder: Path, *, reserve_percent: float) -> None:
@@ -18,14 +18,14 @@ class NoRoom(OSError):
         return str(self.strerror)
 
 
-def check_room(folder: Path, *, reserve_percent: float, wanted_bytes: int = 0) -> None:
+def check_free_space(folder: Path, *, reserve_percent: float, wanted_bytes: int = 0) -> None:
     """Refuse to write this many bytes into a folder, which need not exist yet.
 
     Raises:
-        NoRoom: less than the reserve would remain free.
+        NoSpace: less than the reserve would remain free.
         OSError: the disk cannot be queried.
     """
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
     disk = shutil.disk_usage(there)
     if reserve_percent and disk.free - wanted_bytes < disk.total * reserve_percent / 100:
-        raise NoRoom(folder, reserve_percent=reserve_percent)
+        raise NoSpace(folder, reserve_percent=reserve_percent)

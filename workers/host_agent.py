@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from service.disk_reserve import NoRoom, check_room
+from service.disk_reserve import NoSpace, check_free_space
 from service.domain.endings import Ending
 from service.domain.jobs import Attempt, AttemptId
 from service.domain.states import AttemptState, Cause, Outcome, Standing
@@ -232,9 +232,9 @@ class HostAgent:
         percent = self._settings.disk_reserve_percent
         while True:
             try:
-                check_room(self._settings.runs_dir, reserve_percent=percent)
+                check_free_space(self._settings.runs_dir, reserve_percent=percent)
                 self._disk_is_full = False
-            except NoRoom:
+            except NoSpace:
                 self._disk_is_full = True
             except OSError as error:
                 log.warning("worker", action="disk_unknown", error=str(error))

@@ -23,28 +23,28 @@ class WriteQueue:
         Raises:
             DatabaseUnavailable: the turn did not come in time, as when this thread already has it.
         """
-        place = self._stand_in_line(urgent=urgent)
+        lock = self._stand_in_line(urgent=urgent)
         try:
-            if not place.acquire(timeout=self._wait_seconds):
+            if not lock.acquire(timeout=self._wait_seconds):
                 raise DatabaseUnavailable(
                     f"The database is busy: other threads have written for {self._wait_seconds:g} s. "
                     "Try again, or see: cnnctl doctor"
                 )
             yield
         finally:
-            self._leave(place)
+            self._leave(lock)
 
     def _stand_in_line(self, *, urgent: bool) -> Lock:
-        place = Lock()
+        lock = Lock()
         with self._guard:
             if self._line:
-                place.acquire()  # until the thread before leaves
-            self._line.insert(1 if urgent else len(self._line), place)  # behind the thread that has its turn
-        return place
+                lock.acquire()  # until the thread before leaves
+            self._line.insert(1 if urgent else len(self._line), lock)  # behind the thread that has its turn
+        return lock
 
-    def _leave(self, place: Lock) -> None:
+    def _leave(self, lock: Lock) -> None:
         with self._guard:
-            was_first = self._line[0] is place
-            self._line.remove(place)
+            was_first = self._line[0] is lock
+            self._line.remove(lock)
             if was_first and self._line:
                 self._line[0].release()

@@ -52,7 +52,7 @@ SPEC: Mapping[str, Bound] = {
 }
 
 _NAME = Bound(least=1, most=100, why="no name of a person or project is longer")
-_PLACE = Bound(least=1, most=200, why="no name of a host or GPU is longer")
+_DEVICE_NAME = Bound(least=1, most=200, why="no name of a host or GPU is longer")
 
 # By option or argument, as it is written on the command line; use cases check them. Those of `detect` are
 # ranges of Click.
@@ -63,8 +63,8 @@ OPTIONS: Mapping[str, Bound] = {
         least=0, most=3650, why="in days from now: whoever waits for longer than ten years has left the lab"
     ),
     "--project": Bound(least=0, most=100, why=_NAME.why),
-    "--host": _PLACE,
-    "--gpu-model": _PLACE,
+    "--host": _DEVICE_NAME,
+    "--gpu-model": _DEVICE_NAME,
     "--reason": Bound(least=0, most=500, why="it is shown in a table"),
     "--user": _NAME,
     "--since": Bound(least=-1, most=36_500, why="in days ago: nobody used a GPU a century ago"),

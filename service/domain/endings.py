@@ -13,7 +13,7 @@ from service.domain.stored_spec import MADE_BY_NEWER
 if TYPE_CHECKING:
     from service.domain.trainer_events import Ended  # imports pydantic, which commands do without
 
-NO_ROOM = errno.ENOSPC  # exit status of a trainer that cannot write even its final event
+NO_SPACE = errno.ENOSPC  # exit status of a trainer that cannot write even its final event
 # Causes of a trainer that has lost another one, rather than why.
 SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 
@@ -74,7 +74,7 @@ def _explain_silent_end(report: TrainerReport) -> Ending:
     if report.adopted:
         reason = "the trainer had died when its worker came back"
         return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
-    if report.exit_status == NO_ROOM:
+    if report.exit_status == NO_SPACE:
         reason = "the disk is full: not even the final event could be written. Free space, then retry"
         return Ending(outcome=Outcome.FAILED, cause=Cause.DISK_FULL, reason=reason)
     reason = f"the trainer died without a final event ({_exit_words(report.exit_status)})"

@@ -31,7 +31,7 @@ class Gpu:
     disk_full: bool = False
 
     @property
-    def place(self) -> str:
+    def name(self) -> str:
         """How people name it."""
         return f"{self.host_name}:{self.number}"
 
@@ -95,7 +95,7 @@ def is_model(model: str, wanted: str) -> bool:
 
 def list_named(gpus: Sequence[Gpu], name: str) -> Sequence[Gpu]:
     """The GPUs that a person may mean: by UUID, by HOST:NUMBER, or by how the UUID begins."""
-    exact = [gpu for gpu in gpus if name in (gpu.uuid, gpu.place)]
+    exact = [gpu for gpu in gpus if name in (gpu.uuid, gpu.name)]
     return exact or [gpu for gpu in gpus if name and gpu.uuid.startswith(name)]
 
 

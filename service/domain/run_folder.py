@@ -25,7 +25,7 @@ ATTEMPT_NAME = re.compile(r"[1-9]\d*")
 FOUND_NAME = re.compile(r"[1-9]\d*\.found-(\d+)")
 CHECKPOINT_NAME = re.compile(r"step-\d+")
 UNFINISHED_NAME = re.compile(r"\.step-\d+\.\d+")
-CHECKPOINT_PLACE = re.compile(rf"[^/]+/{CHECKPOINTS_DIR}/{CHECKPOINT_NAME.pattern}")
+CHECKPOINT_PATH = re.compile(rf"[^/]+/{CHECKPOINTS_DIR}/{CHECKPOINT_NAME.pattern}")
 
 
 def member_name(rank: int) -> str:
@@ -43,7 +43,7 @@ def run_folder(runs_dir: Path, job_id: int, number: int) -> Path:
     return job_folder(runs_dir, job_id) / str(number)
 
 
-def place_in(path: Path | str, of_job: Path) -> str:
+def path_within(path: Path | str, of_job: Path) -> str:
     """Where a path lies in the folder of a job, as in `2/trainer.log`; empty where it lies elsewhere."""
     try:
         real, runs_dir = os.path.realpath(path), os.path.realpath(of_job.parent)
@@ -55,7 +55,7 @@ def place_in(path: Path | str, of_job: Path) -> str:
 
 def is_checkpoint(path: Path | str, of_job: Path) -> bool:
     """Whether a path can be that of a checkpoint in the folder of a job."""
-    return CHECKPOINT_PLACE.fullmatch(place_in(path, of_job)) is not None
+    return CHECKPOINT_PATH.fullmatch(path_within(path, of_job)) is not None
 
 
 def job_folder_of(run_dir: Path) -> Path:

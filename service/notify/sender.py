@@ -30,20 +30,20 @@ log = structlog.get_logger()
 class NotificationSender:
     """Delivers each message at least once, and tries again for a day, at growing intervals.
 
-    People take turns, one delivery at a time each: one person's slow servers delay nobody else.
+    Each person has one delivery at a time: one person's slow servers delay nobody else.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._turn = threading.Lock()  # one thread finds the next message, the others deliver
+        self._choosing = threading.Lock()  # one thread finds the next message, the others deliver
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._in_delivery: set[str] = set()
-        self._served: dict[str, int] = {}  # when each person last had a turn
-        self._turns = itertools.count(1)
+        self._served: dict[str, int] = {}  # the round in which each person was last served
+        self._rounds = itertools.count(1)
         self._threads = [
-            threading.Thread(target=self._run, daemon=True, name=f"postman {number}")
+            threading.Thread(target=self._run, daemon=True, name=f"notifications {number}")
             for number in range(AT_ONCE)
         ]
 
@@ -70,7 +70,7 @@ class NotificationSender:
 
     def _run(self) -> None:
         while True:
-            with self._turn:
+            with self._choosing:
                 if self._stop.is_set():
                     return
                 taken = self._wait_for_next()
@@ -92,7 +92,7 @@ class NotificationSender:
         return taken
 
     def _take_next(self) -> tuple[str, Notification] | None:
-        """Take a message for the person who has waited longest for a turn and has no delivery now."""
+        """Take a message for the person who was served the longest ago and has no delivery now."""
         with self._store.reading() as tx:
             due = [owner for owner in outbox.list_owners_due(tx) if owner not in self._in_delivery]
         for owner in sorted(due, key=lambda owner: self._served.get(owner, 0)):
@@ -100,7 +100,7 @@ class NotificationSender:
                 note = outbox.take_due(tx, owner, lease=LEASE)
             if note is not None:
                 self._in_delivery.add(owner)
-                self._served[owner] = next(self._turns)
+                self._served[owner] = next(self._rounds)
                 return owner, note
         return None
 

@@ -25,5 +25,5 @@ class AmpleMemory:
         key = (job.gpus, job.hosts, job.host, job.gpu_model, ample_mib)
         if key not in self._known:
             member = member_of(wanted)
-            self._known[key] = sum(room.could_hold(member) for room in self._capacities) >= job.hosts
+            self._known[key] = sum(capacity.could_hold(member) for capacity in self._capacities) >= job.hosts
         return wanted if self._known[key] else job

@@ -58,11 +58,11 @@ def plan_without_faulty(
             return plan(queued, running)
         except Exception as error:
             if _works(lambda: plan([], running)):
-                place = _find_first(len(queued), lambda n: not _works(lambda: plan(queued[:n], running))) or 0
+                index = _find_first(len(queued), lambda n: not _works(lambda: plan(queued[:n], running))) or 0
                 if time.monotonic() > until and faulty.errors:
-                    del queued[place:]
+                    del queued[index:]
                 else:
-                    faulty.errors[queued.pop(place).id] = error
+                    faulty.errors[queued.pop(index).id] = error
                 continue
             found = _find_first(len(running), lambda n: _works(lambda: plan([], _let_be(running, n))))
             if found is None or running[found].id in faulty.errors:
@@ -88,8 +88,8 @@ def _works(act: Callable[[], object]) -> bool:
 
 def _find_first(length: int, met: Callable[[int], bool]) -> int | None:
     """The index of the first job with which `met` holds for the jobs up to it; None if it never holds."""
-    place = bisect_left(range(1, length + 1), True, key=met)
-    return place if place < length else None
+    index = bisect_left(range(1, length + 1), True, key=met)
+    return index if index < length else None
 
 
 def _let_be(running: Sequence[RunningJob], count: int) -> list[RunningJob]:

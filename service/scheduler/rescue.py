@@ -24,13 +24,13 @@ NEVER = datetime.min.replace(tzinfo=timezone.utc)
 log = structlog.get_logger()
 
 
-def rescue_lost(tx: Transaction, settings: Settings, hearing: LivenessMonitor) -> None:
+def rescue_lost(tx: Transaction, settings: Settings, liveness: LivenessMonitor) -> None:
     """End attempts whose worker has been silent for longer than the lease."""
     claimed = attempts.list_claimed_attempts(tx)
     others = [member for member in _list_others(tx) if not member.ended_at] if claimed else []
     heartbeats: dict[Hashable, datetime] = {a.id: a.heartbeat_at for a in claimed if a.heartbeat_at}
     heartbeats |= {_name(member): member.heartbeat_at for member in others if member.heartbeat_at}
-    silent = hearing.list_silent(heartbeats)
+    silent = liveness.list_silent(heartbeats)
     # The other hosts still hold GPUs: they stop when the chief is silent, and report when they have.
     held = {member.attempt_id for member in others if _name(member) in heartbeats.keys() - silent}
     for attempt in claimed:
@@ -54,7 +54,7 @@ def resend_unclaimed(
     tx: Transaction,
     settings: Settings,
     dispatcher: Dispatcher,
-    hearing: LivenessMonitor,
+    liveness: LivenessMonitor,
     unanswered: LivenessMonitor,
     *,
     alive: Set[str],
@@ -77,7 +77,7 @@ def resend_unclaimed(
     if deaf:
         _set_unanswering(tx, deaf)
     sent: dict[Hashable, datetime] = {attempt.id: attempt.sent_at for attempt in unclaimed}
-    overdue = hearing.list_silent(sent | {_name(member): member.sent_at for member in others})
+    overdue = liveness.list_silent(sent | {_name(member): member.sent_at for member in others})
     for member in others:
         if _name(member) in overdue:
             members.set_sent(tx, member)

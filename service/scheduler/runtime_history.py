@@ -34,22 +34,22 @@ class RuntimeHistory:
         """Add a finished job; job numbers grow with submission."""
         self._asked.clear()
         numbers = self._numbers[owner, gpus]
-        place = bisect_left(numbers, number)
-        numbers.insert(place, number)
-        self._seconds[owner, gpus].insert(place, seconds)
+        index = bisect_left(numbers, number)
+        numbers.insert(index, number)
+        self._seconds[owner, gpus].insert(index, seconds)
 
     def find_forecast(self, *, owner: str, gpus: int, number: int, done_seconds: float) -> Forecast | None:
         """The forecast for a job that has run for `done_seconds`; None if too few jobs ran longer."""
-        place = bisect_left(self._numbers[owner, gpus], number)
-        asked = owner, gpus, place, done_seconds
+        index = bisect_left(self._numbers[owner, gpus], number)
+        asked = owner, gpus, index, done_seconds
         if asked not in self._asked:
             if len(self._asked) >= REMEMBERED:
                 self._asked.clear()
             self._asked[asked] = self._ask(*asked)
         return self._asked[asked]
 
-    def _ask(self, owner: str, gpus: int, place: int, done_seconds: float) -> Forecast | None:
-        left = sorted(self._weigh(owner, gpus, place, done_seconds))
+    def _ask(self, owner: str, gpus: int, index: int, done_seconds: float) -> Forecast | None:
+        left = sorted(self._weigh(owner, gpus, index, done_seconds))
         if len(left) < FEW:
             return None
         going = total = sum(weight for _, weight in left)
@@ -64,13 +64,13 @@ class RuntimeHistory:
                 expected = seconds
         return Forecast(expected_seconds=max(1.0, expected), gittins_seconds=max(1.0, min(prices)))
 
-    def _weigh(self, owner: str, gpus: int, place: int, done_seconds: float) -> Sequence[tuple[float, float]]:
+    def _weigh(self, owner: str, gpus: int, index: int, done_seconds: float) -> Sequence[tuple[float, float]]:
         """Seconds left and weights of similar jobs: people submit them in a row, so near ones count more."""
         seconds = self._seconds[owner, gpus]
-        before = seconds[max(0, place - SEARCHED) : place][::-1]
+        before = seconds[max(0, index - SEARCHED) : index][::-1]
         return [
             (one - done_seconds, 1.0 / (SOFT + steps))
-            for side in (seconds[place : place + SEARCHED], before)
+            for side in (seconds[index : index + SEARCHED], before)
             for steps, one in enumerate(side)
             if one > done_seconds
         ]

@@ -71,7 +71,7 @@ class Store:
         # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some would
         # wait for seconds, perhaps the heartbeat's.
         sqlite = engine.dialect.name == "sqlite"
-        self._turns = WriteQueue(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
+        self._write_queue = WriteQueue(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None
         path = sqlite_path(engine)
         self._file = SqliteFile(path) if path else None
 
@@ -85,7 +85,7 @@ class Store:
             DatabaseUnavailable: no connection, or it broke; nothing of the block is in the database,
                 unless the answer to the commit itself was lost.
         """
-        turn = self._turns.take(urgent=urgent) if self._turns else nullcontext()
+        turn = self._write_queue.take(urgent=urgent) if self._write_queue else nullcontext()
         with turn, self._connected(read_only=False) as tx:
             yield tx
         tx.run_after_commit()
@@ -180,7 +180,7 @@ class Store:
     @property
     def folder(self) -> Path | None:
         """The folder of SQLite's files, which change with every write; None for a server."""
-        return Path(self._engine.url.database or ".").parent if self._turns else None
+        return Path(self._engine.url.database or ".").parent if self._write_queue else None
 
     def connect_apart(self) -> DBAPIConnection:
         """A driver connection outside of the pool and of any transaction; close it after use.
@@ -207,7 +207,7 @@ class Store:
         self._check_file()
         try:
             options: dict[str, Any] = {"read_only": read_only}
-            if read_only and not self._turns:
+            if read_only and not self._write_queue:
                 options["isolation_level"] = "REPEATABLE READ"  # the same as on SQLite
             with self._engine.connect().execution_options(**options) as connection:
                 with connection.begin():

@@ -110,10 +110,10 @@ def test_a_stack_whose_database_is_deleted_says_so_and_ends(
 
     def serve(store: Store) -> None:
         with running_stack(store, settings) as stack:
-            assert stack.look_after() == ""
+            assert stack.supervise() == ""
             shutil.rmtree(home) if all_of_it else (home / "cnnctl.db").unlink()
-            assert "is gone. Put it back" in stack.look_after()
-            wait_until(lambda: not stack.look_after())
+            assert "is gone. Put it back" in stack.supervise()
+            wait_until(lambda: not stack.supervise())
 
     with closing(open_store(settings.database_url)) as store:
         with pytest.raises(CnnctlError, match="is gone") as ended:

@@ -145,7 +145,7 @@ def test_gpus_are_found_with_all_that_is_known_of_them(tmp_path: Path) -> None:
     nvml = PlayedNvml(gpu(), gpu(uuid="GPU-2", lost=True), gpu(uuid="GPU-3"))
     settings = load_settings({"CNNCTL_HOME": str(tmp_path), "CNNCTL_HOST": "gpu01"})
     first, second = get_gpus(settings, had_real=False, nvml=nvml)
-    assert (first.uuid, first.place, first.model, first.driver) == (
+    assert (first.uuid, first.name, first.model, first.driver) == (
         *("GPU-1", "gpu01:0", "NVIDIA H200"),
         "570.86.15",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.disk_reserve import NoRoom, check_room
+from service.disk_reserve import NoSpace, check_free_space
 from service.domain.run_folder import CHECKPOINTS_DIR
 from tests.servers import wait_until
 from tests.unit.test_checkpoint_files import flip_a_bit, snapshot
@@ -126,10 +126,10 @@ def test_below_the_reserve_only_what_must_be_is_written_and_that_is_said_once(
 
 def test_room_is_what_would_be_left_beyond_the_reserve(tmp_path: Path) -> None:
     folder = tmp_path / "still" / "to be made"
-    check_room(folder, reserve_percent=1e-9)
-    check_room(folder, reserve_percent=0, wanted_bytes=2**60)
-    with pytest.raises(NoRoom):
-        check_room(folder, reserve_percent=1e-9, wanted_bytes=2**60)
+    check_free_space(folder, reserve_percent=1e-9)
+    check_free_space(folder, reserve_percent=0, wanted_bytes=2**60)
+    with pytest.raises(NoSpace):
+        check_free_space(folder, reserve_percent=1e-9, wanted_bytes=2**60)
 
 
 def test_what_differs_between_two_environments_is_named() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.endings import NO_ROOM, Ending, TrainerReport, infer_ending
+from service.domain.endings import NO_SPACE, Ending, TrainerReport, infer_ending
 from service.domain.states import Cause, Outcome, StopRequest
 from service.domain.trainer_events import Ended
 
@@ -51,7 +51,7 @@ def test_a_trainer_that_came_to_its_end_before_it_heard_has_its_own_outcome(
         (TrainerReport(exit_status=-9), Outcome.LOST, Cause.KILLED, "memory runs out"),
         (TrainerReport(exit_status=-11), Outcome.LOST, Cause.KILLED, "signal 11"),
         (TrainerReport(exit_status=1), Outcome.LOST, Cause.KILLED, "exit status 1"),
-        (TrainerReport(exit_status=NO_ROOM), Outcome.FAILED, Cause.DISK_FULL, "the disk is full"),
+        (TrainerReport(exit_status=NO_SPACE), Outcome.FAILED, Cause.DISK_FULL, "the disk is full"),
         (TrainerReport(adopted=True), Outcome.LOST, Cause.LOST_HOST, "when its worker came back"),
         (TrainerReport(exit_status=-9, told_to_stop=True), Outcome.INTERRUPTED, None, "grace time"),
         (TrainerReport(exit_status=-9, failure=REMOVED), Outcome.LOST, Cause.KILLED, "removed"),
@@ -69,6 +69,6 @@ def test_what_an_end_means_that_nobody_asked_for(
 
 @pytest.mark.parametrize("stop_request", [StopRequest.PAUSE, StopRequest.PREEMPT])
 def test_a_request_that_came_after_the_failure_does_not_hide_it(stop_request: StopRequest) -> None:
-    full, removed = TrainerReport(exit_status=NO_ROOM), TrainerReport(exit_status=-9, failure=REMOVED)
+    full, removed = TrainerReport(exit_status=NO_SPACE), TrainerReport(exit_status=-9, failure=REMOVED)
     assert infer_ending(full, stop_request=stop_request).cause is Cause.DISK_FULL
     assert infer_ending(removed, stop_request=stop_request) == REMOVED

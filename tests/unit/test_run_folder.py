@@ -8,7 +8,7 @@ from service.domain.run_folder import (
     is_checkpoint,
     job_folder,
     job_folder_of,
-    place_in,
+    path_within,
     run_folder,
     runs_dir_of,
 )
@@ -41,15 +41,15 @@ def of_job(tmp_path: Path) -> Path:
     ],
 )
 def test_a_path_has_a_place_in_its_jobs_folder_or_none(of_job: Path, path: str, place: str) -> None:
-    assert place_in(of_job.parent / path, of_job) == place
+    assert path_within(of_job.parent / path, of_job) == place
 
 
 def test_a_folder_of_a_job_that_is_a_link_holds_nothing_of_the_job(of_job: Path) -> None:
     (of_job.parent / "8").symlink_to(of_job)
-    assert place_in(of_job.parent / "8" / "1", of_job.with_name("8")) == ""
+    assert path_within(of_job.parent / "8" / "1", of_job.with_name("8")) == ""
     link = of_job.parent.with_name("link-to-runs")
     link.symlink_to(of_job.parent)
-    assert place_in(link / "7" / "1", of_job) == place_in(of_job / "1", link / "7") == "1"
+    assert path_within(link / "7" / "1", of_job) == path_within(of_job / "1", link / "7") == "1"
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ class Ingester:
     def _is_own(self, path: str, *, checkpoint: bool = False) -> bool:
         """Whether a path lies in this attempt's folder; other paths are not stored."""
         folder = self._folder / files.CHECKPOINTS_DIR if checkpoint else self._folder
-        place = files.place_in(path, folder)
+        place = files.path_within(path, folder)
         own = bool(files.CHECKPOINT_NAME.fullmatch(place)) if checkpoint else place == Path(path).name
         if not own:
             log.warning("attempt", action="foreign_path", attempt=self._attempt.id, path=path)

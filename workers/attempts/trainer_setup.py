@@ -74,7 +74,7 @@ def make_run_folder(
     Raises:
         UnwritableFolder: the folder cannot be written, or a symbolic link leads out of CNNCTL_RUNS_DIR.
     """
-    if not files.place_in(folder, files.job_folder_of(folder)):
+    if not files.path_within(folder, files.job_folder_of(folder)):
         raise UnwritableFolder(errno.EPERM, "a symbolic link leads somewhere else")
     try:
         _move_aside(folder)

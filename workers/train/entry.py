@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.domain import run_folder as files
-from service.domain.endings import NO_ROOM
+from service.domain.endings import NO_SPACE
 from service.domain.states import Outcome
 from service.domain.trainer_events import Ended
 from workers.process_tree import MARK
@@ -31,7 +31,7 @@ def run_trainer(run_dir: str) -> None:
     try:
         status = _train(folder, reporter, stop)
     except OSError:
-        status = NO_ROOM  # not even for the final event
+        status = NO_SPACE  # not even for the final event
     sys.exit(status)
 
 

@@ -83,12 +83,12 @@ def _gib(mib: int) -> str:
 
 def _why(view: GpuView) -> Iterator[str]:
     """What the table has no room for."""
-    place = f"{view.host}:{view.number}"
+    name = f"{view.host}:{view.number}"
     if view.reason:
-        yield f"{place} {view.state}: {view.reason}"
+        yield f"{name} {view.state}: {view.reason}"
     for one in view.outsiders:
         outsider = Outsider(**asdict(one))
         mib = "" if outsider.memory_mib is None else f", {outsider.memory_mib:,} MiB"
-        yield f"{place} used from outside the queue: {outsider}{mib}"
+        yield f"{name} used from outside the queue: {outsider}{mib}"
     if view.ecc_errors:
-        yield f"{place} {view.ecc_errors} uncorrected memory errors since its driver was loaded"
+        yield f"{name} {view.ecc_errors} uncorrected memory errors since its driver was loaded"

@@ -49,7 +49,7 @@ def drain(gpus: Sequence[str], reason: str) -> None:
     """Give GPUs, or all of a host's, no new jobs; what runs there ends by itself. Only administrators may."""
     _, store = open_session()
     for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
-        echo(f"{gpu.place} gets no new job. Give it back with: cnnctl gpus undrain {gpu.place}")
+        echo(f"{gpu.name} gets no new job. Give it back with: cnnctl gpus undrain {gpu.name}")
 
 
 @command.command("undrain")
@@ -58,7 +58,7 @@ def undrain(gpus: Sequence[str]) -> None:
     """Let drained GPUs, or all of a host's, have jobs again; only administrators may."""
     _, store = open_session()
     for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
-        echo(f"{gpu.place} is available again.")
+        echo(f"{gpu.name} is available again.")
 
 
 @command.command("quarantine")
@@ -68,7 +68,7 @@ def quarantine(gpu: str, reason: str) -> None:
     """Take a GPU out of use because something is wrong with it; only administrators may."""
     _, store = open_session()
     found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
-    echo(f"{found.place} is quarantined. Once it is repaired: cnnctl gpus release {found.place}")
+    echo(f"{found.name} is quarantined. Once it is repaired: cnnctl gpus release {found.name}")
 
 
 @command.command("release")
@@ -77,7 +77,7 @@ def release(gpu: str) -> None:
     """Give a quarantined GPU back once it is repaired; only administrators may."""
     _, store = open_session()
     found = release_gpu(store, gpu, actor=current_actor(store))
-    echo(f"{found.place} is available again.")
+    echo(f"{found.name} is available again.")
 
 
 def _watch(store: Store, settings: Settings) -> None:

@@ -47,7 +47,7 @@ def command(
     settings, store = open_session()
     fields = collect_fields(values, assignments)
     # A mistake should not wait for the stack to start.
-    check_dataset(resolve_spec(architecture, fields), settings, given=fields, tell=say)
+    check_dataset(resolve_spec(architecture, fields), settings, given=fields, report=say)
     with _stack_if_none(store, settings) as stack:
         owner = current_actor(store)
         view = submit(store, settings, architecture, fields, owner=owner, scheduling=scheduling, after=after)
@@ -88,4 +88,4 @@ def _follow_or_cancel(
 
 def _check_stack(stack: EmbeddedStack | None) -> None:
     if stack:
-        stack.look_after()
+        stack.supervise()

@@ -11,7 +11,7 @@ from service.cli.session import open_session, print_json
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.terminal import echo, say
 from service.commands.fleet.health import check_health
-from service.commands.jobs.dataset_check import tell_where_to_have
+from service.commands.jobs.dataset_check import explain_worker_path
 from service.commands.jobs.progress import get_progress
 from service.commands.jobs.status import list_event_views
 from service.commands.jobs.submit import submit
@@ -58,7 +58,7 @@ def command(
         "after": after,
         "hold": hold,
     }
-    asked["tell"] = say
+    asked["report"] = say
     if dry_run:
         # Only here: the scheduler's policy takes 30 ms to import, and most submissions do not ask it.
         from service.cli.display.dry_run_table import show_dry_run
@@ -89,7 +89,7 @@ def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, 
     if found := list_event_views(store, job_id)[0].detail:
         say(f"Dataset: {found}.")
     _say_notices(job.architecture, fields)
-    if where := tell_where_to_have(job.dataset, settings):
+    if where := explain_worker_path(job.dataset, settings):
         say(where)
 
 

@@ -7,7 +7,7 @@ from models.catalog.dataset_path import make_absolute
 from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
 from service.cli.terminal import make_console, say
-from service.commands.jobs.dataset_check import check_place
+from service.commands.jobs.dataset_check import check_dataset_path
 from service.commands.networks.trained import get_trained
 from service.domain.jobs import JobId
 
@@ -24,7 +24,7 @@ def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> Non
     settings, store = open_session()
     trained = get_trained(store, settings, JobId(job))
     wanted = make_absolute(dataset or trained.dataset)
-    check_place(wanted, settings)
+    check_dataset_path(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")
     found = trained.evaluate(wanted, datasets_dir=settings.datasets_dir, ten_crop=ten_crop)
     if as_json:

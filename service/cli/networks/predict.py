@@ -30,8 +30,8 @@ def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None
         return
     table = make_table("IMAGE", "CLASS", "PROBABILITY", "", right=["PROBABILITY"])
     for row in found:
-        for place, likely in enumerate(row.classes):
+        for rank, likely in enumerate(row.classes):
             p = likely.probability
             said = ("not a number", "") if p is None else (f"{p:.4f}", "█" * round(20 * p))
-            table.add_row("" if place else row.image, likely.class_, *said)
+            table.add_row("" if rank else row.image, likely.class_, *said)
     make_console().print(table)

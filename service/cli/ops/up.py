@@ -46,7 +46,7 @@ def _wait(stack: EmbeddedStack) -> None:
     try:
         said = ""
         while True:
-            wrong = stack.look_after()
+            wrong = stack.supervise()
             if wrong and wrong != said:
                 say(wrong)
             said = wrong

@@ -28,12 +28,12 @@ def find_limit(devices: Sequence[Gpu], *, gpus: int, hosts: int = 1) -> Gpu | No
         by_host[gpu.host_name].append(gpu)
     each = gpus // hosts
     smallest = [
-        sorted(own, key=room_mib, reverse=True)[each - 1] for own in by_host.values() if len(own) >= each
+        sorted(own, key=capacity_mib, reverse=True)[each - 1] for own in by_host.values() if len(own) >= each
     ]
-    smallest.sort(key=room_mib, reverse=True)
+    smallest.sort(key=capacity_mib, reverse=True)
     return smallest[hosts - 1] if len(smallest) >= hosts else None
 
 
-def room_mib(gpu: Gpu) -> float:
+def capacity_mib(gpu: Gpu) -> float:
     """A GPU's memory: endless for simulated ones, which share the host's, and for those that do not say."""
     return math.inf if gpu.simulated or not gpu.memory_mib else gpu.memory_mib

@@ -95,7 +95,7 @@ def release_gpu(store: Store, name: str, *, actor: Actor) -> Gpu:
 
     def release(tx: Transaction, gpu: Gpu) -> None:
         if not hosts.release_gpu(tx, gpu.uuid):
-            out = [one.place for one in hosts.list_gpus(tx) if one.state is GpuState.QUARANTINED]
+            out = [one.name for one in hosts.list_gpus(tx) if one.state is GpuState.QUARANTINED]
             raise _conflict(gpu, "be released", f"Quarantined: {', '.join(out) or 'none'}. See: cnnctl gpus")
 
     return _change(store, [name], release, actor=actor)[0]
@@ -134,7 +134,7 @@ def _get(known: Sequence[Gpu], name: str) -> Gpu:
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} GPUs have UUIDs that begin with" if found else "There is no GPU"
-    choices = ", ".join(f"{gpu.place} ({gpu.uuid})" for gpu in found or known) or "none yet"
+    choices = ", ".join(f"{gpu.name} ({gpu.uuid})" for gpu in found or known) or "none yet"
     raise GpuNotFound(f"{what} {name}. Known: {choices}. A UUID's beginning will do, or HOST:NUMBER")
 
 
@@ -145,7 +145,7 @@ def _sign(reason: str, *, actor: Actor) -> str:
 
 
 def _conflict(gpu: Gpu, act: str, hint: str) -> GpuConflict:
-    return GpuConflict(f"{gpu.place} ({gpu.uuid}) cannot {act}: it is {gpu.state.value}. {hint}")
+    return GpuConflict(f"{gpu.name} ({gpu.uuid}) cannot {act}: it is {gpu.state.value}. {hint}")
 
 
 def _describe(

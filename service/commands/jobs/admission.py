@@ -31,7 +31,7 @@ def check_admission(
     if scheduling.priority is Priority.HIGH:
         check_high_priority(tx, owner)
     _check_bounds(tx, scheduling, after)
-    _check_places(tx, scheduling)
+    _check_host_and_model(tx, scheduling)
     if scheduling.hosts > 1:
         _check_hosts(tx, gpus, scheduling)
     else:
@@ -63,7 +63,7 @@ def check_high_priority(tx: Transaction, actor: Actor) -> None:
         )
 
 
-def _check_places(tx: Transaction, scheduling: SchedulingOptions) -> None:
+def _check_host_and_model(tx: Transaction, scheduling: SchedulingOptions) -> None:
     if scheduling.host_name is not None:
         names = [host.name for host in hosts.list_hosts(tx)]
         if scheduling.host_name not in names:

@@ -28,7 +28,7 @@ class Checked(TypedDict):
     has_validation: bool
 
 
-def check_place(dataset: str, settings: Settings) -> None:
+def check_dataset_path(dataset: str, settings: Settings) -> None:
     """Refuse a dataset whose name is unknown, or that lies where none may.
 
     Raises:
@@ -44,7 +44,7 @@ def check_place(dataset: str, settings: Settings) -> None:
         raise SpecError(f"data.dataset: {outside}")
 
 
-def tell_where_to_have(dataset: str, settings: Settings) -> str:
+def explain_worker_path(dataset: str, settings: Settings) -> str:
     """What to say of a dataset by place which this host may be the only one to have; else empty."""
     if not settings.submits_only or find_dataset_path(dataset) is None:
         return ""
@@ -55,18 +55,18 @@ def tell_where_to_have(dataset: str, settings: Settings) -> str:
 
 
 def check_dataset(
-    spec: Spec, settings: Settings, *, given: Container[str], tell: Callable[[str], object]
+    spec: Spec, settings: Settings, *, given: Container[str], report: Callable[[str], object]
 ) -> str:
     """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
 
-    Returns what was found in one by place, in one line. Where nobody could check it, `tell` is called with
+    Returns what was found in one by place, in one line. Where nobody could check it, `report` is called with
     what the person has to know. `given` are the paths of the fields that the person gave.
 
     Raises:
         SpecError: it is not there, lies where it may not, is damaged, is not what it must be, its check
             failed, or the spec does not fit it.
     """
-    checked = _look_into(spec, settings, tell=tell)
+    checked = _inspect(spec, settings, report=report)
     if checked is None:
         return ""
     dataset, batch, most = spec.data.dataset, spec.training.batch_size, checked["train_images"]
@@ -82,17 +82,17 @@ def check_dataset(
     return checked["found"]
 
 
-def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object]) -> Checked | None:
+def _inspect(spec: Spec, settings: Settings, *, report: Callable[[str], object]) -> Checked | None:
     """What a check of the dataset found, now or before; None where nobody could look into it."""
     name = spec.data.dataset
-    check_place(name, settings)
+    check_dataset_path(name, settings)
     place = find_dataset_path(name)
     path = place.path if place else settings.datasets_dir / f"{name}.npz"
     if not _exists(path):
         if place is None:
             return None  # bundled, or downloaded by the trainer
         if settings.database:
-            tell(f"{path} is not on this machine, so nobody has looked into it: the trainer will.")
+            report(f"{path} is not on this machine, so nobody has looked into it: the trainer will.")
             return None
     known = settings.home_dir / "datasets-checked"
     fraction = str(spec.data.validation_fraction)
@@ -104,7 +104,7 @@ def _look_into(spec: Spec, settings: Settings, *, tell: Callable[[str], object])
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
     # Without a server the worker is this machine's, and lacks the package, too.
     if done.returncode == CANNOT_READ and settings.database:
-        tell(f"{path} was not looked into, since a package is missing here: the trainer will.")
+        report(f"{path} was not looked into, since a package is missing here: the trainer will.")
         return None
     if done.returncode != FINE:
         raise SpecError(f"data.dataset: {path} could not be checked: {_explain(done)}")

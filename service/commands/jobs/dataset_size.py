@@ -43,8 +43,8 @@ class DatasetSize:
 
 def measure_dataset(data: DataSpec) -> DatasetSize:
     """Measure a dataset of the catalog exactly, one by place as far as this machine can see it."""
-    place = find_dataset_path(data.dataset)
-    if place is None:
+    by_path = find_dataset_path(data.dataset)
+    if by_path is None:
         known = get_dataset(data.dataset)
         height, width, channels = known.image_shape
         images = known.train_images + known.test_images
@@ -53,21 +53,21 @@ def measure_dataset(data: DataSpec) -> DatasetSize:
             num_classes=known.num_classes,
             resident_bytes=images * height * width * channels,
         )
-    return _measure_npz(place) if place.kind == "npz" else _measure_folder(place, data)
+    return _measure_npz(by_path) if by_path.kind == "npz" else _measure_folder(by_path, data)
 
 
-def _measure_folder(place: DatasetPath, data: DataSpec) -> DatasetSize:
+def _measure_folder(by_path: DatasetPath, data: DataSpec) -> DatasetSize:
     """All images lie on the device, or none if they are too many. Not every file has to be one."""
     image_bytes = data.resize**2 * COLOURS
     most = data.in_memory_mib * MIB // image_bytes
-    count = len(list(islice(_list_files(place.path), most + 1)))
+    count = len(list(islice(_list_files(by_path.path), most + 1)))
     resident = count * image_bytes if count <= most else 0
     return _assume(channels=COLOURS, resident_bytes=resident, least_bytes=0)
 
 
-def _measure_npz(place: DatasetPath) -> DatasetSize:
+def _measure_npz(by_path: DatasetPath) -> DatasetSize:
     try:
-        with ZipFile(place.path) as archive:
+        with ZipFile(by_path.path) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]
         channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
         resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares
@@ -104,8 +104,8 @@ def read_npy_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
 def _list_files(folder: Path) -> Iterator[str]:
     """Every file below a folder, also behind links, but for hidden and system folders; each folder once."""
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
         folders[:] = [] if real in seen else filter(is_data, folders)
         if real not in seen:
             yield from filter(is_data, names)

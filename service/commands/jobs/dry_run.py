@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 
 from cnnctl.views.dry_run import CandidateHost, DryRunView, MemoryParts
-from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
+from service.commands.fleet.eligible_gpus import capacity_mib, find_limit, list_eligible_gpus
 from service.commands.fleet.health import Health, read_health
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
@@ -35,26 +35,26 @@ def dry_run_job(
     scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> DryRunView:
     """Do all that `submit` does but queue the job; returns what that would come to.
 
-    `tell` is called with what could not be checked.
+    `report` is called with what could not be checked.
 
     Raises:
         SpecError, NotAllowed: as `submit` would.
     """
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, given=assignments, tell=tell)
+    found = check_dataset(spec, settings, given=assignments, report=report)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
         health = read_health(tx, settings)
         forecasts = RuntimeForecasts(clock=monotonic)
         forecasts.learn(tx)
-        turn = HELD
+        position = HELD
         if not hold:
-            turn = get_queue_position(
+            position = get_queue_position(
                 tx,
                 settings,
                 spec,
@@ -66,7 +66,7 @@ def dry_run_job(
                 forecasts=forecasts,
             )
         pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
-        return _view(tx, spec, needs, scheduling, found=found, health=health, pace=pace, turn=turn)
+        return _view(tx, spec, needs, scheduling, found=found, health=health, pace=pace, position=position)
 
 
 def _view(
@@ -78,7 +78,7 @@ def _view(
     found: str,
     health: Health,
     pace: Pace | None,
-    turn: QueuePosition,
+    position: QueuePosition,
 ) -> DryRunView:
     devices = list_eligible_gpus(tx, scheduling, gpus=spec.resources.gpus)
     limit = find_limit(devices, gpus=spec.resources.gpus, hosts=scheduling.hosts)
@@ -95,14 +95,14 @@ def _view(
         hosts=_list_hosts(tx, devices, health.hosts, needs, gpus=spec.resources.gpus // scheduling.hosts),
         memory_mib=MemoryParts(**{name: round(count / MIB, 1) for name, count in parts.items()}),
         total_memory_mib=round(sum(parts.values()) / MIB, 1),
-        device_memory_mib=limit.memory_mib if limit and math.isfinite(room_mib(limit)) else None,
+        device_memory_mib=limit.memory_mib if limit and math.isfinite(capacity_mib(limit)) else None,
         epoch_seconds=round(pace.epoch_seconds, 3) if pace else None,
         training_seconds=round(pace.epoch_seconds * spec.training.epochs, 3) if pace else None,
         like_jobs=pace.jobs if pace else 0,
-        starts_now=turn.starts_now,
-        reason=turn.reason,
-        queue_position=turn.queue_position,
-        estimated_start_at=turn.estimated_start_at,
+        starts_now=position.starts_now,
+        reason=position.reason,
+        queue_position=position.queue_position,
+        estimated_start_at=position.estimated_start_at,
     )
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 from models.catalog.costs import count_layers
 from models.catalog.training_memory import TrainingMemory, count_slots, largest_batch, predict_memory
-from service.commands.fleet.eligible_gpus import find_limit, list_eligible_gpus, room_mib
+from service.commands.fleet.eligible_gpus import capacity_mib, find_limit, list_eligible_gpus
 from service.commands.jobs.dataset_size import DatasetSize
 from service.domain.bounds import MEMORY_MIB
 from service.domain.gpus import Gpu
@@ -58,9 +58,9 @@ class Needs:
     ample_mib: int
 
     def fit(self, gpu: Gpu) -> Fit:
-        if self.least_mib > room_mib(gpu):
+        if self.least_mib > capacity_mib(gpu):
             return Fit.NOT
-        return Fit.SURELY if self.ample_mib <= room_mib(gpu) else Fit.PERHAPS
+        return Fit.SURELY if self.ample_mib <= capacity_mib(gpu) else Fit.PERHAPS
 
 
 def predict_needs(spec: Spec, size: DatasetSize, *, gpus: int | None = None) -> Needs:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.domain.jobs import Attempt, JobId
-from service.domain.run_folder import LOG_FILE, job_folder, place_in
+from service.domain.run_folder import LOG_FILE, job_folder, path_within
 from service.domain.states import FINISHED
 from service.settings import Settings
 from service.store.jobs import attempts, jobs, logs
@@ -22,7 +22,7 @@ def read_log(store: Store, settings: Settings, job_id: JobId) -> str:
     if attempt is None:
         return ""
     path = Path(attempt.run_dir) / LOG_FILE
-    if place_in(path, job_folder(settings.runs_dir, job_id)) == f"{attempt.number}/{LOG_FILE}":
+    if path_within(path, job_folder(settings.runs_dir, job_id)) == f"{attempt.number}/{LOG_FILE}":
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             return path.read_text(errors="replace")
     with store.reading() as tx:

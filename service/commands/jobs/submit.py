@@ -30,11 +30,11 @@ def submit(
     scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> SubmissionView:
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
-    Its history says what was found in its dataset; `tell` is called with what could not be checked.
+    Its history says what was found in its dataset; `report` is called with what could not be checked.
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
@@ -42,7 +42,7 @@ def submit(
         NotAllowed: its owner has no right to its priority.
     """
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, given=assignments, tell=tell)
+    found = check_dataset(spec, settings, given=assignments, report=report)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)

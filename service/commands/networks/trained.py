@@ -10,7 +10,7 @@ from cnnctl.views.codec import from_json
 from cnnctl.views.networks import DetectionView, EvaluationView, PredictionView
 from service.commands.networks.library import ask_library
 from service.domain.jobs import JobId
-from service.domain.run_folder import job_folder, place_in
+from service.domain.run_folder import job_folder, path_within
 from service.domain.states import JobState
 from service.errors import JobConflict
 from service.settings import Settings
@@ -92,7 +92,7 @@ def get_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
         f"It lies on {tries[-1].host_name}: run the command there (with the compose stack in its container: "
         "docs/stack.md, Trained networks)"
     )
-    if place_in(found, of_job) != f"{tries[-1].number}/{found.name}":
+    if path_within(found, of_job) != f"{tries[-1].number}/{found.name}":
         raise JobConflict(
             f"The network of job {job_id} should be at {found}, which does not lie in {of_job}. {where}, "
             "or set CNNCTL_RUNS_DIR to the folder in which the worker makes its run folders"

@@ -18,7 +18,7 @@ from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_t
 from service.commands.ops.embedded_stack import refuse_new_database
 from service.commands.ops.findings import guarded
 from service.db.engine import sqlite_wal_is_safe
-from service.disk_reserve import NoRoom, check_room
+from service.disk_reserve import NoSpace, check_free_space
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.states import GpuState
 from service.errors import CnnctlError, DatabaseGone, DatabaseUnavailable, NewerDatabase, WrongRevision
@@ -93,8 +93,8 @@ def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
 
 def _check_reserve(settings: Settings) -> Iterator[Finding]:
     try:
-        check_room(settings.runs_dir, reserve_percent=settings.disk_reserve_percent)
-    except NoRoom as error:
+        check_free_space(settings.runs_dir, reserve_percent=settings.disk_reserve_percent)
+    except NoSpace as error:
         itself = "jobs that run go on without new checkpoints, and no other starts on this host"
         remedy = "make room, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
         yield Finding(subject="disk reserve", found=str(error), remedy=remedy, itself=itself)

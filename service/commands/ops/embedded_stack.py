@@ -36,7 +36,7 @@ class EmbeddedStack:
         self._logs = {name: ChildLog(settings.logs_dir / f"{name}.log") for name in PROGRAMS}
         self._children = {name: self._start(name, words) for name, words in PROGRAMS.items()}
 
-    def look_after(self) -> str:
+    def supervise(self) -> str:
         """See that all is well, again and again while the stack is up; what is wrong is said in words.
 
         Raises:
@@ -157,7 +157,7 @@ def _wait_until_ready(
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not are_alive(store, settings, since=since):
-        stack.look_after()
+        stack.supervise()
         if time.monotonic() > deadline:
             raise CnnctlError(stack.explain_end("worker"))
         on_wait()

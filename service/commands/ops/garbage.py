@@ -21,7 +21,7 @@ from service.commands.ops.run_folders import (
 from service.domain.bounds import check_option
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
-from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, place_in
+from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, path_within
 from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
 from service.settings import Settings
 from service.store.jobs import attempts, checkpoints, jobs
@@ -132,7 +132,7 @@ def _list_of_attempt(
     Nothing outside of the job's folder in CNNCTL_RUNS_DIR may, whatever a row says.
     """
     run_dir = Path(attempt.run_dir)
-    if place_in(run_dir, of_job) != str(attempt.number):
+    if path_within(run_dir, of_job) != str(attempt.number):
         return
     best = {row.path for row in rows if row.kind is CheckpointKind.BEST}
     for path in sorted({*list_checkpoint_folders(run_dir), *(Path(row.path) for row in rows if here)}):
@@ -141,7 +141,7 @@ def _list_of_attempt(
             yield Garbage(path=path, kind=Kind.CHECKPOINT, why=why, bytes=size_of(path), source=job)
     for path in list_unfinished_folders(run_dir):
         why = f"attempt {attempt.number} of job {job.id} ended while it wrote this"
-        if place_in(path.parent, of_job) == f"{attempt.number}/{CHECKPOINTS_DIR}":
+        if path_within(path.parent, of_job) == f"{attempt.number}/{CHECKPOINTS_DIR}":
             yield Garbage(path=path, kind=Kind.UNFINISHED, why=why, bytes=size_of(path), source=job)
 
 

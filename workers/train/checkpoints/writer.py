@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from service.disk_reserve import check_room
+from service.disk_reserve import check_free_space
 from service.domain.run_folder import is_checkpoint
 from service.domain.trainer_events import CheckpointWritten, Stage
 from workers.train.checkpoints.files import (
@@ -170,7 +170,7 @@ class CheckpointWriter:
 
     def _check_room(self, snapshot: Snapshot) -> None:
         size = sum(array.nbytes for array in (*snapshot.network, *snapshot.optimizer))
-        check_room(self._folder, reserve_percent=self._reserve_percent, wanted_bytes=size)
+        check_free_space(self._folder, reserve_percent=self._reserve_percent, wanted_bytes=size)
 
     def _tell_failure(self, message: str) -> None:
         """Report a failure, once until a checkpoint is written again: the disk has no room for more."""
