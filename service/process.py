@@ -1,4 +1,4 @@
-"""Looks at processes of this host; a process is identified by its number and its start time."""
+"""Inspects processes of this host; a process is identified by its number and its start time."""
 
 import pwd
 import sys

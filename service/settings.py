@@ -201,7 +201,7 @@ class Settings:
 
     @property
     def submits_only(self) -> bool:
-        """Whether people only submit and look here; a process of the service also needs the broker."""
+        """Whether people only submit and read here; a process of the service also needs the broker."""
         return self.database.startswith("postgresql") and not self.broker
 
     @property

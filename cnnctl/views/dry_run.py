@@ -1,4 +1,4 @@
-"""What a submission would come to."""
+"""The result of a dry run: what a submission would come to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class CandidateHost:
         "whether these have the memory: `surely`, `perhaps`, where only workspace and context could be too "
         "much, or `not`",
     ]
-    up: Annotated[bool, "whether its worker is heard"]
+    up: Annotated[bool, "whether its worker is alive"]
     models: Annotated[Sequence[str], "what its GPUs call themselves"]
     gpus: Annotated[int, "such GPUs that are not out of use"]
     free: Annotated[Sequence[str], "UUIDs of those that the job could start on now"]
@@ -49,12 +49,12 @@ class DryRunView:
     epochs: Annotated[int, "epochs that the spec asks for"]
     found: Annotated[
         str,
-        "what a dataset by place holds, as in `1,321 images in 20 classes`; empty where nobody could look",
+        "what a dataset by path contains, as in `1,321 images in 20 classes`; empty if it was not checked",
     ]
     hosts: Annotated[Sequence[CandidateHost], "those with as many such GPUs"]
     memory_mib: Annotated[MemoryParts, "what is needed of each GPU; see memory.md"]
     total_memory_mib: Annotated[float, "the sum of these"]
-    device_memory_mib: Annotated[int | None, "what the roomiest GPUs have; `null` where nothing limits it"]
+    device_memory_mib: Annotated[int | None, "what the largest GPUs have; `null` where nothing limits it"]
     epoch_seconds: Annotated[
         float | None, "how long an epoch took like jobs; `null` where no like job has completed one"
     ]
@@ -62,5 +62,5 @@ class DryRunView:
     like_jobs: Annotated[int, "jobs with the same spec that this was measured on"]
     starts_now: Annotated[bool, "whether it would start at once"]
     reason: Annotated[str, "where it would start, or why it would wait"]
-    queue_position: Annotated[int | None, "its place in the queue, from 1; `null` where nobody can know"]
-    estimated_start_at: Annotated[datetime | None, "when it would start; `null` where nobody can know"]
+    queue_position: Annotated[int | None, "its position in the queue, from 1; `null` if unknown"]
+    estimated_start_at: Annotated[datetime | None, "when it would start; `null` if unknown"]

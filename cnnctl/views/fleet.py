@@ -41,7 +41,7 @@ class GpuView:
     job: Annotated[int | None, "the job that holds it now"]
     owner: Annotated[str | None, "whose job that is"]
     since: Annotated[datetime | None, "since when"]
-    alive: Annotated[bool, "whether its host's worker is heard"]
+    alive: Annotated[bool, "whether its host's worker is alive"]
     temperature_celsius: Annotated[int | None, "its temperature"]
     utilization_percent: Annotated[int | None, "its utilization"]
     memory_used_mib: Annotated[int | None, "how much of its memory is in use"]
@@ -58,14 +58,15 @@ class HostView:
     """A host that had a worker once and was not removed."""
 
     host: Annotated[str, "its name"]
-    alive: Annotated[bool, "whether its worker is heard"]
+    alive: Annotated[bool, "whether its worker is alive"]
     reason: Annotated[
         str,
-        "why it gets no work: its worker is silent, has left, starts or stops, or takes no messages; or, of "
-        "one that is `alive`, its disk has only the reserve left. Empty where it gets work",
+        "why it gets no work: its worker is silent, has left, is starting or stopping, or takes no messages; "
+        "or, if it is `alive`, its disk has only the reserve left. Empty if it gets work",
     ]
     heartbeat_at: Annotated[
-        datetime | None, "when its worker was heard last; `null` when that has left or gets no work"
+        datetime | None,
+        "when its worker sent its last heartbeat; `null` if the worker has left or gets no work",
     ]
     cores: Annotated[int, "CPU cores"]
     gpus: Annotated[int, "GPUs in it"]

@@ -7,13 +7,13 @@ from typing import Annotated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     What concerns single jobs is there only when something is wrong; its subjects are `stale lease`, `orphaned
     trainer`, `clock skew`, `unreadable checkpoint`, `folder without row` and `row without folder`.
     """
 
-    subject: Annotated[str, "what was looked at"]
+    subject: Annotated[str, "what was checked"]
     found: Annotated[str, "what was found there"]
     remedy: Annotated[str, "what to do; empty when all is well"] = ""
     itself: Annotated[str, "what happens if nobody does it"] = ""

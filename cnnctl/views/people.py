@@ -27,7 +27,7 @@ class UserView:
     """What a person may have and do; a quota that is `null` is none."""
 
     name: Annotated[str, "who"]
-    weight: Annotated[float, "their part of the GPUs, relative to others"]
+    weight: Annotated[float, "their share of the GPUs, relative to others"]
     max_gpus: Annotated[int | None, "GPUs that they may hold at once"]
     max_queued: Annotated[int | None, "jobs that they may have waiting"]
     may_use_high: Annotated[bool, "the right to priority high"]

@@ -1,4 +1,4 @@
-"""Does something to every job that was named, whatever happens to the others."""
+"""Acts on each job that was named; an error with one job does not stop the others."""
 
 from collections.abc import Callable, Sequence
 

@@ -20,21 +20,21 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("service.cli.jobs.logs", "Print what a job's trainer wrote."),
     "metrics": ("service.cli.jobs.metrics", "Plot a job's curves, or print its numbers."),
     "cancel": ("service.cli.jobs.cancel", "Stop jobs for good."),
-    "pause": ("service.cli.jobs.pause", "Let jobs rest until they are resumed."),
-    "resume": ("service.cli.jobs.resume", "Let paused jobs go on."),
+    "pause": ("service.cli.jobs.pause", "Pause jobs until they are resumed."),
+    "resume": ("service.cli.jobs.resume", "Queue paused jobs again."),
     "hold": ("service.cli.jobs.hold", "Keep queued jobs from starting until they are resumed."),
     "priority": ("service.cli.jobs.priority", "Change how urgent jobs are."),
     "retry": ("service.cli.jobs.retry", "Queue failed or cancelled jobs again."),
     "history": ("service.cli.jobs.history", "Show what happened to a job, and who did it."),
     "usage": ("service.cli.people.usage", "Count GPU-hours by person, project and outcome."),
     "users": ("service.cli.people.users", "Show what people may have and do, or change it."),
-    "notify": ("service.cli.people.notify", "Say whom to tell when your jobs end, fail or are preempted."),
+    "notify": ("service.cli.people.notify", "Get messages when your jobs end, fail or are preempted."),
     "gpus": ("service.cli.fleet.gpus", "Show all GPUs and who holds them, or take some out of use."),
     "hosts": (
         "service.cli.fleet.hosts",
         "Show all hosts and whose workers are alive, or remove one.",
     ),
-    "predict": ("service.cli.networks.predict", "Tell the classes of images, with a job's network."),
+    "predict": ("service.cli.networks.predict", "Classify images with a job's network."),
     "evaluate": ("service.cli.networks.evaluate", "Score a job's network on test images."),
     "detect": ("service.cli.networks.detect", "Find objects in a larger image, with a job's network."),
     "export": ("service.cli.networks.export", "Write a job's network for other programs."),
@@ -59,8 +59,8 @@ class LazyGroup(click.Group):
         for word in args:
             if len(word) > LONGEST_WORD:
                 raise click.UsageError(
-                    f"A word of a command may have at most {LONGEST_WORD:,} characters: no path is longer. "
-                    f"Received {len(word):,}, which begin with {word[:40]!r}"
+                    f"A word of the command line may have at most {LONGEST_WORD:,} characters: no path is "
+                    f"longer. Received {len(word):,}, which begin with {word[:40]!r}"
                 )
         return super().parse_args(ctx, args)
 
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        gc.disable()  # imports make much and leave no garbage: 5 % of a command's time
+        gc.disable()  # imports allocate much and leave no garbage: 5 % of a command's time
         command = importlib.import_module(COMMANDS[cmd_name][0]).command
         gc.enable()
         assert isinstance(command, click.Command)

@@ -46,7 +46,11 @@ class FilePath(click.ParamType):  # type: ignore[type-arg]
         try:
             return Path(text).expanduser() if text.startswith("~") else Path(text)
         except RuntimeError:
-            self.fail(f"{text.partition('/')[0]!r} is nobody's home; a file may be ./{text}", param, ctx)
+            self.fail(
+                f"there is no home folder {text.partition('/')[0]!r}; a file of that name is ./{text}",
+                param,
+                ctx,
+            )
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -61,7 +65,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         text = str(value).strip()
         found = _DURATION.fullmatch(f"{text}m" if self._minutes and text[-1:].isdigit() else text)
         if not found:
-            self.fail(f"{text!r} is no duration. Allowed: 90s, 45m, 2h, 7d, 2w", param, ctx)
+            self.fail(f"{text!r} is not a duration. Allowed: 90s, 45m, 2h, 7d, 2w", param, ctx)
         try:
             return timedelta(seconds=float(found[1]) * UNITS[found[2]])
         except OverflowError:
@@ -69,7 +73,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 class Minutes(Duration):
-    """A duration as a number of minutes; a number alone is one already."""
+    """A duration in minutes; a number alone counts minutes."""
 
     name = "minutes"
 
@@ -85,7 +89,7 @@ class Minutes(Duration):
 class Moment(click.ParamType):  # type: ignore[type-arg]
     """A date, a date and a time, or how long from now (`ahead`) or ago, as an aware UTC datetime.
 
-    A time without a zone is one of the machine where it is typed.
+    A time without a zone is in the zone of the machine where it is typed.
     """
 
     name = "moment"
@@ -102,4 +106,6 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
                 return now + span if self._ahead else now - span
             return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
         except (ValueError, OverflowError):
-            self.fail(f"{text!r} is no moment. Allowed: 2026-11-01, 2026-11-01T22:00, 7d", param, ctx)
+            self.fail(
+                f"{text!r} is not a date or time. Allowed: 2026-11-01, 2026-11-01T22:00, 7d", param, ctx
+            )

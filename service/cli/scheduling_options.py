@@ -1,4 +1,4 @@
-"""The options that say how a job is to be run, shared by `submit` and `run`; none is part of the spec."""
+"""The options that say how to run a job, shared by `submit` and `run`; none is part of the spec."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,16 +16,18 @@ OPTIONS = [
         "--priority",
         type=click.Choice([priority.value for priority in Priority]),
         default=Priority.NORMAL.value,
-        help="How urgent it is; high needs the right to it.",
+        help="How urgent the job is; high needs a permission.",
     ),
-    click.option("--project", default="", help="What the GPU-hours are counted under in cnnctl usage."),
-    click.option("--after", type=int, multiple=True, metavar="JOB", help="Wait until this job succeeded."),
+    click.option("--project", default="", help="Project under which cnnctl usage counts the GPU-hours."),
     click.option(
-        "--not-before", type=Moment(ahead=True), help="Wait until then: 2026-11-01T22:00, or 8h from now."
+        "--after", type=int, multiple=True, metavar="JOB", help="Wait until this job has succeeded."
+    ),
+    click.option(
+        "--not-before", type=Moment(ahead=True), help="Start no earlier: 2026-11-01T22:00, or 8h from now."
     ),
     click.option("--exclusive", is_flag=True, help="Keep other jobs off its host."),
-    click.option("--gpu-model", help="Only on GPUs with this in their model's name, as in h200."),
-    click.option("--host", "host_name", help="Only on this host."),
+    click.option("--gpu-model", help="Run only on GPUs whose model's name contains this, as in h200."),
+    click.option("--host", "host_name", help="Run only on this host."),
     click.option(
         "--hosts",
         type=int,
@@ -40,9 +42,9 @@ def scheduling_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_scheduling(*, priority: str, after: tuple[int, ...], **values: Any) -> Any:
-        asked = {name: values.pop(name) for name in ("project", "not_before", "exclusive")}
-        places = {name: values.pop(name) for name in ("gpu_model", "host_name", "hosts")}
-        scheduling = SchedulingOptions(priority=Priority(priority), **asked, **places)
+        names = ("project", "not_before", "exclusive", "gpu_model", "host_name", "hosts")
+        asked = {name: values.pop(name) for name in names}
+        scheduling = SchedulingOptions(priority=Priority(priority), **asked)
         return command(scheduling=scheduling, after=[JobId(number) for number in after], **values)
 
     for option in reversed(OPTIONS):

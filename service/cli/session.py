@@ -1,4 +1,4 @@
-"""What every command starts with: the settings and an open store at the right revision."""
+"""Opens what every command needs: the settings, and a store at the right revision."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from service.store.transaction import Store, open_store
 def open_session() -> tuple[Settings, Store]:
     """Read the settings and open the store.
 
-    The embedded database is made at its first use; a server's is left to `cnnctl db upgrade`.
+    The embedded database is created at its first use; a server's is left to `cnnctl db upgrade`.
 
     Raises:
         CnnctlError: a setting is wrong, the database is away, or it is at another revision.
@@ -35,12 +35,12 @@ def open_session() -> tuple[Settings, Store]:
 
 
 def make_embedded_database(store: Store, settings: Settings) -> None:
-    """Make the database of a data folder, unless processes run that have lost theirs.
+    """Create the database of a data folder, unless the old one was deleted while processes use it.
 
     Raises:
-        DatabaseGone: they do.
+        DatabaseGone: it was.
     """
-    from service.commands.ops.embedded_stack import refuse_new_database  # seldom needed
+    from service.commands.ops.embedded_stack import refuse_new_database  # imported late: seldom needed
 
     refuse_new_database(settings)
     if settings.runs_dir.is_dir() and any(settings.runs_dir.iterdir()):
@@ -49,7 +49,7 @@ def make_embedded_database(store: Store, settings: Settings) -> None:
 
 
 def open_until_end(settings: Settings, *, owner: bool = False) -> Store:
-    """Open the store, whatever is in it, or as its owner; it is closed when the command ends."""
+    """Open the store at any revision, or as its owner; it is closed when the command ends."""
     store = open_store(settings.owner_url if owner else settings.database_url)
     click.get_current_context().call_on_close(store.close)
     return store
@@ -61,13 +61,13 @@ def print_json(document: object) -> None:
 
 
 def shorten_home(path: str) -> str:
-    """Write a path the way a person would."""
+    """Write a path below the home folder with `~`."""
     home = str(Path.home())
     return "~" + path[len(home) :] if home != "/" and path.startswith(home + "/") else path
 
 
 def format_bytes(count: int) -> str:
-    """12 B, 3.4 MiB, …"""
+    """A number of bytes as text: 12 B, 3.4 MiB, …"""
     size = float(count)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
@@ -77,7 +77,7 @@ def format_bytes(count: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """0.4 s, 12 s, 5 min, …"""
+    """A duration as text: 0.4 s, 12 s, 5 min, …"""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -10,7 +10,7 @@ from service.domain.spec_request import parse_assignment, spec_fields
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Option → spec field, which says what it is for and of which type.
+# Option → spec field; the field has the help text and the type.
 FIELDS: dict[str, str] = {
     "dataset": "data.dataset",
     "gpus": "resources.gpus",
@@ -39,13 +39,13 @@ FIELDS: dict[str, str] = {
 
 
 def spec_options(command: Command) -> Command:
-    """Add the network's name and the spec options to a command, which gets `architecture` and `fields`."""
+    """Add the network's name and the spec options to a command: `architecture`, `assignments`, one each."""
     known = dict(spec_fields())
     for name, path in reversed(FIELDS.items()):
         field = known[path]
         text = f"{_as_sentence(field.description or '')}  [{path}]"
         command = click.option(
-            f"--{name}", path.replace(".", "__"), help=text, **_look(path, field.annotation)
+            f"--{name}", path.replace(".", "__"), help=text, **_click_type(path, field.annotation)
         )(command)
     command = click.option(
         "--set",
@@ -61,8 +61,8 @@ def _as_sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _look(path: str, kind: Any) -> dict[str, Any]:
-    """What click must know of a field: its type, or the words that it takes."""
+def _click_type(path: str, kind: Any) -> dict[str, Any]:
+    """What Click must know of a field: its type, or the words that it takes."""
     if path == "resources.time_limit_minutes":
         return {"type": Minutes(), "metavar": "90|2h"}
     if kind is bool:

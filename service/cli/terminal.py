@@ -1,7 +1,7 @@
-"""The one way out to a terminal: what others have named, written or failed with cannot steer it.
+"""Writes to the terminal for all commands, so that text from other people cannot control it.
 
-A dataset's path, a file's name or a reason may hold escape sequences, which would act in the terminal of
-whoever looks: they are shown as text. Only what is drawn here has colours.
+A dataset's path, a file's name or a reason may contain escape sequences. They are printed as visible text:
+they do nothing in the reader's terminal. Only tables and plots that cnnctl draws have colours.
 """
 
 import csv
@@ -18,7 +18,7 @@ from rich.segment import Segment
 from service.visible import escape
 
 PIPE_WIDTH = 160
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")  # the wide ones too, which some spreadsheets take for the others
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")  # also the full-width forms, which some spreadsheets treat alike
 
 
 def echo(message: object, *, err: bool = False, nl: bool = True) -> None:
@@ -32,14 +32,14 @@ def say(message: str) -> None:
 
 
 def print_drawing(text: str) -> None:
-    """Print what was drawn here, of numbers alone, with its own colours."""
+    """Print a plot with its colours; it is made of numbers alone, so it needs no escaping."""
     click.echo(text)
 
 
 def print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print comma-separated lines; a spreadsheet computes none of their cells.
+    """Print comma-separated lines whose cells no spreadsheet evaluates.
 
-    Source: OWASP, CSV injection: what begins with one of these characters is taken for a formula.
+    Source: OWASP, CSV injection: a cell that begins with one of these characters is read as a formula.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -52,7 +52,7 @@ def print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 class PlainConsole(Console):
-    """A console that shows what it is given, and acts on none of it."""
+    """A console that prints escape sequences as visible text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -60,19 +60,19 @@ class PlainConsole(Console):
 
 
 def make_console(**options: Any) -> Console:
-    """A console for tables: as wide as the terminal, and wide enough for a line a row in a pipe.
+    """Make a console for tables: as wide as the terminal; in a pipe, wide enough for one line per row.
 
-    Without markup and emoji codes: what a trainer or a path says may have brackets and colons.
+    Markup and emoji codes are off: paths and reasons may contain brackets and colons.
     """
     width = None if sys.stdout.isatty() or options else PIPE_WIDTH
     return PlainConsole(width=width, highlight=False, markup=False, emoji=False, **options)
 
 
 def prepare_streams() -> None:
-    """Let no terminal's alphabet and no closed stream end a command."""
+    """Keep a command alive if a stream is closed, or if its encoding lacks a character."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever called
+        if stream is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

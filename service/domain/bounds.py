@@ -1,7 +1,7 @@
 """The bounds of the numbers, texts and lists that people give, each with its reason.
 
-Plans, forecasts and tables count with the numbers of all jobs: one without a bound could stop them for
-everybody. Bounds are checked when something is given, never on reading: an older cnnctl may have stored
+Plans, forecasts and tables compute with the numbers of all jobs: one number without a bound could break them
+for everybody. Bounds are checked when something is given, never on reading: an older cnnctl may have stored
 anything. Those of the settings stand beside their defaults, in service/settings.py.
 """
 
@@ -19,11 +19,11 @@ TEXT = Bound(least=1, most=200, why="no name with its number is longer")
 
 OPTION = Bound(least=-(2**31), most=2**31 - 1, why="options of networks are 32-bit numbers")
 
-# By dotted path; the texts that are not here have the bounds of TEXT. A test holds that no number is missing.
+# By dotted path; texts that are not here have the bounds of TEXT. A test checks that no number is missing.
 SPEC: Mapping[str, Bound] = {
     "model.l1": _REAL,
     "model.l2": _REAL,
-    "data.dataset": Bound(least=1, most=1024, why="the database has that much room for it"),
+    "data.dataset": Bound(least=1, most=1024, why="the database stores no longer path"),
     "data.image_size": _SIDE,
     "data.resize": _SIDE,
     "data.in_memory_mib": Bound(least=0, most=2**24, why="no host has more than 16 TiB"),
@@ -57,7 +57,7 @@ _DEVICE_NAME = Bound(least=1, most=200, why="no name of a host or GPU is longer"
 # By option or argument, as it is written on the command line; use cases check them. Those of `detect` are
 # ranges of Click.
 OPTIONS: Mapping[str, Bound] = {
-    "--after": Bound(least=0, most=1000, why="each is looked up whenever the queue is planned"),
+    "--after": Bound(least=0, most=1000, why="each is read whenever the queue is planned"),
     "--hosts": Bound(least=1, most=64, why="all of them must meet before the first step"),
     "--not-before": Bound(
         least=0, most=3650, why="in days from now: whoever waits for longer than ten years has left the lab"
@@ -71,7 +71,7 @@ OPTIONS: Mapping[str, Bound] = {
     "NAME": _NAME,
     "--weight": Bound(least=1e-6, most=1e6, why="a millionth of everybody's is as good as nothing"),
     "--max-gpus": Bound(least=0, most=65_536, why="64 hosts of 1,024 GPUs"),
-    "--max-queued": Bound(least=0, most=1_000_000, why="each is looked at whenever the queue is planned"),
+    "--max-queued": Bound(least=0, most=1_000_000, why="each is read whenever the queue is planned"),
     "--mail": Bound(least=1, most=254, why="no mail server takes a longer address"),
     "--webhook": Bound(least=1, most=2000, why="web servers refuse much longer ones"),
     "--older-than": Bound(least=0, most=36_500, why="in days: no checkpoint is a century old"),
@@ -81,12 +81,12 @@ OPTIONS: Mapping[str, Bound] = {
     "--batch-size": SPEC["training.batch_size"],
 }
 
-# Of what a whole submission comes to.
+# The memory that a whole submission takes on each GPU.
 MEMORY_MIB = Bound(least=0, most=2**24, why="no GPU has 16 TiB")
 
 
 def check_option(name: str, value: object) -> None:
-    """Refuse what lies outside the bounds of an option; None was not given.
+    """Refuse a value outside the bounds of an option; None means not given.
 
     Raises:
         SpecError: with the bounds and the reason for them.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.domain.trainer_events import Ended  # imports pydantic, which commands do without
 
 NO_SPACE = errno.ENOSPC  # exit status of a trainer that cannot write even its final event
-# Causes of a trainer that has lost another one, rather than why.
+# Causes that a trainer may have only because it lost a trainer on another host.
 SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 
 
@@ -22,7 +22,7 @@ SECONDARY = {None, Cause.DEVICE_ERROR, Cause.KILLED, Cause.ERROR}
 class Ending:
     """Outcome, cause where something failed, and one line for the job's owner.
 
-    After one with `pause`, only a person may let the job go on.
+    With `pause`, only a person may resume the job.
     """
 
     outcome: Outcome
@@ -33,18 +33,18 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerReport:
-    """What a worker knows of a trainer that is gone; what it means is decided where the attempt ends."""
+    """The facts that a worker knows of a trainer that is gone; the store infers the ending from them."""
 
     final_event: "Ended | None" = None
-    exit_status: int | None = None  # below 0 the signal that killed it; None: nobody knows
+    exit_status: int | None = None  # below 0 the signal that killed it; None: unknown
     adopted: bool = False  # an earlier worker of the host started it
-    told_to_stop: bool = False  # its worker wanted that before the end: by a stop request, or as it closes
+    told_to_stop: bool = False  # its worker did so before the end: after a stop request, or when it shut down
     failure: Ending | None = None  # what happened to it from outside, as when its run folder was removed
-    without_trainer: Ending | None = None  # there was none to follow: it could not be started, for example
+    without_trainer: Ending | None = None  # no trainer ran: for example, it could not be started
 
 
 def infer_ending(report: TrainerReport, *, stop_request: StopRequest | None) -> Ending:
-    """What a trainer's end means."""
+    """The ending of an attempt, inferred from what its worker reports."""
     if report.without_trainer:
         return report.without_trainer
     ending = _infer(report, stop_request)
@@ -70,7 +70,7 @@ def _infer(report: TrainerReport, stop_request: StopRequest | None) -> Ending:
 
 
 def _explain_silent_end(report: TrainerReport) -> Ending:
-    """What it means that a trainer has written no final event."""
+    """The ending of an attempt whose trainer has written no final event."""
     if report.adopted:
         reason = "the trainer had died when its worker came back"
         return Ending(outcome=Outcome.LOST, cause=Cause.LOST_HOST, reason=reason)
@@ -82,7 +82,7 @@ def _explain_silent_end(report: TrainerReport) -> Ending:
 
 
 def merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
-    """The chief's ending, unless that only follows from how another member ended."""
+    """The chief's ending, unless it only follows from how another member ended."""
     refusals = [member.reason for member in others if member.reason.startswith(MADE_BY_NEWER)]
     if refusals and ending.outcome is not Outcome.CANCELLED:
         return Ending(outcome=Outcome.INTERRUPTED, reason=refusals[0])
@@ -94,7 +94,7 @@ def merge_endings(ending: Ending, others: Sequence[Member]) -> Ending:
 
 
 def ending_of_member(member: Member) -> Ending:
-    """How a member ended, as the ending of the attempt."""
+    """A member's ending as that of its attempt."""
     assert member.outcome is not None
     return Ending(
         outcome=member.outcome, cause=member.cause, reason=f"on {member.host_name}: {member.reason}"
@@ -102,7 +102,7 @@ def ending_of_member(member: Member) -> Ending:
 
 
 def _read_cause(text: str) -> Cause:
-    """A cause; one that only a newer trainer knows, which this worker took over, is an error like others."""
+    """Parse a cause; one of a newer trainer that this worker took over is ERROR if it is unknown here."""
     return Cause(text) if text in {cause.value for cause in Cause} else Cause.ERROR
 
 

@@ -1,4 +1,4 @@
-"""Hosts and their GPUs: what each is, what was read of it last, and who uses it from outside the queue."""
+"""Hosts and their GPUs: what each is, its last reading, and who uses it from outside the queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import datetime
 
 from service.domain.states import GpuState, Standing
 
-MOST_NAMED = 2  # outsiders of a GPU that are told one by one
+MOST_NAMED = 2  # outsiders of a GPU that are named one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """A device of a host; a simulated one is a logical CPU device and says so in its model.
 
-    A `mig` one is an instance of a partitioned GPU: a process works on one of them, so it never takes part
-    in a job of several. `driver` is the version of its driver, None of a simulated one. `disk_full` is its
-    host's standing.
+    A `mig` GPU is an instance of a partitioned GPU: a process can use only one of them, so it takes jobs on
+    one GPU only. `driver` is the version of its driver, None if it is simulated. `disk_full` is its host's
+    standing.
     """
 
     uuid: str
@@ -32,13 +32,13 @@ class Gpu:
 
     @property
     def name(self) -> str:
-        """How people name it."""
+        """Its name for people: HOST:NUMBER."""
         return f"{self.host_name}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outsider:
-    """A process that uses a GPU and is no trainer of this queue; what is None cannot be seen there."""
+    """A process that uses a GPU and is no trainer of this queue; None: its host cannot see it."""
 
     pid: int | None = None
     user: str | None = None
@@ -55,7 +55,7 @@ class Outsider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a worker read of a GPU; None where the device does not tell.
+    """What a worker read of a GPU; None: the device does not report it.
 
     Of a simulated GPU, memory and utilization are those of its trainer's process. `ecc_errors` counts
     uncorrected ones since the driver was loaded.
@@ -84,7 +84,7 @@ class Host:
 
 
 def format_gpus(count: int) -> str:
-    """1 GPU, 2 GPUs, …"""
+    """A number of GPUs as text: 1 GPU, 2 GPUs, …"""
     return "1 GPU" if count == 1 else f"{count} GPUs"
 
 
@@ -94,7 +94,7 @@ def is_model(model: str, wanted: str) -> bool:
 
 
 def list_named(gpus: Sequence[Gpu], name: str) -> Sequence[Gpu]:
-    """The GPUs that a person may mean: by UUID, by HOST:NUMBER, or by how the UUID begins."""
+    """The GPUs that a person may mean: by UUID, by HOST:NUMBER, or by the beginning of the UUID."""
     exact = [gpu for gpu in gpus if name in (gpu.uuid, gpu.name)]
     return exact or [gpu for gpu in gpus if name and gpu.uuid.startswith(name)]
 

@@ -1,4 +1,4 @@
-"""Whom to tell of what, and what is on its way to them."""
+"""Hooks, which say where messages about jobs go, and the notifications for them."""
 
 import ipaddress
 from collections.abc import Collection
@@ -12,12 +12,12 @@ from service.domain.states import FINISHED, Channel, JobState, Occasion
 HookId = NewType("HookId", int)
 NotificationId = NewType("NotificationId", int)
 
-MOST_HOOKS = 10  # a person's
+MOST_HOOKS = 10  # per person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """What a person wants to be told of their jobs, and where; `address` is a mail address or a URL."""
+    """Which messages about their jobs a person wants, and where; `address` is a mail address or a URL."""
 
     id: HookId
     owner: str
@@ -28,8 +28,8 @@ class Hook:
     on_preemption: bool
 
     def find_occasion(self, state: JobState) -> Occasion | None:
-        """What to tell of a job that has just come to a state; it is queued again after a preemption."""
-        if state is JobState.PAUSED:  # by the service, since a person must see to it
+        """The occasion to send a message when a job enters a state; it is queued again after a preemption."""
+        if state is JobState.PAUSED:  # by the service: a person must decide
             return Occasion.FAILURE if self.on_failure else None
         if state is JobState.FAILED and self.on_failure:
             return Occasion.FAILURE
@@ -40,7 +40,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One message to one hook, until it was delivered or given up; `tries` counts those begun."""
+    """One message to one hook; `tries` counts the deliveries begun, `next_try_at` is None after the last."""
 
     id: NotificationId
     hook_id: HookId
@@ -57,10 +57,10 @@ class Notification:
 
 
 def may_be_reached(host: str, address: str, allowed: Collection[str]) -> bool:
-    """Whether a webhook may be sent to this IP address of a host, which its owner chose.
+    """Whether a webhook may be sent to this IP address of a host.
 
-    What is private, loopback or link-local is the lab's own: the scheduler can ask services there that the
-    hook's owner cannot. `allowed` names hosts or addresses of them that may be asked all the same.
+    The hook's owner chose the host. Private, loopback and link-local addresses are the lab's own: the
+    scheduler can reach services there that the owner cannot. `allowed` names exempt hosts and addresses.
     """
     ip = ipaddress.ip_address(address)
     if {host.rstrip(".").lower(), address, str(ip)} & {name.lower() for name in allowed}:

@@ -13,11 +13,11 @@ AttemptId = NewType("AttemptId", int)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One spec that somebody asked for; `spec` is its canonical JSON, `scheduling` say how to run it.
+    """One spec that somebody asked for; `spec` is its canonical JSON, `scheduling` says how to run it.
 
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
-    `estimated_start_at` is a guess while it waits for GPUs, else None. `memory_mib` is what each of its
-    GPUs must have for sure, `ample_memory_mib` what is surely enough, None where nobody predicted it.
+    `estimated_start_at` is an estimate while it waits for GPUs, else None. `memory_mib` is what each of its
+    GPUs must have for sure, `ample_memory_mib` what is surely enough; None: not predicted.
     """
 
     id: JobId
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Why a job waits, in words; `estimated_start_at` where there is a guess."""
+    """Why a job waits, in words; `estimated_start_at` is None without an estimate."""
 
     job_id: JobId
     reason: str
@@ -99,7 +99,7 @@ class Attempt:
 class Member:
     """One host's share of an attempt over several hosts; the chief has rank 0.
 
-    It has ended once its processes are proven gone, as `outcome` says; `worker` is who looks after it.
+    It has ended once its processes are proven gone, as `outcome` says; `worker` supervises it.
     """
 
     attempt_id: AttemptId

@@ -1,4 +1,4 @@
-"""Adds times that other people's numbers may have made endless."""
+"""Adds durations that come from people's numbers and may be huge."""
 
 from datetime import datetime, timedelta
 
@@ -6,5 +6,5 @@ FAR_SECONDS = 3650 * 86400.0  # ten years: whatever is further away is as good a
 
 
 def add_seconds(moment: datetime, seconds: float) -> datetime:
-    """So many seconds later, and at most ten years."""
+    """The moment that many seconds later, and at most ten years later."""
     return moment + timedelta(seconds=min(seconds, FAR_SECONDS))

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-MOST_QUEUED = (
-    10_000  # jobs that who was granted nothing else may have waiting: all are looked at in each plan
-)
+# Jobs that a person may have waiting, unless another quota was granted: each plan reads all of them.
+MOST_QUEUED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +18,7 @@ class Actor:
 class User:
     """What an administrator has granted a person; the defaults are everybody's.
 
-    `weight` is their part of the GPUs, relative to others. None means no quota.
+    `weight` is their share of the GPUs, relative to others. None means no quota.
     """
 
     name: str

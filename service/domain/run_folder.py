@@ -1,7 +1,7 @@
-"""What lies where in a run folder `RUNS_DIR/<job>/<attempt>`, for workers and the service.
+"""The paths in a run folder `RUNS_DIR/<job>/<attempt>`, for workers and the service.
 
-A path that the database or a trainer gives is only a claim: before anything is opened or deleted there, it
-has to lie, with all symbolic links followed, in the folder of the job that it is said to be of.
+A path from the database or from a trainer is only a claim: before anything is opened or deleted there, it has
+to lie in the folder of its job, with all symbolic links followed.
 """
 
 import os
@@ -29,12 +29,12 @@ CHECKPOINT_PATH = re.compile(rf"[^/]+/{CHECKPOINTS_DIR}/{CHECKPOINT_NAME.pattern
 
 
 def member_name(rank: int) -> str:
-    """In the run folder of an attempt over several hosts, that of the trainer with this rank above 0."""
+    """The folder, in an attempt's run folder, of the trainer with this rank above 0."""
     return f"member-{rank}"
 
 
 def job_folder(runs_dir: Path, job_id: int) -> Path:
-    """Where the run folders of a job lie."""
+    """The folder with the run folders of a job."""
     return runs_dir / str(job_id)
 
 
@@ -44,7 +44,7 @@ def run_folder(runs_dir: Path, job_id: int, number: int) -> Path:
 
 
 def path_within(path: Path | str, of_job: Path) -> str:
-    """Where a path lies in the folder of a job, as in `2/trainer.log`; empty where it lies elsewhere."""
+    """A path relative to the folder of a job, as in `2/trainer.log`; empty if it lies elsewhere."""
     try:
         real, runs_dir = os.path.realpath(path), os.path.realpath(of_job.parent)
     except ValueError:  # NUL, which no path has
@@ -79,5 +79,5 @@ def unfinished_name(step: int, *, pid: int) -> str:
 
 
 def found_name(attempt_folder: str, *, at_ns: int) -> str:
-    """What a folder is renamed to that lay, at that moment, where a new attempt's folder was to be."""
+    """The new name of a folder that was found, at that moment, at the path of a new attempt's folder."""
     return f"{attempt_folder}.found-{at_ns}"

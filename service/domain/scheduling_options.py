@@ -1,4 +1,4 @@
-"""How a job is to be run. No part of the spec: whatever is asked here, the same network is trained."""
+"""How to run a job. Not part of the spec: these options do not change the network that is trained."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ from service.domain.states import Priority
 class SchedulingOptions:
     """What a person asks of the scheduler with a submission; the defaults ask for nothing.
 
-    `gpu_model` is a part of a model's name, see `domain.gpus.is_model`; `exclusive` keeps other jobs off the
-    host. Over several `hosts` each gives the same number of GPUs.
+    `gpu_model` is part of a model's name, see `domain.gpus.is_model`; `exclusive` keeps other jobs off the
+    host. Each of several `hosts` gives the same number of GPUs.
     """
 
     priority: Priority = Priority.NORMAL

@@ -30,7 +30,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 class DataSpec(Section):
     dataset: str = Field(
-        description="dataset, by its name in the catalog, or by its place: folder:PATH or npz:PATH; the "
+        description="dataset, by its name in the catalog, or by its path: folder:PATH or npz:PATH; the "
         "default depends on the network"
     )
     image_size: PositiveInt = Field(description="side in pixels of what the network sees")
@@ -48,7 +48,7 @@ class DataSpec(Section):
         "divide by their standard deviation, or subtract the mean only",
     )
     in_memory_mib: Annotated[int, Field(ge=0)] = Field(
-        1024, description="folders whose decoded images take more are decoded anew in each epoch"
+        1024, description="MiB; folders whose decoded images take more are decoded anew in each epoch"
     )
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of the training images held out, class by class, for val_* metrics"
@@ -63,7 +63,9 @@ class LossSpec(Section):
     name: Literal["cross_entropy", "focal"] = Field(
         "cross_entropy", description="loss on the training images"
     )
-    gamma: NonNegative = Field(2.0, description="how much the focal loss plays down what is classified well")
+    gamma: NonNegative = Field(
+        2.0, description="how much the focal loss reduces the weight of well-classified images"
+    )
     alpha: Annotated[float, Field(gt=0)] = Field(0.25, description="factor of the focal loss")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of each target that is spread evenly over all classes"
@@ -80,7 +82,7 @@ class OptimizerSpec(Section):
     lr: Annotated[float, Field(gt=0)] = Field(description="learning rate at the start")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum, of sgd and alexnet")
     weight_decay: NonNegative = Field(
-        0.0, description="weight decay per step, decoupled from the gradient but for alexnet"
+        0.0, description="weight decay per step, decoupled from the gradient except in alexnet"
     )
 
 
@@ -123,10 +125,11 @@ class TrainingSpec(Section):
 class CheckpointSpec(Section):
     every_epochs: PositiveInt = Field(1, description="epochs between two checkpoints")
     every_steps: PositiveInt | None = Field(
-        None, description="steps between two checkpoints, besides; none by default"
+        None, description="steps between two checkpoints, in addition; none by default"
     )
     every_minutes: Annotated[float, Field(gt=0)] | None = Field(
-        5.0, description="training time between two checkpoints, besides: what a crash can cost at most"
+        5.0,
+        description="minutes of training between two checkpoints, in addition: the most a crash can cost",
     )
     keep: PositiveInt = Field(2, description="newest checkpoints to keep, besides the best one")
 
@@ -134,7 +137,7 @@ class CheckpointSpec(Section):
 class ResourcesSpec(Section):
     gpus: PositiveInt = Field(1, description="GPUs on one host, all or nothing")
     time_limit_minutes: Annotated[float, Field(ge=SHORTEST_TIME_LIMIT_MINUTES)] | None = Field(
-        None, description="training time, over all attempts, after which the job fails; none by default"
+        None, description="minutes of training, over all attempts, after which the job fails; none by default"
     )
 
 
@@ -146,7 +149,7 @@ class Spec(Section):
     )
     model: NetworkConfig = Field(description="the network")
     data: DataSpec = Field(description="the images")
-    loss: LossSpec = Field(default_factory=LossSpec, description="what training makes small")
+    loss: LossSpec = Field(default_factory=LossSpec, description="the function that training minimizes")
     optimizer: OptimizerSpec = Field(description="the update rule")
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="the learning rate over time")
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="how long and how to train")
@@ -155,7 +158,7 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def check_together(self) -> "Spec":
-        """Check what no single field can see; a ValueError becomes part of pydantic's report."""
+        """Check fields against each other; a ValueError becomes part of pydantic's report."""
         self._check_catalog()
         self._check_views()
         self._check_batch()
@@ -183,7 +186,7 @@ class Spec(Section):
                 f"Nearest: {max(1, round(batch / gpus)) * gpus}"
             )
         if find_dataset_path(self.data.dataset) is not None:
-            return  # how many images there are is known where they lie
+            return  # only a host that has the images can count them
         fraction = self.data.validation_fraction
         total = lookup.get_dataset(self.data.dataset).train_images
         images = total - (max(1, round(fraction * total)) if fraction else 0)
@@ -211,18 +214,18 @@ def read_spec(text: str) -> Spec:
     """Read a stored spec, also one of an older version.
 
     Raises:
-        NewerSpec: it has what this cnnctl does not know; the message names it.
+        NewerSpec: it has fields or values that this cnnctl does not know; the message names them.
     """
     if unknown := explain_unknown(text):
         raise NewerSpec(unknown)
     try:
         return Spec.model_validate_json(json.dumps(load_spec_tree(text)))
-    except ValidationError as error:  # it was valid when it was stored: a value that is new since then
+    except ValidationError as error:  # it was valid when it was stored, so a newer cnnctl stored this value
         raise NewerSpec(explain(error.errors()[0])) from error
 
 
 def explain_unknown(text: str) -> str:
-    """What only a newer cnnctl can have put into a stored spec: its version, or fields; else empty."""
+    """The version or the fields of a stored spec that only a newer cnnctl knows; empty if there are none."""
     tree = load_spec_tree(text)
     version = tree.get("schema_version", SCHEMA_VERSION)
     if version > SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""What a spec holds that was not typed, or may surprise: said at submission, in a sentence each."""
+"""Notices for the person who submits: what a spec contains that was not given, or may surprise."""
 
 from collections.abc import Collection, Sequence
 
@@ -28,7 +28,7 @@ def list_notices(spec: Spec, given: Collection[str]) -> Sequence[str]:
 
 
 def suspect_cause(spec: Spec) -> str:
-    """What in a spec may be why its network does not learn; empty where nothing stands out."""
+    """A likely cause, in the spec, of a network that does not learn; empty if there is none."""
     _, paper = find_features(spec.model.architecture)
     if spec.model.init == "paper" and paper and spec.data.normalize != paper.normalize:
         return (

@@ -54,7 +54,7 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
 
 
 def _check_value(path: str, value: object) -> None:
-    """Refuse what is too large before anything computes with it, and what no terminal could show."""
+    """Refuse a value that is too large before anything computes with it, and text that no terminal shows."""
     if not isinstance(value, (bool, int, float, str, NoneType)):
         raise SpecError(f"{path} takes one value. Received: {reprlib.repr(value)}")
     SPEC.get(path, TEXT if isinstance(value, str) else OPTION).check(path, value)
@@ -78,8 +78,8 @@ def _default_data(tree: dict[str, object], network: lookup.Architecture) -> None
         _, paper = find_features(network.name)
         if paper is not None:
             tree.setdefault("data.normalize", paper.normalize)
-    has_room = "crop:0" in augment.split(",") and isinstance(side, int)
-    tree.setdefault("data.resize", round(side * RESIZE_PER_SIDE) if has_room else side)  # type: ignore[operator]
+    cuts_views = "crop:0" in augment.split(",") and isinstance(side, int)
+    tree.setdefault("data.resize", round(side * RESIZE_PER_SIDE) if cuts_views else side)  # type: ignore[operator]
 
 
 def _are_photographs(dataset: str) -> bool:
@@ -108,7 +108,7 @@ def parse_assignment(text: str) -> tuple[str, object]:
         return path, json.loads(value)
     except RecursionError:
         raise SpecError(f"{path}: no field is as deeply nested as this. Received: {value[:40]}…") from None
-    except ValueError:  # no JSON, or a number of more digits than Python reads
+    except ValueError:  # no JSON, or a number with more digits than Python reads
         return path, value
 
 
@@ -161,6 +161,6 @@ def _nest(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[
 
 def _validate(tree: dict[str, object]) -> Spec:
     try:
-        return Spec.model_validate_json(json.dumps(tree))  # read as a stored one is
+        return Spec.model_validate_json(json.dumps(tree))  # validated as a stored spec is
     except ValidationError as error:
         raise SpecError("\n".join(map(explain, error.errors()))) from None

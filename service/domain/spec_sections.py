@@ -1,6 +1,6 @@
-"""What the sections of a spec have in common: their rules, their fields, and what is said of a bad value.
+"""The common parts of the sections of a spec: their rules, their fields, and messages about a bad value.
 
-A section is a model of pydantic, or, where the library has a class for it, that frozen dataclass.
+A section is a pydantic model, or a frozen dataclass where the library of networks has a class for it.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ def _is_section(kind: type) -> bool:
 
 
 def explain(detail: Mapping[str, Any]) -> str:
-    """Say what is wrong with a field, and where, of a detail of a ValidationError."""
+    """Say what is wrong with which field, from one detail of a ValidationError."""
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])  # one of our own checks, which names the field itself
     path, message = ".".join(map(str, detail["loc"])), str(detail["msg"])

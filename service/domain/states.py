@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class JobState(str, Enum):
-    """Where a job stands; a finished one moves again only when a person retries it."""
+    """The state of a job; a finished job changes it again only when a person retries the job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -16,7 +16,7 @@ class JobState(str, Enum):
 
 
 class Priority(str, Enum):
-    """How urgent a job is, from the least to the most; the highest needs the right to it."""
+    """How urgent a job is, from the least to the most; the highest needs a permission."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -27,7 +27,7 @@ URGENCY: Mapping[Priority, int] = {priority: number for number, priority in enum
 
 
 class AttemptState(str, Enum):
-    """Where an attempt stands; it holds its leases until it has ended."""
+    """The state of an attempt; it holds its leases until it has ended."""
 
     DISPATCHED = "dispatched"
     STARTING = "starting"
@@ -62,7 +62,7 @@ class Cause(str, Enum):
 class StopRequest(str, Enum):
     """What a person or the service wants of a live attempt; its worker reads it with the heartbeat.
 
-    From the weakest to the strongest: a request takes the place of a weaker one only.
+    From the weakest to the strongest: a request replaces only a weaker one.
     """
 
     PREEMPT = "preempt"
@@ -86,14 +86,14 @@ class CheckpointKind(str, Enum):
 
 
 class Channel(str, Enum):
-    """How a person is told of a job."""
+    """How a message about a job is sent."""
 
     MAIL = "mail"
     WEBHOOK = "webhook"
 
 
 class Occasion(str, Enum):
-    """What a person wants to be told of."""
+    """When a message about a job is sent."""
 
     END = "end"
     FAILURE = "failure"
@@ -149,7 +149,7 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
     AttemptState.ENDED: frozenset(),
 }
 
-# What another try may mend; whatever else made an attempt fail, it would meet again.
+# Causes that another try may avoid; any other cause would make it fail again.
 UNDONE_BY_RETRY = frozenset({Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST})
 
 FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
@@ -167,8 +167,8 @@ JOB_STATE_AFTER: Mapping[Outcome, JobState] = {
 class Standing(str, Enum):
     """Whether a host gets work."""
 
-    REGISTERED = "registered"  # it does while its worker is heard
-    RESERVED = "reserved"  # its worker starts or stops, and holds the host's name
-    DISK_FULL = "disk_full"  # what runs there goes on, and nothing new starts
-    UNANSWERING = "unanswering"  # its worker is heard, and takes no messages
+    REGISTERED = "registered"  # it does while its worker is alive
+    RESERVED = "reserved"  # its worker is starting or stopping, and holds the host's name
+    DISK_FULL = "disk_full"  # what runs there continues, and nothing new starts
+    UNANSWERING = "unanswering"  # its worker is alive, but takes no messages
     REMOVED = "removed"  # by an administrator, until a worker of its name starts

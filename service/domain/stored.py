@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 def read_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value:
-    """Make a dataclass from stored values: the unknown is left out, what is missing has its default.
+    """Make a dataclass from stored values: unknown keys are left out, missing ones have their default.
 
     So each field that is added to a stored dataclass needs a default, and none may change its meaning.
 
@@ -21,7 +21,7 @@ def read_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value:
 
 
 def find_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value | None:
-    """The same; None where a field is missing: for what is shown and not decided by."""
+    """As `read_stored`, or None if a field is missing: for values that are shown and decide nothing."""
     try:
         return read_stored(value_type, values)
     except TypeError:
@@ -29,7 +29,7 @@ def find_stored(value_type: type[Value], values: Mapping[str, Any]) -> Value | N
 
 
 def load_object(text: str | None) -> Mapping[str, Any]:
-    """A stored JSON object; empty where it is none: for what is shown and not decided by."""
+    """A stored JSON object, empty if the text is none: for values that are shown and decide nothing."""
     try:
         values = json.loads(text or "{}")
     except ValueError:

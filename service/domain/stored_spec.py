@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 SCHEMA_VERSION = 1
-MADE_BY_NEWER = "made by a newer cnnctl"  # how the reason begins of a job that waits for an upgrade
+MADE_BY_NEWER = "made by a newer cnnctl"  # the beginning of the reason of a job that waits for an upgrade
 
 Tree = Mapping[str, Any]
 
-# By version, what makes its tree one of the next version. A step is never changed: specs are kept for ever.
+# By version, the upgrade of its tree to the next version. Never change one: specs are kept for ever.
 UPGRADES: dict[int, Callable[[Tree], Tree]] = {}
 
 

@@ -1,6 +1,6 @@
-"""What a trainer tells its worker: the lines of events.jsonl, which are written and read here alone.
+"""The events that a trainer reports to its worker: lines of events.jsonl, written and read here alone.
 
-docs/events.md says what each event and field means. A field that may be None is left out where it is.
+docs/events.md says what each event and field means. A field whose default is None is left out if it is None.
 """
 
 import json
@@ -20,7 +20,7 @@ Epoch = Annotated[int, Field(ge=0, lt=2**31)]  # what an INTEGER column takes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What is done before the first step, or what is wrong later, in words."""
+    """What the trainer does before the first step, or what is wrong later, in words."""
 
     text: str
 
@@ -66,7 +66,7 @@ class Ended:
     """The final event: how the attempt ended.
 
     `cause` is the value of a `Cause`, or one that only a newer trainer knows. With `pause`, only a person may
-    let the job go on.
+    resume the job.
     """
 
     outcome: Outcome
@@ -99,7 +99,7 @@ def encode(event: Event, *, at: float) -> bytes:
 
 
 def decode(line: bytes | str) -> Event | None:
-    """The event of a line; None of one that is damaged, or that only a newer trainer could mean."""
+    """The event of a line; None if the line is damaged, or if only a newer cnnctl knows the event."""
     try:
         values = json.loads(line)
         # NaN and infinity are no JSON, and neither are surrogates, which older trainers wrote.

@@ -1,4 +1,4 @@
-"""Which fields are read only sometimes: one that is given and that nothing reads makes false comparisons."""
+"""Refuses a given field that nothing would read: comparisons of its values would be false."""
 
 from collections.abc import Callable, Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""GPU-hours: who used them for what, and which of them came to nothing."""
+"""GPU-hours: who used them for what, and which of them were wasted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +34,8 @@ class Stay:
 class Usage:
     """GPU-hours of one person, project and outcome.
 
-    What came to nothing: all of failed attempts; of the others, steps that were done again after a loss, and
-    idle time, before the first step and while stopping.
+    Wasted are all hours of failed attempts; of others, the steps that were repeated after a loss, and idle
+    time: before the first step, and while stopping.
     """
 
     owner: str
@@ -91,7 +91,7 @@ def _add(usage: Usage, stay: Stay, *, since: datetime | None, now: datetime) -> 
 
 
 def _redone_fraction(stay: Stay) -> float:
-    """Which part of an attempt's steps the next one did again; 0 where that is not known."""
+    """The fraction of an attempt's steps that the next attempt repeated; 0 if unknown."""
     if stay.first_step is None or stay.last_step is None or stay.redone_from is None:
         return 0.0
     steps = stay.last_step - stay.first_step

@@ -102,7 +102,7 @@ class Scheduler:
             (self._folder or self._watch).wait(seconds)
 
     def tick(self) -> None:
-        """Rescue, resend and place, in one transaction; does nothing while another scheduler ticks."""
+        """Rescue, resend and place jobs, in one transaction; does nothing while another scheduler ticks."""
         with self._store.transaction() as tx:
             if not schedulers.lock_tick(tx):
                 return

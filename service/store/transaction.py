@@ -68,7 +68,7 @@ class Store:
         self._engine = engine
         self._driver = engine.dialect.loaded_dbapi
         self._clock = clock
-        # SQLite lets writers poll for their turn, up to ten times a second: of a hundred threads some would
+        # SQLite lets writers poll for the lock, up to ten times a second: of a hundred threads some would
         # wait for seconds, perhaps the heartbeat's.
         sqlite = engine.dialect.name == "sqlite"
         self._write_queue = WriteQueue(wait_seconds=BUSY_TIMEOUT_SECONDS) if sqlite else None

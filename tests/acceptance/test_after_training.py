@@ -152,7 +152,9 @@ def test_what_cannot_be_done_is_said(stack: Stack, job: int, tmp_path: Path) -> 
     assert "Traceback" not in refused.stderr
     for dataset, words in (("minst", "Did you mean mnist?"), ("zip:/x", "is folder:PATH or npz:PATH")):
         assert words in stack.cnnctl("evaluate", str(job), "--dataset", dataset, code=2).stderr
-    assert "is nobody's home" in stack.cnnctl("export", str(job), "--output=~nosuchuser/x", code=2).stderr
+    assert (
+        "there is no home folder" in stack.cnnctl("export", str(job), "--output=~nosuchuser/x", code=2).stderr
+    )
     assert "999" in stack.cnnctl("predict", "999", "x.png", code=3).stderr
     cancelled = stack.submit("lenet5", "--dataset", "digits", "--epochs", "500")
     stack.cnnctl("cancel", str(cancelled))

@@ -182,9 +182,9 @@ def test_what_the_hosts_cannot_give_is_refused_with_what_they_can(stack: Stack) 
     refused = stack.cnnctl("submit", *JOB, code=2).stderr
     assert "--gpus 4 --hosts 2" in refused
     refused = stack.cnnctl("submit", *JOB[:4], "8", "--hosts", "2", code=2).stderr
-    assert "each would have to give 4 GPUs, and 0 of 2 hosts have as many. Nearest: --gpus 4" in refused
+    assert "each host needs 4 GPUs, and 0 of 2 hosts have that many. Nearest: --gpus 4" in refused
     refused = stack.cnnctl("submit", *JOB[:4], "1", "--hosts", "2", code=2).stderr
-    assert "shared out evenly" in refused
+    assert "divides evenly" in refused
     refused = stack.cnnctl("submit", *OVER_TWO, "--exclusive", code=2).stderr
     assert "cannot be combined with --exclusive" in refused
 

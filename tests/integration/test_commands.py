@@ -218,9 +218,9 @@ def sound_npz(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("checker", "words"),
     [
-        ("import sys; sys.exit(1)", "exit status 1, without a word"),
+        ("import sys; sys.exit(1)", "exit status 1, without a message"),
         ("raise MemoryError", "MemoryError (exit status 1)"),
-        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9, without a word"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9, without a message"),
         ("import module_that_nobody_has", "exit status 1"),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_dataset_that_this_install_cannot_read_is_queued_where_others_may_read
     assert run_apart(home, "db", "upgrade", CNNCTL_DATABASE_URL=postgres_url).returncode == 0
     done = run_apart(home, *words, copy=copy, CNNCTL_DATABASE_URL=postgres_url)
     assert done.returncode == 0, done.stderr
-    assert "was not looked into, since a package is missing here" in done.stderr
+    assert "was not checked, because a package is missing here" in done.stderr
     assert not (home / "datasets-checked").exists()
 
 
@@ -291,8 +291,8 @@ def test_a_dataset_that_only_the_workers_have_is_queued_and_that_is_said(
     cnnctl("db", "upgrade", CNNCTL_DATABASE_URL=postgres_url)
     words = ["submit", "lenet5", "--dataset", "npz:/elsewhere/x.npz"]
     done = cnnctl(*words, CNNCTL_DATABASE_URL=postgres_url)
-    assert "/elsewhere/x.npz is not on this machine, so nobody has looked into it" in done.stderr
-    assert "nobody has looked into it" in cnnctl(*words, "--dry-run", CNNCTL_DATABASE_URL=postgres_url).stderr
+    assert "/elsewhere/x.npz is not on this machine, so it was not checked" in done.stderr
+    assert "so it was not checked" in cnnctl(*words, "--dry-run", CNNCTL_DATABASE_URL=postgres_url).stderr
 
 
 def test_a_submission_without_a_stack_is_kept_and_says_that_it_waits(cnnctl: Cnnctl) -> None:

@@ -35,7 +35,7 @@ Cnnctl = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def home_store(home: Path) -> Iterator[Store]:
-    """The database of the data folder, in which a host with two simulated GPUs is heard."""
+    """The database of the data folder, in which a host with two simulated GPUs is alive."""
     with closing(open_store(f"sqlite:///{home / 'cnnctl.db'}")) as store:
         with store.transaction() as tx:
             hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=simulate_gpus("gpu01", 2))
@@ -58,7 +58,7 @@ def test_gpus_are_taken_out_of_use_and_given_back(cnnctl: Cnnctl) -> None:
 def test_json_has_whole_uuids_and_does_not_go_with_watching(cnnctl: Cnnctl) -> None:
     views = json.loads(cnnctl("gpus", "--json").stdout)
     assert [view["uuid"] for view in views] == ["sim-gpu01-0", "sim-gpu01-1"]
-    assert "does not go with --json" in cnnctl("gpus", "--json", "--watch", code=2).stderr
+    assert "cannot be combined with --json" in cnnctl("gpus", "--json", "--watch", code=2).stderr
     assert "--watch needs a terminal" in cnnctl("gpus", "--watch", code=2).stderr
 
 
@@ -94,7 +94,7 @@ def read_until(terminal: int, words: str | None) -> str:
 
 def test_hosts_are_a_line_each(cnnctl: Cnnctl, home_store: Store) -> None:
     shown = cnnctl("hosts").stdout
-    assert "heard" in shown
+    assert "heartbeat" in shown
     assert "2/2" in shown
     with home_store.transaction() as tx:
         hosts.leave(tx, "gpu01", worker="w")
@@ -114,7 +114,7 @@ def test_a_host_that_takes_no_messages_is_told_by_hosts_status_and_doctor(
     assert (view["alive"], view["reason"]) == (False, "its worker takes no messages")
     assert "CNNCTL_BROKER_URL" in cnnctl("status").stdout
     words = ("doctor", "--process", "worker")
-    assert "not heard: its worker takes no messages" in cnnctl(*words, code=1, CNNCTL_HOST="gpu01").stdout
+    assert "not alive: its worker takes no messages" in cnnctl(*words, code=1, CNNCTL_HOST="gpu01").stdout
     findings = json.loads(cnnctl("doctor", "--json", code=1).stdout)
     (stack,) = [finding for finding in findings if finding["subject"] == "stack"]
     assert "The worker of gpu01 is alive but takes no messages" in stack["remedy"]
@@ -128,7 +128,7 @@ def test_a_host_that_is_gone_is_removed_and_known_again_when_its_worker_is_back(
     with home_store.transaction() as tx:
         hosts.register_host(tx, "gpu09", worker="v", cores=2, devices=simulate_gpus("gpu09", 3))
         hosts.quarantine_gpu(tx, "sim-gpu09-0", reason="hot")
-    assert "its worker is heard. Stop that first" in cnnctl(*remove, code=4).output
+    assert "its worker is alive. Stop it first" in cnnctl(*remove, code=4).output
     with home_store.transaction() as tx:
         hosts.leave(tx, "gpu09", worker="v")
         number = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")

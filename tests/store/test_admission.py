@@ -100,10 +100,10 @@ def test_what_was_asked_of_the_scheduler_is_read_back(
     [
         ({"gpus": 4}, "no host has 4 GPUs. The largest, gpu02, has 3. Nearest: --gpus 3"),
         ({"host_name": "gpu1"}, "there is no host gpu1. Did you mean gpu01? Known: gpu01, gpu02"),
-        ({"host_name": HOST, "gpus": 4}, "gpu01 has not 4 GPUs. It has 2. Nearest: --gpus 2"),
+        ({"host_name": HOST, "gpus": 4}, "gpu01 does not have 4 GPUs. It has 2. Nearest: --gpus 2"),
         ({"gpu_model": "H900"}, "no GPU is a H900. Did you mean NVIDIA H200? Known: NVIDIA H200, sim"),
         ({"gpu_model": "h200", "gpus": 2}, "no host has 2 h200 GPUs. The largest, gpu02, has 1"),
-        ({"gpu_model": "h200", "host_name": HOST}, "gpu01 has not 1 h200 GPUs. It has 0."),
+        ({"gpu_model": "h200", "host_name": HOST}, "gpu01 does not have 1 h200 GPUs. It has 0."),
         ({"project": "p" * 101}, "--project must have a length from 0 to 100"),
         ({"project": "a\udcffb"}, "--project takes printable characters"),
         ({"after": (7,)}, "there is no job 7. A job can wait for jobs that were submitted before it"),

@@ -1,4 +1,4 @@
-"""A stack is up when its own scheduler and worker are heard, and not those before it."""
+"""A stack is up when its own scheduler and worker are alive, and not those before it."""
 
 from collections.abc import Callable
 from dataclasses import replace

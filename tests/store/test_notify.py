@@ -316,7 +316,9 @@ def test_nobody_has_more_than_ten_hooks_also_when_they_ask_at_once(store: Store,
     hook("grace@example.org", Occasion.END, owner=GRACE)
     remove_hook(store, HookId(1), actor=ADA)
     hook("ada@example.org", Occasion.END)
-    with pytest.raises(SpecError, match=r"ada has 10 hooks, and nobody may have more\. First: cnnctl notify"):
+    with pytest.raises(
+        SpecError, match=r"ada has 10 hooks, and nobody may have more\. Remove one first: cnnctl notify"
+    ):
         hook("ada@example.org", Occasion.END)
 
 

@@ -12,7 +12,7 @@ HEIGHT = 15
 
 
 def draw_curves(series: Series, *, title: str) -> str:
-    """Two plots under each other, as text; in colour on a terminal."""
+    """Draw the plots one under the other, as text; in colour on a terminal."""
     return "\n".join(
         _draw(series, names, f"{title}: {panel}")
         for panel, names in PANELS.items()
@@ -24,7 +24,7 @@ def _draw(series: Series, names: tuple[str, ...], title: str) -> str:
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plot_size(min(shutil.get_terminal_size((100, 30)).columns, 110), HEIGHT)
-    # Two markers, so that the curves can be told apart without colour too.
+    # Two markers, so that the curves differ without colour too.
     for name, color, marker in zip(names, ("blue", "orange"), ("braille", "dot"), strict=True):
         points = [(step, value) for step, value in series.get(name, []) if value is not None]
         if points:

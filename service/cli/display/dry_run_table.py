@@ -1,4 +1,4 @@
-"""Draws what a submission would come to."""
+"""Draws the result of a dry run."""
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -16,7 +16,7 @@ SMALLEST_SHOWN_MIB = 0.05
 
 
 def show_dry_run(view: DryRunView, *, as_json: bool) -> None:
-    """Print what a submission would come to."""
+    """Print the result of a dry run."""
     if as_json:
         print_json(view)
     else:
@@ -51,18 +51,18 @@ def _batch(view: DryRunView) -> str:
 
 def _devices(view: DryRunView) -> Table | str:
     if not view.hosts:
-        return "no host has as many such GPUs that are not out of use"
+        return "no host has that many matching GPUs that are neither drained nor quarantined"
     table = _grid("left", "left", "left")
     for host in view.hosts:
-        table.add_row(*map(Text, (host.host, _room(host), ", ".join(host.models))))
+        table.add_row(*map(Text, (host.host, _free(host), ", ".join(host.models))))
     return table
 
 
-def _room(host: CandidateHost) -> str:
+def _free(host: CandidateHost) -> str:
     if host.fits == "not":
         return "too little memory"
     if not host.up:
-        return "not running"
+        return "its worker is not alive"
     tight = ", perhaps too little memory" if host.fits == "perhaps" else ""
     return f"{len(host.free)} of {format_gpus(host.gpus)} free{tight}"
 
@@ -72,7 +72,7 @@ def _memory(view: DryRunView) -> Table:
     of = f"of {limit:,} on each GPU" if limit else "on each GPU; nothing limits it here"
     table = _grid("right", "left")
     table.add_row(Text(f"{view.total_memory_mib:,.1f}"), Text(f"MiB {of}", style="bold"))
-    for name, mib in sorted(to_json(view.memory_mib).items(), key=lambda part: -part[1]):
+    for name, mib in sorted(to_json(view.memory_mib).items(), key=lambda item: -item[1]):
         if mib >= SMALLEST_SHOWN_MIB:
             table.add_row(Text(f"{mib:,.1f}"), Text(name))
     return table
@@ -80,7 +80,7 @@ def _memory(view: DryRunView) -> Table:
 
 def _time(view: DryRunView) -> str:
     if view.epoch_seconds is None or view.training_seconds is None:
-        return "no job like it has completed an epoch yet"
+        return "unknown: no job with the same spec has completed an epoch yet"
     count = view.like_jobs
     return (
         f"about {format_seconds(view.epoch_seconds)} an epoch, "
@@ -99,7 +99,7 @@ def _start_words(view: DryRunView) -> Iterator[str]:
         seconds = max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
         yield f"in about {format_seconds(seconds)} ({moment:%Y-%m-%d %H:%M} UTC)"
     if view.queue_position and " in line" not in view.reason:
-        yield f"place {view.queue_position} in the queue"
+        yield f"position {view.queue_position} in the queue"
     yield view.reason
 
 

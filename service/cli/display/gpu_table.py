@@ -20,20 +20,19 @@ STYLES = {
     "quarantined": "red",
     "no worker": "dim",
 }
-# What a narrow terminal has no room for: a GPU goes by HOST:NUMBER everywhere, too.
-WIDE = 110
-ID_CHARACTERS = 12  # GPU- and eight more: as much of a real UUID as tells it from others
+WIDE = 110  # a narrower terminal shows no UUIDs: HOST:NUMBER names a GPU everywhere, too
+ID_CHARACTERS = 12  # "GPU-" and eight more: enough of a real UUID to tell GPUs apart
 MIB_PER_GIB = 1024
-NOBODY_YET = "No worker has been here yet. Start one with cnnctl up, or cnnctl worker"
+NO_WORKER_YET = "No worker has registered yet. Start one with cnnctl up, or cnnctl worker"
 
 
 def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
     """GPUs as a table that fits the width of a terminal, in columns."""
     if not views:
-        return Group(Text(NOBODY_YET))
+        return Group(Text(NO_WORKER_YET))
     wide = width >= WIDE
     numbers = ("JOB", "SINCE", "GIB", "UTIL", "TEMP")
-    # Where there is not room for all, model and owner are cut; no number is.
+    # On a narrow terminal, model and owner are cut, but never a number.
     whole = ("GPU", "UUID", "STATE", *numbers)
     uuid = ["UUID"] if wide else []
     table = make_table("GPU", *uuid, "MODEL", "STATE", "OWNER", *numbers, right=numbers, whole=whole)
@@ -44,7 +43,7 @@ def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
 
 
 def state_of(view: GpuView) -> str:
-    """Where a GPU stands, in the words of the table."""
+    """The state that the table shows of a GPU."""
     if not view.alive:
         return "no worker"
     if view.state == "drained":
@@ -82,7 +81,7 @@ def _gib(mib: int) -> str:
 
 
 def _why(view: GpuView) -> Iterator[str]:
-    """What the table has no room for."""
+    """Lines under the table: the reason of a state, outsiders, memory errors."""
     name = f"{view.host}:{view.number}"
     if view.reason:
         yield f"{name} {view.state}: {view.reason}"

@@ -58,14 +58,14 @@ def _head(view: JobView) -> Table:
 
 
 def _memory(view: JobView) -> Iterator[str]:
-    """What it takes of each GPU, as predicted; nothing of jobs from before that."""
+    """The predicted memory on each GPU; nothing for a job that is older than the prediction."""
     if view.memory_mib:
         yield f"about {view.ample_memory_mib:,} MiB of each GPU"
         yield f"at least {view.memory_mib:,}"
 
 
 def _scheduling(view: JobView) -> Iterator[str]:
-    """How it is to be run, where that is not as for most jobs."""
+    """The scheduling options that differ from the defaults."""
     if view.priority != "normal":
         yield f"priority {view.priority}"
     if view.after:
@@ -95,7 +95,7 @@ def _metrics(view: JobView) -> Table:
 
 
 def _diagnostics(view: JobView) -> list[RenderableType]:
-    """The verdicts, then every layer with what was measured of it last."""
+    """The verdicts, then the last measurements of every layer."""
     measured = {name: value for name, value in view.metrics.items() if name.startswith(PREFIX)}
     said = [Text(verdict.message, style="yellow") for verdict in view.verdicts]
     if not measured:
@@ -135,7 +135,7 @@ def _checkpoints(view: JobView) -> Table:
 
 
 def history_table(events: Sequence[AuditEntryView]) -> Table:
-    """A job's audit, a line an act."""
+    """A job's audit, one line per entry."""
     table = _grid(4)
     for e in events:
         table.add_row(f"{e.at:%Y-%m-%d %H:%M:%S}", e.actor, e.action, e.detail)

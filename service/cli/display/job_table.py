@@ -10,7 +10,7 @@ from cnnctl.views.jobs import JobSummary, JobView
 from service.cli.display.table import make_table
 from service.cli.session import format_seconds
 
-MOST_HOSTS = 2  # that are named: more would take several lines where the terminal has 80 columns
+MOST_HOSTS = 2  # named in a row: more would break the line in a terminal of 80 columns
 STATE_STYLES: Mapping[str, str] = {
     "queued": "yellow",
     "running": "cyan",
@@ -22,7 +22,7 @@ STATE_STYLES: Mapping[str, str] = {
 
 
 def job_table(views: Sequence[JobSummary], notices: Sequence[str]) -> Group:
-    """Jobs as a table, with what keeps all of them waiting under it."""
+    """The jobs as a table; while some wait or run, the notices under it say what keeps jobs waiting."""
     if not views:
         return Group(Text("No jobs yet. Try: cnnctl submit lenet5"), *map(Text, notices))
     names = ("JOB", "STATE", "NETWORK", "DATASET", "GPUS", "EPOCH", "ACC", "OWNER", "AGE")
@@ -50,14 +50,14 @@ def _cells(view: JobSummary) -> list[Text]:
 
 
 def _where(view: JobSummary) -> str:
-    """The hosts that a running job is on; of many the first ones and how many more."""
+    """The hosts that a running job is on: the first ones, and how many more."""
     names = view.on_hosts
     more = f" +{len(names) - MOST_HOSTS}" if len(names) > MOST_HOSTS else ""
     return f"on {', '.join(names[:MOST_HOSTS])}{more}" if names else ""
 
 
 def tell_why(view: JobSummary | JobView) -> str:
-    """The reason of a job's state, and in about how long it will start where the scheduler has a guess."""
+    """The reason for a job's state, and in about how long it starts if the scheduler has an estimate."""
     moment = view.estimated_start_at
     left = -_seconds_since(moment) if moment else 0.0
     return f"{view.reason}; about {_count_seconds(left)}" if left >= 1 else view.reason

@@ -19,7 +19,7 @@ WAITING = (JobState.QUEUED, JobState.PAUSED)
 
 
 def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lambda: None) -> JobState:
-    """Show how a job comes along until it has ended; `check` is called at every look."""
+    """Show the progress of a job until it has ended; `check` is called at every poll."""
     show = _Bar() if sys.stderr.isatty() else _Lines()
     with show:
         while True:
@@ -32,7 +32,7 @@ def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lam
 
 
 class _Bar:
-    """One bar for the whole job, with the numbers people look at."""
+    """One bar for the whole job, with its newest numbers."""
 
     def __init__(self) -> None:
         self._progress = Progress(

@@ -28,10 +28,10 @@ def show_result(store: Store, job_id: JobId, *, as_json: bool) -> None:
 
 
 def explain_failure(view: JobView) -> None:
-    """What the person at 2 a.m. needs: what happened, and what to type next."""
+    """Say why the job did not succeed, and what to type next."""
     job = view.job
     say(f"Job {job} {view.state}: {view.reason}")
-    say(f"Log: cnnctl logs {job}    Everything: cnnctl status {job}    Again: cnnctl retry {job}")
+    say(f"Log: cnnctl logs {job}    Details: cnnctl status {job}    Again: cnnctl retry {job}")
 
 
 def _print_result(view: JobView) -> None:

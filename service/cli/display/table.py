@@ -11,10 +11,10 @@ def make_table(
     whole: Collection[str] = (),
     folded: Collection[str] = (),
 ) -> Table:
-    """A table without rows. Where a terminal is narrow, a column is broken between words, then cut.
+    """Make a table without rows. On a narrow terminal, a column is wrapped between words, then cut.
 
-    Columns in `right` stand on the right, as numbers do. Those in `whole` are cut and never broken, those in
-    `folded` are broken within words and never cut.
+    Columns in `right` are aligned to the right, as numbers are. Columns in `whole` are cut and never wrapped;
+    columns in `folded` are wrapped within words and never cut.
     """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:

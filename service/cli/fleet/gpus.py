@@ -26,12 +26,12 @@ WATCH_SECONDS = 2.0
 def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     """Show all GPUs and who holds them, or take some out of use.
 
-    A GPU is named by its UUID, by how that begins, or by HOST:NUMBER.
+    Name a GPU by its UUID, by the beginning of its UUID, or by HOST:NUMBER.
     """
     if ctx.invoked_subcommand is not None:
         return
     if watch and as_json:
-        raise click.UsageError("--watch draws a table: it does not go with --json")
+        raise click.UsageError("--watch draws a table: it cannot be combined with --json")
     settings, store = open_session()
     if as_json:
         print_json(list_gpu_views(store, settings))
@@ -44,9 +44,12 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
 
 @command.command("drain")
 @click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
-@click.option("--reason", default="", help="Why, for whoever looks.")
+@click.option("--reason", default="", help="Why; cnnctl gpus shows it.")
 def drain(gpus: Sequence[str], reason: str) -> None:
-    """Give GPUs, or all of a host's, no new jobs; what runs there ends by itself. Only administrators may."""
+    """Give no new jobs to GPUs, or to all of a host's; only administrators may.
+
+    Jobs that run there continue to their end.
+    """
     _, store = open_session()
     for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
         echo(f"{gpu.name} gets no new job. Give it back with: cnnctl gpus undrain {gpu.name}")
@@ -55,7 +58,7 @@ def drain(gpus: Sequence[str], reason: str) -> None:
 @command.command("undrain")
 @click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
 def undrain(gpus: Sequence[str]) -> None:
-    """Let drained GPUs, or all of a host's, have jobs again; only administrators may."""
+    """Give jobs to drained GPUs again, or to all of a host's; only administrators may."""
     _, store = open_session()
     for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
         echo(f"{gpu.name} is available again.")
@@ -81,10 +84,10 @@ def release(gpu: str) -> None:
 
 
 def _watch(store: Store, settings: Settings) -> None:
-    """Draw until Ctrl-C, in place on a terminal, one table after the other elsewhere."""
+    """Redraw the table until Ctrl-C."""
     console = make_console()
     if not sys.stdout.isatty():
-        raise click.UsageError("--watch needs a terminal. For programs there is --json")
+        raise click.UsageError("--watch needs a terminal. Programs can use --json")
     with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
             live.update(gpu_table(list_gpu_views(store, settings), width=console.width), refresh=True)

@@ -1,4 +1,4 @@
-"""cnnctl hosts: all hosts, whether their workers are heard, and removing those that are gone."""
+"""cnnctl hosts: all hosts, whether their workers are alive, and removing hosts that are gone."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnctl.views.fleet import HostView
-from service.cli.display.gpu_table import NOBODY_YET
+from service.cli.display.gpu_table import NO_WORKER_YET
 from service.cli.display.job_table import age_of
 from service.cli.display.table import make_table
 from service.cli.session import open_session, print_json
@@ -30,7 +30,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     elif views:
         make_console().print(_table(views))
     else:
-        say(NOBODY_YET)
+        say(NO_WORKER_YET)
 
 
 @command.command("remove")
@@ -38,7 +38,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def remove(name: str) -> None:
     """Forget a host that is gone, and its GPUs; only administrators may.
 
-    What ran there keeps its history. A worker of that name makes the host known again.
+    Jobs that ran there keep their history. A worker that starts with this name registers the host again.
     """
     settings, store = open_session()
     remove_host(store, settings, name, actor=current_actor(store))
@@ -65,9 +65,9 @@ def _table(views: Sequence[HostView]) -> Table:
 
 def _worker(view: HostView) -> Text:
     if view.alive and view.reason:
-        return Text("heard, disk full", style="yellow")
+        return Text("alive, disk full", style="yellow")
     if view.heartbeat_at is None:
         return Text(view.reason.removeprefix("its worker "), style="dim")
     if view.alive:
-        return Text(f"heard {age_of(view.heartbeat_at)} ago", style="green")
+        return Text(f"heartbeat {age_of(view.heartbeat_at)} ago", style="green")
     return Text(f"silent for {age_of(view.heartbeat_at)}", style="red")

@@ -16,7 +16,7 @@ from service.domain.states import JobState
 def command(jobs: tuple[int, ...]) -> None:
     """Stop jobs for good.
 
-    A running one writes a checkpoint first, so that `cnnctl retry` can continue it.
+    A running job writes a checkpoint first, so that `cnnctl retry` can continue it.
     """
     _, store = open_session()
     actor = current_actor(store)

@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5
 
 @click.command("logs")
 @click.argument("job", type=int)
-@click.option("-f", "--follow", is_flag=True, help="Print what comes until the job ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines until the job ends.")
 def command(job: int, follow: bool) -> None:
     """Print what a job's trainer wrote."""
     settings, store = open_session()

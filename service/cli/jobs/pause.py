@@ -1,4 +1,4 @@
-"""cnnctl pause: let jobs rest until they are resumed."""
+"""cnnctl pause: pause jobs until they are resumed."""
 
 import click
 
@@ -14,9 +14,9 @@ from service.domain.states import JobState
 @click.command("pause")
 @click.argument("jobs", type=int, nargs=-1, required=True)
 def command(jobs: tuple[int, ...]) -> None:
-    """Let jobs rest until they are resumed.
+    """Pause jobs until they are resumed.
 
-    A running one writes a checkpoint first and frees its GPUs; it loses nothing.
+    A running job writes a checkpoint first and frees its GPUs; it loses no training.
     """
     _, store = open_session()
     actor = current_actor(store)

@@ -17,7 +17,7 @@ from service.domain.states import Priority
 def command(jobs: tuple[int, ...], priority: str) -> None:
     """Change how urgent jobs are.
 
-    High needs the right to it, which an administrator grants: `cnnctl users set NAME --high`.
+    Priority high needs a permission, which an administrator grants: `cnnctl users set NAME --high`.
     """
     _, store = open_session()
     actor = current_actor(store)

@@ -1,4 +1,4 @@
-"""cnnctl resume: let paused jobs go on."""
+"""cnnctl resume: queue paused jobs again."""
 
 import click
 
@@ -14,9 +14,9 @@ from service.domain.jobs import JobId
 @click.argument("jobs", type=int, nargs=-1, required=True)
 @click.option("--from-start", is_flag=True, help="Forget their checkpoints and begin again at step 0.")
 def command(jobs: tuple[int, ...], from_start: bool) -> None:
-    """Let paused jobs go on.
+    """Queue paused jobs again.
 
-    Each is queued again and continues from its newest valid checkpoint. The files of checkpoints that
+    Each continues from its newest valid checkpoint. The files of checkpoints that
     --from-start forgets stay in the run folders.
     """
     _, store = open_session()

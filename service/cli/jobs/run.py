@@ -72,8 +72,8 @@ def _stack_if_none(store: Store, settings: Settings) -> Iterator[EmbeddedStack |
 def _follow_or_cancel(
     store: Store, settings: Settings, job_id: JobId, stack: EmbeddedStack | None, fields: dict[str, object]
 ) -> None:
-    # Left before anything is written: the traceback of a Ctrl-C may hold a connection that reads, for which
-    # SQLite's writers would wait.
+    # The block ends before the job is cancelled: the traceback of a Ctrl-C may keep a reading connection
+    # open, and SQLite's writers would wait for it.
     with suppress(KeyboardInterrupt):
         announce(store, settings, job_id, fields)
         follow_job(store, job_id, check=lambda: _check_stack(stack))

@@ -29,12 +29,10 @@ from service.store.transaction import Store
 @spec_options
 @scheduling_options
 @click.option(
-    "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and place in the queue."
+    "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and position in the queue."
 )
 @click.option("--hold", is_flag=True, help="Queue it paused; cnnctl resume lets it start.")
-@click.option(
-    "--follow", is_flag=True, help="Stay and show how it comes along; Ctrl-C leaves the job running."
-)
+@click.option("--follow", is_flag=True, help="Follow its progress; Ctrl-C leaves the job running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     architecture: str,
@@ -83,14 +81,14 @@ def command(
 
 
 def announce(store: Store, settings: Settings, job_id: JobId, fields: dict[str, object]) -> None:
-    """Say what was queued, and what of it may surprise."""
+    """Say what was queued, what was found in its dataset, and what the person should know."""
     job = get_progress(store, job_id)
     say(f"Job {job_id} is {job.state.value}: {job.architecture} on {job.dataset}, {format_gpus(job.gpus)}.")
     if found := list_event_views(store, job_id)[0].detail:
         say(f"Dataset: {found}.")
     _say_notices(job.architecture, fields)
-    if where := explain_worker_path(job.dataset, settings):
-        say(where)
+    if notice := explain_worker_path(job.dataset, settings):
+        say(notice)
 
 
 def _say_notices(architecture: str, fields: dict[str, object]) -> None:
@@ -99,9 +97,9 @@ def _say_notices(architecture: str, fields: dict[str, object]) -> None:
 
 
 def follow_until_detached(store: Store, job_id: JobId) -> None:
-    """Follow a job; Ctrl-C only stops looking."""
+    """Follow a job; Ctrl-C stops following it, not the job."""
     try:
         follow_job(store, job_id)
     except KeyboardInterrupt:
-        say(f"Job {job_id} goes on without you. Look: cnnctl status {job_id}    Stop: cnnctl cancel {job_id}")
+        say(f"Job {job_id} continues. See: cnnctl status {job_id}    Stop: cnnctl cancel {job_id}")
         raise SystemExit(130) from None

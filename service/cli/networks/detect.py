@@ -1,4 +1,4 @@
-"""cnnctl detect: where in a larger image a trained network sees what."""
+"""cnnctl detect: finds objects in a larger image with a trained network."""
 
 from pathlib import Path
 
@@ -19,17 +19,23 @@ FRACTION = FiniteFloat(0, 1)
 @click.argument("job", type=int)
 @click.argument("image", type=FilePath())
 @click.option("--output", type=FilePath(), help="PNG to draw; default: IMAGE-boxes.png here.")
-@click.option("--threshold", default=0.9, show_default=True, type=FRACTION, help="Least probability.")
-@click.option("--iou", default=0.3, show_default=True, type=FRACTION, help="Most overlap within a class.")
+@click.option(
+    "--threshold", default=0.9, show_default=True, type=FRACTION, help="Lowest probability of a box."
+)
+@click.option(
+    "--iou", default=0.3, show_default=True, type=FRACTION, help="Largest overlap of two boxes of a class."
+)
 @click.option(
     "--scale",
     "scales",
     multiple=True,
     type=FiniteFloat(1, 1000),
-    help="Shorter side of the image in sides of the network; may be repeated.  "
+    help="Shorter side of the image, as a multiple of the network's; may be repeated.  "
     "[default: 1, 1.4, 2, 2.8, … up to the image's own size]",
 )
-@click.option("--across-classes", is_flag=True, help="Of boxes that overlap, keep one of all classes.")
+@click.option(
+    "--across-classes", is_flag=True, help="Of boxes that overlap, keep one, whatever their classes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     job: int,

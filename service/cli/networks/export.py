@@ -16,7 +16,7 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 @click.command("export")
 @click.argument("job", type=int)
 @click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="keras", show_default=True)
-@click.option("--output", type=FilePath(), help="File, or folder of a savedmodel.")
+@click.option("--output", type=FilePath(), help="File to write; for savedmodel, a folder.")
 def command(job: int, kind: str, output: Path | None) -> None:
     """Write a job's network for other programs."""
     settings, store = open_session()

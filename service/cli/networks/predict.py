@@ -19,7 +19,7 @@ from service.domain.jobs import JobId
 @click.option("--top", default=5, show_default=True, type=int, help="Classes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:
-    """Tell the classes of images, with a job's network."""
+    """Classify images with a job's network."""
     check_option("--top", top)
     settings, store = open_session()
     trained = get_trained(store, settings, JobId(job))

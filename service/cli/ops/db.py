@@ -21,7 +21,7 @@ def upgrade() -> None:
     """Bring the tables to the revision of this cnnctl; safe to repeat.
 
     Waits half a minute for a database that is just starting. With CNNCTL_OWNER_URL the tables belong to its
-    user; that of CNNCTL_DATABASE_URL is made if missing, and may read and write them and nothing else.
+    user. The user of CNNCTL_DATABASE_URL is created if missing, and may only read and write the tables.
     """
     settings = load_settings()
     open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 @command.command("check")
 def check() -> None:
-    """Say whether the tables are at the right revision, and all there."""
+    """Check that all tables are there, at the right revision."""
     store = open_until_end(load_settings())
     store.check_complete()
     echo(f"{store.address} is at revision {HEAD_REVISION}.")

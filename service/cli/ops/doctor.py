@@ -17,14 +17,14 @@ MOST_ALIKE = 10
 @click.option(
     "--process",
     type=click.Choice(["scheduler", "worker"]),
-    help="Only say whether this one was heard lately, as a health check does.",
+    help="Only say whether this process is alive, as a health check does.",
 )
-@click.option("--deep", is_flag=True, help="Also read checkpoints whole, at the disk's pace.")
+@click.option("--deep", is_flag=True, help="Also read whole checkpoints, which takes time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(process: str | None, deep: bool, as_json: bool) -> None:
     """Find out what is wrong and what to do about it.
 
-    Looks at versions, folders, database, broker, processes, devices, and at what jobs need on this host.
+    Checks versions, folders, database, broker, processes, devices, and what jobs need on this host.
     Exits with 1 when something is wrong.
     """
     findings = []
@@ -38,12 +38,12 @@ def command(process: str | None, deep: bool, as_json: bool) -> None:
 
 
 def _show(finding: Finding, *, earlier: int) -> None:
-    """Print a finding, but of many that are alike only the first ones."""
+    """Print a finding; of many with the same subject, only the first ones."""
     if finding.remedy and earlier >= MOST_ALIKE:
         if earlier == MOST_ALIKE:
             echo(f"      {finding.subject:21} … and more: cnnctl doctor --json shows all")
         return
-    mark = ("remedy", "yellow") if finding.remedy else (" ok ", "green")
+    mark = ("fail", "yellow") if finding.remedy else (" ok ", "green")
     make_console(soft_wrap=True).print(Text.assemble(mark, f"  {finding.subject:21} {finding.found}"))
     if finding.itself:
         echo(f"{'':27} by itself: {finding.itself}")

@@ -1,4 +1,4 @@
-"""cnnctl gc: free the disk of what no job can still need."""
+"""cnnctl gc: deletes what no job can still need."""
 
 import sys
 from collections.abc import Sequence
@@ -23,17 +23,19 @@ from service.store.transaction import Store
     type=int,
     default=30,
     show_default=True,
-    help="How long failed and cancelled jobs keep their checkpoints, for `cnnctl retry`; and unused images.",
+    help="How long failed and cancelled jobs keep their checkpoints, and unused images stay.",
 )
-@click.option("--orphans", is_flag=True, help="Also run folders of that age that the database does not know.")
+@click.option(
+    "--orphans", is_flag=True, help="Also delete run folders of that age that are not in the database."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     """Delete checkpoints that no job can still need.
 
-    Of succeeded jobs all but the best one; of failed and cancelled jobs all, a while after their end; of
-    queued and running jobs none. Also unpacked images of datasets that no run has used for as long. Networks,
-    logs, events and specs stay. Looks at run folders on this host only. Exits with 1 when something could not
-    be deleted.
+    A succeeded job keeps its best checkpoint. Failed and cancelled jobs keep theirs for a while, so that
+    `cnnctl retry` can continue them. Other jobs keep theirs. Also deletes unpacked images of datasets that no
+    run has used for as long. Networks, logs, events and specs stay. Searches the run folders on this host
+    only. Exits with 1 when something could not be deleted.
     """
     settings, store = open_session()
     policy = Policy(older_than_days=days, orphans=orphans)
@@ -48,7 +50,7 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
 
 
 def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Sequence[str]:
-    """Remove one after the other; on a terminal with a bar."""
+    """Remove one folder after the other; on a terminal, with a progress bar."""
     talk = make_console(stderr=True)
     steps = track(found, "Deleting", console=talk, transient=True, disable=not talk.is_terminal)
     return [remove(store, found, policy) for found in steps]

@@ -20,8 +20,8 @@ from service.settings import load_settings
 def command(stop_with_stdin: bool) -> None:
     """Run the scheduler.
 
-    It also delivers what `cnnctl notify` asks for. A second one is harmless: one of them decides at a time.
-    SIGTERM stops it; jobs that run go on.
+    It also delivers the messages of `cnnctl notify`. A second scheduler is harmless: one of them decides at a
+    time. SIGTERM stops it; running jobs continue.
     """
     settings = load_settings()
     configure_log(settings.log_level)
@@ -31,7 +31,7 @@ def command(stop_with_stdin: bool) -> None:
         stop_when_parent_ends()
     store = open_until_end(settings)
     store.wait_until_ready()
-    stop = threading.Event()  # only now: until here, a signal ends the process at once
+    stop = threading.Event()  # only now: before this, a signal ends the process at once
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with NotificationSender(store, settings):

@@ -18,8 +18,8 @@ from service.store.transaction import Store
 def command() -> None:
     """Run the embedded stack until Ctrl-C.
 
-    SQLite, message files, a scheduler and a worker, all in the data folder. Stopping it lets running jobs
-    checkpoint; they continue at the next start.
+    The stack is SQLite, message files, a scheduler and a worker, all in the data folder. When it stops,
+    running jobs write a checkpoint; they continue at the next start.
     """
     settings, store = open_session()
     if settings.database or settings.broker:

@@ -1,4 +1,4 @@
-"""cnnctl notify: whom to tell when a job ends, fails or is preempted."""
+"""cnnctl notify: messages when a job ends, fails or is preempted."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ OCCASIONS = ",".join(occasion.value for occasion in Occasion)
 
 @click.group("notify")
 def command() -> None:
-    """Say whom to tell when your jobs end, fail or are preempted."""
+    """Get messages when your jobs end, fail or are preempted."""
 
 
 @command.command("add")
@@ -27,9 +27,9 @@ def command() -> None:
 @click.option("--mail", metavar="ADDRESS", help="Send a mail, by the command CNNCTL_MAIL_COMMAND.")
 @click.option("--webhook", metavar="URL", help="POST a JSON object, see docs/json.md.")
 def add(names: str, mail: str | None, webhook: str | None) -> None:
-    """Tell an address of your jobs from now on.
+    """Send messages about your jobs to an address from now on.
 
-    The message has the outcome, the reason, the last metrics and the last lines of the log.
+    A message has the outcome, the reason, the last metrics and the last lines of the log.
     """
     if (mail is None) == (webhook is None):
         raise click.UsageError("Give one address: --mail ADDRESS or --webhook URL")
@@ -41,14 +41,15 @@ def add(names: str, mail: str | None, webhook: str | None) -> None:
     channel = Channel.MAIL if mail is not None else Channel.WEBHOOK
     actor, address = current_actor(store), mail or webhook or ""
     number = add_hook(store, settings, channel=channel, address=address, occasions=occasions, actor=actor)
-    say(f"Hook {number} tells {address} of {actor.name}'s jobs. Remove it: cnnctl notify remove {number}")
+    say(f"Hook {number} sends messages about {actor.name}'s jobs to {address}.")
+    say(f"Remove it: cnnctl notify remove {number}")
     echo(number)
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_hooks(as_json: bool) -> None:
-    """Show your hooks and what became of their last message."""
+    """Show your hooks, and whether their last message was delivered."""
     _, store = open_session()
     views = list_hook_views(store, actor=current_actor(store))
     if as_json:
@@ -62,7 +63,7 @@ def list_hooks(as_json: bool) -> None:
 @command.command("remove")
 @click.argument("hook", type=int)
 def remove(hook: int) -> None:
-    """Tell nobody by this hook any more."""
+    """Stop the messages of a hook."""
     _, store = open_session()
     remove_hook(store, HookId(hook), actor=current_actor(store))
     echo(f"Hook {hook} is removed.")

@@ -1,4 +1,4 @@
-"""cnnctl usage: GPU-hours, and which of them came to nothing."""
+"""cnnctl usage: GPU-hours, and which of them were wasted."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,15 +18,15 @@ NUMBERS = ("attempts", "gpu_hours", "failed_hours", "redone_hours", "idle_hours"
 
 
 @click.command("usage")
-@click.option("--user", help="Of this person only.")
-@click.option("--since", type=Moment(ahead=False), help="From then on: 2026-11-01, or 7d ago.")
+@click.option("--user", help="Count only this person's.")
+@click.option("--since", type=Moment(ahead=False), help="Count from then on: 2026-11-01, or 7d ago.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(user: str | None, since: datetime | None, as_csv: bool, as_json: bool) -> None:
     """Count GPU-hours by person, project and outcome.
 
-    Wasted is all of failed attempts, steps that were done again after a loss, and idle time: before the first
-    step, and while a trainer stops.
+    Wasted are all hours of failed attempts, steps that were repeated after a loss, and idle time: before the
+    first step, and while a trainer stops.
     """
     _, store = open_session()
     views = list_usage_views(store, owner=user, since=since)

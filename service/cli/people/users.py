@@ -1,4 +1,4 @@
-"""cnnctl users: what people may have and do, and changing it."""
+"""cnnctl users: shows and changes what people may have and do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,19 +50,19 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("set")
 @click.argument("name")
-@click.option("--weight", type=float, help="Their part of the GPUs, relative to others; 1 unless said.")
+@click.option("--weight", type=float, help="Their share of the GPUs, relative to others; 1 by default.")
 @click.option("--max-gpus", type=Quota(), help="GPUs they may hold at once, or none for no quota.")
 @click.option(
     "--max-queued",
     type=Quota(),
-    help=f"Jobs they may have waiting ({MOST_QUEUED} unless said), or none for no quota.",
+    help=f"Jobs they may have waiting ({MOST_QUEUED} by default), or none for no quota.",
 )
 @click.option("--high/--no-high", "may_use_high", default=None, help="The right to priority high.")
 @click.option("--admin/--no-admin", "administrator", default=None, help="May change everybody's jobs.")
 def set_user(name: str, **given: Any) -> None:
     """Change what a person may have and do; only administrators may.
 
-    What is not named stays as it is.
+    An option that is not given changes nothing.
     """
     _, store = open_session()
     changes = {key: value for key, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The GPUs that a job may run on, free or not, and which of them limits its memory."""
+"""Finds the GPUs that a job may run on, free or not, and which of them limits its memory."""
 
 import math
 from collections import defaultdict
@@ -22,7 +22,7 @@ def list_eligible_gpus(tx: Transaction, scheduling: SchedulingOptions, *, gpus: 
 
 
 def find_limit(devices: Sequence[Gpu], *, gpus: int, hosts: int = 1) -> Gpu | None:
-    """The GPU with the least memory of the job's GPUs, where it gets those with the most memory."""
+    """The smallest of the GPUs that a job would get if it got those with the most memory; None: too few."""
     by_host = defaultdict(list)
     for gpu in devices:
         by_host[gpu.host_name].append(gpu)
@@ -35,5 +35,5 @@ def find_limit(devices: Sequence[Gpu], *, gpus: int, hosts: int = 1) -> Gpu | No
 
 
 def capacity_mib(gpu: Gpu) -> float:
-    """A GPU's memory: endless for simulated ones, which share the host's, and for those that do not say."""
+    """A GPU's memory; infinite if it is unknown, and for a simulated GPU, which shares the host's."""
     return math.inf if gpu.simulated or not gpu.memory_mib else gpu.memory_mib

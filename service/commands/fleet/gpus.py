@@ -1,4 +1,4 @@
-"""GPUs as people see them: who holds them, what was read of them, which are out of use and why."""
+"""Shows GPUs: who holds them, their readings, which are out of use and why. Takes GPUs out of use."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from service.store.transaction import Store, Transaction
 
 
 def list_gpu_views(store: Store, settings: Settings) -> Sequence[GpuView]:
-    """Every GPU that its host's worker has seen, with who holds it; old readings are left out."""
+    """Every registered GPU with who holds it; a reading that is older than the lease is left out."""
     with store.reading() as tx:
         holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
         alive = {host.name for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)}
@@ -36,13 +36,13 @@ def list_gpu_views(store: Store, settings: Settings) -> Sequence[GpuView]:
 
 
 def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor) -> Sequence[Gpu]:
-    """Give GPUs no new jobs; those that run there end by themselves. All of them, or none.
+    """Give GPUs no new jobs; running jobs continue to their end. Changes all of the GPUs, or none.
 
     A host's name stands for all of its GPUs that are not quarantined.
 
     Raises:
         NotAllowed: `actor` is no administrator.
-        GpuNotFound: a name fits no GPU, or several.
+        GpuNotFound: a name matches no GPU, or several.
         GpuConflict: a GPU is quarantined.
     """
 
@@ -63,7 +63,7 @@ def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequenc
 
     def undrain(tx: Transaction, gpu: Gpu) -> None:
         if not hosts.undrain_gpu(tx, gpu.uuid):
-            raise _conflict(gpu, "be undrained", "Only drained ones can. See: cnnctl gpus")
+            raise _conflict(gpu, "be undrained", "Only drained GPUs can be. See: cnnctl gpus")
 
     return _change(store, names, undrain, actor=actor, of_hosts=(GpuState.DRAINED,))
 
@@ -135,11 +135,13 @@ def _get(known: Sequence[Gpu], name: str) -> Gpu:
         return found[0]
     what = f"{len(found)} GPUs have UUIDs that begin with" if found else "There is no GPU"
     choices = ", ".join(f"{gpu.name} ({gpu.uuid})" for gpu in found or known) or "none yet"
-    raise GpuNotFound(f"{what} {name}. Known: {choices}. A UUID's beginning will do, or HOST:NUMBER")
+    raise GpuNotFound(
+        f"{what} {name}. Known: {choices}. Name it by its UUID, by the beginning of that, or by HOST:NUMBER"
+    )
 
 
 def _sign(reason: str, *, actor: Actor) -> str:
-    """Who did it is part of the reason: GPUs have no audit of their own, jobs have."""
+    """Add the actor to the reason: jobs have an audit, but GPUs have none."""
     check_option("--reason", reason)
     return f"{reason.strip()} (by {actor.name})" if reason.strip() else f"by {actor.name}"
 
@@ -179,6 +181,6 @@ def _describe(
 def _forget_old(
     tx: Transaction, read: tuple[datetime, Reading] | None, settings: Settings
 ) -> tuple[datetime | None, Reading]:
-    """When a GPU was read and what: of an old reading the outsiders, who keep jobs away until the next."""
+    """When a GPU was read, and the reading; of an old one only the outsiders, who still keep jobs away."""
     read_at, reading = read or (None, Reading())
     return read_at, reading if is_alive(tx, read_at, settings) else Reading(outsiders=reading.outsiders)

@@ -1,4 +1,4 @@
-"""Tells whether the service is there to do the work, from what its processes write into SQL."""
+"""Tells whether scheduler and workers are alive, by the heartbeats that they write into SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ SCHEDULER_SILENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What was heard lately; `notices` says in words what keeps jobs waiting."""
+    """Which processes are alive; `notices` says in words what keeps jobs waiting."""
 
     scheduler: bool
     hosts: tuple[str, ...]
@@ -25,7 +25,7 @@ class Health:
 
 
 def check_health(store: Store, settings: Settings) -> Health:
-    """Ask SQL who was heard; no process and no broker is asked."""
+    """Read from SQL which processes are alive; asks no process and no broker."""
     with store.reading() as tx:
         return read_health(tx, settings)
 
@@ -39,7 +39,7 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     unanswering = [host.name for host in known if host.standing is Standing.UNANSWERING]
     notices = []
     if not scheduling:
-        last = f" (last heard {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
+        last = f" (last heartbeat {latest.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)" if latest else ""
         notices.append(
             f"No scheduler is running{last}: jobs wait. Start it with cnnctl up, or cnnctl scheduler"
         )
@@ -50,13 +50,13 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
     for name in unanswering:
         notices.append(
             f"The worker of {name} is alive but takes no messages: its host gets no work until it does. "
-            "Is its CNNCTL_BROKER_URL the scheduler's? Look at its log, then restart it"
+            "Is its CNNCTL_BROKER_URL the scheduler's? Read its log, then restart it"
         )
     for host in alive:
         if host.standing is Standing.DISK_FULL:
             notices.append(
                 f"The disk of {host.name}'s run folders has only the reserve left (CNNCTL_DISK_RESERVE): "
-                "nothing new starts there. Make room: cnnctl gc"
+                "nothing new starts there. Free space: cnnctl gc"
             )
     if not alive and not unanswering:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
@@ -64,10 +64,10 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
 
 
 def is_alive(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:
-    """Whether a worker was heard within the lease."""
+    """Whether a worker has sent a heartbeat within the lease."""
     return heartbeat_at is not None and _age(tx, heartbeat_at) <= settings.lease_seconds
 
 
 def _age(tx: Transaction, moment: datetime) -> float:
-    """Seconds since a moment; one in the future is from before the clock was set back."""
+    """Seconds between a moment and now; a moment in the future is from before the clock was set back."""
     return abs((tx.now - moment).total_seconds())

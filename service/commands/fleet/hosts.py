@@ -1,4 +1,4 @@
-"""Hosts as people see them: whose worker is heard, and what is free there."""
+"""Shows hosts: whether their workers are alive, and what is free there. Removes hosts that are gone."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from service.store.fleet import hosts, leases, readings
 from service.store.transaction import Store
 
 _REASONS = {
-    Standing.RESERVED: "its worker starts or stops",
+    Standing.RESERVED: "its worker is starting or stopping",
     Standing.DISK_FULL: "its disk has only the reserve left (CNNCTL_DISK_RESERVE)",
     Standing.UNANSWERING: "its worker takes no messages",
     Standing.REGISTERED: "its worker has left",
@@ -58,12 +58,12 @@ def list_host_views(store: Store, settings: Settings) -> Sequence[HostView]:
 
 
 def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) -> None:
-    """Forget a host that is gone, and its GPUs; a worker of its name makes it known again.
+    """Forget a host that is gone, and its GPUs; a worker that starts with its name registers it again.
 
     Raises:
         NotAllowed: `actor` is no administrator.
         HostNotFound: there is no such host.
-        HostConflict: its worker is heard, or a job holds GPUs of it.
+        HostConflict: its worker is alive, or a job holds GPUs of it.
     """
     with store.transaction() as tx:
         check_administrator(tx, actor, act="remove a host")
@@ -78,7 +78,7 @@ def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) ->
             )
         if not hosts.remove_host_if_silent(tx, name, lease_seconds=settings.lease_seconds):
             raise HostConflict(
-                f"Host {name} cannot be removed: its worker is heard. Stop that first; if it was killed, "
+                f"Host {name} cannot be removed: its worker is alive. Stop it first; if it was killed, "
                 f"wait {settings.lease_seconds:g} s. To give its GPUs no new job: cnnctl gpus drain {name}"
             )
 

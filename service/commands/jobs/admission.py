@@ -1,4 +1,4 @@
-"""Refuses a submission that could never run or that its owner may not make, in words."""
+"""Refuses a submission that could never run, or that its owner may not make."""
 
 import difflib
 from collections import Counter
@@ -22,7 +22,7 @@ from service.store.transaction import Transaction
 def check_admission(
     tx: Transaction, *, gpus: int, owner: Actor, scheduling: SchedulingOptions, after: Collection[JobId]
 ) -> None:
-    """Check GPUs, places, the owner's quota and rights, and the jobs to wait for.
+    """Check GPUs, host and model, the owner's quota and permissions, and the jobs to wait for.
 
     Raises:
         SpecError: no host could ever run it, the quota is too small, or a job to wait for will never succeed.
@@ -51,7 +51,7 @@ def _check_bounds(tx: Transaction, scheduling: SchedulingOptions, after: Collect
 
 
 def check_high_priority(tx: Transaction, actor: Actor) -> None:
-    """Refuse high priority to who has no right to it.
+    """Refuse high priority to an actor without the right to it.
 
     Raises:
         NotAllowed: `actor` is no administrator either.
@@ -90,7 +90,7 @@ def _check_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> 
         return
     name, count = largest
     model = f" {scheduling.gpu_model}" if scheduling.gpu_model else ""
-    what = f"{name} has not" if scheduling.host_name else "no host has"
+    what = f"{name} does not have" if scheduling.host_name else "no host has"
     has = f"It has {count}" if scheduling.host_name else f"The largest, {name}, has {count}"
     if wanted > 1 and _has_mig(tx, scheduling):
         has += "; MIG instances take jobs on one GPU only"
@@ -102,14 +102,14 @@ def _check_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> 
 
 
 def _check_hosts(tx: Transaction, gpus: int, scheduling: SchedulingOptions) -> None:
-    """Refuse what several hosts together could never give."""
+    """Refuse a job over several hosts that no set of hosts could run."""
     if scheduling.host_name is not None or scheduling.exclusive:
         other = "--host" if scheduling.host_name is not None else "--exclusive"
         raise SpecError(f"--hosts {scheduling.hosts} cannot be combined with {other}. Leave out one of them")
     if gpus % scheduling.hosts:
         nearest = max(1, round(gpus / scheduling.hosts)) * scheduling.hosts
         raise SpecError(
-            f"--hosts {scheduling.hosts} takes a number of GPUs that can be shared out evenly. "
+            f"--hosts {scheduling.hosts} needs a number of GPUs that divides evenly among the hosts. "
             f"Received: --gpus {gpus}. Nearest: --gpus {nearest}"
         )
     each = gpus // scheduling.hosts
@@ -121,8 +121,8 @@ def _check_hosts(tx: Transaction, gpus: int, scheduling: SchedulingOptions) -> N
     most = counts[scheduling.hosts - 1] if len(counts) >= scheduling.hosts else 0
     shared = f"--gpus {most * scheduling.hosts} --hosts {scheduling.hosts}" if most else f"--gpus {counts[0]}"
     raise SpecError(
-        f"--hosts {scheduling.hosts}: each would have to give {each}{model} GPUs, and {large} of "
-        f"{len(counts)} hosts have as many. Nearest: {shared}"
+        f"--hosts {scheduling.hosts}: each host needs {each}{model} GPUs, and {large} of "
+        f"{len(counts)} hosts have that many. Nearest: {shared}"
     )
 
 
@@ -141,14 +141,14 @@ def _count_gpus(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> 
 
 
 def _largest_host(tx: Transaction, wanted: int, scheduling: SchedulingOptions) -> tuple[str, int] | None:
-    """The host that could give a job most GPUs, and how many; None before any worker has registered."""
+    """The host that could give a job the most GPUs, and how many; None before any worker has registered."""
     if scheduling.host_name is None and scheduling.gpu_model is None:
         return hosts.largest_host(tx, job_gpus=wanted)
     return max(_count_gpus(tx, wanted, scheduling).items(), key=lambda item: item[1], default=None)
 
 
 def _has_mig(tx: Transaction, scheduling: SchedulingOptions) -> bool:
-    """Whether MIG instances are among the GPUs that the job's terms allow."""
+    """Whether MIG instances are among the GPUs that the scheduling options allow."""
     return any(gpu.mig for gpu in list_eligible_gpus(tx, scheduling, gpus=1))
 
 
@@ -163,10 +163,10 @@ def _check_quota(tx: Transaction, wanted: int, owner: Actor) -> None:
 
 
 def check_waiting(tx: Transaction, user: User) -> None:
-    """Refuse a job more in the queue than a person may have there.
+    """Refuse another job of a person who has as many waiting as the quota allows.
 
     Raises:
-        SpecError: that many wait already.
+        SpecError: the quota is reached.
     """
     if user.max_queued is not None:
         users.lock_user(tx, user.name)

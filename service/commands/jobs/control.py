@@ -15,7 +15,7 @@ RESUME_REASON = "waits for the scheduler, to go on"
 
 
 def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
-    """Cancel a job: at once while nobody runs it, else its worker is asked to stop it.
+    """Cancel a job: at once if it is not running, else its worker is asked to stop it.
 
     Returns the job's state after that: `cancelled`, or `running` while its trainer stops.
 
@@ -38,7 +38,7 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
 
 
 def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
-    """Let a job rest until somebody resumes it; a running one writes a checkpoint first.
+    """Pause a job until somebody resumes it; a running one writes a checkpoint first.
 
     Returns the job's state after that: `paused`, or `running` while its trainer stops.
 
@@ -124,7 +124,7 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
 
 
 def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> None:
-    """Change how urgent a job is that has not ended.
+    """Change the priority of a job that has not ended.
 
     Raises:
         JobNotFound: there is no such job.
@@ -172,6 +172,6 @@ def _ask(tx: Transaction, job: Job, stop_request: StopRequest, *, actor: Actor, 
     ):
         raise JobConflict(
             f"Job {job.id} is being cancelled, or changed just now. "
-            f"Look, then try again: cnnctl status {job.id}"
+            f"See its state, then try again: cnnctl status {job.id}"
         )
     return jobs.get_job(tx, job.id).state

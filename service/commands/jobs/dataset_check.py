@@ -1,4 +1,4 @@
-"""Looks into a dataset before a job is queued for it: once a file, in a process of its own."""
+"""Checks a dataset before a job is queued for it: in a separate process, and each file only once."""
 
 import json
 import os
@@ -29,10 +29,10 @@ class Checked(TypedDict):
 
 
 def check_dataset_path(dataset: str, settings: Settings) -> None:
-    """Refuse a dataset whose name is unknown, or that lies where none may.
+    """Refuse a dataset whose name is unknown, or whose path is not allowed.
 
     Raises:
-        SpecError: it is neither in the catalog nor in CNNCTL_DATA_ROOTS.
+        SpecError: it is neither in the catalog nor below CNNCTL_DATA_ROOTS.
     """
     try:
         if find_dataset_path(dataset) is None:
@@ -45,26 +45,26 @@ def check_dataset_path(dataset: str, settings: Settings) -> None:
 
 
 def explain_worker_path(dataset: str, settings: Settings) -> str:
-    """What to say of a dataset by place which this host may be the only one to have; else empty."""
+    """Say that the worker reads a dataset by path on its own host; empty if this may be that host."""
     if not settings.submits_only or find_dataset_path(dataset) is None:
         return ""
     return (
-        f"{dataset} is read by the worker, at this path of its own: where it is not there, the job fails, "
-        "whatever lies here. In the compose stack the path begins with /datasets; see docs/stack.md"
+        f"The worker reads {dataset} on its own host: the job fails if it is not at this path there. "
+        "In the compose stack the path begins with /datasets; see docs/stack.md"
     )
 
 
 def check_dataset(
     spec: Spec, settings: Settings, *, given: Container[str], report: Callable[[str], object]
 ) -> str:
-    """Refuse a dataset that cannot be trained on, where this machine has it; the trainer checks it again.
+    """Refuse a dataset that cannot be trained on, if this machine has it; the trainer checks it again.
 
-    Returns what was found in one by place, in one line. Where nobody could check it, `report` is called with
-    what the person has to know. `given` are the paths of the fields that the person gave.
+    Returns in one line what was found in a dataset by path. If it could not be checked, `report` is called
+    with the reason. `given` are the paths of the fields that the person gave.
 
     Raises:
-        SpecError: it is not there, lies where it may not, is damaged, is not what it must be, its check
-            failed, or the spec does not fit it.
+        SpecError: it is missing, damaged or of the wrong kind, its path is not allowed, its check failed, or
+            the spec does not fit it.
     """
     checked = _inspect(spec, settings, report=report)
     if checked is None:
@@ -83,16 +83,16 @@ def check_dataset(
 
 
 def _inspect(spec: Spec, settings: Settings, *, report: Callable[[str], object]) -> Checked | None:
-    """What a check of the dataset found, now or before; None where nobody could look into it."""
+    """The result of a check of the dataset, made now or before; None if it could not be checked."""
     name = spec.data.dataset
     check_dataset_path(name, settings)
-    place = find_dataset_path(name)
-    path = place.path if place else settings.datasets_dir / f"{name}.npz"
+    by_path = find_dataset_path(name)
+    path = by_path.path if by_path else settings.datasets_dir / f"{name}.npz"
     if not _exists(path):
-        if place is None:
+        if by_path is None:
             return None  # bundled, or downloaded by the trainer
         if settings.database:
-            report(f"{path} is not on this machine, so nobody has looked into it: the trainer will.")
+            report(f"{path} is not on this machine, so it was not checked: the trainer will check it.")
             return None
     known = settings.home_dir / "datasets-checked"
     fraction = str(spec.data.validation_fraction)
@@ -102,9 +102,9 @@ def _inspect(spec: Spec, settings: Settings, *, report: Callable[[str], object])
     done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
-    # Without a server the worker is this machine's, and lacks the package, too.
+    # Without a database server the worker runs on this machine, and lacks the package too.
     if done.returncode == CANNOT_READ and settings.database:
-        report(f"{path} was not looked into, since a package is missing here: the trainer will.")
+        report(f"{path} was not checked, because a package is missing here: the trainer will check it.")
         return None
     if done.returncode != FINE:
         raise SpecError(f"data.dataset: {path} could not be checked: {_explain(done)}")
@@ -118,14 +118,14 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise SpecError(f"data.dataset: {path} cannot be looked at: {error.strerror}") from None
+        raise SpecError(f"data.dataset: {path} cannot be read: {error.strerror}") from None
 
 
 def _explain(done: "subprocess.CompletedProcess[str]") -> str:
-    """Why a check ended as it should not: the last line that it said, and how it ended."""
+    """Why a check failed: its last line of output, and how it ended."""
     code, said = done.returncode, done.stderr.strip().splitlines()
     ended = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
-    return f"{said[-1]} ({ended})" if said else f"{ended}, without a word; does this machine lack memory?"
+    return f"{said[-1]} ({ended})" if said else f"{ended}, without a message; does this machine lack memory?"
 
 
 def _stamp(path: Path) -> str:
@@ -134,7 +134,7 @@ def _stamp(path: Path) -> str:
 
 
 def _recall(known: Path, stamp: str) -> Checked | None:
-    """What was found in the same file before; None of an unknown one, or where an older version kept less."""
+    """The stored result for the same file; None if there is none, or if an older version stored less."""
     for line in reversed(_read_lines(known)):
         before, _, text = line.partition("\t")
         if before == json.dumps(stamp) and (checked := _parse(text)):
@@ -156,7 +156,7 @@ def _read_lines(known: Path) -> Sequence[str]:
 
 
 def _parse(text: str) -> Checked | None:
-    """What was kept in a line; None of one that was cut short, or that another version wrote."""
+    """The result in a stored line; None if it was cut short, or if another version wrote it."""
     try:
         checked: Checked = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How large the images of a spec are, without opening one: what the memory of a job is predicted from."""
+"""Measures the images of a spec without opening one; the memory of a job is predicted from that."""
 
 import ast
 import os
@@ -16,11 +16,11 @@ from service.domain.spec import DataSpec
 
 MIB = 1024 * 1024
 COLOURS = 3
-# Of a dataset by place nobody has counted the classes yet; they matter for the last layer only.
+# The classes of a dataset by path have not been counted yet; they matter for the last layer only.
 ASSUMED_CLASSES = 100
 LEAST_CLASSES = 2
 IMAGE_AXES = 4  # images, height, width, channels; gray ones come without the last
-# What a file raises that is truncated, overwritten, encrypted or of another kind.
+# Errors of reading a file that is truncated, overwritten, encrypted or of another kind.
 DAMAGED = (
     *(OSError, EOFError, RuntimeError, BadZipFile, zlib.error, struct.error),
     *(KeyError, ValueError, TypeError, SyntaxError, IndexError),
@@ -30,9 +30,9 @@ MAGIC_BYTES = 8  # of an .npy file, with its version: then the length of the hea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSize:
-    """Channels and classes; `resident_bytes` of all images lie on every device, one byte a number.
+    """Channels and classes; the images take `resident_bytes` on every device, one byte per number.
 
-    `least` is what is certain of it, where the rest was assumed.
+    If some of it was assumed, `least` is the smallest size that the dataset can have.
     """
 
     channels: int
@@ -42,7 +42,7 @@ class DatasetSize:
 
 
 def measure_dataset(data: DataSpec) -> DatasetSize:
-    """Measure a dataset of the catalog exactly, one by place as far as this machine can see it."""
+    """Measure a dataset of the catalog exactly, one by path as far as this machine can see it."""
     by_path = find_dataset_path(data.dataset)
     if by_path is None:
         known = get_dataset(data.dataset)
@@ -57,7 +57,7 @@ def measure_dataset(data: DataSpec) -> DatasetSize:
 
 
 def _measure_folder(by_path: DatasetPath, data: DataSpec) -> DatasetSize:
-    """All images lie on the device, or none if they are too many. Not every file has to be one."""
+    """All images lie on the device, or none if they are too many. Not every file has to be an image."""
     image_bytes = data.resize**2 * COLOURS
     most = data.in_memory_mib * MIB // image_bytes
     count = len(list(islice(_list_files(by_path.path), most + 1)))
@@ -102,7 +102,7 @@ def read_npy_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _list_files(folder: Path) -> Iterator[str]:
-    """Every file below a folder, also behind links, but for hidden and system folders; each folder once."""
+    """Every file below a folder, also behind links, except in hidden and system folders; each folder once."""
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)

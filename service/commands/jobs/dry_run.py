@@ -1,4 +1,4 @@
-"""Says what a submission would come to: devices, memory, time and place in the queue. Stores nothing."""
+"""Predicts the devices, memory, time and queue position of a submission. Stores nothing."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ def dry_run_job(
     hold: bool = False,
     report: Callable[[str], object] = lambda _: None,
 ) -> DryRunView:
-    """Do all that `submit` does but queue the job; returns what that would come to.
+    """Check a submission as `submit` does, and predict its devices, memory, time and start; queue nothing.
 
     `report` is called with what could not be checked.
 
@@ -107,7 +107,7 @@ def _view(
 
 
 def _count_memory(needs: Needs, devices: Sequence[Gpu]) -> Mapping[str, int]:
-    """Bytes that are needed of each GPU, by what they are for; simulated ones take none for themselves."""
+    """Bytes that are needed on each GPU, by purpose; a simulated GPU has no context."""
     nothing = {"context": 0} if all(gpu.simulated for gpu in devices) else {}
     return {**needs.expected.parts, **nothing}
 

@@ -1,4 +1,4 @@
-"""Predicts what a job needs of each GPU, and refuses one that none could hold."""
+"""Predicts the memory that a job needs on each GPU, and refuses a job that fits on none."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ CONTEXT_BYTES = 600 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobMemory:
-    """Bytes that a job needs of each of its GPUs; `images` is the dataset, which lies there whole."""
+    """Bytes that a job needs on each of its GPUs; `images` is the dataset, if all of it is kept there."""
 
     step: TrainingMemory
     images: int
@@ -32,7 +32,7 @@ class JobMemory:
 
     @property
     def parts(self) -> dict[str, int]:
-        """Bytes by what they are for."""
+        """Bytes by purpose."""
         return {**asdict(self.step), "images": self.images, "context": self.context}
 
     @property
@@ -41,7 +41,7 @@ class JobMemory:
 
 
 class Fit(str, Enum):
-    """Whether a GPU has the memory for a job; `perhaps`: all but what is only allowed for."""
+    """Whether a GPU has the memory for a job; `perhaps`: all but the allowance for workspace and context."""
 
     SURELY = "surely"
     PERHAPS = "perhaps"
@@ -50,7 +50,7 @@ class Fit(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What is expected of a job's memory, how many MiB each GPU must have for sure, and what is enough."""
+    """The expected memory of a job; each GPU must have `least_mib`, and `ample_mib` is surely enough."""
 
     size: DatasetSize
     expected: JobMemory
@@ -69,7 +69,7 @@ def predict_needs(spec: Spec, size: DatasetSize, *, gpus: int | None = None) -> 
     share = spec.training.batch_size // replicas
     expected = predict_job_memory(spec, size, gpus=replicas, share=share)
     sure = predict_job_memory(spec, size.least, gpus=replicas, share=share) if size.least else expected
-    # Workspace and context are only allowed for: nobody knows before how much they will take.
+    # Workspace and context are allowances: how much they take is known only when the job runs.
     least = sure.total - sure.step.workspace - sure.context
     return Needs(
         size=size,
@@ -96,10 +96,10 @@ def predict_job_memory(spec: Spec, size: DatasetSize, *, gpus: int, share: int) 
 def check_memory(
     tx: Transaction, spec: Spec, needs: Needs, *, owner: str, scheduling: SchedulingOptions
 ) -> None:
-    """Refuse a job that surely needs more memory than any set of GPUs has that it may run on.
+    """Refuse a job that surely needs more memory than any GPUs have that it may run on.
 
     Raises:
-        SpecError: with the largest batch size that surely fits, and with how many GPUs this one would.
+        SpecError: it names the largest batch size that surely fits, and the number of GPUs for this one.
     """
     MEMORY_MIB.check("The memory that this takes of a GPU, in MiB,", needs.ample_mib)
     gpus = spec.resources.gpus
@@ -125,7 +125,7 @@ def _offer_batch(spec: Spec, size: DatasetSize, limit: Gpu) -> str:
 def _find_more_gpus(
     tx: Transaction, spec: Spec, size: DatasetSize, scheduling: SchedulingOptions, *, most: int | None
 ) -> int | None:
-    """The fewest GPUs, more than were asked for, among which the batch would surely fit."""
+    """The smallest number of GPUs, above the requested one, on which the batch would surely fit."""
     devices = list_eligible_gpus(tx, scheduling, gpus=2)
     batch = spec.training.batch_size
     most = min(len(devices), batch, most or len(devices))

@@ -30,7 +30,7 @@ def read_log(store: Store, settings: Settings, job_id: JobId) -> str:
 
 
 def follow_log(store: Store, settings: Settings, job_id: JobId, pause: Callable[[], object]) -> Iterator[str]:
-    """Yield what is new in the log until the job ends; `pause` is called between two looks."""
+    """Yield what is new in the log until the job ends; `pause` is called between two reads."""
     shown = ""
     while True:
         with store.reading() as tx:
@@ -44,7 +44,7 @@ def follow_log(store: Store, settings: Settings, job_id: JobId, pause: Callable[
 
 
 def _after_overlap(shown: str, text: str) -> str:
-    """What follows in `text` after the last line that was shown: the end in SQL moves along."""
+    """The part of `text` after the last line that was shown: SQL keeps only the end of a log."""
     last_line = shown.rstrip("\n").rpartition("\n")[2]
     _, found, rest = text.rpartition(last_line + "\n")
     return rest if found and last_line else text

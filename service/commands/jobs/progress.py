@@ -1,4 +1,4 @@
-"""How a job comes along: what a person sees who follows it."""
+"""The progress of a job, for a person who follows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class JobProgress:
 
 
 def get_progress(store: Store, job_id: JobId) -> JobProgress:
-    """Look at a job once.
+    """Read the progress of a job.
 
     Raises:
         JobNotFound: there is no such job.

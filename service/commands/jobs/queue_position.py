@@ -1,4 +1,4 @@
-"""Finds when a job would have its turn, without queueing it: the policy is asked as the scheduler would."""
+"""Predicts when a job would start, without queueing it, with the policy of the scheduler."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ from service.settings import Settings
 from service.store.jobs import jobs
 from service.store.transaction import Transaction
 
-# The number of the job that is not there: the last one, as ties go to the lower number.
+# The id of the imagined job: the largest, because the lower id wins a tie.
 IMAGINED = JobId(jobs.LARGEST_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePosition:
-    """When a job would start: now, at about a moment, or nobody knows; `queue_position` counts from 1."""
+    """When a job would start: now, at about a moment, or unknown; `queue_position` counts from 1."""
 
     starts_now: bool
     reason: str
@@ -53,7 +53,7 @@ def get_queue_position(
     health: Health,
     forecasts: RuntimeForecasts,
 ) -> QueuePosition:
-    """Ask the policy, with the job put at the end of the queue, as the scheduler would see it now."""
+    """Plan the current queue with the job at its end, as the scheduler would."""
     if health.notices:
         return QueuePosition(starts_now=False, reason=health.notices[0])
     rules = PolicySettings(quantum_seconds=settings.quantum_seconds)
@@ -86,9 +86,7 @@ def get_queue_position(
                 estimated_start_at=moment,
             )
     error = faulty.errors.get(IMAGINED)
-    return QueuePosition(
-        starts_now=False, reason=f"it cannot be planned: {error!r}" if error else "nobody knows"
-    )
+    return QueuePosition(starts_now=False, reason=f"it cannot be planned: {error!r}" if error else "unknown")
 
 
 def _imagine(

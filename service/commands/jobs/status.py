@@ -1,4 +1,4 @@
-"""What there is to know of jobs."""
+"""Shows jobs: all of them, one with everything about it, its result, its history."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,11 +28,11 @@ from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
 LONGEST_ERROR = 200
-UNREADABLE = "{}"  # in the place of a spec that cannot be read
+UNREADABLE = "{}"  # instead of a spec that cannot be read
 
 
 def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[JobSummary]:
-    """Jobs, newest first, each with how far its newest attempt has come."""
+    """Jobs, newest first, each with the progress of its newest attempt."""
     with store.reading() as tx:
         found = jobs.list_jobs(tx, limit=limit)
         oldest = found[-1].id if found else JobId(0)
@@ -63,7 +63,7 @@ def get_job_view(store: Store, job_id: JobId) -> JobView:
         job = jobs.get_job(tx, job_id)
         try:
             return _describe(tx, job)
-        except Exception as error:  # its owner has to see why, and all the rest of it
+        except Exception as error:  # its owner must see the error, and the rest of the job
             return _describe(tx, _without_spec(job, error))
 
 
@@ -98,10 +98,10 @@ def _describe(tx: Transaction, job: Job) -> JobView:
 
 
 def _read_tree(text: str) -> Mapping[str, Any]:
-    """A stored spec as it is; its sections have fields.
+    """Parse a stored spec without checking its fields.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no JSON object.
     """
     tree = json.loads(text)
     if not isinstance(tree, dict):
@@ -110,7 +110,7 @@ def _read_tree(text: str) -> Mapping[str, Any]:
 
 
 def _without_spec(job: Job, error: Exception) -> Job:
-    """The job with words in the place of what cannot be read."""
+    """The job with an empty spec, and with the error in its reason."""
     words = str(error)[:LONGEST_ERROR]
     reason = f"cannot be shown ({type(error).__name__}: {words}); {job.reason}"
     return replace(job, spec=UNREADABLE, reason=reason)
@@ -193,7 +193,7 @@ def _describe_attempt(tx: Transaction, attempt: Attempt) -> AttemptView:
 def _summarize_whatever_it_is(
     job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]
 ) -> JobSummary:
-    """One job that cannot be read must not hide all others."""
+    """Summarize a job: one that cannot be read must not hide all others."""
     try:
         return _summarize(job, attempt, hosts_of)
     except Exception as error:

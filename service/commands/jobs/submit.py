@@ -1,4 +1,4 @@
-"""Takes a job in: all checks first, then one row; nothing is stored of a submission that is refused."""
+"""Queues a job: all checks first, then one row. A submission that is refused stores nothing."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -32,7 +32,7 @@ def submit(
     hold: bool = False,
     report: Callable[[str], object] = lambda _: None,
 ) -> SubmissionView:
-    """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
+    """Resolve, check and queue a job; with `hold` it is paused until somebody resumes it.
 
     Its history says what was found in its dataset; `report` is called with what could not be checked.
 

@@ -1,4 +1,4 @@
-"""Asks the library of networks, in a process of its own: the control plane never imports Keras."""
+"""Runs the library of networks in a separate process: the control plane never imports Keras."""
 
 import importlib.util
 import json
@@ -32,15 +32,14 @@ def ask_library(module: str, words: Sequence[str]) -> Any:
 
     Raises:
         MissingExtra: Keras is not installed.
-        SpecError: the library refused, with its words.
+        SpecError: the library refused; the message is its own.
         CnnctlError: it failed otherwise.
     """
     if importlib.util.find_spec("keras") is None:
         raise MissingExtra("This needs Keras. Install it with: pip install 'cnnctl[cpu]'")
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = run_module(
-        f"models.{module}", words, env=quiet, umask=close_umask()
-    )  # what it writes is the person's
+    # The files that it writes are the person's.
+    done = run_module(f"models.{module}", words, env=quiet, umask=close_umask())
     if done.returncode == REFUSED and done.stdout:
         raise SpecError(done.stdout.strip())
     if done.returncode:

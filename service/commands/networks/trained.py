@@ -22,9 +22,9 @@ BEST_FILE = "best.keras"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """The files of a job's network, and what can be asked of it.
+    """The files of a job's trained network, and the operations on it.
 
-    All that is asked raises what `ask_library` does: SpecError where it refuses, with its words.
+    Each operation raises what `ask_library` raises: SpecError if the library refuses it.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class Trained:
     dataset: str
 
     def predict(self, images: Sequence[Path], *, top: int) -> Sequence[PredictionView]:
-        """Tell the `top` likeliest classes of images, which keep the names that they were given."""
+        """Predict the `top` likeliest classes of images; the views name the images as they were given."""
         found = self._ask("predict", *(str(image.absolute()) for image in images), "--top", str(top))
         return [
             replace(from_json(PredictionView, row), image=str(image))
@@ -40,7 +40,7 @@ class Trained:
         ]
 
     def evaluate(self, dataset: str, *, datasets_dir: Path, ten_crop: bool) -> EvaluationView:
-        """Score the network on the test images of a dataset, a name or a place with its whole path."""
+        """Score the network on the test images of a dataset, given by name or by absolute path."""
         words = ["--dataset", dataset, "--datasets-dir", str(datasets_dir)]
         return from_json(EvaluationView, self._ask("evaluate", *words, *(["--ten-crop"] if ten_crop else [])))
 
@@ -54,7 +54,7 @@ class Trained:
         scales: Sequence[float],
         across_classes: bool,
     ) -> DetectionView:
-        """Find objects in a larger image, which keeps its name, and draw them into a PNG."""
+        """Find objects in a larger image, and draw their boxes into the PNG `drawn`."""
         words = ["--output", str(drawn), "--threshold", str(threshold), "--iou", str(iou)]
         words += ["--scales", *map(str, scales)] if scales else []
         words += ["--across-classes"] if across_classes else []

@@ -1,4 +1,4 @@
-"""The log file of a child of the embedded stack: what it said since this start, and no endless growth."""
+"""The log file of a child process of the embedded stack: rotates it, and reads its newest lines."""
 
 import shutil
 import time
@@ -9,13 +9,13 @@ from typing import IO
 MOST_BYTES = 10 * 1024 * 1024
 TAIL_BYTES = 64 * 1024
 TAIL_LINES = 20
-PAUSE_SECONDS = 60.0  # after a copy that failed: it takes room that others need more
+PAUSE_SECONDS = 60.0  # after a failed copy: where the disk is full, others need the space more
 
 
 class ChildLog:
-    """A file to which a child appends by itself; `NAME.log.1` has what came before, once it has grown large.
+    """A file to which a child appends; once it is large, its lines move to `NAME.log.1`.
 
-    Not a pipe that somebody must read: a stack that is stopped with Ctrl-Z would hold up its children.
+    It is no pipe, because a pipe needs a reader: a stack stopped with Ctrl-Z would block its children.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,9 +31,9 @@ class ChildLog:
         return file
 
     def rotate_if_large(self) -> None:
-        """Move its lines to `NAME.log.1`; a line that is written in this moment may be lost.
+        """Move its lines to `NAME.log.1`; a line that is written meanwhile may be lost.
 
-        The child has the file open and goes on in it, so that it is copied and emptied.
+        The child keeps the file open, so the file is copied and truncated.
         """
         copy = self.path.with_name(f"{self.path.name}.1")
         unfinished = self.path.with_name(f"{self.path.name}.tmp")
@@ -44,7 +44,7 @@ class ChildLog:
                 with self.path.open("r+b") as file:
                     file.truncate()
                 self._begin = 0
-        except OSError:  # a full disk, or somebody deletes it: what was moved before stays
+        except OSError:  # a full disk, or somebody deletes the file: the older copy stays
             self._next_try = time.monotonic() + PAUSE_SECONDS
             unfinished.unlink(missing_ok=True)
 

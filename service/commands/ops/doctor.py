@@ -33,10 +33,10 @@ PACKAGES = ("cnnctl", "tensorflow", "tensorflow-cpu", "keras", "celery", "sqlalc
 
 
 def examine(*, deep: bool = False) -> Iterator[Finding]:
-    """Yield one finding after the other; a check that breaks is a finding too.
+    """Yield one finding after the other; an error in a check is a finding too.
 
-    What concerns single jobs is named only where something is wrong. `deep` reads whole checkpoints.
-    Where people only submit, nothing is asked of this host that a worker needs.
+    There are findings about single jobs only if something is wrong with them. `deep` reads whole checkpoints.
+    On a host where people only submit, nothing is checked that only a worker needs.
     """
     yield Finding(subject="python", found=f"{platform.python_version()} on {platform.platform()}")
     try:
@@ -51,7 +51,7 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
 
 
 def examine_process(name: str) -> Finding:
-    """Whether the scheduler, or the worker of this host, was heard lately."""
+    """Whether the scheduler, or the worker of this host, is alive."""
     settings = load_settings()
     with closing(open_store(settings.database_url)) as store:
         store.check_revision()
@@ -60,7 +60,7 @@ def examine_process(name: str) -> Finding:
     alive = health.scheduler if name == "scheduler" else settings.host_name in health.hosts
     why = f": {reasons[settings.host_name]}" if name == "worker" and settings.host_name in reasons else ""
     return Finding(
-        subject=name, found="heard" if alive else f"not heard{why}", remedy="" if alive else "look at its log"
+        subject=name, found="alive" if alive else f"not alive{why}", remedy="" if alive else "read its log"
     )
 
 
@@ -86,7 +86,9 @@ def _check_folder(subject: str, folder: Path) -> Iterator[Finding]:
     with tempfile.TemporaryFile(dir=folder):
         pass
     free = shutil.disk_usage(folder).free / GIB
-    remedy = f"less than {LEAST_FREE_GIB} GiB: make room, see cnnctl gc" if free < LEAST_FREE_GIB else ""
+    remedy = (
+        f"less than {LEAST_FREE_GIB} GiB: free disk space, see cnnctl gc" if free < LEAST_FREE_GIB else ""
+    )
     itself = "a checkpoint that does not fit is left out, and training goes on" if remedy else ""
     yield Finding(subject=subject, found=f"{folder}, {free:,.1f} GiB free", remedy=remedy, itself=itself)
 
@@ -95,13 +97,13 @@ def _check_reserve(settings: Settings) -> Iterator[Finding]:
     try:
         check_free_space(settings.runs_dir, reserve_percent=settings.disk_reserve_percent)
     except NoSpace as error:
-        itself = "jobs that run go on without new checkpoints, and no other starts on this host"
-        remedy = "make room, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
+        itself = "running jobs continue without new checkpoints, and no other starts on this host"
+        remedy = "free disk space, see cnnctl gc; or set CNNCTL_DISK_RESERVE"
         yield Finding(subject="disk reserve", found=str(error), remedy=remedy, itself=itself)
 
 
 def _check_private(settings: Settings) -> Iterator[Finding]:
-    """Name what others may open or change; nothing where nobody can."""
+    """Find files that others may read or change, and files that the group cannot open."""
     found = [str(path) for path in list_open(settings)]
     found += [
         str(folder)
@@ -164,7 +166,7 @@ def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
         gpus = hosts.list_gpus(tx)
     for gpu in gpus:
         words = f"{gpu.uuid} on {gpu.host_name}: {gpu.model}, {gpu.state.value}"
-        if gpu.state is not GpuState.QUARANTINED:  # a drained one is as somebody wants it
+        if gpu.state is not GpuState.QUARANTINED:  # a drained GPU is as somebody wants it
             words += f": {gpu.reason}" if gpu.reason else ""
             yield Finding(subject="gpu", found=words, remedy="", itself="")
         else:
@@ -175,9 +177,8 @@ def _check_processes(store: Store, settings: Settings) -> Iterator[Finding]:
 def _check_jobs(store: Store, settings: Settings, *, deep: bool) -> Iterator[Finding]:
     yield from guarded("leases", lambda: check_leases(store, settings))
     yield from guarded("clocks", lambda: check_clocks(store, settings))
-    if (
-        settings.submits_only
-    ):  # trainers and run folders are elsewhere, or in a container with this host's name
+    # Where people only submit, trainers run elsewhere, or in a container that has this host's name.
+    if settings.submits_only:
         return
     yield from guarded("trainers", lambda: check_trainers(store, settings))
     yield from guarded("checkpoints", lambda: check_checkpoints(store, settings, deep=deep))
@@ -192,7 +193,7 @@ def _check_broker(settings: Settings) -> Finding:
     where = "Redis" if settings.broker else f"message files in {settings.broker_dir}"
     said = dispatcher.error.rstrip(". ")
     remedy = f"{said}. Is Redis running, and CNNCTL_BROKER_URL right?" if said else ""
-    itself = "jobs that are placed wait, and are sent again when it is back" if remedy else ""
+    itself = "jobs that have their GPUs wait, and are sent again when it is back" if remedy else ""
     return Finding(subject="broker", found=where, remedy=remedy, itself=itself)
 
 

@@ -1,4 +1,4 @@
-"""Compares rows with what lies on this host's disk: checkpoints and run folders."""
+"""Compares the database with this host's disk: checkpoints and run folders."""
 
 import json
 import time
@@ -25,7 +25,7 @@ from service.store.transaction import Store
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
 RESUMABLE = (*UNFINISHED, JobState.FAILED, JobState.CANCELLED)
-SETTLE_SECONDS = 2.0  # between a worker's forgetting a checkpoint and its deleting it
+SETTLE_SECONDS = 2.0  # a worker removes a checkpoint's row, and within this time its files
 MOST_NAMED = 3
 
 Tries = Sequence[tuple[Attempt, Sequence[Checkpoint]]]
@@ -42,9 +42,9 @@ def check_checkpoints(
     deep: bool,
     settle: Callable[[], object] = _settle,
 ) -> Iterator[Finding]:
-    """Checkpoints of jobs that could go on, which the disk has not as the row says; `deep` reads them whole.
+    """Find checkpoints of resumable jobs that differ from their rows; `deep` reads whole checkpoints.
 
-    While a trainer runs, a row may be behind the disk for a moment: what is wrong then is looked at again.
+    While a trainer runs, its rows may be behind the disk for a moment, so a difference is checked again.
     """
     tries = _list_tries(store, settings)
     damage = _map_damage(tries, settings, deep=deep)
@@ -53,11 +53,11 @@ def check_checkpoints(
         tries = _list_tries(store, settings)
         damage = _map_damage(tries, settings, deep=deep)
     for job_id, of_job in groupby(tries, key=lambda pair: pair[0].job_id):
-        yield from _tell_of_job(job_id, list(of_job), damage)
+        yield from _report_damage(job_id, list(of_job), damage)
 
 
 def check_run_folders(store: Store, settings: Settings) -> Iterator[Finding]:
-    """Run folders without a row, and rows of unfinished jobs without their run folder."""
+    """Find run folders without a row, and rows of unfinished jobs without their run folder."""
     folders = list_run_folders(settings.runs_dir)
     with store.reading() as tx:
         orphans = keep_orphans(tx, folders)
@@ -66,17 +66,17 @@ def check_run_folders(store: Store, settings: Settings) -> Iterator[Finding]:
         paths = shorten([str(folder.path) for folder in orphans])
         yield Finding(
             subject="folder without row",
-            found=f"run folders that no attempt in the database has: {paths}",
-            itself="nothing: they stay and take room",
+            found=f"run folders that belong to no attempt in the database: {paths}",
+            itself="nothing: they stay and take disk space",
             remedy="cnnctl gc --orphans --dry-run shows those that are old enough to go",
         )
     for attempt in tries:
         here = attempt.host_name == settings.host_name and attempt.trainer_pid is not None
         if here and not Path(attempt.run_dir).is_dir():
-            yield _tell_missing_folder(attempt)
+            yield _report_missing_folder(attempt)
 
 
-def _tell_missing_folder(attempt: Attempt) -> Finding:
+def _report_missing_folder(attempt: Attempt) -> Finding:
     ended = attempt.state is AttemptState.ENDED
     return Finding(
         subject="row without folder",
@@ -84,7 +84,7 @@ def _tell_missing_folder(attempt: Attempt) -> Finding:
         itself="the job goes on from a checkpoint of another attempt; it is paused where none is left"
         if ended
         else "its trainer fails when it writes there",
-        remedy="mount what CNNCTL_RUNS_DIR names, or bring the folder back from a backup",
+        remedy="mount what CNNCTL_RUNS_DIR names, or restore the folder from a backup",
     )
 
 
@@ -98,7 +98,7 @@ def _list_tries(store: Store, settings: Settings) -> Tries:
 
 
 def _map_damage(tries: Tries, settings: Settings, *, deep: bool) -> Mapping[AttemptId, Mapping[int, str]]:
-    """What is wrong with checkpoints, by attempt and step."""
+    """The damage of checkpoints, in words, by attempt and step."""
     found: dict[AttemptId, dict[int, str]] = {}
     for attempt, known in tries:
         for checkpoint in known:
@@ -133,7 +133,7 @@ def _what_is_wrong(checkpoint: Checkpoint, *, deep: bool) -> str:
     return ""
 
 
-def _tell_of_job(
+def _report_damage(
     job_id: JobId, tries: Tries, damage: Mapping[AttemptId, Mapping[int, str]]
 ) -> Iterator[Finding]:
     words = [wrong for attempt, _ in tries for wrong in damage.get(attempt.id, {}).values()]
@@ -151,7 +151,7 @@ def _tell_of_job(
         subject="unreadable checkpoint",
         found=f"{count} of job {job_id} cannot be used: {shorten(words)}",
         itself=f"when the job is started again, {goes_on}",
-        remedy="bring the folder back from a backup if they matter; look at the disk and at CNNCTL_RUNS_DIR",
+        remedy="restore the folder from a backup if they matter; check the disk and CNNCTL_RUNS_DIR",
     )
 
 

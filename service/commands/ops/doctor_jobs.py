@@ -1,4 +1,4 @@
-"""Compares what SQL says of attempts and hosts with what runs: leases, trainers, clocks."""
+"""Compares the database with what runs: leases, trainers, clocks."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ DATABASE = "the database"
 
 
 def check_leases(store: Store, settings: Settings) -> Iterator[Finding]:
-    """Leases that nobody holds any more, and attempts whose worker is silent."""
+    """Find leases of attempts that have ended, and attempts whose worker is silent."""
     with store.reading() as tx:
         stale = [(uuid, attempts.get_attempt(tx, holder)) for uuid, holder in leases.list_stale(tx).items()]
         silent = [
@@ -35,7 +35,7 @@ def check_leases(store: Store, settings: Settings) -> Iterator[Finding]:
     for attempt in silent:
         yield Finding(
             subject="stale lease",
-            found=f"{_name(attempt)} on {attempt.host_name}: its worker has not been heard for over "
+            found=f"{_name(attempt)} on {attempt.host_name}: its worker has sent no heartbeat for over "
             f"{settings.lease_seconds:g} s",
             itself="the scheduler, while it runs, gives the attempt up and queues the job again",
             remedy=f"see that the scheduler runs, and start the worker on {attempt.host_name}: cnnctl worker",
@@ -43,7 +43,7 @@ def check_leases(store: Store, settings: Settings) -> Iterator[Finding]:
 
 
 def check_trainers(store: Store, settings: Settings) -> Iterator[Finding]:
-    """Trainers on this host that still run although their attempt has ended."""
+    """Find trainers on this host that still run although their attempt has ended."""
     with store.reading() as tx:
         ended = attempts.list_ended_attempts(tx)
     for attempt in ended:
@@ -60,7 +60,7 @@ def check_trainers(store: Store, settings: Settings) -> Iterator[Finding]:
 
 
 def check_clocks(store: Store, settings: Settings) -> Iterator[Finding]:
-    """Clocks of hosts and database that are far apart, among hosts that were heard lately."""
+    """Find clocks that are far apart: of the database, and of hosts whose workers are alive."""
     with store.reading() as tx:
         alive = [host for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)]
     ahead = {host.name: host.clock_ahead_seconds for host in alive if host.clock_ahead_seconds is not None}
@@ -71,7 +71,7 @@ def check_clocks(store: Store, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             subject="clock skew",
             found=f"the clock of {first} is {skew:.1f} s ahead of the clock of {last}",
-            itself="jobs go on: silence is counted without clocks; moments in logs and events do not agree",
+            itself="jobs continue: silence is measured without clocks; times in logs and events do not agree",
             remedy="let all hosts follow a time server; see on each: timedatectl status",
         )
 

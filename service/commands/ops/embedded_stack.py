@@ -17,7 +17,7 @@ from service.store.transaction import Store
 
 START_SECONDS = 120.0
 POLL_SECONDS = 0.1
-GONE_SECONDS = 60.0  # until a stack ends whose database file is gone
+GONE_SECONDS = 60.0  # the stack ends when its database file has been gone for so long
 
 # In the order in which they are stopped: the worker needs a moment to checkpoint its trainers.
 PROGRAMS = {
@@ -37,11 +37,13 @@ class EmbeddedStack:
         self._children = {name: self._start(name, words) for name, words in PROGRAMS.items()}
 
     def supervise(self) -> str:
-        """See that all is well, again and again while the stack is up; what is wrong is said in words.
+        """Check the children and the database; returns what is wrong in words, else an empty text.
+
+        Call it again and again while the stack is up.
 
         Raises:
-            CnnctlError: a child has ended by itself; the message is what it said.
-            DatabaseGone: the database has been away for too long.
+            CnnctlError: a child has ended by itself; the message has its last lines.
+            DatabaseGone: the database has been gone for too long.
         """
         for log in self._logs.values():
             log.rotate_if_large()
@@ -52,7 +54,7 @@ class EmbeddedStack:
         return loss
 
     def _explain_loss(self) -> str:
-        """What has happened to the database; it may come back for a while."""
+        """Say that the database is gone; for a while it may come back."""
         loss, now = self._store.explain_loss(), time.monotonic()
         if not loss:
             self._gone_since = None
@@ -60,13 +62,13 @@ class EmbeddedStack:
         self._gone_since = self._gone_since or now
         if now > self._gone_since + GONE_SECONDS:
             raise DatabaseGone(f"{loss}, for {GONE_SECONDS:g} s. Nothing can be stored, so the stack ends")
-        return f"{loss}. Put it back; if it is still so in {GONE_SECONDS:g} s, the stack ends"
+        return f"{loss}. Put it back, or the stack ends within {GONE_SECONDS:g} s"
 
     def explain_end(self, name: str) -> str:
-        """What a child has said since it was started, and where the rest is."""
+        """The last lines that a child has written since its start, and where its log is."""
         log, code = self._logs[name], self._children[name].poll()
         ended = "is not ready" if code is None else f"has stopped (exit status {code})"
-        return "\n".join([f"The {name} {ended}. What it said last, from {log.path}:", *log.read_tail()])
+        return "\n".join([f"The {name} {ended}. Its last lines, from {log.path}:", *log.read_tail()])
 
     def stop(self) -> None:
         """Stop the children one after the other; trainers checkpoint, their jobs go back to the queue."""
@@ -86,10 +88,10 @@ class EmbeddedStack:
                 own_words(*words),
                 cwd=FOLDER,
                 env=own_environment(self._settings),
-                stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
+                stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us alone: we stop them in order
+                start_new_session=True,  # Ctrl-C reaches this process alone, which stops them in order
             )
 
 
@@ -126,11 +128,13 @@ def refuse_new_database(settings: Settings) -> None:
     """Refuse to make an embedded database where one was deleted under processes that use it.
 
     Raises:
-        DatabaseGone: they run.
+        DatabaseGone: such a process runs.
     """
     locks = [settings.home_dir / "up.lock"]
     if settings.runs_dir.is_dir() and any(settings.runs_dir.iterdir()):
-        locks += settings.home_dir.glob("worker-*.lock")  # else one may wait for its first database
+        locks += settings.home_dir.glob(
+            "worker-*.lock"
+        )  # without runs, a worker may wait for its first database
     if not settings.database and any(is_locked(lock) for lock in locks):
         raise DatabaseGone(
             f"There is no database in {settings.home_dir}, though a stack runs: somebody has deleted it. "
@@ -139,7 +143,7 @@ def refuse_new_database(settings: Settings) -> None:
 
 
 def are_alive(store: Store, settings: Settings, *, since: datetime) -> bool:
-    """Whether scheduler and worker of this stack were heard, and not those that ran before it."""
+    """Whether scheduler and worker have sent a heartbeat since a moment: those before it do not count."""
     with store.reading() as tx:
         latest = schedulers.find_latest(tx)
         own = [host.heartbeat_at for host in hosts.list_hosts(tx) if host.name == settings.host_name]

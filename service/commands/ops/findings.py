@@ -1,4 +1,4 @@
-"""What doctor says of a check that breaks."""
+"""Turns an error in a check into a finding."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -6,8 +6,8 @@ from cnnctl.views.ops import Finding
 
 
 def guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What a check finds; that it breaks is a finding too."""
+    """Yield the findings of a check; an error in it is a finding too."""
     try:
         yield from check()
-    except Exception as error:  # whatever is wrong with it is what doctor is for
+    except Exception as error:  # doctor reports every error, and goes on
         yield Finding(subject=subject, found=f"{type(error).__name__}: {error}", remedy="see the message")

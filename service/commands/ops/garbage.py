@@ -1,4 +1,4 @@
-"""Collects what no job can still need: checkpoints, what is half written, folders without a row, copies."""
+"""Deletes what no job can still need: checkpoints, also half-written ones, orphans, unpacked images."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ NEEDED_AGAIN = "it is needed again"
 
 
 class Kind(str, Enum):
-    """What is collected."""
+    """What garbage is."""
 
     CHECKPOINT = "checkpoint"
     UNFINISHED = "unfinished"
@@ -41,7 +41,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may go; `older_than_days` is how long what might be wanted again stays."""
+    """What may be deleted; what somebody might want again stays for `older_than_days`."""
 
     older_than_days: int
     orphans: bool
@@ -49,7 +49,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Garbage:
-    """A folder that may go and why; `source` is the job, or the run folder without a row; None of a copy."""
+    """A folder that may go, and why; `source` is its job or the orphan, None for unpacked images."""
 
     path: Path
     kind: Kind
@@ -85,7 +85,7 @@ def list_garbage(store: Store, settings: Settings, policy: Policy) -> Sequence[G
 
 
 def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
-    """Remove one folder, its row first; returns why it stays, which is empty when it is gone.
+    """Remove one folder, its row first; returns why it stays, or an empty text.
 
     A crash between the two leaves a folder without a row, which the next collection finds.
     """
@@ -127,9 +127,9 @@ def _list_of_attempt(
     here: bool,
     of_job: Path,
 ) -> Iterator[Garbage]:
-    """What may go of an attempt; of an attempt that ran here, also rows whose files somebody has deleted.
+    """List what may go of an attempt; if it ran here, also rows whose files somebody has deleted.
 
-    Nothing outside of the job's folder in CNNCTL_RUNS_DIR may, whatever a row says.
+    Nothing outside the job's folder in CNNCTL_RUNS_DIR may go, whatever a row says.
     """
     run_dir = Path(attempt.run_dir)
     if path_within(run_dir, of_job) != str(attempt.number):
@@ -157,7 +157,7 @@ def _list_orphans(folders: Sequence[RunFolder], touched_before: datetime) -> Ite
 def _list_unpacked(folder: Path, used_before: datetime) -> Iterator[Garbage]:
     """Unpacked images of datasets: a trainer that uses some touches their folder."""
     for path in sorted(folder.glob("*/")):
-        with suppress(OSError):  # it goes while we look
+        with suppress(OSError):  # it may be deleted meanwhile
             used_at = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
             if used_at < used_before:
                 why = f"images of a dataset that no run has used since {used_at:%Y-%m-%d}"
@@ -165,7 +165,7 @@ def _list_unpacked(folder: Path, used_before: datetime) -> Iterator[Garbage]:
 
 
 def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
-    """Why no resume can want a checkpoint of a job any more; empty while one can."""
+    """Why no resume can need a checkpoint of a job any more; empty while one can."""
     if job.state is JobState.SUCCEEDED and not best:
         return f"job {job.id} has succeeded, and this is not its best"
     if job.state in RETRYABLE and job.ended_at is not None and job.ended_at < ended_before:
@@ -174,12 +174,12 @@ def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
 
 
 def _release(store: Store, garbage: Garbage, policy: Policy) -> bool:
-    """Decide again, now that it counts; the row of a checkpoint goes with the same decision.
+    """Check again that a folder may go, and remove a checkpoint's row in the same transaction.
 
-    The job is locked: a retry comes either before, and keeps the checkpoint, or after, and knows of none.
+    The job is locked: a retry comes either before, and keeps the checkpoint, or after, and does not find it.
     """
     if garbage.source is None:
-        return True  # whoever has mapped it keeps it, and it can be unpacked again
+        return True  # a trainer that has mapped it keeps it, and it can be unpacked again
     if isinstance(garbage.source, RunFolder):
         with store.reading() as tx:
             return bool(keep_orphans(tx, [garbage.source]))

@@ -22,7 +22,7 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFolder:
-    """A folder `<job>/<attempt>`; `number` is None of one that a worker has moved aside."""
+    """A folder `<job>/<attempt>`; `number` is None if a worker has moved it aside."""
 
     path: Path
     job: int
@@ -32,14 +32,14 @@ class RunFolder:
         """When something was last put into it or it was moved aside, in seconds since 1970."""
         aside = FOUND_NAME.fullmatch(self.path.name)
         moments = [int(aside[1]) / NANOSECONDS] if aside else []
-        with suppress(FileNotFoundError):  # it goes while we look
+        with suppress(FileNotFoundError):  # it may be deleted meanwhile
             for path in (self.path, *self.path.iterdir()):
                 moments.append(path.lstat().st_mtime)
         return max(moments, default=time.time())
 
 
 def list_run_folders(runs_dir: Path) -> Sequence[RunFolder]:
-    """Every folder in the place of an attempt's, those that were moved aside too."""
+    """Every folder at the path of an attempt's, and those that were moved aside."""
     return [
         RunFolder(path=path, job=int(job.name), number=_number(path))
         for job in _list_folders(runs_dir, ATTEMPT_NAME)
@@ -48,9 +48,9 @@ def list_run_folders(runs_dir: Path) -> Sequence[RunFolder]:
 
 
 def keep_orphans(tx: Transaction, folders: Sequence[RunFolder]) -> Sequence[RunFolder]:
-    """Those of the folders that no attempt in the database has.
+    """Keep the folders that belong to no attempt in the database.
 
-    The folders must have been listed before: a worker makes one after its attempt is in the database.
+    List the folders before: a worker creates a folder after its attempt is in the database.
     """
     known = attempts.list_numbers(tx)
     return [folder for folder in folders if folder.number is None or (folder.job, folder.number) not in known]
@@ -76,7 +76,7 @@ def size_of(folder: Path) -> int:
 
 
 def _list_folders(parent: Path, *names: "re.Pattern[str]") -> Iterator[Path]:
-    """Real folders of these names: what a symbolic link points to is somebody else's."""
+    """Folders of these names, except symbolic links: what a link points to is somebody else's."""
     if not parent.is_dir():
         return
     for path in sorted(parent.iterdir()):

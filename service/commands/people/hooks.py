@@ -1,4 +1,4 @@
-"""Whom to tell of a person's jobs: hooks are added, listed and removed."""
+"""Adds, lists and removes hooks, which say where messages about a person's jobs go."""
 
 import re
 import reprlib
@@ -36,10 +36,10 @@ def add_hook(
     occasions: Collection[Occasion],
     actor: Actor,
 ) -> HookId:
-    """Tell a person of their own jobs from now on.
+    """Send messages about the actor's own jobs to an address from now on.
 
     Raises:
-        SpecError: the address is none, or may not be reached; or they have as many hooks as one may have.
+        SpecError: the address is not valid or may not be reached, or the actor has `MOST_HOOKS` hooks.
     """
     _check_address(channel, address, settings)
     with store.transaction() as tx:
@@ -47,19 +47,19 @@ def add_hook(
         if len(hooks.list_hooks(tx, actor.name)) >= MOST_HOOKS:
             raise SpecError(
                 f"{actor.name} has {MOST_HOOKS} hooks, and nobody may have more. "
-                "First: cnnctl notify list, then cnnctl notify remove HOOK"
+                "Remove one first: cnnctl notify list, then cnnctl notify remove HOOK"
             )
         return hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
 
 
 def list_hook_views(store: Store, *, actor: Actor) -> Sequence[HookView]:
-    """A person's hooks, each with what became of its newest message."""
+    """The actor's hooks, each with whether its newest message was delivered."""
     with store.reading() as tx:
         return [_describe(hook, outbox.find_latest(tx, hook.id)) for hook in hooks.list_hooks(tx, actor.name)]
 
 
 def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
-    """Tell nobody by this hook any more.
+    """Stop the messages of a hook.
 
     Raises:
         HookNotFound: there is no such hook.
@@ -97,7 +97,7 @@ def _check_address(channel: Channel, address: str, settings: Settings) -> None:
 
 
 def _read_host(address: str) -> str:
-    """The host of a web address; empty where it is none."""
+    """The host of a web address; empty if the address is not valid."""
     if not address.isascii() or re.search(r"[\s\0-\x1f\x7f]", address):
         return ""
     try:

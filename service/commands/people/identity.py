@@ -6,14 +6,14 @@ from service.domain.people import Actor
 from service.process import are_users_proven, name_of_user
 from service.store.transaction import Store
 
-UNMAPPED = 65534  # what the number of each user who has none in a namespace is shown as
+UNMAPPED = 65534  # the uid that the kernel shows for every user without one in a user namespace
 
 
 def current_actor(store: Store) -> Actor:
     """The person at the keyboard; root, and on SQLite the owner of the data folder, is an operator.
 
-    In a user namespace nobody has a name that is another person's: whoever makes one chooses who they are in
-    it. Only that a folder is their own stays true there.
+    In a user namespace, whoever creates it chooses the uids. So a name from one ends with `@namespace` and is
+    nobody else's; only the ownership of a folder is still proof there.
     """
     uid = os.getuid()
     proven = are_users_proven()

@@ -8,7 +8,7 @@ from service.store.transaction import Transaction
 
 
 def is_administrator(tx: Transaction, actor: Actor) -> bool:
-    """Whether somebody is root, owns the embedded data folder, or was made an administrator."""
+    """Whether the actor is root, owns the embedded data folder, or was made an administrator."""
     return actor.operator or users.get_user(tx, actor.name).administrator
 
 
@@ -29,7 +29,7 @@ def check_administrator(tx: Transaction, actor: Actor, *, act: str) -> None:
     """Refuse what only administrators may do.
 
     Raises:
-        NotAllowed: `actor` is none.
+        NotAllowed: `actor` is no administrator.
     """
     if not is_administrator(tx, actor):
         raise NotAllowed(f"Only an administrator may {act}. You are {actor.name}. See: cnnctl users")

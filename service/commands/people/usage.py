@@ -14,7 +14,7 @@ from service.store.transaction import Store
 def list_usage_views(
     store: Store, *, owner: str | None = None, since: datetime | None = None
 ) -> Sequence[UsageView]:
-    """What was used since a moment, or ever, by one person or by all.
+    """List the GPU-hours since a moment, or since ever, of one person or of all.
 
     Raises:
         SpecError: the name is too long, or the moment too far away.

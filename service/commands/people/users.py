@@ -1,4 +1,4 @@
-"""What people may have and do, as administrators see and change it."""
+"""Lists what people may have and do, and changes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -18,14 +18,15 @@ def list_user_views(store: Store) -> Sequence[UserView]:
 
 
 def change_user(store: Store, name: str, changes: Mapping[str, object], *, actor: Actor) -> User:
-    """Grant a person more or less; what is not named stays. Returns what holds now.
+    """Grant a person more or less, and return the result; what `changes` does not name stays.
 
     Raises:
         NotAllowed: `actor` is no administrator.
         SpecError: the name, the weight or a quota lies outside its bounds.
     """
     check_option("NAME", name)
-    for option in ("--weight", "--max-gpus", "--max-queued"):  # what is not changed may be older than bounds
+    # Only what changes is checked: a value that stays may be older than its bounds.
+    for option in ("--weight", "--max-gpus", "--max-queued"):
         check_option(option, changes.get(option.removeprefix("--").replace("-", "_")))
     with store.transaction() as tx:
         check_administrator(tx, actor, act="change what people may have")

@@ -19,7 +19,7 @@ class AuditWatch:
 
     A reading transaction of the pool takes ten times as long, most of it in Python, and an idle scheduler
     does nothing but ask. PostgreSQL also sends a notification over that connection with each commit that
-    adds an entry. One may be lost, as behind a pooler: who waits looks again when the time is up.
+    adds an entry. One may be lost, as behind a pooler: whoever waits polls when the time is up.
     """
 
     def __init__(self, store: Store) -> None:
