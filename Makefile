@@ -66,8 +66,8 @@ hooks: $(INSTALLED)  ## run make lint before each commit
 COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header --no-annotate pyproject.toml
 lock: $(INSTALLED)  ## add what pyproject.toml asks for to the locked versions, and keep all others
 	$(BIN)/uv $(COMPILE) --extra cpu --extra dev -o requirements.lock
-	$(BIN)/uv $(COMPILE) --extra cpu --extra postgres --extra redis -o requirements-cpu.lock
-	$(BIN)/uv $(COMPILE) --extra gpu --extra postgres --extra redis -o requirements-gpu.lock
+	$(BIN)/uv $(COMPILE) --extra api --extra cpu --extra postgres --extra redis -o requirements-cpu.lock
+	$(BIN)/uv $(COMPILE) --extra api --extra gpu --extra postgres --extra redis -o requirements-gpu.lock
 
 clean:  ## remove what was installed and the demo's data
 	rm -rf .venv .venv-* .demo

@@ -6,9 +6,18 @@ from inspect import cleandoc
 from itertools import groupby
 from typing import Any, Literal, get_args, get_origin
 
+from cnnctl.views.access import AuditView, MeView, NewTokenView, TokenView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
-from cnnctl.views.jobs import AuditEntryView, JobResult, JobSummary, JobView, MetricsView, SubmissionView
+from cnnctl.views.jobs import (
+    AuditEntryView,
+    JobFile,
+    JobResult,
+    JobSummary,
+    JobView,
+    MetricsView,
+    SubmissionView,
+)
 from cnnctl.views.networks import (
     CatalogEntry,
     DetectionView,
@@ -30,9 +39,14 @@ DOCUMENTS: Mapping[str, Any] = {
     "cnnctl status --json": Sequence[JobSummary],
     "cnnctl status JOB --json": JobView,
     "cnnctl history JOB --json": Sequence[AuditEntryView],
+    "cnnctl download JOB --list --json": Sequence[JobFile],
     "cnnctl metrics JOB --json": MetricsView,
     "cnnctl usage --json": Sequence[UsageView],
     "cnnctl users --json": Sequence[UserView],
+    "cnnctl audit --json": Sequence[AuditView],
+    "cnnctl whoami --json": MeView,
+    "cnnctl token create --json": NewTokenView,
+    "cnnctl token list --json": Sequence[TokenView],
     "cnnctl notify list --json": Sequence[HookView],
     "POST to a webhook": WebhookMessage,
     "cnnctl gpus --json": Sequence[GpuView],

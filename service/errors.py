@@ -1,22 +1,24 @@
-"""The one tree of errors that a person meets: each class is one situation.
+"""The errors of the service itself; those that reach clients are in `cnnctl.errors`."""
 
-A message says what happened, what is allowed, what was given, and what to do next. Every entry point
-translates an error once, by its `exit_code` or `http_status`.
-"""
-
-
-class CnnctlError(Exception):
-    """Something failed by nobody's mistake; the message says what to do."""
-
-    exit_code = 1
-    http_status = 500
-
-
-class SpecError(CnnctlError):
-    """A submission asks for something that does not exist or is impossible; nothing was stored."""
-
-    exit_code = 2
-    http_status = 422
+from cnnctl.errors import CnnctlError as CnnctlError
+from cnnctl.errors import Conflict as Conflict
+from cnnctl.errors import FileNotThere as FileNotThere
+from cnnctl.errors import GpuConflict as GpuConflict
+from cnnctl.errors import GpuNotFound as GpuNotFound
+from cnnctl.errors import HookNotFound as HookNotFound
+from cnnctl.errors import HostConflict as HostConflict
+from cnnctl.errors import HostNotFound as HostNotFound
+from cnnctl.errors import JobConflict as JobConflict
+from cnnctl.errors import JobNotFound as JobNotFound
+from cnnctl.errors import KeyReused as KeyReused
+from cnnctl.errors import NotAllowed as NotAllowed
+from cnnctl.errors import NotAuthenticated as NotAuthenticated
+from cnnctl.errors import NotFound as NotFound
+from cnnctl.errors import ServiceUnavailable as ServiceUnavailable
+from cnnctl.errors import SpecError as SpecError
+from cnnctl.errors import TokenNotFound as TokenNotFound
+from cnnctl.errors import TooLarge as TooLarge
+from cnnctl.errors import TooManyRequests as TooManyRequests
 
 
 class NewerSpec(CnnctlError):
@@ -27,62 +29,6 @@ class SettingError(CnnctlError):
     """An environment variable has a value that is not allowed."""
 
     exit_code = 2
-
-
-class NotAllowed(CnnctlError):
-    """Only the owner or an administrator may do this; the message says who."""
-
-    exit_code = 5
-    http_status = 403
-
-
-class JobNotFound(CnnctlError):
-    """There is no job with this number. See: cnnctl status"""
-
-    exit_code = 3
-    http_status = 404
-
-
-class HookNotFound(CnnctlError):
-    """There is no hook with this number. See: cnnctl notify list"""
-
-    exit_code = 3
-    http_status = 404
-
-
-class JobConflict(CnnctlError):
-    """The job's state does not allow the operation; the message names the states that do."""
-
-    exit_code = 4
-    http_status = 409
-
-
-class GpuNotFound(CnnctlError):
-    """No GPU, or more than one, has that name. See: cnnctl gpus"""
-
-    exit_code = 3
-    http_status = 404
-
-
-class GpuConflict(CnnctlError):
-    """The GPU's state does not allow the operation; the message names the right command. See: cnnctl gpus"""
-
-    exit_code = 4
-    http_status = 409
-
-
-class HostNotFound(CnnctlError):
-    """There is no host with that name. See: cnnctl hosts"""
-
-    exit_code = 3
-    http_status = 404
-
-
-class HostConflict(CnnctlError):
-    """The host is in use; the message says by what. See: cnnctl hosts"""
-
-    exit_code = 4
-    http_status = 409
 
 
 class AlreadyRunning(CnnctlError):
@@ -99,10 +45,8 @@ class TrainersCannotStart(CnnctlError):
     """This host cannot start trainers; the message and the worker's log above it say why."""
 
 
-class DatabaseUnavailable(CnnctlError):
+class DatabaseUnavailable(ServiceUnavailable):
     """The database does not respond. Check CNNCTL_DATABASE_URL, then: cnnctl doctor"""
-
-    http_status = 503
 
 
 class DatabaseGone(DatabaseUnavailable):

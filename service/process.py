@@ -64,7 +64,12 @@ def is_whole_map(uid_map: str) -> bool:
 
 def name_of_user(uid: int) -> str:
     """The name of a user of this machine, or `uid1000` if the user has none."""
+    return find_user_name(uid) or f"uid{uid}"
+
+
+def find_user_name(uid: int) -> str | None:
+    """The name of a user of this machine; None if the user has none, as in a container."""
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:  # as in a container
-        return f"uid{uid}"
+    except KeyError:
+        return None

@@ -18,7 +18,10 @@ DATABASE_FILE = "cnnctl.db"
 LONGEST_TEXT = 4096  # no path is longer
 LONGEST_HOST_BYTES = 100  # it is part of file names, of at most 255 bytes
 LONGEST_ADDRESS = 200
-WITH_PASSWORDS = ("database", "owner", "broker")
+WITH_PASSWORDS = ("database", "owner", "broker", "token")
+SYSTEM_SOCKET = "/run/cnnctl/api.sock"
+LONGEST_SOCKET_BYTES = 107  # Linux takes no longer path
+LAST_PORT = 65_535
 
 
 def _setting(name: str, meaning: str, default: str = "", *, within: Bound | None = None) -> str:
@@ -152,6 +155,30 @@ class Settings:
         "private, loopback or link-local host names or addresses, separated by commas, that webhooks may "
         "reach; set it for all processes",
     )
+    url: str = _setting(
+        "CNNCTL_URL",
+        "address of the API that commands ask, as in `https://gpu01.lab:8433`; empty: that of "
+        "`cnnctl login`, else CNNCTL_SOCKET if it is there, else the data folder of this machine",
+    )
+    token: str = _setting("CNNCTL_TOKEN", "token for CNNCTL_URL; empty: that of `cnnctl login`")
+    socket: str = _setting(
+        "CNNCTL_SOCKET", "unix socket of the API, over which the kernel says who asks", SYSTEM_SOCKET
+    )
+    api_address: str = _setting(
+        "CNNCTL_API_ADDRESS",
+        "HOST:PORT on which the API takes tokens and browsers; `none`: only the socket",
+        "127.0.0.1:8433",
+    )
+    api_hosts: str = _setting(
+        "CNNCTL_API_HOSTS",
+        "names by which clients and browsers reach the API, separated by commas, the one for links first; "
+        "requests to other names are refused",
+        "localhost,127.0.0.1,[::1]",
+    )
+    api_certificate: str = _setting(
+        "CNNCTL_API_CERTIFICATE", "PEM file with the API's TLS certificate and its chain; empty: no TLS"
+    )
+    api_key: str = _setting("CNNCTL_API_KEY", "PEM file with the key of that certificate")
     log_level: str = _setting("CNNCTL_LOG_LEVEL", "debug, info, warning or error", "info")
 
     def __post_init__(self) -> None:
@@ -179,6 +206,16 @@ class Settings:
             raise _unreadable(self, "gpus", "auto, required, or sim:N with N from 1 to 64")
         if not _names_redis(self.broker):
             raise _unreadable(self, "broker", "redis://HOST:6379/0 or rediss://HOST:6379/0")
+        if len(os.fsencode(self.socket)) > LONGEST_SOCKET_BYTES or not Path(self.socket).is_absolute():
+            raise _unreadable(self, "socket", f"an absolute path of at most {LONGEST_SOCKET_BYTES} bytes")
+        if self.url and not _is_web_address(self.url):
+            raise _unreadable(self, "url", "http://HOST:PORT or https://HOST:PORT")
+        if self.api_address != "none" and not _is_host_and_port(self.api_address):
+            raise _unreadable(self, "api_address", "HOST:PORT, as in 127.0.0.1:8433, or none")
+        if not all(self.api_host_names):
+            raise _unreadable(self, "api_hosts", "host names, separated by commas")
+        if bool(self.api_certificate) != bool(self.api_key):
+            raise _unreadable(self, "api_key", "set together with CNNCTL_API_CERTIFICATE, or neither")
         _ = self.home_dir, self.runs_dir, self.datasets_dir, self.group_id  # raise if they cannot be found
 
     def environment(self) -> Mapping[str, str]:
@@ -224,6 +261,18 @@ class Settings:
     @property
     def data_roots(self) -> tuple[Path, ...]:
         return tuple(Path(root) for root in self.roots.split(":") if root)
+
+    @property
+    def api_host_names(self) -> tuple[str, ...]:
+        return tuple(name.strip().lower() for name in self.api_hosts.split(","))
+
+    @property
+    def api_url(self) -> str:
+        """Where browsers reach the API; empty where it only has a socket."""
+        if self.api_address == "none":
+            return ""
+        scheme = "https" if self.api_certificate else "http"
+        return f"{scheme}://{self.api_host_names[0]}:{self.api_address.rpartition(':')[2]}"
 
     @property
     def webhook_hosts(self) -> frozenset[str]:
@@ -340,6 +389,21 @@ def _names_redis(url: str) -> bool:
     number = parts.path.strip("/")
     readable = parts.scheme in ("redis", "rediss") and parts.hostname and (not number or number.isdecimal())
     return not url or bool(readable)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is not one
+    except ValueError:
+        return False
+    whole = not parts.query and not parts.fragment and parts.path.strip("/") == "" and "@" not in url
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and whole
+
+
+def _is_host_and_port(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and int(port) <= LAST_PORT
 
 
 def _folder(settings: Settings, name: str) -> Path:

@@ -64,3 +64,4 @@ class DryRunView:
     reason: Annotated[str, "where it would start, or why it would wait"]
     queue_position: Annotated[int | None, "its position in the queue, from 1; `null` if unknown"]
     estimated_start_at: Annotated[datetime | None, "when it would start; `null` if unknown"]
+    notices: Annotated[Sequence[str], "what of it may surprise, in a sentence each"]

@@ -14,6 +14,19 @@ class SubmissionView:
 
     job: Annotated[int, "its number"]
     state: Annotated[JobState, "`queued`, or `paused` with `--hold`"]
+    architecture: Annotated[str, "the network"]
+    dataset: Annotated[str, "a name, or where it lies"]
+    gpus: Annotated[int, "how many it asks for"]
+    found: Annotated[str, "what a dataset by place holds, as in `1,321 images in 20 classes`; else empty"]
+    notices: Annotated[Sequence[str], "what of it may surprise, in a sentence each"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStateView:
+    """A job after something was done to it."""
+
+    job: Annotated[int, "its number"]
+    state: Annotated[JobState, "its state now; `running` while its trainer still stops"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +125,7 @@ class JobResult:
         "last value of each metric by its name, as in `val_accuracy`; see metrics.md",
     ]
     verdicts: Annotated[Sequence[VerdictView], "what is unusual in the training; see metrics.md"]
+    dataset: Annotated[str, "a name, or where it lies"]
     weights_digest: Annotated[
         str | None,
         "SHA-256 over the bytes of every model variable in order, hex; `null` until the job has succeeded",
@@ -159,3 +173,62 @@ class MetricsView:
         Mapping[str, Sequence[tuple[int, float | None]]],
         "pairs of step and value in the order of steps, by the metric's name; see metrics.md",
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerProgress:
+    """How far a trainer has come, as it last said."""
+
+    epoch: Annotated[int, "the epoch that it is in, from 1"]
+    epochs: Annotated[int, "epochs that its spec asks for"]
+    step: Annotated[int, "steps since the start of the job"]
+    steps_per_epoch: Annotated[int, "steps of one epoch"]
+    images_per_second: Annotated[float, "how fast it trains"]
+    loss: Annotated[float | None, "of the training; `null` where it is not finite"]
+    accuracy: Annotated[float | None, "of the training; `null` as above"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressView:
+    """A job at one moment, for whoever follows it."""
+
+    job: Annotated[int, "its number"]
+    state: Annotated[str, "its state, see states.md"]
+    finished: Annotated[bool, "whether it has succeeded, failed or was cancelled"]
+    reason: Annotated[str, "why it is in this state"]
+    architecture: Annotated[str, "the network"]
+    dataset: Annotated[str, "a name, or where it lies"]
+    gpus: Annotated[int, "how many it asked for"]
+    host: Annotated[str, "where its attempt runs; of several hosts the chief's; empty while none does"]
+    stage: Annotated[str, "what its attempt does before the first step, such as reading images"]
+    progress: Annotated[TrainerProgress | None, "what its trainer said last; `null` before"]
+    epochs: Annotated[
+        Mapping[str, Sequence[tuple[int, float | None]]],
+        "pairs of step and value of the metrics of whole epochs, by name",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """A part of what a job's newest attempt has written."""
+
+    text: Annotated[str, "the part"]
+    attempt: Annotated[int, "the attempt's number; 0 before the first"]
+    next: Annotated[int, "the byte of this attempt's log that comes after the part"]
+    continues: Annotated[
+        bool,
+        "whether the part begins at the byte that was asked for; else with the log, or it is its last part",
+    ]
+    finished: Annotated[bool, "whether the job has ended, so that nothing more will come"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A file of a job that can be downloaded."""
+
+    name: Annotated[
+        str,
+        "as in `best.keras`, `spec.json`, `trainer.log` or `checkpoint-120.state.safetensors`",
+    ]
+    bytes: Annotated[int, "its size"]
+    digest: Annotated[str | None, "SHA-256 of its bytes, hex; `null` of a log that still grows"]

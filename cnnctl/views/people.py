@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from cnnctl.views.states import Cause, JobState, Outcome
@@ -32,6 +33,12 @@ class UserView:
     max_queued: Annotated[int | None, "jobs that they may have waiting"]
     may_use_high: Annotated[bool, "the right to priority high"]
     administrator: Annotated[bool, "whether they may change everybody's jobs"]
+    uid: Annotated[
+        int | None, "their user number on the service's machine; `null` of who never came over the socket"
+    ]
+    seen_at: Annotated[
+        datetime | None, "when they came in through the API last, to the minute; `null`: never"
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """JSON Schema of the views."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from datetime import datetime
 from inspect import cleandoc
 from typing import Any, Literal, get_args, get_origin
 
-from cnnctl.views.shape import Key, is_view, list_keys, split_optional
+from cnnctl.views.shape import is_view, list_keys, split_optional
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLAIN: Mapping[Any, Mapping[str, str]] = {
@@ -18,6 +19,9 @@ _PLAIN: Mapping[Any, Mapping[str, str]] = {
 }
 
 
+DEFINITIONS = "#/$defs/"
+
+
 def schema(kinds: Mapping[str, Any]) -> Mapping[str, Any]:
     """One schema with a definition for each name, and for each view in its type, under the class's name.
 
@@ -26,31 +30,42 @@ def schema(kinds: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, kind in kinds.items():
-        found[name] = _refer(kind, found)
+        found[name] = refer(kind, found)
     return {"$schema": DIALECT, "$defs": found}
 
 
-def _refer(kind: Any, found: dict[str, Any]) -> Mapping[str, Any]:
-    """The schema of a type; views that it names are added to what was found."""
+def refer(
+    kind: Any, found: dict[str, Any], *, to: str = DEFINITIONS, closed: bool = False
+) -> Mapping[str, Any]:
+    """The schema of a type; views that it names are added to what was found, and referred to under `to`.
+
+    In `closed` ones no other key is allowed, and a key with a default may be missing.
+    """
     kind, optional = split_optional(kind)
     origin, parts = get_origin(kind), get_args(kind)
+
+    def part(one: Any) -> Mapping[str, Any]:
+        return refer(one, found, to=to, closed=closed)
+
     if origin is Literal:
         return _list_words(parts, optional=optional)
     if optional:
-        plain = _PLAIN[kind]
-        return {**plain, "type": [plain["type"], "null"]}
+        whole = part(kind)
+        if "type" not in whole:
+            return {"anyOf": [whole, {"type": "null"}]}
+        return {**whole, "type": [whole["type"], "null"]}
     if is_view(kind):
         if kind.__name__ not in found:
             found[kind.__name__] = {}  # in its place before those that it names
-            found[kind.__name__] = _describe(kind, found)
-        return {"$ref": f"#/$defs/{kind.__name__}"}
+            found[kind.__name__] = _describe(kind, part, closed=closed)
+        return {"$ref": f"{to}{kind.__name__}"}
     if origin is tuple:
-        items = [_refer(part, found) for part in parts]
+        items = [part(one) for one in parts]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     if origin is Sequence:
-        return {"type": "array", "items": _refer(parts[0], found)}
+        return {"type": "array", "items": part(parts[0])}
     if origin is Mapping:
-        return {"type": "object", "additionalProperties": _refer(parts[1], found)}
+        return {"type": "object", "additionalProperties": part(parts[1])}
     return _PLAIN[kind]
 
 
@@ -60,15 +75,13 @@ def _list_words(words: Sequence[str], *, optional: bool) -> Mapping[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
-def _describe(view: type, found: dict[str, Any]) -> Mapping[str, Any]:
+def _describe(view: type, part: Callable[[Any], Mapping[str, Any]], *, closed: bool) -> Mapping[str, Any]:
     keys = list_keys(view)
+    optional = {one.name for one in fields(view) if one.default is not MISSING} if closed else set()
     return {
         "type": "object",
         "description": cleandoc(view.__doc__ or ""),
-        "properties": {key.written: _describe_key(key, found) for key in keys},
-        "required": [key.written for key in keys],
+        "properties": {key.written: {**part(key.kind), "description": key.sentence} for key in keys},
+        "required": [key.written for key in keys if key.name not in optional],
+        **({"additionalProperties": False} if closed else {}),
     }
-
-
-def _describe_key(key: Key, found: dict[str, Any]) -> Mapping[str, Any]:
-    return {**_refer(key.kind, found), "description": key.sentence}

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from service.cli.terminal import say
-from service.domain.jobs import JobId
-from service.errors import CnnctlError, DatabaseUnavailable
+from service.errors import CnnctlError, ServiceUnavailable
 
 
-def for_each_job(numbers: Sequence[int], act: Callable[[JobId], None]) -> None:
+def for_each_job(numbers: Sequence[int], act: Callable[[int], None]) -> None:
     """Act on each job; say what could not be done, and end with the first error's status."""
     status = 0
     for number in numbers:
         try:
-            act(JobId(number))
-        except DatabaseUnavailable:
+            act(number)
+        except ServiceUnavailable:
             raise
         except CnnctlError as error:
             say(f"Error: {error}")

@@ -25,8 +25,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "hold": ("service.cli.jobs.hold", "Keep queued jobs from starting until they are resumed."),
     "priority": ("service.cli.jobs.priority", "Change how urgent jobs are."),
     "retry": ("service.cli.jobs.retry", "Queue failed or cancelled jobs again."),
+    "download": ("service.cli.jobs.download", "Download a network, log, spec or checkpoint of a job."),
     "history": ("service.cli.jobs.history", "Show what happened to a job, and who did it."),
     "usage": ("service.cli.people.usage", "Count GPU-hours by person, project and outcome."),
+    "audit": ("service.cli.people.audit", "Show who did what, the newest first."),
+    "whoami": ("service.cli.people.whoami", "Show who you are to the service, and how it knows."),
+    "token": ("service.cli.people.token", "Make, list and revoke your tokens."),
+    "login": ("service.cli.people.login", "Keep a token, so that commands ask the API at URL."),
+    "logout": ("service.cli.people.logout", "Forget the token that cnnctl login kept."),
+    "web": ("service.cli.ops.web", "Open the pages in a browser, as yourself."),
     "users": ("service.cli.people.users", "Show what people may have and do, or change it."),
     "notify": ("service.cli.people.notify", "Get messages when your jobs end, fail or are preempted."),
     "gpus": ("service.cli.fleet.gpus", "Show all GPUs and who holds them, or take some out of use."),
@@ -43,9 +50,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("service.cli.ops.up", "Run the embedded stack until Ctrl-C."),
     "scheduler": ("service.cli.ops.scheduler", "Run the scheduler."),
     "worker": ("service.cli.ops.worker", "Run the worker of this host."),
+    "api": ("service.cli.ops.api", "Serve the API, on CNNCTL_SOCKET and CNNCTL_API_ADDRESS."),
     "db": ("service.cli.ops.db", "Create, upgrade or check the database."),
     "gc": ("service.cli.ops.garbage", "Delete checkpoints that no job can still need."),
     "doctor": ("service.cli.ops.doctor", "Find out what is wrong and what to do about it."),
+    "completion": ("service.cli.ops.completion", "Let a shell complete commands and options."),
 }
 
 

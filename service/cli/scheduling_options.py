@@ -7,8 +7,6 @@ from typing import Any
 import click
 
 from service.cli.param_types import Moment
-from service.domain.jobs import JobId
-from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Priority
 
 OPTIONS = [
@@ -37,15 +35,17 @@ OPTIONS = [
 ]
 
 
+NAMES = ("priority", "project", "after", "not_before", "exclusive", "gpu_model", "host_name", "hosts")
+
+
 def scheduling_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command, which gets them as `scheduling` and `after`."""
+    """Add these options to a command, which gets them as `scheduling`: fields of a SubmissionRequest."""
 
     @wraps(command)
-    def with_scheduling(*, priority: str, after: tuple[int, ...], **values: Any) -> Any:
-        names = ("project", "not_before", "exclusive", "gpu_model", "host_name", "hosts")
-        asked = {name: values.pop(name) for name in names}
-        scheduling = SchedulingOptions(priority=Priority(priority), **asked)
-        return command(scheduling=scheduling, after=[JobId(number) for number in after], **values)
+    def with_scheduling(**values: Any) -> Any:
+        scheduling = {name: values.pop(name) for name in NAMES}
+        scheduling["host"] = scheduling.pop("host_name")
+        return command(scheduling=scheduling, **values)
 
     for option in reversed(OPTIONS):
         with_scheduling = option(with_scheduling)

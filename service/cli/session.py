@@ -1,20 +1,42 @@
-"""Opens what every command needs: the settings, and a store at the right revision."""
+"""What every command starts with: a client of the service, or the settings and an open store."""
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cnnctl.client import Client
 from cnnctl.views.codec import to_json
 from service.cli.terminal import echo, say
+from service.client.choose import find_api
 from service.errors import NoTables
 from service.escaping import escape_document
-from service.private_files import open_to_group
 from service.settings import Settings, load_settings
-from service.store.transaction import Store, open_store
+
+if TYPE_CHECKING:  # SQLAlchemy takes 0.1 s to import, and who asks the API needs none
+    from service.store.transaction import Store
 
 
-def open_session() -> tuple[Settings, Store]:
+def open_client() -> Client:
+    """The client of this command: over the API, or over the database of this machine.
+
+    Raises:
+        CnnctlError: a setting is wrong, or the service cannot be reached.
+    """
+    return find_api(load_settings()) or open_local_client()
+
+
+def open_local_client() -> Client:
+    """The client over the database of this machine, for who is at its keyboard."""
+    from service.client.local import LocalClient
+    from service.commands.people.identity import current_actor
+
+    settings, store = open_session()
+    return LocalClient(store, settings, current_actor(store))
+
+
+def open_session() -> "tuple[Settings, Store]":
     """Read the settings and open the store.
 
     The embedded database is created at its first use; a server's is left to `cnnctl db upgrade`.
@@ -22,6 +44,8 @@ def open_session() -> tuple[Settings, Store]:
     Raises:
         CnnctlError: a setting is wrong, the database is away, or it is at another revision.
     """
+    from service.private_files import open_to_group
+
     settings = load_settings()
     open_to_group(settings, folders=[] if settings.database else [settings.home_dir])
     store = open_until_end(settings)
@@ -34,7 +58,7 @@ def open_session() -> tuple[Settings, Store]:
     return settings, store
 
 
-def make_embedded_database(store: Store, settings: Settings) -> None:
+def make_embedded_database(store: "Store", settings: Settings) -> None:
     """Create the database of a data folder, unless the old one was deleted while processes use it.
 
     Raises:
@@ -48,8 +72,10 @@ def make_embedded_database(store: Store, settings: Settings) -> None:
     store.upgrade()
 
 
-def open_until_end(settings: Settings, *, owner: bool = False) -> Store:
+def open_until_end(settings: Settings, *, owner: bool = False) -> "Store":
     """Open the store at any revision, or as its owner; it is closed when the command ends."""
+    from service.store.transaction import open_store
+
     store = open_store(settings.owner_url if owner else settings.database_url)
     click.get_current_context().call_on_close(store.close)
     return store

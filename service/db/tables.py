@@ -123,6 +123,43 @@ users = Table(
     CheckConstraint("weight > 0", name="weight_positive"),
 )
 
+# Who came in through the API; what people were granted is in `users`.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("uid", BigInteger),  # NULL: they came by a credential alone
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", choice(states.CredentialKind, "kind"), nullable=False),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("operator", Boolean, nullable=False),  # whether its owner was one when it was made
+    Column("scope", choice(states.Scope, "scope"), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the secret
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+# Acts that a client may send again: each is done once, and answered with the first result.
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_digest", String(64), nullable=False),
+    Column("answer", Text),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
 hosts = Table(
     "hosts",
     metadata,
@@ -252,16 +289,24 @@ checkpoints = Table(
     UniqueConstraint("attempt_id", "step"),
 )
 
-job_events = Table(
-    "job_events",
+audit_entries = Table(
+    "audit_entries",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False, index=True),
-    Column("attempt_id", Integer, ForeignKey("attempts.id")),
     Column("at", UtcDateTime, nullable=False),
     Column("actor", String(255), nullable=False),
+    Column("via", String(320), nullable=False),  # empty in entries from before it was recorded
+    Column("origin", String(255), nullable=False),
+    Column("subject", choice(states.Subject, "subject"), nullable=False),
+    Column("subject_name", String(1024), nullable=False),  # empty where `job_id` names it
+    Column("job_id", Integer, ForeignKey("jobs.id"), index=True),
+    Column("attempt_id", Integer, ForeignKey("attempts.id")),
     Column("action", choice(states.Action, "action"), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("before", Text),  # JSON objects of what changed
+    Column("after", Text),
+    CheckConstraint("(subject = 'job') = (job_id IS NOT NULL)", name="job_id_iff_job"),
+    sqlite_autoincrement=True,  # clients go on after the last number that they saw
 )
 
 attempt_logs = Table(

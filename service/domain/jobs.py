@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NewType
 
 from service.domain.scheduling_options import SchedulingOptions
-from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, StopRequest
+from service.domain.states import AttemptState, Cause, JobState, Outcome, StopRequest
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
@@ -115,15 +115,3 @@ class Member:
     sent_at: datetime
     heartbeat_at: datetime | None
     ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One line of a job's audit: who did what, when."""
-
-    job_id: JobId
-    attempt_id: AttemptId | None
-    at: datetime
-    actor: str
-    action: Action
-    detail: str

@@ -100,8 +100,37 @@ class Occasion(str, Enum):
     PREEMPTION = "preemption"
 
 
+class Subject(str, Enum):
+    """What an audit entry is about."""
+
+    JOB = "job"
+    GPU = "gpu"
+    HOST = "host"
+    USER = "user"
+    TOKEN = "token"
+    HOOK = "hook"
+    DATASET = "dataset"
+    GARBAGE = "garbage"
+
+
+class Scope(str, Enum):
+    """What a person may do by the way in which they came in, from the least to the most."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+
+class CredentialKind(str, Enum):
+    """A secret that proves who somebody is: for programs, for one visit, for a browser."""
+
+    TOKEN = "token"
+    LINK = "link"
+    SESSION = "session"
+
+
 class Action(str, Enum):
-    """What happened to a job, for the audit."""
+    """What happened to a job or another subject, for the audit."""
 
     SUBMITTED = "submitted"
     DISPATCHED = "dispatched"
@@ -118,6 +147,13 @@ class Action(str, Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     RETRIED = "retried"
+    DRAINED = "drained"
+    UNDRAINED = "undrained"
+    QUARANTINED = "quarantined"
+    RELEASED = "released"
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
 
 
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {

@@ -12,6 +12,7 @@ import structlog
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.file_watch import FileWatch
 from service.domain.jobs import JobId
+from service.domain.people import SCHEDULER
 from service.domain.states import Action, JobState, StopRequest
 from service.errors import DatabaseUnavailable
 from service.liveness import LivenessMonitor
@@ -26,9 +27,9 @@ from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store.fleet import hosts, leases, schedulers
-from service.store.jobs import attempts, audit, jobs, members, stop_requests
-from service.store.jobs.audit_watch import AuditWatch
-from service.store.people import outbox
+from service.store.jobs import attempts, jobs, members, stop_requests
+from service.store.people import audit, outbox
+from service.store.people.audit_watch import AuditWatch
 from service.store.transaction import Store, Transaction
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -37,7 +38,6 @@ LONGEST_TURN_SECONDS = 4.0  # between two ticks without an error
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
 ASK_SECONDS = 30.0  # between two messages to a host that takes no messages
-ACTOR = "scheduler"
 
 log = structlog.get_logger()
 
@@ -156,7 +156,7 @@ class Scheduler:
         of_id = {job.id: job for job in queued}
         for stop in plan.preemptions:
             reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
-            stop_requests.request_preemption(tx, stop.job_id, reason=reason, actor=ACTOR)
+            stop_requests.request_preemption(tx, stop.job_id, reason=reason, actor=SCHEDULER)
         waiting = [*plan.waiting, *newer.values()]
         changed = [new for new in waiting if differs(of_id[new.job_id], new, now=tx.now)]
         jobs.set_waits(tx, changed)
@@ -171,13 +171,13 @@ class Scheduler:
             if (
                 attempt.stop_request is None
             ):  # otherwise it already stops; each request adds an audit entry, which triggers a tick
-                stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=ACTOR)
+                stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=SCHEDULER)
                 job = jobs.get_job(tx, job_id)
                 outbox.enqueue(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
             return
         if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
             log.error("scheduler", action="set_aside", job=job_id, error=describe(error))
-            audit.add_entry(tx, job_id, Action.PAUSED, actor=ACTOR, detail=why)
+            audit.add_entry(tx, job_id, Action.PAUSED, actor=SCHEDULER, detail=why)
             outbox.enqueue(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
 
     def _start(self, tx: Transaction, placement: Placement) -> None:
@@ -190,7 +190,7 @@ class Scheduler:
             members.create_members(tx, attempt.id, names)
         detail = f"{', '.join(placement.gpu_uuids)} on {' and '.join(names)}"
         audit.add_entry(
-            tx, placement.job_id, Action.DISPATCHED, actor=ACTOR, attempt_id=attempt.id, detail=detail
+            tx, placement.job_id, Action.DISPATCHED, actor=SCHEDULER, attempt_id=attempt.id, detail=detail
         )
         for name in names:
             tx.after_commit(partial(self._dispatcher.send, attempt, host_name=name))

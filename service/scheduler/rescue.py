@@ -8,6 +8,7 @@ import structlog
 
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import AttemptId, Member
+from service.domain.people import SCHEDULER
 from service.domain.states import Cause, Outcome, Standing
 from service.liveness import LivenessMonitor
 from service.settings import Settings
@@ -16,7 +17,6 @@ from service.store.jobs import attempts, members
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Transaction
 
-ACTOR = "scheduler"
 UNANSWERED_SENDS = 4  # sends of a message before its host counts as silent; sooner than the lease ends
 
 NEVER = datetime.min.replace(tzinfo=timezone.utc)
@@ -45,7 +45,7 @@ def rescue_lost(tx: Transaction, settings: Settings, liveness: LivenessMonitor) 
                 Outcome.LOST,
                 cause=Cause.LOST_HOST,
                 reason=reason,
-                actor=ACTOR,
+                actor=SCHEDULER,
                 retry_limit=settings.retry_limit,
             )
 
@@ -89,7 +89,12 @@ def resend_unclaimed(
             if attempt.host_name in deaf:
                 reason = f"the worker on {attempt.host_name} is alive but takes no messages"
             end_attempt(
-                tx, attempt, Outcome.INTERRUPTED, reason=reason, actor=ACTOR, retry_limit=settings.retry_limit
+                tx,
+                attempt,
+                Outcome.INTERRUPTED,
+                reason=reason,
+                actor=SCHEDULER,
+                retry_limit=settings.retry_limit,
             )
         elif attempt.id in overdue:
             attempts.set_sent(tx, attempt.id)

@@ -16,8 +16,8 @@ from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.runtime_history import Forecast
 from service.store.fleet import hosts, leases, readings
 from service.store.fleet.leases import count_gpu_seconds
-from service.store.jobs import attempts, audit, dependencies, jobs, members
-from service.store.people import users
+from service.store.jobs import attempts, dependencies, jobs, members
+from service.store.people import audit, users
 from service.store.transaction import Transaction
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.domain.jobs import Attempt
 from service.domain.metrics import METRICS
+from service.domain.people import Actor
 from service.domain.run_folder import EVENTS_FILE
 from service.store.jobs import attempts
 from service.store.transaction import Store
@@ -43,7 +44,7 @@ def _measure(store: Store, folder: Path) -> tuple[float, float]:
     taken = [0] * ATTEMPTS
 
     def follow(number: int) -> None:
-        ingester = Ingester(store, followed[number], actor="bench")
+        ingester = Ingester(store, followed[number], actor=Actor(name="bench"))
         reporter = Reporter(Path(followed[number].run_dir) / EVENTS_FILE)
         values = dict.fromkeys(list(METRICS)[:6], 0.5)
         while not stop.wait(FOLLOW_SECONDS):

@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from service.db.tables import metrics as table
 from service.domain.jobs import AttemptId
 from service.domain.metrics import METRICS, Point
+from service.domain.people import Actor
 from service.domain.run_folder import EVENTS_FILE
 from service.store.jobs import metrics
 from service.store.transaction import Store, Transaction
@@ -54,7 +55,7 @@ def _write_events(folder: Path) -> int:
 
 
 def _take_in_all(store: Store, folder: Path) -> None:
-    ingester = Ingester(store, add_attempt(store, folder), actor="bench")
+    ingester = Ingester(store, add_attempt(store, folder), actor=Actor(name="bench"))
     while ingester.ingest():
         pass
 

@@ -12,7 +12,8 @@ from service.domain.jobs import JobId
 from service.domain.states import Action, JobState
 from service.errors import JobConflict
 from service.store.fleet.leases import list_holders
-from service.store.jobs import audit, jobs
+from service.store.jobs import jobs
+from service.store.people import audit
 from tests.chaos.faults import trainers_of
 from tests.chaos.live_stack import CHAOS, LiveStack, Recipe, Series
 

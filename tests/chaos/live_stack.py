@@ -24,7 +24,7 @@ from service.commands.jobs.submit import submit
 from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, JobId
-from service.domain.people import Actor
+from service.domain.people import SCHEDULER, Actor
 from service.domain.states import FINISHED, JobState
 from service.errors import DatabaseUnavailable, JobConflict
 from service.store.jobs import attempts, jobs, metrics, stop_requests
@@ -174,7 +174,7 @@ class LiveStack:
         def ask() -> bool:
             with self.store.transaction() as tx:
                 return stop_requests.request_preemption(
-                    tx, number, reason="preempted by chaos", actor="scheduler"
+                    tx, number, reason="preempted by chaos", actor=SCHEDULER
                 )
 
         self.retry_until_available(ask)

@@ -47,6 +47,17 @@ CODES: Sequence[tuple[str, int]] = (
     ("resume 1", 0),
     ("pause 7", 3),
     ("history 7", 3),
+    ("download 7", 3),
+    ("download 1 --list", 0),
+    ("audit --since 1d", 0),
+    ("whoami", 0),
+    ("token create --name laptop", 0),
+    ("token list", 0),
+    ("token revoke laptop", 0),
+    ("login http://127.0.0.1:9", 1),
+    ("logout", 0),
+    ("web --no-open", 0),
+    ("completion bash", 0),
     ("usage --since 7d --csv", 0),
     ("notify list", 0),
     ("notify remove 7", 3),
@@ -69,7 +80,7 @@ CODES: Sequence[tuple[str, int]] = (
     ("detect 7 x.png", 3),
     ("export 7", 3),
 )
-NOT_RUN = {"up", "scheduler", "worker"}  # they run until they are stopped
+NOT_RUN = {"up", "scheduler", "worker", "api"}  # they run until they are stopped
 
 
 def watch(
@@ -79,7 +90,7 @@ def watch(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CNNCTL_")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands), json.dumps(modules)],
-        env={**inherited, "CNNCTL_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        env={**inherited, "CNNCTL_HOME": str(home), "XDG_CONFIG_HOME": str(home), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -10,6 +10,7 @@ import pytest
 from service.digest import seal
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import SCHEDULER
 from service.domain.run_folder import (
     CHECKPOINTS_DIR,
     EVENTS_FILE,
@@ -53,7 +54,7 @@ def add_run(store: Store, settings: Settings, claimed: Callable[..., Attempt]) -
             for step in (1, 2, 3):
                 checkpoints.add_checkpoint(tx, attempt.id, write_checkpoint(folder, step))
             if outcome:
-                end_attempt(tx, attempt, outcome, reason="", actor="worker", retry_limit=3)
+                end_attempt(tx, attempt, outcome, reason="", actor=SCHEDULER, retry_limit=3)
         return attempt
 
     return add

@@ -82,7 +82,7 @@ def take_picture(tx: Transaction) -> Picture:
         jobs={row["id"]: row for row in rows(tables.jobs)},
         attempts={row["id"]: row for row in rows(tables.attempts)},
         leases={row["id"]: row for row in rows(tables.leases)},
-        audit=rows(tables.job_events),
+        audit=rows(tables.audit_entries),
         gpus={row["uuid"]: row for row in rows(tables.gpus)},
         points=steps(tables.metrics),
         checkpoints=steps(tables.checkpoints),

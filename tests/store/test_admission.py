@@ -15,16 +15,16 @@ from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Job, JobId
-from service.domain.people import MOST_QUEUED, Actor, User
+from service.domain.people import MOST_QUEUED, SCHEDULER, Actor, User
 from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Action, JobState, Outcome, Priority
 from service.errors import JobConflict, NotAllowed, SpecError
 from service.scheduler.loop import Scheduler
 from service.settings import Settings
 from service.store.fleet import hosts
-from service.store.jobs import attempts, audit, jobs
+from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
-from service.store.people import users
+from service.store.people import audit, users
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, Clock
 
@@ -259,7 +259,7 @@ def end(store: Store, number: JobId, outcome: Outcome) -> None:
     with store.transaction() as tx:
         attempt = attempts.find_live_attempt(tx, number)
         assert attempt is not None
-        assert end_attempt(tx, attempt, outcome, reason="", actor="worker", retry_limit=0)
+        assert end_attempt(tx, attempt, outcome, reason="", actor=SCHEDULER, retry_limit=0)
 
 
 def test_a_job_starts_when_those_before_it_have_succeeded_also_after_a_retry(

@@ -13,10 +13,12 @@ from sqlalchemy import text
 
 from service.db.engine import make_engine
 from service.domain.jobs import JobId
+from service.domain.people import Actor
 from service.domain.states import Action
 from service.errors import DatabaseUnavailable, JobNotFound
-from service.store.jobs import audit, jobs
-from service.store.jobs.audit_watch import AuditWatch
+from service.store.jobs import jobs
+from service.store.people import audit
+from service.store.people.audit_watch import AuditWatch
 from service.store.transaction import Store, open_store
 from tests.servers import find_free_port
 
@@ -36,7 +38,7 @@ def watch(store: Store) -> Iterator[AuditWatch]:
 
 def add_entry(store: Store, job_id: JobId) -> int:
     with store.transaction() as tx:
-        audit.add_entry(tx, job_id, Action.SUBMITTED, actor="ada")
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=Actor(name="ada"))
         return audit.newest_entry_id(tx)
 
 
@@ -49,7 +51,7 @@ def test_every_event_of_any_process_is_seen_once_it_is_committed(
     for writer in (store, other, store):
         assert add_entry(writer, number) == watch.newest_entry_id()
     with other.transaction() as tx:
-        audit.add_entry(tx, number, Action.CANCELLED, actor="ada")
+        audit.add_entry(tx, number, Action.CANCELLED, actor=Actor(name="ada"))
         assert watch.newest_entry_id() < audit.newest_entry_id(tx)
         before = watch.newest_entry_id()
     assert watch.newest_entry_id() == before + 1
@@ -124,7 +126,7 @@ def test_a_commit_notifies_once_and_a_rollback_never(store: Store, add_job: AddJ
             _add_and_roll_back(store, job_id)
         with store.transaction() as tx:
             for _ in range(3):
-                audit.add_entry(tx, job_id, Action.SUBMITTED, actor="ada")
+                audit.add_entry(tx, job_id, Action.SUBMITTED, actor=Actor(name="ada"))
         connection.execute(f"NOTIFY {audit.CHANNEL}, 'end'")
         told = (notify.payload for notify in connection.notifies(timeout=NET_SECONDS))
         assert list(takewhile(lambda payload: payload != "end", told)) == [""]
@@ -132,7 +134,7 @@ def test_a_commit_notifies_once_and_a_rollback_never(store: Store, add_job: AddJ
 
 def _add_and_roll_back(store: Store, job_id: JobId) -> None:
     with store.transaction() as tx:
-        audit.add_entry(tx, job_id, Action.SUBMITTED, actor="ada")
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=Actor(name="ada"))
         jobs.get_job(tx, JobId(job_id + 1))
 
 

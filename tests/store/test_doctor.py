@@ -20,6 +20,7 @@ from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_t
 from service.db.engine import make_engine
 from service.db.tables import hosts as host_rows
 from service.domain.jobs import Attempt
+from service.domain.people import SCHEDULER
 from service.domain.run_folder import (
     MANIFEST_DIGEST,
     MANIFEST_FILE,
@@ -76,7 +77,7 @@ def record(store: Store, attempt: Attempt, child: "subprocess.Popen[bytes]", *, 
 
 def end(store: Store, attempt: Attempt, outcome: Outcome) -> None:
     with store.transaction() as tx:
-        end_attempt(tx, attempt, outcome, reason="", actor="worker", retry_limit=3)
+        end_attempt(tx, attempt, outcome, reason="", actor=SCHEDULER, retry_limit=3)
 
 
 def set_clock_ahead(store: Store, name: str, seconds: float | None) -> None:

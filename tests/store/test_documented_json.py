@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from cnnctl.views.codec import to_json
+from cnnctl.views.requests import TokenRequest
 from docs.json_shapes import DOCUMENTS
 from service.cli.networks.list import command as list_command
+from service.client.local import LocalClient
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.fleet.hosts import list_host_views
 from service.commands.jobs.status import get_job_view, get_result_view, list_event_views, list_job_views
@@ -21,10 +23,12 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.gpus import Outsider, Reading
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
+from service.domain.people import SCHEDULER
 from service.domain.states import Action, Channel, CheckpointKind, Occasion
 from service.settings import Settings
 from service.store.fleet import readings
-from service.store.jobs import audit, checkpoints, metrics
+from service.store.jobs import checkpoints, metrics
+from service.store.people import audit
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST
 from tests.json_keys import check_keys
@@ -42,13 +46,14 @@ def job_id(store: Store, settings: Settings, claimed: Callable[..., Attempt]) ->
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, attempt.id, kept)
         metrics.add_points(tx, attempt.id, [Point("val_accuracy", 1, 0.5), Point("layer/fc3/dead", 1, 0.9)])
-        audit.add_entry(tx, attempt.job_id, Action.STARTED, actor="worker", attempt_id=attempt.id)
+        audit.add_entry(tx, attempt.job_id, Action.STARTED, actor=SCHEDULER, attempt_id=attempt.id)
         readings.set_readings(tx, {f"{HOST}-0": Reading(outsiders=(Outsider(),))})
     add_hook(store, settings, channel=Channel.MAIL, address="ada", occasions=[Occasion.END], actor=ADA)
     return attempt.job_id
 
 
 def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, settings: Settings) -> None:
+    client = LocalClient(store, settings, ADA)
     views: Mapping[str, object] = {
         "run": get_result_view(store, job_id),
         "status": list_job_views(store),
@@ -59,6 +64,10 @@ def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, s
         "notify list": list_hook_views(store, actor=ADA),
         "hosts": list_host_views(store, settings),
         "gpus": list_gpu_views(store, settings),
+        "whoami": client.get_me(),
+        "token create": client.create_token(TokenRequest(name="laptop")),
+        "token list": client.list_tokens(),
+        "audit": client.list_audit(),
     }
     for command, view in views.items():
         check_keys(json.loads(json.dumps(to_json(view))), command)
@@ -85,7 +94,7 @@ def test_metrics_and_submissions_print_the_documented_keys(
     store: Store, settings: Settings, job_id: JobId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (metrics_module, submit_module):
-        monkeypatch.setattr(module, "open_session", lambda: (settings, store))
+        monkeypatch.setattr(module, "open_client", lambda: LocalClient(store, settings, ADA))
     shown = CliRunner().invoke(metrics_module.command, [str(job_id), "--json"])
     check_keys(json.loads(shown.stdout), "metrics JOB")
     queued = CliRunner().invoke(submit_module.command, ["lenet5", "--dataset", "synthetic", "--json"])
@@ -96,11 +105,13 @@ def test_every_documented_shape_is_compared() -> None:
     here = {
         *("run", "submit", "status", "status JOB", "history JOB", "usage", "users", "hosts", "gpus"),
         *("metrics JOB", "notify list", "list SECTION", "list fields"),
+        *("audit", "whoami", "token create", "token list"),
     }
     elsewhere = {
         "submit --dry-run",  # test_dry_run
         "submit --follow",  # as run
         "gc",  # test_garbage
+        "download JOB --list",  # test_files
         "doctor",  # test_doctor
         "describe NAME",  # models/test_describe
         *("predict JOB IMAGE…", "evaluate JOB", "detect JOB IMAGE"),  # acceptance/test_after_training

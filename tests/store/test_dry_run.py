@@ -16,6 +16,7 @@ from service.commands.jobs.submit import submit
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu, Outsider, Reading
 from service.domain.jobs import JobId, Progress
+from service.domain.people import Actor
 from service.domain.scheduling_options import SchedulingOptions
 from service.domain.states import Outcome, Priority
 from service.errors import NotAllowed, SpecError
@@ -91,7 +92,7 @@ def train(store: Store, tick: Callable[[], None], clock: Clock) -> Callable[...,
             )
             attempts.write_progress(tx, attempt, progress)
             attempts.write(tx, attempt, epochs_completed=epochs)
-            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor="test", retry_limit=0)
+            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor=Actor(name="test"), retry_limit=0)
         tick()
 
     return train_one

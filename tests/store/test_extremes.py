@@ -32,8 +32,8 @@ from service.scheduler import faulty_jobs
 from service.scheduler.loop import Scheduler
 from service.scheduler.policy import planner, wait_reasons
 from service.settings import Settings
-from service.store.jobs import attempts, audit, jobs
-from service.store.people import hooks, outbox
+from service.store.jobs import attempts, jobs
+from service.store.people import audit, hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
 

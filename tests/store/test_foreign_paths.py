@@ -10,6 +10,7 @@ import pytest
 from service.commands.jobs.logs import read_log
 from service.commands.networks.trained import get_trained
 from service.domain.jobs import Attempt
+from service.domain.people import SCHEDULER
 from service.domain.run_folder import LOG_FILE
 from service.domain.states import Outcome
 from service.errors import JobConflict
@@ -42,7 +43,7 @@ def add_succeeded(store: Store, add_run: Callable[..., Attempt]) -> ChangeRow:
         with store.transaction() as tx:
             logs.set_log_tail(tx, attempt.id, "tail")
             attempts.write(tx, attempt, **values)
-            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor="worker", retry_limit=3)
+            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor=SCHEDULER, retry_limit=3)
         return attempt
 
     return add
@@ -52,8 +53,8 @@ def test_the_whole_log_is_read_from_the_jobs_own_folder_only(
     store: Store, settings: Settings, add_succeeded: ChangeRow, private: Path
 ) -> None:
     number = add_succeeded().job_id
-    assert read_log(store, settings, number) == "kept"
-    assert read_log(store, replace(settings, runs=str(private)), number) == "tail"
+    assert read_log(store, settings, number).text == "kept"
+    assert read_log(store, replace(settings, runs=str(private)), number).text == "tail"
 
 
 @pytest.mark.parametrize("how", ["row", "folder", "file"])
@@ -68,7 +69,7 @@ def test_a_log_that_lies_elsewhere_is_not_shown(
     if how == "file":
         (folder / LOG_FILE).unlink()
         (folder / LOG_FILE).symlink_to(private / LOG_FILE)
-    assert read_log(store, settings, attempt.job_id) == "tail"
+    assert read_log(store, settings, attempt.job_id).text == "tail"
 
 
 def test_a_network_that_lies_elsewhere_is_not_loaded(

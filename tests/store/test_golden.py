@@ -25,7 +25,7 @@ from service.domain.endings import TrainerReport, infer_ending
 from service.domain.gpus import Outsider
 from service.domain.hooks import HookId
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
-from service.domain.people import Actor
+from service.domain.people import SCHEDULER, Actor
 from service.domain.spec import digest_training, explain_unknown, read_spec
 from service.domain.states import Outcome
 from service.domain.stored import read_stored
@@ -165,13 +165,13 @@ def test_every_event_log_is_taken_in_as_it_was(
         attempt = claimed(runs_dir=str(tmp_path))
         Path(attempt.run_dir).mkdir(parents=True)
         shutil.copy(events, Path(attempt.run_dir) / "events.jsonl")
-        ingester = Ingester(store, attempt, actor="worker")
+        ingester = Ingester(store, attempt, actor=SCHEDULER)
         while ingester.ingest():
             pass
         with store.transaction() as tx:
             found = attempts.get_attempt(tx, attempt.id)
             values = metrics.last_values(tx, attempt.job_id)
-            end_attempt(tx, found, Outcome.CANCELLED, reason="", actor="worker", retry_limit=0)
+            end_attempt(tx, found, Outcome.CANCELLED, reason="", actor=SCHEDULER, retry_limit=0)
         assert dict(values) == old.said[number]["metrics"]
         assert found.epochs_completed == old.said[number]["epochs"]
         assert found.weights_digest in (None, old.said[number]["weights_digest"])

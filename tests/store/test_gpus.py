@@ -6,7 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from cnnctl.views.fleet import OutsiderView
-from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
+from service.commands.fleet.gpus import (
+    drain_gpus,
+    list_gpu_views,
+    quarantine_gpus,
+    release_gpus,
+    undrain_gpus,
+)
 from service.commands.fleet.hosts import list_host_views
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu, Outsider, Reading
@@ -103,7 +109,7 @@ def test_a_drained_gpu_gets_no_job_until_it_is_undrained(
     store: Store, add_host: AddHost, add_job: Callable[..., JobId], settings: Settings
 ) -> None:
     add_host(gpus=1)
-    drain_gpus(store, [f"{HOST}:0"], reason="a talk", actor=ROOT)
+    drain_gpus(store, settings, [f"{HOST}:0"], reason="a talk", actor=ROOT)
     add_host(gpus=1, worker="w2")
     assert states(store) == [(GpuState.DRAINED, "a talk (by root)")]
     job_id = add_job()
@@ -111,70 +117,75 @@ def test_a_drained_gpu_gets_no_job_until_it_is_undrained(
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, job_id).reason.endswith("GPU 0 is drained")
-    undrain_gpus(store, [FIRST], actor=ROOT)
+    undrain_gpus(store, settings, [FIRST], actor=ROOT)
     assert states(store) == [(GpuState.AVAILABLE, "")]
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, job_id).state is JobState.RUNNING
 
 
-def test_a_quarantine_goes_before_a_drain_and_has_a_reason(store: Store, add_host: AddHost) -> None:
+def test_a_quarantine_goes_before_a_drain_and_has_a_reason(
+    store: Store, settings: Settings, add_host: AddHost
+) -> None:
     add_host(gpus=1)
-    drain_gpus(store, [FIRST], reason="", actor=ROOT)
+    drain_gpus(store, settings, [FIRST], reason="", actor=ROOT)
     assert states(store) == [(GpuState.DRAINED, "by root")]
     with pytest.raises(GpuConflict, match=r"gpu01:0 .* cannot be released: it is drained"):
-        release_gpu(store, FIRST, actor=ROOT)
+        release_gpus(store, settings, [FIRST], actor=ROOT)
     with pytest.raises(SpecError, match="--reason must say what is wrong"):
-        quarantine_gpu(store, FIRST, reason=" ", actor=ROOT)
-    quarantine_gpu(store, FIRST, reason="falls off the bus", actor=ROOT)
+        quarantine_gpus(store, settings, [FIRST], reason=" ", actor=ROOT)
+    quarantine_gpus(store, settings, [FIRST], reason="falls off the bus", actor=ROOT)
     assert states(store) == [(GpuState.QUARANTINED, "falls off the bus (by root)")]
     with pytest.raises(GpuConflict, match=r"cannot be drained: it is quarantined.*cnnctl gpus release"):
-        drain_gpus(store, [FIRST], reason="", actor=ROOT)
+        drain_gpus(store, settings, [FIRST], reason="", actor=ROOT)
     with pytest.raises(GpuConflict, match=r"cannot be undrained: it is quarantined"):
-        undrain_gpus(store, [FIRST], actor=ROOT)
-    release_gpu(store, FIRST, actor=ROOT)
+        undrain_gpus(store, settings, [FIRST], actor=ROOT)
+    release_gpus(store, settings, [FIRST], actor=ROOT)
     assert states(store) == [(GpuState.AVAILABLE, "")]
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        lambda store, actor: drain_gpus(store, [FIRST], reason="", actor=actor),
-        lambda store, actor: undrain_gpus(store, [FIRST], actor=actor),
-        lambda store, actor: quarantine_gpu(store, FIRST, reason="hot", actor=actor),
-        lambda store, actor: release_gpu(store, FIRST, actor=actor),
+        lambda store, settings, actor: drain_gpus(store, settings, [FIRST], reason="", actor=actor),
+        lambda store, settings, actor: undrain_gpus(store, settings, [FIRST], actor=actor),
+        lambda store, settings, actor: quarantine_gpus(store, settings, [FIRST], reason="hot", actor=actor),
+        lambda store, settings, actor: release_gpus(store, settings, [FIRST], actor=actor),
     ],
 )
 def test_only_administrators_take_gpus_out_of_use_or_give_them_back(
-    store: Store, add_host: AddHost, act: Callable[[Store, Actor], object]
+    store: Store, settings: Settings, add_host: AddHost, act: Callable[[Store, Settings, Actor], object]
 ) -> None:
     add_host(gpus=1)
     with pytest.raises(NotAllowed, match=r"Only an administrator may take GPUs out of use.* You are ada"):
-        act(store, ADA)
+        act(store, settings, ADA)
     assert states(store) == [(GpuState.AVAILABLE, "")]
 
 
 def test_a_host_is_drained_and_given_back_whole_but_for_what_is_quarantined(
-    store: Store, add_host: AddHost
+    store: Store, settings: Settings, add_host: AddHost
 ) -> None:
     add_host()
     add_host("gpu02", gpus=3)
-    quarantine_gpu(store, "gpu02:1", reason="a fan", actor=ROOT)
-    assert [gpu.number for gpu in drain_gpus(store, ["gpu02"], reason="a move", actor=ROOT)] == [0, 2]
+    quarantine_gpus(store, settings, ["gpu02:1"], reason="a fan", actor=ROOT)
+    assert [gpu.number for gpu in drain_gpus(store, settings, ["gpu02"], reason="a move", actor=ROOT)] == [
+        0,
+        2,
+    ]
     others = [state for state, _ in states(store)]
     assert others == [GpuState(name) for name in (*2 * ("available",), "drained", "quarantined", "drained")]
-    assert [gpu.number for gpu in undrain_gpus(store, ["gpu02"], actor=ROOT)] == [0, 2]
+    assert [gpu.number for gpu in undrain_gpus(store, settings, ["gpu02"], actor=ROOT)] == [0, 2]
     with pytest.raises(GpuConflict, match=r"No GPU of gpu02 is drained\."):
-        undrain_gpus(store, ["gpu02"], actor=ROOT)
+        undrain_gpus(store, settings, ["gpu02"], actor=ROOT)
 
 
-def test_several_gpus_are_drained_all_or_none(store: Store, add_host: AddHost) -> None:
+def test_several_gpus_are_drained_all_or_none(store: Store, settings: Settings, add_host: AddHost) -> None:
     add_host(gpus=2)
     with pytest.raises(GpuNotFound):
-        drain_gpus(store, [FIRST, "no such GPU"], reason="", actor=ROOT)
+        drain_gpus(store, settings, [FIRST, "no such GPU"], reason="", actor=ROOT)
     assert [state for state, _ in states(store)] == [GpuState.AVAILABLE] * 2
-    assert len(drain_gpus(store, [FIRST, f"{HOST}:0", f"{HOST}:1"], reason="", actor=ROOT)) == 2
-    assert len(undrain_gpus(store, [HOST, f"{HOST}:0"], actor=ROOT)) == 2
+    assert len(drain_gpus(store, settings, [FIRST, f"{HOST}:0", f"{HOST}:1"], reason="", actor=ROOT)) == 2
+    assert len(undrain_gpus(store, settings, [HOST, f"{HOST}:0"], actor=ROOT)) == 2
 
 
 @pytest.mark.parametrize(
@@ -187,16 +198,16 @@ def test_several_gpus_are_drained_all_or_none(store: Store, add_host: AddHost) -
     ],
 )
 def test_a_gpu_goes_by_how_its_uuid_begins_or_by_its_host_and_number(
-    store: Store, name: str, error: str | None
+    store: Store, settings: Settings, name: str, error: str | None
 ) -> None:
     with store.transaction() as tx:
         devices = [make_gpu(0, "GPU-4f0e"), make_gpu(1, "GPU-4e11")]
         hosts.register_host(tx, "gpu02", worker="w", cores=2, devices=devices)
     if error is None:
-        assert len(drain_gpus(store, [name], reason="", actor=ROOT)) == 1
+        assert len(drain_gpus(store, settings, [name], reason="", actor=ROOT)) == 1
         return
     with pytest.raises(CnnctlError, match=re.escape(error)):
-        drain_gpus(store, [name], reason="", actor=ROOT)
+        drain_gpus(store, settings, [name], reason="", actor=ROOT)
 
 
 def make_gpu(number: int, uuid: str, *, mig: bool = False) -> Gpu:

@@ -19,6 +19,7 @@ from service.commands.fleet.hosts import list_host_views
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Host
 from service.domain.jobs import Attempt, AttemptId, JobId
+from service.domain.people import SCHEDULER
 from service.domain.states import AttemptState, Cause, GpuState, JobState, Outcome, Standing, StopRequest
 from service.errors import AlreadyRunning
 from service.process import find_start
@@ -283,7 +284,7 @@ def test_attempts_are_heard_while_the_trainers_of_lost_ones_are_killed_all_at_on
         supervisor._trainer._tree = tree_of(attempt, Held)
         with store.transaction() as tx:
             stored = attempts.get_attempt(tx, attempt.id)
-            end_attempt(tx, stored, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+            end_attempt(tx, stored, Outcome.LOST, reason="given up", actor=SCHEDULER, retry_limit=3)
     wait_until(lambda: sum(thread.name == "abandon" for thread in threading.enumerate()) == len(lost))
     for _ in range(2):
         clock.advance(LEASE_SECONDS)
@@ -302,7 +303,7 @@ def test_left_over_trainers_are_found_by_their_folders_however_many_attempts_hav
         tree_of(attempt, ProcessTree).kill()
     with store.transaction() as tx:
         for attempt in trainers:
-            end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+            end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor=SCHEDULER, retry_limit=3)
     (tmp_path / "runs").rename(tmp_path / "moved")
     (tmp_path / "runs").symlink_to(tmp_path / "moved")  # CNNCTL_RUNS_DIR is often a link
     read: list[AttemptId] = []

@@ -9,11 +9,13 @@ import pytest
 
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
+from service.domain.people import SCHEDULER
 from service.domain.run_folder import CHECKPOINTS_DIR, checkpoint_name
 from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import DatabaseUnavailable, Fenced
-from service.store.jobs import attempts, audit, checkpoints, logs, metrics
+from service.store.jobs import attempts, checkpoints, logs, metrics
 from service.store.jobs.endings import end_attempt
+from service.store.people import audit
 from service.store.transaction import Store
 from workers.attempts.ingest import Ingester, read_tail
 from workers.attempts.pruning import prune_checkpoints
@@ -43,14 +45,14 @@ def test_events_become_rows_once_even_for_a_new_reader(
 ) -> None:
     started = {"kind": "started", "at": 0, "step": 0, "exact": True, "note": ""}
     write(tmp_path, started, points(1, 0.5), points(2, None))
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     assert ingester.ingest()
     assert not ingester.ingest()
     with store.reading() as tx:
         stored = attempts.get_attempt(tx, attempt.id)
     assert (stored.state, stored.start_step) == (AttemptState.RUNNING, 0)
     write(tmp_path, points(3, 0.25))
-    again = Ingester(store, stored, actor="worker")
+    again = Ingester(store, stored, actor=SCHEDULER)
     assert again.ingest()
     assert not again.ingest()
     with store.reading() as tx:
@@ -60,7 +62,7 @@ def test_events_become_rows_once_even_for_a_new_reader(
 def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tmp_path: Path) -> None:
     line = json.dumps(points(1, 0.5))
     (tmp_path / "events.jsonl").write_text(line[:20])
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     assert not ingester.ingest()
     (tmp_path / "events.jsonl").write_text(line + "\n")
     assert ingester.ingest()
@@ -69,7 +71,7 @@ def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tm
 def test_a_log_that_was_removed_or_cut_short_is_noticed_once_something_of_it_was_stored(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     assert not ingester.has_lost_log()
     write(tmp_path, points(1, 0.5))
     assert ingester.ingest()
@@ -88,7 +90,7 @@ def test_a_worker_that_lost_the_attempt_stores_nothing(
     with store.transaction() as tx:
         attempts.adopt(tx, attempt, worker="w2")
     with pytest.raises(Fenced):
-        Ingester(store, attempt, actor="worker").ingest()
+        Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {}
 
@@ -116,7 +118,7 @@ def test_checkpoints_epochs_progress_and_the_last_word_are_kept(
             "model": str(tmp_path / "model.keras"),
         },
     )
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     ingester.ingest()
     assert ingester.ended is not None
     assert ingester.ended.outcome is Outcome.SUCCEEDED
@@ -137,7 +139,7 @@ def test_the_end_of_a_long_log_is_kept_from_the_start_of_a_line(
 ) -> None:
     lines = [f"line {number:06d} é" for number in range(10_000)]
     (tmp_path / "trainer.log").write_text("\n".join(lines))
-    Ingester(store, attempt, actor="worker").store_log_tail()
+    Ingester(store, attempt, actor=SCHEDULER).store_log_tail()
     with store.reading() as tx:
         tail = logs.get_log_tail(tx, attempt.id)
     assert tail == read_tail(tmp_path / "trainer.log")
@@ -150,7 +152,7 @@ def test_rows_whose_commit_was_not_answered_are_not_stored_again(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
     write(tmp_path, points(1, 0.5))
-    unanswered, other = (Ingester(store, attempt, actor="worker") for _ in range(2))
+    unanswered, other = (Ingester(store, attempt, actor=SCHEDULER) for _ in range(2))
     assert other.ingest()
     write(tmp_path, points(2, 0.25))
     assert unanswered.ingest()
@@ -162,9 +164,9 @@ def test_a_final_event_that_an_earlier_worker_stored_is_known(
     store: Store, attempt: Attempt, tmp_path: Path
 ) -> None:
     write(tmp_path, {"kind": "ended", "at": 0, "outcome": "failed", "reason": "diverged"})
-    Ingester(store, attempt, actor="worker").ingest()
+    Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
-        later = Ingester(store, attempts.get_attempt(tx, attempt.id), actor="worker")
+        later = Ingester(store, attempts.get_attempt(tx, attempt.id), actor=SCHEDULER)
     later.read_final_event()
     assert later.ended is not None
     assert later.ended.reason == "diverged"
@@ -176,7 +178,7 @@ def test_checkpoints_go_when_newer_ones_are_stored_and_the_best_stays(
     folder = tmp_path / CHECKPOINTS_DIR
     for step in range(1, 7):
         (folder / f"step-{step}").mkdir(parents=True)
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     for step in range(1, 7):
         path = str(folder / f"step-{step}")
         event = {"kind": "checkpoint", "at": 0, "step": step, "epoch": 1, "bytes": 9, "digest": "d"}
@@ -209,7 +211,7 @@ def test_a_path_that_is_not_the_attempts_own_is_not_stored(
     for path in ("/etc/passwd", f"{folder}/step-1/model.keras", f"{tmp_path}/../model.keras"):
         ended = {"kind": "ended", "at": 0, "outcome": "succeeded", "reason": "", "weights_digest": "w"}
         write(tmp_path, {**ended, "model": path})
-    Ingester(store, attempt, actor="worker").ingest()
+    Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
         assert checkpoints.list_checkpoints(tx, attempt.job_id) == []
         assert attempts.get_attempt(tx, attempt.id).model_path is None
@@ -252,7 +254,7 @@ def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, attempt.id, written(80))  # damaged, as the next attempt finds
         checkpoints.add_checkpoint(tx, attempt.id, written(40))
-        end_attempt(tx, attempt, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=3)
+        end_attempt(tx, attempt, Outcome.INTERRUPTED, reason="", actor=SCHEDULER, retry_limit=3)
     second = claimed(attempt.job_id)
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, second.id, written(50))
@@ -262,7 +264,7 @@ def test_what_a_later_attempt_wrote_is_newer_than_a_later_step_of_an_earlier_one
 
 def test_nul_in_words_becomes_a_visible_mark(store: Store, attempt: Attempt, tmp_path: Path) -> None:
     write(tmp_path, {"kind": "stage", "at": 0, "text": "reading a\x00b"})
-    Ingester(store, attempt, actor="worker").ingest()
+    Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "reading a\u2400b"
 
@@ -274,7 +276,7 @@ def test_a_name_that_is_no_text_is_stored_as_one_can_read_it(
     note = os.fsdecode(b"caf\xe9.png cannot be read")
     write(tmp_path, {"kind": "started", "at": 0, "step": 0, "exact": True, "note": note})
     write(tmp_path, {"kind": "stage", "at": 0, "text": note})
-    assert Ingester(store, attempt, actor="worker").ingest()
+    assert Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == "caf\\xe9.png cannot be read"
         assert audit.list_entries(tx, attempt.job_id)[-1].detail.endswith("; caf\\xe9.png cannot be read")
@@ -291,7 +293,7 @@ def test_the_last_word_is_known_though_the_database_goes_away_before_pruning(
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr("workers.attempts.ingest.prune_checkpoints", gone)
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     with pytest.raises(DatabaseUnavailable):
         ingester.ingest()
     assert not ingester.ingest()
@@ -305,6 +307,6 @@ def test_a_line_that_is_no_event_costs_nothing_but_itself(
     with (tmp_path / "events.jsonl").open("ab") as file:
         file.write(b"\xff\x00 no JSON\n" + b"[" * 50_000 + b"\n")
     write(tmp_path, points(2, 0.25))
-    assert Ingester(store, attempt, actor="worker").ingest()
+    assert Ingester(store, attempt, actor=SCHEDULER).ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, 0.25)]}

@@ -16,6 +16,7 @@ import pytest
 
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId, Member
+from service.domain.people import SCHEDULER
 from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
 from service.domain.states import AttemptState, Cause, JobState, Outcome, Standing
@@ -306,7 +307,7 @@ def test_the_trainer_of_a_part_of_an_ended_attempt_is_gone_before_its_host_takes
 ) -> None:
     with store.transaction() as tx:
         attempt = attempts.get_attempt(tx, placed.id)
-        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor=SCHEDULER, retry_limit=3)
     agent.take_over()
     assert left_trainer.poll() is not None
     assert member_of(store, placed).outcome is Outcome.LOST
@@ -337,7 +338,7 @@ def test_a_host_that_was_cut_off_is_heard_again_when_the_trainer_of_its_lost_par
     wait_until(lambda: any(tmp_path.glob("runs/*/*/member-1/lease")))
     with store.transaction() as tx:
         attempt = attempts.get_attempt(tx, placed.id)
-        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor="scheduler", retry_limit=3)
+        end_attempt(tx, attempt, Outcome.LOST, reason="given up", actor=SCHEDULER, retry_limit=3)
     for _ in range(2):  # the first of these heartbeats may have begun before the attempt ended
         clock.advance(1)
         wait_until(lambda: last_alive(store, "b") == clock.now)

@@ -24,11 +24,13 @@ from service.db.partial_indexes import add_partial_indexes
 from service.db.tables import UtcDateTime, metadata
 from service.domain import states
 from service.domain.gpus import Gpu, Reading
+from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING
 from service.errors import DatabaseUnavailable, NewerDatabase, SettingError, WrongRevision
 from service.settings import load_settings
 from service.store.fleet import hosts, readings
-from service.store.jobs import audit, jobs
+from service.store.jobs import jobs
+from service.store.people import audit
 from service.store.transaction import Store, open_store
 
 CHOICES: list[tuple[str, str, type[Enum]]] = [
@@ -43,7 +45,10 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("hosts", "standing", states.Standing),
     ("gpus", "state", states.GpuState),
     ("checkpoints", "kind", states.CheckpointKind),
-    ("job_events", "action", states.Action),
+    ("audit_entries", "action", states.Action),
+    ("audit_entries", "subject", states.Subject),
+    ("credentials", "kind", states.CredentialKind),
+    ("credentials", "scope", states.Scope),
     ("hooks", "channel", states.Channel),
     ("notifications", "occasion", states.Occasion),
     ("notifications", "job_state", states.JobState),
@@ -96,7 +101,7 @@ def test_jobs_of_an_older_cnnctl_are_there_after_the_upgrade_and_after_going_bac
         assert (job.owner, job.scheduling, job.preemptions) == ("ada", DEFAULT_SCHEDULING, 0)
         assert (job.time_limit_seconds, unlimited.time_limit_seconds) == (5400, None)
         assert jobs.set_state_if(tx, job.id, states.JobState.QUEUED, states.JobState.PAUSED, reason="")
-        audit.add_entry(tx, job.id, states.Action.PAUSED, actor="ada")
+        audit.add_entry(tx, job.id, states.Action.PAUSED, actor=Actor(name="ada"))
     migrate.downgrade(engine, "0002")
     with engine.connect() as connection:
         found = connection.execute(text("SELECT state FROM jobs ORDER BY id")).scalars().all()

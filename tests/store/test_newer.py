@@ -23,6 +23,7 @@ from service.db.tables import metadata
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Outsider, Reading
 from service.domain.jobs import Attempt, JobId, Progress
+from service.domain.people import SCHEDULER
 from service.domain.run_folder import EVENTS_FILE
 from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
@@ -314,6 +315,6 @@ def test_events_of_a_newer_trainer_are_taken_in(
     folder = Path(attempt.run_dir)
     folder.mkdir(parents=True)
     (folder / EVENTS_FILE).write_text("".join(json.dumps(event) + "\n" for event in events))
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     assert ingester.ingest()
     assert not ingester.ingest()

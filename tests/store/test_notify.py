@@ -17,7 +17,7 @@ from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
 from service.domain.hooks import MOST_HOOKS, HookId
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
-from service.domain.people import Actor
+from service.domain.people import SCHEDULER, Actor
 from service.domain.states import Cause, Channel, JobState, Occasion, Outcome
 from service.errors import HookNotFound, NotAllowed, SpecError
 from service.notify.sender import LEASE, NotificationSender
@@ -51,7 +51,8 @@ def settings(settings: Settings) -> Settings:
 def hook(store: Store, settings: Settings) -> AddHook:
     def add(address: str, *occasions: Occasion, owner: Actor = ADA, channel: Channel | None = None) -> HookId:
         channel = channel or (Channel.WEBHOOK if "://" in address else Channel.MAIL)
-        return add_hook(store, settings, channel=channel, address=address, occasions=occasions, actor=owner)
+        view = add_hook(store, settings, channel=channel, address=address, occasions=occasions, actor=owner)
+        return HookId(view.hook)
 
     return add
 
@@ -63,7 +64,7 @@ def sender(store: Store, settings: Settings, mailbox: Path) -> NotificationSende
 
 def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = None) -> None:
     with store.transaction() as tx:
-        assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor="worker", retry_limit=0)
+        assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor=SCHEDULER, retry_limit=0)
 
 
 def only_hook(store: Store) -> HookView:
@@ -148,9 +149,7 @@ def test_people_are_told_of_their_own_jobs_and_of_what_they_chose_only(
     end(store, claimed(), Outcome.INTERRUPTED)
     preempted = claimed(gpu=f"{HOST}-1")
     with store.transaction() as tx:
-        stop_requests.request_preemption(
-            tx, preempted.job_id, reason="preempted for job 9", actor="scheduler"
-        )
+        stop_requests.request_preemption(tx, preempted.job_id, reason="preempted for job 9", actor=SCHEDULER)
     end(store, preempted, Outcome.INTERRUPTED)
     cancel(store, add_job(owner="grace"), actor=GRACE)
     assert sender.deliver_due() == 2
@@ -170,7 +169,7 @@ def test_what_is_not_decided_is_not_told(
 
     def break_half_way() -> None:
         with store.transaction() as tx:
-            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor="worker", retry_limit=0)
+            end_attempt(tx, attempt, Outcome.SUCCEEDED, reason="", actor=SCHEDULER, retry_limit=0)
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -350,4 +349,6 @@ def test_an_address_inside_is_refused_unless_the_settings_allow_it(
     with pytest.raises(SpecError, match=r"is private, loopback or link-local\. .*CNNCTL_WEBHOOK_HOSTS"):
         hook(address, Occasion.END)
     allowed = replace(settings, webhooks=f"hooks.example, {host.strip('[]')}")
-    assert add_hook(store, allowed, channel=Channel.WEBHOOK, address=address, occasions=[], actor=ADA)
+    assert add_hook(
+        store, allowed, channel=Channel.WEBHOOK, address=address, occasions=[Occasion.END], actor=ADA
+    )

@@ -44,11 +44,13 @@ NEEDED = {
     "gpus quarantine": ["gpu01:0", "--reason=hot"],
     "gpus release": ["gpu01:0"],
     "hosts remove": ["gpu01"],
+    "token create": ["--name=laptop"],
 }
 # These run for long; `run` submits as `submit` does, and `describe` starts TensorFlow.
-LONG = {"up", "scheduler", "worker", "run", "describe"}
-# Only what is known is found: numbers of jobs and hooks, names of networks, hosts, GPUs and occasions.
-LOOKED_UP = {"job", "jobs", "hook", "architecture", "name", "gpu", "gpus", "names", "assignments", "dataset"}
+LONG = {"up", "scheduler", "worker", "api", "login", "run", "describe"}
+# Only what is known is found: numbers of jobs, hooks and tokens, names of networks, hosts, GPUs and files.
+LOOKED_UP = {"job", "jobs", "hook", "token", "architecture", "name", "gpu", "gpus", "names", "assignments"}
+LOOKED_UP |= {"dataset", "what", "url"}
 
 DatasetPath = tuple[str, click.Parameter]
 
@@ -116,7 +118,7 @@ def beyond(name: str, parameter: click.Parameter) -> Iterator[list[str]]:
     bound = OPTIONS[name]
     if name == "--after":
         yield ["--after=1"] * (int(bound.most) + 1)
-    elif name in ("--not-before", "--since"):
+    elif name in ("--not-before", "--since", "--expires"):
         yield [f"{name}={bound.most + 1:.0f}d"]
     elif name == "--input":
         yield [f"--input={bound.most + 1:.0f}x9x1"]

@@ -9,13 +9,17 @@ from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.display.result import show_result
 from service.cli.terminal import make_console
+from service.client.local import LocalClient
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.domain.jobs import Attempt
 from service.domain.metrics import Point
+from service.domain.people import SCHEDULER
 from service.domain.states import Outcome
+from service.settings import Settings
 from service.store.jobs import attempts, members, metrics
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
+from tests.conftest import ADA
 
 ODD = "cannot open [/data/x] of [red]node[/]"  # rich would read tags in it
 Claim = Callable[..., Attempt]
@@ -30,7 +34,7 @@ def ended(store: Store, claimed: Claim) -> Callable[..., Attempt]:
         with store.transaction() as tx:
             metrics.add_points(tx, attempt.id, [Point("loss", 1, 0.5), Point("accuracy", 1, None)])
             attempts.write(tx, attempt, model_path="/data/[lab]/model.keras", weights_digest="d" * 64)
-            end_attempt(tx, attempt, outcome, reason=reason, actor="worker", retry_limit=0)
+            end_attempt(tx, attempt, outcome, reason=reason, actor=SCHEDULER, retry_limit=0)
         return attempt
 
     return end
@@ -70,21 +74,21 @@ def test_the_hosts_of_a_running_job_are_shown_in_a_line_of_80_columns(
 
 
 def test_the_path_of_a_trained_network_is_shown_as_it_is(
-    store: Store, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
+    store: Store, settings: Settings, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
 ) -> None:
     attempt = ended(Outcome.SUCCEEDED)
-    show_result(store, attempt.job_id, as_json=False)
+    show_result(LocalClient(store, settings, ADA), attempt.job_id, as_json=False)
     shown = capsys.readouterr().out
     assert "/data/[lab]/model.keras" in shown
     assert shown.startswith(f"Job {attempt.job_id} succeeded after 0 epochs\n")
 
 
 def test_a_job_that_failed_ends_the_command_with_1_and_its_reason(
-    store: Store, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
+    store: Store, settings: Settings, ended: Callable[..., Attempt], capsys: pytest.CaptureFixture[str]
 ) -> None:
     attempt = ended(Outcome.FAILED, reason=ODD)
     with pytest.raises(SystemExit) as end:
-        show_result(store, attempt.job_id, as_json=False)
+        show_result(LocalClient(store, settings, ADA), attempt.job_id, as_json=False)
     assert end.value.code == 1
     said = capsys.readouterr().err
     assert ODD in said

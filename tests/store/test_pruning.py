@@ -8,13 +8,14 @@ import pytest
 from service.commands.jobs.control import resume
 from service.domain.endings import TrainerReport
 from service.domain.jobs import Attempt
+from service.domain.people import SCHEDULER, Actor
 from service.domain.states import Action, Channel, CheckpointKind, JobState, Occasion, Outcome, StopRequest
 from service.domain.trainer_events import Ended
 from service.errors import JobConflict
 from service.settings import Settings
-from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
+from service.store.jobs import attempts, checkpoints, jobs, stop_requests
 from service.store.jobs.endings import end_reported
-from service.store.people import hooks, outbox
+from service.store.people import audit, hooks, outbox
 from service.store.transaction import Store
 from tests.conftest import ADA
 from tests.store.conftest import state_of, steps_in_sql, steps_on_disk, write_checkpoint
@@ -78,7 +79,7 @@ def test_the_former_best_stays_though_it_is_no_more_the_best(store: Store, secon
 def end_with_pause(store: Store, attempt: Attempt) -> None:
     report = TrainerReport(final_event=FINAL_EVENT)
     with store.transaction() as tx:
-        end_reported(tx, attempt, report, actor="worker", retry_limit=3)
+        end_reported(tx, attempt, report, actor=SCHEDULER, retry_limit=3)
 
 
 def test_a_job_that_none_of_its_checkpoints_fits_waits_for_a_person(store: Store, second: Second) -> None:
@@ -115,6 +116,8 @@ def test_only_a_resume_from_the_start_forgets_the_checkpoints(store: Store, seco
 def test_a_cancel_counts_for_more(store: Store, second: Second) -> None:
     first, again = second(start_step=0)
     with store.transaction() as tx:
-        stop_requests.request_stop(tx, again, StopRequest.CANCEL, reason="cancelled by ada", actor="ada")
+        stop_requests.request_stop(
+            tx, again, StopRequest.CANCEL, reason="cancelled by ada", actor=Actor(name="ada")
+        )
     end_with_pause(store, again)
     assert state_of(store, first.job_id) is JobState.CANCELLED

@@ -8,8 +8,10 @@ from sqlalchemy.exc import IntegrityError
 
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import Actor
 from service.domain.states import Action, CheckpointKind, JobState
-from service.store.jobs import audit, checkpoints, jobs
+from service.store.jobs import checkpoints, jobs
+from service.store.people import audit
 from service.store.transaction import Store
 
 
@@ -23,7 +25,7 @@ def filled(store: Store, claimed: Callable[..., Attempt], add_job: Callable[...,
             step=1, epoch=1, kind=CheckpointKind.LAST, bytes=1, digest="d" * 64, path="/runs/1/1/c"
         )
         checkpoints.add_checkpoint(tx, attempt.id, checkpoint)
-        audit.add_entry(tx, ended, Action.SUBMITTED, actor="ada")
+        audit.add_entry(tx, ended, Action.SUBMITTED, actor=Actor(name="ada"))
         jobs.set_state_if(tx, ended, JobState.QUEUED, JobState.CANCELLED, reason="")
     return store
 
@@ -37,7 +39,7 @@ def filled(store: Store, claimed: Callable[..., Attempt], add_job: Callable[...,
         ("attempts", "stop_request", "true"),
         ("gpus", "state", "true"),
         ("checkpoints", "kind", "true"),
-        ("job_events", "action", "true"),
+        ("audit_entries", "action", "true"),
     ],
 )
 def test_a_value_outside_the_enum_is_refused(filled: Store, table: str, column: str, rows: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from service.domain.jobs import Attempt, JobId, Progress
+from service.domain.people import Actor
 from service.domain.states import JobState, Outcome
 from service.scheduler.runtime_forecasts import LEARN_SECONDS, START_SECONDS, RuntimeForecasts
 from service.store.jobs import attempts, jobs
@@ -29,7 +30,7 @@ class Ended:
                 attempt = place(tx, number, "gpu01-0")
             self._clock.advance(span)
             with self._store.transaction() as tx:
-                end_attempt(tx, attempt, outcome, reason="", actor="test", retry_limit=0)
+                end_attempt(tx, attempt, outcome, reason="", actor=Actor(name="test"), retry_limit=0)
 
 
 def test_jobs_of_the_same_work_tell_the_seconds_of_an_epoch(
@@ -56,7 +57,7 @@ def test_a_job_that_was_retried_is_learned_from_again(
     number, mine = add_job(), add_job()
     with store.transaction() as tx:
         failed = place(tx, number, "gpu01-0")
-        end_attempt(tx, failed, Outcome.FAILED, reason="", actor="test", retry_limit=0)
+        end_attempt(tx, failed, Outcome.FAILED, reason="", actor=Actor(name="test"), retry_limit=0)
     forecasts = RuntimeForecasts(clock=lambda: clock.now.timestamp())
     assert expect(store, forecasts, mine) is None
     with store.transaction() as tx:
@@ -112,7 +113,7 @@ def train(
     with store.transaction() as tx:
         attempts.write_progress(tx, attempt, progress)
         attempts.write(tx, attempt, epochs_completed=epochs)
-        end_attempt(tx, attempt, outcome, reason="", actor="test", retry_limit=0)
+        end_attempt(tx, attempt, outcome, reason="", actor=Actor(name="test"), retry_limit=0)
         return attempts.get_attempt(tx, attempt.id)
 
 

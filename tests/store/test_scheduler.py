@@ -10,14 +10,16 @@ import pytest
 from service.commands.fleet.health import check_health
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.jobs import Attempt, AttemptId, JobId, Progress
+from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Standing
 from service.liveness import LivenessMonitor
 from service.scheduler.loop import Scheduler
 from service.settings import Settings, load_settings
 from service.store.fleet import hosts, leases, schedulers
-from service.store.jobs import attempts, audit, jobs
+from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
+from service.store.people import audit
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 from tests.servers import wait_until
@@ -128,7 +130,7 @@ def has_ticked(store: Store) -> bool:
 def submit(store: Store) -> None:
     with store.transaction() as tx:
         job_id = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
-        audit.add_entry(tx, job_id, Action.SUBMITTED, actor="ada")
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=Actor(name="ada"))
 
 
 def test_what_nobody_claims_is_sent_again(
@@ -276,7 +278,7 @@ def test_a_host_that_is_heard_and_takes_no_messages_gets_no_work_until_it_regist
     assert ended.reason == f"the worker on {HOST} is alive but takes no messages"
     assert (host.standing, host.heartbeat_at) == (Standing.UNANSWERING, None)
     health = check_health(store, settings)
-    assert health.hosts == ("gpu02",)
+    assert health.hosts == ["gpu02"]
     assert f"The worker of {HOST} is alive but takes no messages" in health.notices[-1]
     with store.transaction() as tx:
         small = jobs.create_job(tx, resolve_spec("lenet5", {}), owner="ada", reason="")
@@ -364,7 +366,7 @@ def test_a_waiting_job_is_told_when_it_will_start_by_the_pace_of_those_before_it
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, second).estimated_start_at == waiting.estimated_start_at
-        end_attempt(tx, live(store)[0], Outcome.SUCCEEDED, reason="", actor="test", retry_limit=0)
+        end_attempt(tx, live(store)[0], Outcome.SUCCEEDED, reason="", actor=Actor(name="test"), retry_limit=0)
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, second).estimated_start_at is None

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
+from service.domain.people import SCHEDULER
 from service.domain.states import Cause, Outcome
 from service.errors import DatabaseUnavailable
 from service.store.jobs import attempts, metrics
@@ -22,7 +23,7 @@ def record(tx: Transaction, attempt: Attempt, *, start: int | None, points: list
     if start is not None:
         attempts.set_running_if_starting(tx, attempt, start_step=start)
     metrics.add_points(tx, attempt.id, points)
-    end_attempt(tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=9)
+    end_attempt(tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="", actor=SCHEDULER, retry_limit=9)
 
 
 def run(store: Store, claimed: Claim, *parts: tuple[int | None, list[Point]]) -> JobId:

@@ -34,7 +34,7 @@ from service.db.engine import make_engine
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, AttemptId, JobId
-from service.domain.people import Actor
+from service.domain.people import SCHEDULER, Actor
 from service.domain.run_folder import CHECKPOINTS_DIR, EVENTS_FILE, checkpoint_name
 from service.domain.spec import CheckpointSpec
 from service.domain.states import (
@@ -269,7 +269,7 @@ class Laboratory(RuleBasedStateMachine):
         live = [row for row in self.before.attempts_of(job_id) if row["state"] is not AttemptState.ENDED]
         with self.store.transaction() as tx:
             asked = stop_requests.request_preemption(
-                tx, job_id, reason="preempted for job 1", actor="scheduler"
+                tx, job_id, reason="preempted for job 1", actor=SCHEDULER
             )
         assert asked == any(row["stop_request"] in (None, StopRequest.PREEMPT) for row in live)
 
@@ -410,7 +410,7 @@ class Laboratory(RuleBasedStateMachine):
     @rule(hold=some("current_holds"), answer_was_lost=st.booleans())
     def ingest(self, hold: Hold, answer_was_lost: bool) -> None:  # noqa: FBT001 - Hypothesis passes names
         if answer_was_lost:
-            hold.ingester = Ingester(self.store, hold.attempt, actor=hold.worker)
+            hold.ingester = Ingester(self.store, hold.attempt, actor=Actor(name=hold.worker))
         hold.ingester.ingest()
         self.taken_in[hold.attempt.id] = len(self.written[hold.attempt.id])
 
@@ -507,7 +507,7 @@ class Laboratory(RuleBasedStateMachine):
         return claim(self.store, settings, attempt_id, worker=self.workers[host])
 
     def hold(self, attempt: Attempt, worker: str) -> None:
-        ingester = Ingester(self.store, attempt, actor=worker)
+        ingester = Ingester(self.store, attempt, actor=Actor(name=worker))
         self.holds.append(Hold(worker, attempt, ingester))
 
     def take_step(self, hold: Hold) -> int:
@@ -536,7 +536,7 @@ class Laboratory(RuleBasedStateMachine):
         outcome, cause = ending
         limit = self.settings.retry_limit
         return end_attempt(
-            tx, attempt, outcome, cause=cause, reason="ended", actor="somebody", retry_limit=limit
+            tx, attempt, outcome, cause=cause, reason="ended", actor=Actor(name="somebody"), retry_limit=limit
         )
 
     def teardown(self) -> None:

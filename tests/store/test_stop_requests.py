@@ -7,11 +7,13 @@ import pytest
 from service.commands.jobs.control import cancel, hold, pause, resume
 from service.domain.endings import TrainerReport
 from service.domain.jobs import Attempt, Job, JobId
+from service.domain.people import SCHEDULER
 from service.domain.states import Action, Cause, JobState, Outcome, StopRequest
 from service.errors import JobConflict
 from service.store.fleet import leases
-from service.store.jobs import attempts, audit, jobs, stop_requests
+from service.store.jobs import attempts, jobs, stop_requests
 from service.store.jobs.endings import end_attempt, end_reported
+from service.store.people import audit
 from service.store.transaction import Store
 from tests.conftest import ADA, HOST, place
 
@@ -21,7 +23,7 @@ FOR_ANOTHER = "preempted for job 12 of grace"
 
 def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = None) -> Job:
     with store.transaction() as tx:
-        assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor="worker", retry_limit=0)
+        assert end_attempt(tx, attempt, outcome, cause=cause, reason="why", actor=SCHEDULER, retry_limit=0)
         return jobs.get_job(tx, attempt.job_id)
 
 
@@ -33,7 +35,7 @@ def last_event(store: Store, job_id: JobId) -> tuple[Action, str]:
 
 def preempt(store: Store, job_id: JobId) -> bool:
     with store.transaction() as tx:
-        return stop_requests.request_preemption(tx, job_id, reason=FOR_ANOTHER, actor="scheduler")
+        return stop_requests.request_preemption(tx, job_id, reason=FOR_ANOTHER, actor=SCHEDULER)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_a_request_that_the_worker_had_not_heard_of_counts(
     stop_request(store, attempt.job_id, actor=ADA)
     report = TrainerReport(exit_status=-9)  # as the worker knows it: nobody asked for anything
     with store.transaction() as tx:
-        assert end_reported(tx, attempt, report, actor="worker", retry_limit=0)
+        assert end_reported(tx, attempt, report, actor=SCHEDULER, retry_limit=0)
         assert jobs.get_job(tx, attempt.job_id).state is state
-        assert end_reported(tx, attempt, report, actor="worker", retry_limit=0) is None
+        assert end_reported(tx, attempt, report, actor=SCHEDULER, retry_limit=0) is None
 
 
 def test_a_pause_that_came_too_late_changes_nothing(store: Store, claimed: Claim) -> None:

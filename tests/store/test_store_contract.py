@@ -15,6 +15,7 @@ from service.db.engine import make_engine
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, AttemptId, JobId, Waiting
 from service.domain.metrics import Point
+from service.domain.people import SCHEDULER, Actor
 from service.domain.states import (
     Action,
     AttemptState,
@@ -28,8 +29,9 @@ from service.domain.states import (
 from service.errors import Fenced, JobNotFound
 from service.settings import load_settings
 from service.store.fleet import hosts, leases, schedulers
-from service.store.jobs import attempts, audit, checkpoints, jobs, logs, metrics
+from service.store.jobs import attempts, checkpoints, jobs, logs, metrics
 from service.store.jobs.endings import end_attempt
+from service.store.people import audit
 from service.store.transaction import Store, Transaction
 from tests.conftest import HOST, Clock, place
 
@@ -168,8 +170,8 @@ def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
 ) -> None:
     attempt = claimed()
     with store.transaction() as tx:
-        assert end_attempt(tx, attempt, outcome, reason="why", actor="worker", retry_limit=3)
-        assert not end_attempt(tx, attempt, outcome, reason="twice", actor="worker", retry_limit=3)
+        assert end_attempt(tx, attempt, outcome, reason="why", actor=SCHEDULER, retry_limit=3)
+        assert not end_attempt(tx, attempt, outcome, reason="twice", actor=SCHEDULER, retry_limit=3)
         assert jobs.get_job(tx, attempt.job_id).state is state
         assert leases.list_holders(tx) == {}
         assert [e.action for e in audit.list_entries(tx, attempt.job_id)] == [action]
@@ -177,7 +179,13 @@ def test_an_attempts_end_moves_its_job_frees_its_gpus_and_is_in_the_audit(
 
 def lose(tx: Transaction, attempt: Attempt, *, retry_limit: int) -> None:
     end_attempt(
-        tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="worker", retry_limit=retry_limit
+        tx,
+        attempt,
+        Outcome.LOST,
+        cause=Cause.KILLED,
+        reason="gone",
+        actor=SCHEDULER,
+        retry_limit=retry_limit,
     )
 
 
@@ -185,12 +193,24 @@ def test_a_job_fails_when_more_attempts_than_the_limit_are_lost(store: Store, cl
     first = claimed()
     with store.transaction() as tx:
         end_attempt(
-            tx, first, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=1
+            tx,
+            first,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="gone",
+            actor=SCHEDULER,
+            retry_limit=1,
         )
     second = claimed(first.job_id)
     with store.transaction() as tx:
         end_attempt(
-            tx, second, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=1
+            tx,
+            second,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="gone",
+            actor=SCHEDULER,
+            retry_limit=1,
         )
         job = jobs.get_job(tx, first.job_id)
     assert job.state is JobState.FAILED
@@ -236,7 +256,15 @@ def test_an_attempt_that_left_a_checkpoint_begins_the_count_of_lost_ones_anew(
     with store.transaction() as tx:
         jobs.set_lost_attempts(tx, first.job_id, 3)
         checkpoints.add_checkpoint(tx, first.id, checkpoint)
-        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="worker", retry_limit=3)
+        end_attempt(
+            tx,
+            first,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="gone",
+            actor=SCHEDULER,
+            retry_limit=3,
+        )
         job = jobs.get_job(tx, first.job_id)
     assert (job.state, job.lost_attempts) == (JobState.QUEUED, 1)
 
@@ -245,7 +273,7 @@ def test_an_attempt_that_left_a_checkpoint_begins_the_count_of_lost_ones_anew(
 def test_only_what_another_try_may_mend_is_tried_again(store: Store, claimed: Claim, cause: Cause) -> None:
     attempt = claimed()
     with store.transaction() as tx:
-        end_attempt(tx, attempt, Outcome.FAILED, cause=cause, reason="why", actor="worker", retry_limit=3)
+        end_attempt(tx, attempt, Outcome.FAILED, cause=cause, reason="why", actor=SCHEDULER, retry_limit=3)
         job = jobs.get_job(tx, attempt.job_id)
         ended = attempts.get_attempt(tx, attempt.id)
     undone = cause in (Cause.DEVICE_ERROR, Cause.KILLED, Cause.LOST_HOST)
@@ -309,7 +337,15 @@ def test_a_resumed_jobs_series_has_no_gap_and_no_doubled_point(store: Store, cla
     with store.transaction() as tx:
         attempts.set_running_if_starting(tx, first, start_step=0)
         metrics.add_points(tx, first.id, [Point("loss", step, float(step)) for step in (10, 20, 30)])
-        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=3)
+        end_attempt(
+            tx,
+            first,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="",
+            actor=SCHEDULER,
+            retry_limit=3,
+        )
     second = claimed(first.job_id)
     with store.transaction() as tx:
         attempts.set_running_if_starting(tx, second, start_step=20)
@@ -382,7 +418,7 @@ def test_the_audit_grows_and_keeps_its_order(store: Store, add_job: AddJob) -> N
     with store.transaction() as tx:
         assert audit.newest_entry_id(tx) == 0
         for action in (Action.SUBMITTED, Action.CANCELLED):
-            audit.add_entry(tx, number, action, actor="ada", attempt_id=None)
+            audit.add_entry(tx, number, action, actor=Actor(name="ada"), attempt_id=None)
         assert audit.newest_entry_id(tx) > 0
         assert [e.action for e in audit.list_entries(tx, number)] == [Action.SUBMITTED, Action.CANCELLED]
 
@@ -390,7 +426,7 @@ def test_the_audit_grows_and_keeps_its_order(store: Store, add_job: AddJob) -> N
 def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) -> None:
     first = claimed()
     with store.transaction() as tx:
-        end_attempt(tx, first, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=0)
+        end_attempt(tx, first, Outcome.INTERRUPTED, reason="", actor=SCHEDULER, retry_limit=0)
     second = claimed(first.job_id)
     with store.reading() as tx:
         assert [a.number for a in attempts.list_attempts(tx, first.job_id)] == [1, 2]
@@ -408,7 +444,7 @@ def test_an_attempt_that_will_go_on_from_a_checkpoint_has_its_epochs_before_it_s
         assert first.epochs_completed == 0
         attempts.write(tx, first, epochs_completed=4)  # the fourth is done, and no checkpoint has it yet
         checkpoints.add_checkpoint(tx, first.id, kept)
-        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="w", retry_limit=3)
+        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor=SCHEDULER, retry_limit=3)
     assert claimed(first.job_id).epochs_completed == 3
 
 
@@ -417,7 +453,13 @@ def test_a_wish_to_cancel_holds_when_the_worker_is_lost(store: Store, claimed: C
     with store.transaction() as tx:
         assert attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
         end_attempt(
-            tx, attempt, Outcome.LOST, cause=Cause.KILLED, reason="gone", actor="scheduler", retry_limit=3
+            tx,
+            attempt,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="gone",
+            actor=SCHEDULER,
+            retry_limit=3,
         )
         assert jobs.get_job(tx, attempt.job_id).state is JobState.CANCELLED
         assert not attempts.set_stop_request(tx, attempt.id, StopRequest.CANCEL)
@@ -428,7 +470,15 @@ def test_a_jobs_best_checkpoint_is_one_over_all_its_attempts(store: Store, claim
     best = Checkpoint(step=1, epoch=1, kind=CheckpointKind.BEST, bytes=5, digest="d" * 64, path="/1")
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, first.id, best)
-        end_attempt(tx, first, Outcome.LOST, cause=Cause.KILLED, reason="", actor="scheduler", retry_limit=3)
+        end_attempt(
+            tx,
+            first,
+            Outcome.LOST,
+            cause=Cause.KILLED,
+            reason="",
+            actor=SCHEDULER,
+            retry_limit=3,
+        )
     second = claimed(first.job_id)
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, second.id, replace(best, step=2))
@@ -466,7 +516,7 @@ def test_an_interrupted_attempt_that_came_further_begins_the_count_anew(store: S
     further = Checkpoint(step=1, epoch=1, kind=CheckpointKind.LAST, bytes=5, digest="d" * 64, path="/1")
     with store.transaction() as tx:
         checkpoints.add_checkpoint(tx, second.id, further)
-        end_attempt(tx, second, Outcome.INTERRUPTED, reason="", actor="worker", retry_limit=1)
+        end_attempt(tx, second, Outcome.INTERRUPTED, reason="", actor=SCHEDULER, retry_limit=1)
     third = claimed(first.job_id)
     with store.transaction() as tx:
         lose(tx, third, retry_limit=1)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import SCHEDULER
 from service.domain.states import JobState, Outcome
 from service.domain.trainer_events import Ended, Stage
 from service.store.jobs import attempts, jobs
@@ -48,10 +49,17 @@ def test_a_trainer_that_fails_on_a_file_with_an_odd_name_is_ended_with_its_words
     reporter = open_reporter(tmp_path / "events.jsonl")
     reporter.report(Stage(text=f"reads {ODD}"))
     reporter.ended(Ended(outcome=Outcome.FAILED, reason=f"{ODD} is no image"))
-    ingester = Ingester(store, attempt, actor="worker")
+    ingester = Ingester(store, attempt, actor=SCHEDULER)
     assert ingester.ingest()
     assert ingester.ended is not None
     with store.transaction() as tx:
         assert attempts.get_attempt(tx, attempt.id).reason == f"reads {STORED}"
-        end_attempt(tx, attempt, Outcome.FAILED, reason=ingester.ended.reason, actor="worker", retry_limit=0)
+        end_attempt(
+            tx,
+            attempt,
+            Outcome.FAILED,
+            reason=ingester.ended.reason,
+            actor=SCHEDULER,
+            retry_limit=0,
+        )
         assert jobs.get_job(tx, attempt.job_id).reason.startswith(STORED)

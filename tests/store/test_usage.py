@@ -10,6 +10,7 @@ from cnnctl.views.people import UsageView
 from service.commands.jobs.control import pause
 from service.commands.people.usage import list_usage_views
 from service.domain.jobs import Attempt, JobId, Progress
+from service.domain.people import SCHEDULER
 from service.domain.states import Cause, Outcome
 from service.store.fleet import leases
 from service.store.jobs import attempts
@@ -34,7 +35,7 @@ def reach(store: Store, attempt: Attempt, step: int) -> None:
 
 def end(store: Store, attempt: Attempt, outcome: Outcome, cause: Cause | None = None) -> None:
     with store.transaction() as tx:
-        assert end_attempt(tx, attempt, outcome, cause=cause, reason="", actor="worker", retry_limit=3)
+        assert end_attempt(tx, attempt, outcome, cause=cause, reason="", actor=SCHEDULER, retry_limit=3)
 
 
 def hours(view: UsageView) -> dict[str, float]:

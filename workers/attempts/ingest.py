@@ -9,6 +9,7 @@ from service.domain import run_folder as files
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Progress
 from service.domain.metrics import Point
+from service.domain.people import Actor
 from service.domain.states import Action, CheckpointKind
 from service.domain.trainer_events import (
     CheckpointWritten,
@@ -20,7 +21,8 @@ from service.domain.trainer_events import (
     Started,
     decode,
 )
-from service.store.jobs import attempts, audit, checkpoints, logs, metrics
+from service.store.jobs import attempts, checkpoints, logs, metrics
+from service.store.people import audit
 from service.store.transaction import Store, Transaction
 from workers.attempts.pruning import prune_checkpoints
 
@@ -32,7 +34,7 @@ MOST_BYTES = 4 * 1024 * 1024  # of events in one transaction
 class Ingester:
     """Reads one attempt's event log and log file; `ended` is the final event, once it was read."""
 
-    def __init__(self, store: Store, attempt: Attempt, *, actor: str) -> None:
+    def __init__(self, store: Store, attempt: Attempt, *, actor: Actor) -> None:
         self._store = store
         self._attempt = attempt
         self._actor = actor

@@ -11,6 +11,7 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.endings import Ending, TrainerReport
 from service.domain.jobs import Attempt, AttemptId, Member
+from service.domain.people import worker_of
 from service.domain.states import Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
 from service.settings import Settings
@@ -50,7 +51,7 @@ class Supervisor:
         tree = _tree_of(attempt)
         attempt = self._at_home(attempt)
         self._threads_per_gpu = threads_per_gpu
-        self._ingester = Ingester(store, attempt, actor=f"worker {attempt.host_name}")
+        self._ingester = Ingester(store, attempt, actor=worker_of(attempt.host_name))
         self._trainer = TrainerProcess(Path(attempt.run_dir), tree)
         self._rendezvous: Rendezvous | None = None
         self._failure: Ending | None = None
@@ -234,7 +235,7 @@ class Supervisor:
     def _end_once(self, report: TrainerReport, quarantine: Mapping[str, str]) -> Ending | None:
         with self._store.transaction() as tx:
             hosts.quarantine_gpus(tx, quarantine)
-            actor, retry_limit = f"worker {self.attempt.host_name}", self._settings.retry_limit
+            actor, retry_limit = worker_of(self.attempt.host_name), self._settings.retry_limit
             return end_reported(tx, self.attempt, report, actor=actor, retry_limit=retry_limit)
 
 

@@ -7,26 +7,25 @@ from collections.abc import Callable
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from cnnctl.client import Client
+from cnnctl.views.jobs import ProgressView
 from service.cli.terminal import make_console, say
-from service.commands.jobs.progress import JobProgress, get_progress
 from service.domain.gpus import format_gpus
-from service.domain.jobs import JobId
-from service.domain.states import FINISHED, JobState
-from service.store.transaction import Store
+from service.domain.states import JobState
 
 POLL_SECONDS = 0.2
-WAITING = (JobState.QUEUED, JobState.PAUSED)
+WAITING = (JobState.QUEUED.value, JobState.PAUSED.value)
 
 
-def follow_job(store: Store, job_id: JobId, *, check: Callable[[], object] = lambda: None) -> JobState:
+def follow_job(client: Client, number: int, *, check: Callable[[], object] = lambda: None) -> None:
     """Show the progress of a job until it has ended; `check` is called at every poll."""
     show = _Bar() if sys.stderr.isatty() else _Lines()
     with show:
         while True:
-            job = get_progress(store, job_id)
+            job = client.get_progress(number)
             show.update(job)
-            if job.state in FINISHED:
-                return job.state
+            if job.finished:
+                return
             check()
             time.sleep(POLL_SECONDS)
 
@@ -51,14 +50,14 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def update(self, job: JobProgress) -> None:
+    def update(self, job: ProgressView) -> None:
         progress = job.progress
         if progress is None:
             waiting = job.reason if job.state in WAITING else job.stage or "starting"
-            description = escape(waiting) if job.state not in FINISHED else ""
+            description = "" if job.finished else escape(waiting)
             self._progress.update(self._task, description=description)
             return
-        validated = [value for value in job.epochs.get("val_accuracy", {}).values() if value is not None]
+        validated = [value for _, value in job.epochs.get("val_accuracy", ()) if value is not None]
         last = f"  val acc {validated[-1]:.4f}" if validated else ""
         self._progress.update(
             self._task,
@@ -87,16 +86,17 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self, job: JobProgress) -> None:
-        line = f"{job.state.value}: {job.reason}" if job.reason else job.state.value
-        if job.state is JobState.RUNNING:
+    def update(self, job: ProgressView) -> None:
+        line = f"{job.state}: {job.reason}" if job.reason else job.state
+        if job.state == JobState.RUNNING.value:
             line = f"running on {format_gpus(job.gpus)} of {job.host}"
-        if line != self._said and job.state not in FINISHED:
+        if line != self._said and not job.finished:
             say(line)
             self._said = line
-        for number, step in enumerate(sorted(job.epochs.get("loss", {})), start=1):
+        epochs = {name: dict(points) for name, points in job.epochs.items()}
+        for number, step in enumerate(sorted(epochs.get("loss", {})), start=1):
             if step not in self._steps:
                 self._steps.add(step)
-                values = {n: job.epochs[n].get(step) for n in job.epochs}
+                values = {name: points.get(step) for name, points in epochs.items()}
                 numbers = "  ".join(f"{n} {v:.4f}" for n, v in values.items() if v is not None)
                 say(f"epoch {number}  step {step}  {numbers}")

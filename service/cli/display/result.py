@@ -4,22 +4,20 @@ import sys
 
 from rich.text import Text
 
+from cnnctl.client import Client
 from cnnctl.views.jobs import JobView
 from service.cli.session import print_json, shorten_home
 from service.cli.terminal import make_console, say
-from service.commands.jobs.status import get_job_view, get_result_view
-from service.domain.jobs import JobId
 from service.domain.states import JobState
-from service.store.transaction import Store
 
 SHOWN = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "accuracy", "loss", "images_per_second")
 
 
-def show_result(store: Store, job_id: JobId, *, as_json: bool) -> None:
+def show_result(client: Client, job: int, *, as_json: bool) -> None:
     """Print a job's result; the process ends with 1 when the job did not succeed."""
-    view = get_job_view(store, job_id)
+    view = client.get_job(job)
     if as_json:
-        print_json(get_result_view(store, job_id))
+        print_json(client.get_result(job))
     else:
         _print_result(view)
     if view.state != JobState.SUCCEEDED.value:

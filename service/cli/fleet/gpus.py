@@ -8,13 +8,11 @@ from contextlib import suppress
 import click
 from rich.live import Live
 
+from cnnctl.client import Client
+from cnnctl.views.fleet import GpuView
 from service.cli.display.gpu_table import gpu_table
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import echo, make_console
-from service.commands.fleet.gpus import drain_gpus, list_gpu_views, quarantine_gpu, release_gpu, undrain_gpus
-from service.commands.people.identity import current_actor
-from service.settings import Settings
-from service.store.transaction import Store
 
 WATCH_SECONDS = 2.0
 
@@ -32,14 +30,14 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
         return
     if watch and as_json:
         raise click.UsageError("--watch draws a table: it cannot be combined with --json")
-    settings, store = open_session()
+    client = open_client()
     if as_json:
-        print_json(list_gpu_views(store, settings))
+        print_json(client.list_gpus())
     elif watch:
-        _watch(store, settings)
+        _watch(client)
     else:
         console = make_console()
-        console.print(gpu_table(list_gpu_views(store, settings), width=console.width))
+        console.print(gpu_table(client.list_gpus(), width=console.width))
 
 
 @command.command("drain")
@@ -50,18 +48,17 @@ def drain(gpus: Sequence[str], reason: str) -> None:
 
     Jobs that run there continue to their end.
     """
-    _, store = open_session()
-    for gpu in drain_gpus(store, gpus, reason=reason, actor=current_actor(store)):
-        echo(f"{gpu.name} gets no new job. Give it back with: cnnctl gpus undrain {gpu.name}")
+    for gpu in open_client().drain_gpus(gpus, reason=reason):
+        place = _place(gpu)
+        echo(f"{place} gets no new job. Give it back with: cnnctl gpus undrain {place}")
 
 
 @command.command("undrain")
 @click.argument("gpus", metavar="GPU|HOST...", nargs=-1, required=True)
 def undrain(gpus: Sequence[str]) -> None:
     """Give jobs to drained GPUs again, or to all of a host's; only administrators may."""
-    _, store = open_session()
-    for gpu in undrain_gpus(store, gpus, actor=current_actor(store)):
-        echo(f"{gpu.name} is available again.")
+    for gpu in open_client().undrain_gpus(gpus):
+        echo(f"{_place(gpu)} is available again.")
 
 
 @command.command("quarantine")
@@ -69,26 +66,29 @@ def undrain(gpus: Sequence[str]) -> None:
 @click.option("--reason", required=True, help="What is wrong with it.")
 def quarantine(gpu: str, reason: str) -> None:
     """Take a GPU out of use because something is wrong with it; only administrators may."""
-    _, store = open_session()
-    found = quarantine_gpu(store, gpu, reason=reason, actor=current_actor(store))
-    echo(f"{found.name} is quarantined. Once it is repaired: cnnctl gpus release {found.name}")
+    (found,) = open_client().quarantine_gpus([gpu], reason=reason)
+    place = _place(found)
+    echo(f"{place} is quarantined. Once it is repaired: cnnctl gpus release {place}")
 
 
 @command.command("release")
 @click.argument("gpu")
 def release(gpu: str) -> None:
     """Give a quarantined GPU back once it is repaired; only administrators may."""
-    _, store = open_session()
-    found = release_gpu(store, gpu, actor=current_actor(store))
-    echo(f"{found.name} is available again.")
+    (found,) = open_client().release_gpus([gpu])
+    echo(f"{_place(found)} is available again.")
 
 
-def _watch(store: Store, settings: Settings) -> None:
+def _place(gpu: GpuView) -> str:
+    return f"{gpu.host}:{gpu.number}"
+
+
+def _watch(client: Client) -> None:
     """Redraw the table until Ctrl-C."""
     console = make_console()
     if not sys.stdout.isatty():
         raise click.UsageError("--watch needs a terminal. Programs can use --json")
     with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(gpu_table(list_gpu_views(store, settings), width=console.width), refresh=True)
+            live.update(gpu_table(client.list_gpus(), width=console.width), refresh=True)
             time.sleep(WATCH_SECONDS)

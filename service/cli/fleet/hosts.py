@@ -10,10 +10,8 @@ from cnnctl.views.fleet import HostView
 from service.cli.display.gpu_table import NO_WORKER_YET
 from service.cli.display.job_table import age_of
 from service.cli.display.table import make_table
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import echo, make_console, say
-from service.commands.fleet.hosts import list_host_views, remove_host
-from service.commands.people.identity import current_actor
 
 
 @click.group("hosts", invoke_without_command=True)
@@ -23,8 +21,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """Show all hosts and whose workers are alive, or remove one."""
     if ctx.invoked_subcommand is not None:
         return
-    settings, store = open_session()
-    views = list_host_views(store, settings)
+    views = open_client().list_hosts()
     if as_json:
         print_json(views)
     elif views:
@@ -40,8 +37,7 @@ def remove(name: str) -> None:
 
     Jobs that ran there keep their history. A worker that starts with this name registers the host again.
     """
-    settings, store = open_session()
-    remove_host(store, settings, name, actor=current_actor(store))
+    open_client().remove_host(name)
     echo(f"{name} is removed. A worker that starts with CNNCTL_HOST={name} brings it back.")
 
 

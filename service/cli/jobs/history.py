@@ -3,10 +3,8 @@
 import click
 
 from service.cli.display.job_page import history_table
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import make_console
-from service.commands.jobs.status import list_event_views
-from service.domain.jobs import JobId
 
 
 @click.command("history")
@@ -14,8 +12,7 @@ from service.domain.jobs import JobId
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, as_json: bool) -> None:
     """Show what happened to a job, and who did it."""
-    _, store = open_session()
-    views = list_event_views(store, JobId(job))
+    views = open_client().list_history(job)
     if as_json:
         print_json(views)
     else:

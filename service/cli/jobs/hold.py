@@ -3,11 +3,8 @@
 import click
 
 from service.cli.each_job import for_each_job
-from service.cli.session import open_session
+from service.cli.session import open_client
 from service.cli.terminal import echo
-from service.commands.jobs.control import hold
-from service.commands.people.identity import current_actor
-from service.domain.jobs import JobId
 
 
 @click.command("hold")
@@ -17,11 +14,10 @@ def command(jobs: tuple[int, ...]) -> None:
 
     A running job is left alone; `cnnctl pause` stops it.
     """
-    _, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
 
-    def act(job: JobId) -> None:
-        hold(store, job, actor=actor)
+    def act(job: int) -> None:
+        client.hold(job)
         echo(f"Job {job} is paused.")
 
     for_each_job(jobs, act)

@@ -1,17 +1,10 @@
 """cnnctl logs: what a job's trainer wrote."""
 
-import time
-
 import click
 
-from service.cli.session import open_session
+from cnnctl.following import follow_log, read_whole_log
+from service.cli.session import open_client
 from service.cli.terminal import echo, say
-from service.commands.jobs.logs import follow_log, read_log
-from service.commands.jobs.progress import get_progress
-from service.domain.jobs import JobId
-from service.domain.states import FINISHED
-
-POLL_SECONDS = 0.5
 
 
 @click.command("logs")
@@ -19,16 +12,18 @@ POLL_SECONDS = 0.5
 @click.option("-f", "--follow", is_flag=True, help="Print new lines until the job ends.")
 def command(job: int, follow: bool) -> None:
     """Print what a job's trainer wrote."""
-    settings, store = open_session()
+    client = open_client()
     if not follow:
-        text = read_log(store, settings, JobId(job))
-        echo(text, nl=False)
-        if not text:
-            yet = "" if get_progress(store, JobId(job)).state in FINISHED else " yet"
+        written = False
+        for text in read_whole_log(client, job):
+            echo(text, nl=False)
+            written = written or bool(text)
+        if not written:
+            yet = "" if client.get_progress(job).finished else " yet"
             say(f"Job {job} has written nothing{yet}. Why: cnnctl status {job}")
         return
     try:
-        for text in follow_log(store, settings, JobId(job), lambda: time.sleep(POLL_SECONDS)):
+        for text in follow_log(client, job):
             echo(text, nl=False)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -3,10 +3,8 @@
 import click
 
 from service.cli.display.curves import draw_curves
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import print_csv, print_drawing, say
-from service.commands.jobs.metrics import get_metrics_view
-from service.domain.jobs import JobId
 
 
 @click.command("metrics")
@@ -15,8 +13,7 @@ from service.domain.jobs import JobId
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, as_csv: bool, as_json: bool) -> None:
     """Plot a job's curves, or print its numbers."""
-    _, store = open_session()
-    view = get_metrics_view(store, JobId(job))
+    view = open_client().get_metrics(job)
     if as_json:
         print_json(view)
     elif as_csv:

@@ -3,11 +3,8 @@
 import click
 
 from service.cli.each_job import for_each_job
-from service.cli.session import open_session
+from service.cli.session import open_client
 from service.cli.terminal import echo
-from service.commands.jobs.control import pause
-from service.commands.people.identity import current_actor
-from service.domain.jobs import JobId
 from service.domain.states import JobState
 
 
@@ -18,11 +15,10 @@ def command(jobs: tuple[int, ...]) -> None:
 
     A running job writes a checkpoint first and frees its GPUs; it loses no training.
     """
-    _, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
 
-    def act(job: JobId) -> None:
-        stopping = pause(store, job, actor=actor) is JobState.RUNNING
+    def act(job: int) -> None:
+        stopping = client.pause(job).state == JobState.RUNNING.value
         echo(f"Job {job} is {'stopping, then paused' if stopping else 'paused'}.")
 
     for_each_job(jobs, act)

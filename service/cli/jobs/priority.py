@@ -3,11 +3,8 @@
 import click
 
 from service.cli.each_job import for_each_job
-from service.cli.session import open_session
+from service.cli.session import open_client
 from service.cli.terminal import echo
-from service.commands.jobs.control import set_priority
-from service.commands.people.identity import current_actor
-from service.domain.jobs import JobId
 from service.domain.states import Priority
 
 
@@ -19,11 +16,10 @@ def command(jobs: tuple[int, ...], priority: str) -> None:
 
     Priority high needs a permission, which an administrator grants: `cnnctl users set NAME --high`.
     """
-    _, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
 
-    def act(job: JobId) -> None:
-        set_priority(store, job, Priority(priority), actor=actor)
+    def act(job: int) -> None:
+        client.set_priority(job, priority)
         echo(f"Job {job} has priority {priority}.")
 
     for_each_job(jobs, act)

@@ -3,11 +3,8 @@
 import click
 
 from service.cli.each_job import for_each_job
-from service.cli.session import open_session
+from service.cli.session import open_client
 from service.cli.terminal import echo
-from service.commands.jobs.control import resume
-from service.commands.people.identity import current_actor
-from service.domain.jobs import JobId
 
 
 @click.command("resume")
@@ -19,11 +16,10 @@ def command(jobs: tuple[int, ...], from_start: bool) -> None:
     Each continues from its newest valid checkpoint. The files of checkpoints that
     --from-start forgets stay in the run folders.
     """
-    _, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
 
-    def act(job: JobId) -> None:
-        resume(store, job, actor=actor, from_start=from_start)
+    def act(job: int) -> None:
+        client.resume(job, from_start=from_start)
         echo(f"Job {job} is queued again.")
 
     for_each_job(jobs, act)

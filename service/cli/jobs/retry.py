@@ -3,11 +3,8 @@
 import click
 
 from service.cli.each_job import for_each_job
-from service.cli.session import open_session
+from service.cli.session import open_client
 from service.cli.terminal import echo
-from service.commands.jobs.control import retry
-from service.commands.people.identity import current_actor
-from service.domain.jobs import JobId
 
 
 @click.command("retry")
@@ -17,11 +14,10 @@ def command(jobs: tuple[int, ...]) -> None:
 
     Each continues from its newest valid checkpoint, or starts again where there is none.
     """
-    _, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
 
-    def act(job: JobId) -> None:
-        retry(store, job, actor=actor)
+    def act(job: int) -> None:
+        client.retry(job)
         echo(f"Job {job} is queued again.")
 
     for_each_job(jobs, act)

@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from service.cli.display.table import make_table
+from service.cli.networks.fetch import fetch_trained
 from service.cli.param_types import FilePath, FiniteFloat
-from service.cli.session import open_session, print_json
+from service.cli.session import print_json
 from service.cli.terminal import make_console, say
-from service.commands.networks.trained import get_trained
-from service.domain.jobs import JobId
 
 EDGES = ("top", "left", "bottom", "right")
 FRACTION = FiniteFloat(0, 1)
@@ -48,8 +47,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Find objects in a larger image, with a job's network."""
-    settings, store = open_session()
-    trained = get_trained(store, settings, JobId(job))
+    trained = fetch_trained(job)
     drawn = (output or Path(f"{image.stem}-boxes.png")).absolute()
     say(f"Sliding {trained.file} of job {job} over {image} …")
     found = trained.detect(

@@ -5,11 +5,11 @@ from rich.table import Table
 
 from models.catalog.dataset_path import make_absolute
 from service.cli.display.table import make_table
-from service.cli.session import open_session, print_json
+from service.cli.networks.fetch import fetch_trained
+from service.cli.session import print_json
 from service.cli.terminal import make_console, say
 from service.commands.jobs.dataset_check import check_dataset_path
-from service.commands.networks.trained import get_trained
-from service.domain.jobs import JobId
+from service.settings import load_settings
 
 SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
 
@@ -21,8 +21,8 @@ SCORES = ("images", "accuracy", "top1_error", "top5_error", "loss")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(job: int, dataset: str | None, ten_crop: bool, as_json: bool) -> None:
     """Score a job's network on test images."""
-    settings, store = open_session()
-    trained = get_trained(store, settings, JobId(job))
+    settings = load_settings()
+    trained = fetch_trained(job)
     wanted = make_absolute(dataset or trained.dataset)
     check_dataset_path(wanted, settings)
     say(f"Scoring {trained.file} of job {job} on the test images of {wanted} …")

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import click
 
+from service.cli.networks.fetch import fetch_trained
 from service.cli.param_types import FilePath
-from service.cli.session import open_session
 from service.cli.terminal import echo, say
-from service.commands.networks.trained import get_trained
-from service.domain.jobs import JobId
 
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 
@@ -19,8 +17,7 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 @click.option("--output", type=FilePath(), help="File to write; for savedmodel, a folder.")
 def command(job: int, kind: str, output: Path | None) -> None:
     """Write a job's network for other programs."""
-    settings, store = open_session()
-    trained = get_trained(store, settings, JobId(job))
+    trained = fetch_trained(job)
     path = (output or Path(f"job-{job}{SUFFIXES[kind] or '-savedmodel'}")).absolute()
     say(f"Writing {trained.file} of job {job} as {kind} …")
     trained.export(kind, path)

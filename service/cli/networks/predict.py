@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 
 from service.cli.display.table import make_table
+from service.cli.networks.fetch import fetch_trained
 from service.cli.param_types import FilePath
-from service.cli.session import open_session, print_json
+from service.cli.session import print_json
 from service.cli.terminal import make_console, say
-from service.commands.networks.trained import get_trained
 from service.domain.bounds import check_option
-from service.domain.jobs import JobId
 
 
 @click.command("predict")
@@ -21,8 +20,7 @@ from service.domain.jobs import JobId
 def command(job: int, images: tuple[Path, ...], top: int, as_json: bool) -> None:
     """Classify images with a job's network."""
     check_option("--top", top)
-    settings, store = open_session()
-    trained = get_trained(store, settings, JobId(job))
+    trained = fetch_trained(job)
     say(f"Loading {trained.file} of job {job} …")
     found = trained.predict(images, top=top)
     if as_json:

@@ -1,18 +1,17 @@
 """cnnctl notify: messages when a job ends, fails or is preempted."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 from rich.table import Table
 
 from cnnctl.views.people import HookView
+from cnnctl.views.requests import HookRequest
 from service.cli.display.table import make_table
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import echo, make_console, say
-from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
-from service.commands.people.identity import current_actor
-from service.domain.hooks import HookId
-from service.domain.states import Channel, Occasion
+from service.domain.states import Occasion
 
 OCCASIONS = ",".join(occasion.value for occasion in Occasion)
 
@@ -36,22 +35,21 @@ def add(names: str, mail: str | None, webhook: str | None) -> None:
     unknown = set(names.split(",")) - set(OCCASIONS.split(","))
     if unknown:
         raise click.UsageError(f"--on takes any of {OCCASIONS}. Received: {sorted(unknown)[0]!r}")
-    occasions = {Occasion(name) for name in names.split(",")}
-    settings, store = open_session()
-    channel = Channel.MAIL if mail is not None else Channel.WEBHOOK
-    actor, address = current_actor(store), mail or webhook or ""
-    number = add_hook(store, settings, channel=channel, address=address, occasions=occasions, actor=actor)
-    say(f"Hook {number} sends messages about {actor.name}'s jobs to {address}.")
-    say(f"Remove it: cnnctl notify remove {number}")
-    echo(number)
+    occasions: Any = sorted(set(names.split(",")))
+    request = HookRequest(
+        channel="mail" if mail is not None else "webhook", address=mail or webhook or "", on=occasions
+    )
+    hook = open_client().add_hook(request)
+    say(f"Hook {hook.hook} sends messages about your jobs to {hook.address}.")
+    say(f"Remove it: cnnctl notify remove {hook.hook}")
+    echo(hook.hook)
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_hooks(as_json: bool) -> None:
     """Show your hooks, and whether their last message was delivered."""
-    _, store = open_session()
-    views = list_hook_views(store, actor=current_actor(store))
+    views = open_client().list_hooks()
     if as_json:
         print_json(views)
     elif views:
@@ -64,8 +62,7 @@ def list_hooks(as_json: bool) -> None:
 @click.argument("hook", type=int)
 def remove(hook: int) -> None:
     """Stop the messages of a hook."""
-    _, store = open_session()
-    remove_hook(store, HookId(hook), actor=current_actor(store))
+    open_client().remove_hook(hook)
     echo(f"Hook {hook} is removed.")
 
 

@@ -9,9 +9,8 @@ from rich.table import Table
 from cnnctl.views.people import UsageView
 from service.cli.display.table import make_table
 from service.cli.param_types import Moment
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import make_console, print_csv, say
-from service.commands.people.usage import list_usage_views
 
 WORDS = ("owner", "project", "outcome")
 NUMBERS = ("attempts", "gpu_hours", "failed_hours", "redone_hours", "idle_hours", "wasted_hours")
@@ -28,8 +27,7 @@ def command(user: str | None, since: datetime | None, as_csv: bool, as_json: boo
     Wasted are all hours of failed attempts, steps that were repeated after a loss, and idle time: before the
     first step, and while a trainer stops.
     """
-    _, store = open_session()
-    views = list_usage_views(store, owner=user, since=since)
+    views = open_client().list_usage(owner=user, since=since)
     if as_json:
         print_json(views)
     elif as_csv:

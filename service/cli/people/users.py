@@ -7,11 +7,10 @@ import click
 from rich.table import Table
 
 from cnnctl.views.people import UserView
+from service.cli.display.job_table import age_of
 from service.cli.display.table import make_table
-from service.cli.session import open_session, print_json
+from service.cli.session import open_client, print_json
 from service.cli.terminal import make_console, say
-from service.commands.people.identity import current_actor
-from service.commands.people.users import change_user, list_user_views
 from service.domain.people import MOST_QUEUED
 
 NO_QUOTA = "none"
@@ -38,8 +37,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """Show what people may have and do, or change it."""
     if ctx.invoked_subcommand is not None:
         return
-    _, store = open_session()
-    views = list_user_views(store)
+    views = open_client().list_users()
     if as_json:
         print_json(views)
     elif views:
@@ -64,19 +62,19 @@ def set_user(name: str, **given: Any) -> None:
 
     An option that is not given changes nothing.
     """
-    _, store = open_session()
     changes = {key: value for key, value in given.items() if value is not None}
     changes = {key: None if value == NO_QUOTA else value for key, value in changes.items()}
-    change_user(store, name, changes, actor=current_actor(store))
-    make_console().print(_table([view for view in list_user_views(store) if view.name == name]))
+    make_console().print(_table([open_client().change_user(name, changes)]))
 
 
 def _table(views: Sequence[UserView]) -> Table:
     numbers = ("WEIGHT", "MAX GPUS", "MAX WAITING")
-    table = make_table("NAME", *numbers, "MAY", right=numbers, whole=["NAME"])
+    table = make_table("NAME", *numbers, "UID", "LAST SEEN", "MAY", right=[*numbers, "UID"], whole=["NAME"])
     for view in views:
         quotas = ["" if quota is None else str(quota) for quota in (view.max_gpus, view.max_queued)]
         rights = {"change everybody's jobs": view.administrator, "use priority high": view.may_use_high}
         may = ", ".join(words for words, granted in rights.items() if granted)
-        table.add_row(view.name, f"{view.weight:g}", *quotas, may)
+        seen = "" if view.seen_at is None else f"{age_of(view.seen_at)} ago"
+        uid = "" if view.uid is None else str(view.uid)
+        table.add_row(view.name, f"{view.weight:g}", *quotas, uid, seen, may)
     return table

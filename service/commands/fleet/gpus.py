@@ -10,32 +10,39 @@ from service.commands.people.permissions import check_administrator
 from service.domain.bounds import check_option
 from service.domain.gpus import Gpu, Reading, list_named
 from service.domain.people import Actor
-from service.domain.states import GpuState
+from service.domain.states import Action, GpuState, Subject
 from service.errors import GpuConflict, GpuNotFound, SpecError
 from service.settings import Settings
 from service.store.fleet import hosts, leases, readings
 from service.store.fleet.leases import Holding
+from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
 
 def list_gpu_views(store: Store, settings: Settings) -> Sequence[GpuView]:
     """Every registered GPU with who holds it; a reading that is older than the lease is left out."""
     with store.reading() as tx:
-        holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
-        alive = {host.name for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)}
-        read = readings.list_readings(tx)
-        return [
-            _describe(
-                gpu,
-                holdings.get(gpu.uuid),
-                alive=gpu.host_name in alive,
-                read=_forget_old(tx, read.get(gpu.uuid), settings),
-            )
-            for gpu in hosts.list_gpus(tx)
-        ]
+        return _list(tx, settings)
 
 
-def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor) -> Sequence[Gpu]:
+def _list(tx: Transaction, settings: Settings) -> Sequence[GpuView]:
+    holdings = {holding.gpu_uuid: holding for holding in leases.list_holdings(tx, since=tx.now)}
+    alive = {host.name for host in hosts.list_hosts(tx) if is_alive(tx, host.heartbeat_at, settings)}
+    read = readings.list_readings(tx)
+    return [
+        _describe(
+            gpu,
+            holdings.get(gpu.uuid),
+            alive=gpu.host_name in alive,
+            read=_forget_old(tx, read.get(gpu.uuid), settings),
+        )
+        for gpu in hosts.list_gpus(tx)
+    ]
+
+
+def drain_gpus(
+    store: Store, settings: Settings, names: Sequence[str], *, reason: str, actor: Actor
+) -> Sequence[GpuView]:
     """Give GPUs no new jobs; running jobs continue to their end. Changes all of the GPUs, or none.
 
     A host's name stands for all of its GPUs that are not quarantined.
@@ -50,10 +57,13 @@ def drain_gpus(store: Store, names: Sequence[str], *, reason: str, actor: Actor)
         if not hosts.drain_gpu(tx, gpu.uuid, reason=_sign(reason, actor=actor)):
             raise _conflict(gpu, "be drained", "It gets no job until: cnnctl gpus release")
 
-    return _change(store, names, drain, actor=actor, of_hosts=(GpuState.AVAILABLE, GpuState.DRAINED))
+    states = (GpuState.AVAILABLE, GpuState.DRAINED)
+    return _change(store, settings, names, drain, Action.DRAINED, actor=actor, of_hosts=states)
 
 
-def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequence[Gpu]:
+def undrain_gpus(
+    store: Store, settings: Settings, names: Sequence[str], *, actor: Actor
+) -> Sequence[GpuView]:
     """Let drained GPUs have jobs again; a host's name stands for all of its drained ones.
 
     Raises:
@@ -65,11 +75,14 @@ def undrain_gpus(store: Store, names: Sequence[str], *, actor: Actor) -> Sequenc
         if not hosts.undrain_gpu(tx, gpu.uuid):
             raise _conflict(gpu, "be undrained", "Only drained GPUs can be. See: cnnctl gpus")
 
-    return _change(store, names, undrain, actor=actor, of_hosts=(GpuState.DRAINED,))
+    states = (GpuState.DRAINED,)
+    return _change(store, settings, names, undrain, Action.UNDRAINED, actor=actor, of_hosts=states)
 
 
-def quarantine_gpu(store: Store, name: str, *, reason: str, actor: Actor) -> Gpu:
-    """Take a GPU out of use because something is wrong with it.
+def quarantine_gpus(
+    store: Store, settings: Settings, names: Sequence[str], *, reason: str, actor: Actor
+) -> Sequence[GpuView]:
+    """Take GPUs out of use because something is wrong with them.
 
     Raises:
         NotAllowed, GpuNotFound: as `drain_gpus`.
@@ -82,15 +95,17 @@ def quarantine_gpu(store: Store, name: str, *, reason: str, actor: Actor) -> Gpu
     def quarantine(tx: Transaction, gpu: Gpu) -> None:
         hosts.quarantine_gpu(tx, gpu.uuid, reason=words)
 
-    return _change(store, [name], quarantine, actor=actor)[0]
+    return _change(store, settings, names, quarantine, Action.QUARANTINED, actor=actor)
 
 
-def release_gpu(store: Store, name: str, *, actor: Actor) -> Gpu:
-    """Give a quarantined GPU back to the scheduler.
+def release_gpus(
+    store: Store, settings: Settings, names: Sequence[str], *, actor: Actor
+) -> Sequence[GpuView]:
+    """Give quarantined GPUs back to the scheduler.
 
     Raises:
         NotAllowed, GpuNotFound: as `drain_gpus`.
-        GpuConflict: it is not quarantined; the message names those that are.
+        GpuConflict: one is not quarantined; the message names those that are.
     """
 
     def release(tx: Transaction, gpu: Gpu) -> None:
@@ -98,24 +113,38 @@ def release_gpu(store: Store, name: str, *, actor: Actor) -> Gpu:
             out = [one.name for one in hosts.list_gpus(tx) if one.state is GpuState.QUARANTINED]
             raise _conflict(gpu, "be released", f"Quarantined: {', '.join(out) or 'none'}. See: cnnctl gpus")
 
-    return _change(store, [name], release, actor=actor)[0]
+    return _change(store, settings, names, release, Action.RELEASED, actor=actor)
 
 
 def _change(
     store: Store,
+    settings: Settings,
     names: Sequence[str],
     act: Callable[[Transaction, Gpu], None],
+    action: Action,
     *,
     actor: Actor,
     of_hosts: Collection[GpuState] = (),
-) -> Sequence[Gpu]:
+) -> Sequence[GpuView]:
+    """Act on GPUs, in the order in which they were named, and say how they are then."""
     with store.transaction() as tx:
         check_administrator(tx, actor, act="take GPUs out of use or give them back")
         known = hosts.list_gpus(tx)
-        chosen = list({gpu.uuid: gpu for name in names for gpu in _get_all(known, name, of_hosts)}.values())
-        for gpu in chosen:
+        chosen = {gpu.uuid: gpu for name in names for gpu in _get_all(known, name, of_hosts)}
+        for gpu in chosen.values():
             act(tx, gpu)
-    return chosen
+        after = {gpu.uuid: gpu for gpu in hosts.list_gpus(tx)}
+        for gpu in chosen.values():
+            _record(tx, gpu, after[gpu.uuid], action, actor=actor)
+        views = {view.uuid: view for view in _list(tx, settings)}
+        return [views[uuid] for uuid in chosen]
+
+
+def _record(tx: Transaction, before: Gpu, after: Gpu, action: Action, *, actor: Actor) -> None:
+    was, now = ({"state": gpu.state.value, "reason": gpu.reason} for gpu in (before, after))
+    audit.add_entry_about(
+        tx, Subject.GPU, before.name, action, actor=actor, detail=before.uuid, before=was, after=now
+    )
 
 
 def _get_all(known: Sequence[Gpu], name: str, of_hosts: Collection[GpuState]) -> Sequence[Gpu]:
@@ -141,7 +170,7 @@ def _get(known: Sequence[Gpu], name: str) -> Gpu:
 
 
 def _sign(reason: str, *, actor: Actor) -> str:
-    """Add the actor to the reason: jobs have an audit, but GPUs have none."""
+    """Who did it is part of the reason: it is shown where nobody looks into the audit."""
     check_option("--reason", reason)
     return f"{reason.strip()} (by {actor.name})" if reason.strip() else f"by {actor.name}"
 

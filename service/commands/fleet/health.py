@@ -1,8 +1,8 @@
 """Tells whether scheduler and workers are alive, by the heartbeats that they write into SQL."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from cnnctl.views.access import HealthView
 from service.domain.states import Standing
 from service.settings import Settings
 from service.store.fleet import hosts, schedulers
@@ -11,26 +11,13 @@ from service.store.transaction import Store, Transaction
 SCHEDULER_SILENCE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Which processes are alive; `notices` says in words what keeps jobs waiting."""
-
-    scheduler: bool
-    hosts: tuple[str, ...]
-    notices: tuple[str, ...]
-
-    @property
-    def up(self) -> bool:
-        return self.scheduler and bool(self.hosts)
-
-
-def check_health(store: Store, settings: Settings) -> Health:
+def check_health(store: Store, settings: Settings) -> HealthView:
     """Read from SQL which processes are alive; asks no process and no broker."""
     with store.reading() as tx:
         return read_health(tx, settings)
 
 
-def read_health(tx: Transaction, settings: Settings) -> Health:
+def read_health(tx: Transaction, settings: Settings) -> HealthView:
     """As `check_health`, inside a transaction."""
     latest = schedulers.find_latest(tx)
     scheduling = latest is not None and _age(tx, latest.heartbeat_at) < SCHEDULER_SILENCE_SECONDS
@@ -60,7 +47,8 @@ def read_health(tx: Transaction, settings: Settings) -> Health:
             )
     if not alive and not unanswering:
         notices.append("No worker is running: jobs wait. Start one with cnnctl up, or cnnctl worker")
-    return Health(scheduler=scheduling, hosts=tuple(host.name for host in alive), notices=tuple(notices))
+    names = [host.name for host in alive]
+    return HealthView(up=scheduling and bool(alive), scheduler=scheduling, hosts=names, notices=notices)
 
 
 def is_alive(tx: Transaction, heartbeat_at: datetime | None, settings: Settings) -> bool:

@@ -8,10 +8,11 @@ from service.commands.fleet.health import is_alive
 from service.commands.people.permissions import check_administrator
 from service.domain.gpus import Host, explain_unusable
 from service.domain.people import Actor
-from service.domain.states import Standing
+from service.domain.states import Action, Standing, Subject
 from service.errors import HostConflict, HostNotFound
 from service.settings import Settings
 from service.store.fleet import hosts, leases, readings
+from service.store.people import audit
 from service.store.transaction import Store
 
 _REASONS = {
@@ -81,6 +82,7 @@ def remove_host(store: Store, settings: Settings, name: str, *, actor: Actor) ->
                 f"Host {name} cannot be removed: its worker is alive. Stop it first; if it was killed, "
                 f"wait {settings.lease_seconds:g} s. To give its GPUs no new job: cnnctl gpus drain {name}"
             )
+        audit.add_entry_about(tx, Subject.HOST, name, Action.REMOVED, actor=actor)
 
 
 def _explain(host: Host, *, alive: bool) -> str:

@@ -6,8 +6,8 @@ from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Priority, StopRequest
 from service.errors import JobConflict
-from service.store.jobs import attempts, audit, checkpoints, jobs, stop_requests
-from service.store.people import outbox, users
+from service.store.jobs import attempts, checkpoints, jobs, stop_requests
+from service.store.people import audit, outbox, users
 from service.store.transaction import Store, Transaction
 
 RETRY_REASON = "waits for the scheduler, to be tried again"
@@ -31,7 +31,7 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
             tx, job_id, job.state, JobState.CANCELLED, reason=reason
         ):
-            audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor.name)
+            audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor)
             outbox.enqueue(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
             return JobState.CANCELLED
         return _ask(tx, job, StopRequest.CANCEL, actor=actor, verb="cancelled")
@@ -54,8 +54,8 @@ def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         return _ask(tx, job, StopRequest.PAUSE, actor=actor, verb="paused")
 
 
-def hold(store: Store, job_id: JobId, *, actor: Actor) -> None:
-    """Keep a queued job from starting until somebody resumes it.
+def hold(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
+    """Keep a queued job from starting until somebody resumes it; returns its state after that.
 
     Raises:
         JobNotFound: there is no such job.
@@ -71,9 +71,10 @@ def hold(store: Store, job_id: JobId, *, actor: Actor) -> None:
                 f"Job {job_id} cannot be held: it is {state.value}. Only queued jobs can be. "
                 f"{'To stop it after a checkpoint' if state is JobState.RUNNING else 'See'}: cnnctl {step}"
             )
+    return JobState.PAUSED
 
 
-def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = False) -> None:
+def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = False) -> JobState:
     """Queue a paused job again; it continues from its newest valid checkpoint.
 
     With `from_start` its checkpoints are forgotten, though not deleted, and it begins again at step 0.
@@ -94,10 +95,11 @@ def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = Fals
             )
         forgotten = checkpoints.forget_checkpoints(tx, job_id) if from_start else 0
         detail = f"from step 0; {forgotten} checkpoints are forgotten, their files stay" if forgotten else ""
-        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor.name, detail=detail)
+        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor, detail=detail)
+    return JobState.QUEUED
 
 
-def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
+def retry(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
     """Queue a failed or cancelled job again; it continues from its newest valid checkpoint.
 
     Raises:
@@ -120,10 +122,11 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> None:
         if job.scheduling.priority is Priority.HIGH:
             check_high_priority(tx, actor)
         jobs.set_lost_attempts(tx, job_id, 0)
-        audit.add_entry(tx, job_id, Action.RETRIED, actor=actor.name)
+        audit.add_entry(tx, job_id, Action.RETRIED, actor=actor)
+    return JobState.QUEUED
 
 
-def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> None:
+def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> JobState:
     """Change the priority of a job that has not ended.
 
     Raises:
@@ -141,7 +144,11 @@ def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Acto
                 "Only that of queued, paused or running jobs can be"
             )
         change = f"{job.scheduling.priority.value} → {priority.value}"
-        audit.add_entry(tx, job_id, Action.PRIORITY_CHANGED, actor=actor.name, detail=change)
+        was, now = {"priority": job.scheduling.priority.value}, {"priority": priority.value}
+        audit.add_entry(
+            tx, job_id, Action.PRIORITY_CHANGED, actor=actor, detail=change, before=was, after=now
+        )
+        return job.state
 
 
 def _get_job(tx: Transaction, job_id: JobId, actor: Actor) -> Job:
@@ -154,7 +161,7 @@ def _pause_queued(tx: Transaction, job: Job, *, actor: Actor) -> bool:
     reason = f"paused by {actor.name} in the queue; cnnctl resume {job.id}"
     if not jobs.set_state_if(tx, job.id, JobState.QUEUED, JobState.PAUSED, reason=reason):
         return False
-    audit.add_entry(tx, job.id, Action.PAUSED, actor=actor.name)
+    audit.add_entry(tx, job.id, Action.PAUSED, actor=actor)
     return True
 
 
@@ -168,7 +175,7 @@ def _ask(tx: Transaction, job: Job, stop_request: StopRequest, *, actor: Actor, 
             f"Only {able} jobs can be. See: cnnctl status {job.id}"
         )
     if not stop_requests.request_stop(
-        tx, attempt, stop_request, reason=f"{verb} by {actor.name}", actor=actor.name
+        tx, attempt, stop_request, reason=f"{verb} by {actor.name}", actor=actor
     ):
         raise JobConflict(
             f"Job {job.id} is being cancelled, or changed just now. "

@@ -1,12 +1,13 @@
 """Predicts the devices, memory, time and queue position of a submission. Stores nothing."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 
+from cnnctl.views.access import HealthView
 from cnnctl.views.dry_run import CandidateHost, DryRunView, MemoryParts
 from service.commands.fleet.eligible_gpus import capacity_mib, find_limit, list_eligible_gpus
-from service.commands.fleet.health import Health, read_health
+from service.commands.fleet.health import read_health
 from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import MIB, Fit, Needs, predict_needs
@@ -17,6 +18,7 @@ from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.spec import Spec
+from service.domain.spec_notices import list_notices
 from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
 from service.scheduler.runtime_forecasts import Pace, RuntimeForecasts
@@ -35,17 +37,16 @@ def dry_run_job(
     scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
-    report: Callable[[str], object] = lambda _: None,
 ) -> DryRunView:
     """Check a submission as `submit` does, and predict its devices, memory, time and start; queue nothing.
-
-    `report` is called with what could not be checked.
 
     Raises:
         SpecError, NotAllowed: as `submit` would.
     """
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, given=assignments, report=report)
+    notices: list[str] = []
+    found = check_dataset(spec, settings, given=assignments, report=notices.append)
+    notices += list_notices(spec, assignments)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
@@ -66,7 +67,17 @@ def dry_run_job(
                 forecasts=forecasts,
             )
         pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
-        return _view(tx, spec, needs, scheduling, found=found, health=health, pace=pace, position=position)
+        return _view(
+            tx,
+            spec,
+            needs,
+            scheduling,
+            found=found,
+            health=health,
+            pace=pace,
+            position=position,
+            notices=notices,
+        )
 
 
 def _view(
@@ -76,9 +87,10 @@ def _view(
     scheduling: SchedulingOptions,
     *,
     found: str,
-    health: Health,
+    health: HealthView,
     pace: Pace | None,
     position: QueuePosition,
+    notices: Sequence[str],
 ) -> DryRunView:
     devices = list_eligible_gpus(tx, scheduling, gpus=spec.resources.gpus)
     limit = find_limit(devices, gpus=spec.resources.gpus, hosts=scheduling.hosts)
@@ -103,6 +115,7 @@ def _view(
         reason=position.reason,
         queue_position=position.queue_position,
         estimated_start_at=position.estimated_start_at,
+        notices=notices,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 
-from service.commands.fleet.health import Health
+from cnnctl.views.access import HealthView
 from service.commands.jobs.job_memory import Needs
 from service.domain.jobs import JobId
 from service.domain.people import Actor
@@ -50,7 +50,7 @@ def get_queue_position(
     owner: Actor,
     scheduling: SchedulingOptions,
     after: Collection[JobId],
-    health: Health,
+    health: HealthView,
     forecasts: RuntimeForecasts,
 ) -> QueuePosition:
     """Plan the current queue with the job at its end, as the scheduler would."""

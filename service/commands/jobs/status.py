@@ -23,7 +23,8 @@ from service.domain.states import JobState
 from service.domain.stored_spec import load_spec_tree
 from service.errors import NewerSpec
 from service.store.fleet import leases
-from service.store.jobs import attempts, audit, checkpoints, dependencies, jobs, logs, members, metrics
+from service.store.jobs import attempts, checkpoints, dependencies, jobs, logs, members, metrics
+from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
@@ -143,6 +144,7 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> JobResult:
         epochs=last.epochs_completed if last else 0,
         metrics=values,
         verdicts=[VerdictView(**asdict(verdict)) for verdict in _judge(job, last, values)],
+        dataset=job.dataset,
         weights_digest=last.weights_digest if last else None,
         run_dir=last.run_dir if last else None,
         checkpoints=[

@@ -1,20 +1,23 @@
 """Queues a job: all checks first, then one row. A submission that is refused stores nothing."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from cnnctl.views.jobs import SubmissionView
 from service.commands.jobs.admission import check_admission
-from service.commands.jobs.dataset_check import check_dataset
+from service.commands.jobs.dataset_check import check_dataset, explain_worker_path
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
+from service.commands.people.permissions import check_scope
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.spec import Spec
+from service.domain.spec_notices import list_notices
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, JobState
 from service.settings import Settings
-from service.store.jobs import audit, dependencies, jobs
+from service.store.jobs import dependencies, jobs
+from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
 WAITS_FOR_SCHEDULER = "waits for the scheduler"
@@ -30,19 +33,20 @@ def submit(
     scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     after: Collection[JobId] = (),
     hold: bool = False,
-    report: Callable[[str], object] = lambda _: None,
 ) -> SubmissionView:
-    """Resolve, check and queue a job; with `hold` it is paused until somebody resumes it.
+    """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
-    Its history says what was found in its dataset; `report` is called with what could not be checked.
+    Its history says what was found in its dataset.
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
             `check_submission`); nothing was stored.
         NotAllowed: its owner has no right to its priority.
     """
+    check_scope(owner, act="submit jobs")
     spec = resolve_spec(architecture, assignments)
-    found = check_dataset(spec, settings, given=assignments, report=report)
+    notices: list[str] = []
+    found = check_dataset(spec, settings, given=assignments, report=notices.append)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
@@ -56,12 +60,23 @@ def submit(
             ample_memory_mib=needs.ample_mib,
         )
         dependencies.add_dependencies(tx, job_id, after)
-        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=owner.name, detail=found)
+        audit.add_entry(tx, job_id, Action.SUBMITTED, actor=owner, detail=found)
         if hold:
             why = f"on hold since its submission; cnnctl resume {job_id}"
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
-            audit.add_entry(tx, job_id, Action.PAUSED, actor=owner.name, detail=why)
-    return SubmissionView(job=job_id, state=(JobState.PAUSED if hold else JobState.QUEUED).value)
+            audit.add_entry(tx, job_id, Action.PAUSED, actor=owner, detail=why)
+    notices += list_notices(spec, assignments)
+    if where := explain_worker_path(spec.data.dataset, settings):
+        notices.append(where)
+    return SubmissionView(
+        job=job_id,
+        state=(JobState.PAUSED if hold else JobState.QUEUED).value,
+        architecture=spec.model.architecture,
+        dataset=spec.data.dataset,
+        gpus=spec.resources.gpus,
+        found=found,
+        notices=notices,
+    )
 
 
 def check_submission(

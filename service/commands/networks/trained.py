@@ -18,6 +18,8 @@ from service.store.jobs import attempts, jobs
 from service.store.transaction import Store
 
 BEST_FILE = "best.keras"
+FINAL_FILE = "model.keras"
+ABOUT_FILE = "network.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

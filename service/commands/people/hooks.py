@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from cnnctl.views.people import HookView
-from service.commands.people.permissions import is_administrator
+from service.commands.people.permissions import check_scope, is_administrator
 from service.domain.bounds import check_option
 from service.domain.hooks import (
     MOST_HOOKS,
@@ -17,11 +17,11 @@ from service.domain.hooks import (
     may_be_reached,
 )
 from service.domain.people import Actor
-from service.domain.states import Channel, Occasion
+from service.domain.states import Action, Channel, Occasion, Subject
 from service.errors import HookNotFound, NotAllowed, SpecError
 from service.settings import Settings
 from service.store.jobs import jobs
-from service.store.people import hooks, outbox, users
+from service.store.people import audit, hooks, outbox, users
 from service.store.transaction import Store
 
 _MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
@@ -35,13 +35,17 @@ def add_hook(
     address: str,
     occasions: Collection[Occasion],
     actor: Actor,
-) -> HookId:
+) -> HookView:
     """Send messages about the actor's own jobs to an address from now on.
 
     Raises:
-        SpecError: the address is not valid or may not be reached, or the actor has `MOST_HOOKS` hooks.
+        SpecError: the address is not valid or may not be reached, no occasion is given, or the actor has
+            `MOST_HOOKS` hooks.
     """
+    check_scope(actor, act="add a hook")
     _check_address(channel, address, settings)
+    if not occasions:
+        raise SpecError(f"--on takes any of {', '.join(one.value for one in Occasion)}. Received: none")
     with store.transaction() as tx:
         users.lock_user(tx, actor.name)
         if len(hooks.list_hooks(tx, actor.name)) >= MOST_HOOKS:
@@ -49,7 +53,13 @@ def add_hook(
                 f"{actor.name} has {MOST_HOOKS} hooks, and nobody may have more. "
                 "Remove one first: cnnctl notify list, then cnnctl notify remove HOOK"
             )
-        return hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
+        number = hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
+        after = {"channel": channel.value, "address": address, "on": sorted(one.value for one in occasions)}
+        title = _title(number, actor.name)
+        audit.add_entry_about(tx, Subject.HOOK, title, Action.ADDED, actor=actor, after=after)
+        hook = hooks.find_hook(tx, number)
+        assert hook is not None  # it was added just now
+        return _describe(hook, None)
 
 
 def list_hook_views(store: Store, *, actor: Actor) -> Sequence[HookView]:
@@ -65,6 +75,7 @@ def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
         HookNotFound: there is no such hook.
         NotAllowed: it is somebody else's.
     """
+    check_scope(actor, act="remove a hook")
     with store.transaction() as tx:
         hook = hooks.find_hook(tx, hook_id) if 0 < hook_id <= jobs.LARGEST_ID else None
         if hook is None:
@@ -74,6 +85,12 @@ def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
                 f"Hook {hook_id} is {hook.owner}'s: only {hook.owner} or an administrator may remove it"
             )
         hooks.remove_hook(tx, hook_id)
+        title = _title(hook_id, hook.owner)
+        audit.add_entry_about(tx, Subject.HOOK, title, Action.REMOVED, actor=actor)
+
+
+def _title(hook_id: HookId, owner: str) -> str:
+    return f"{hook_id} of {owner}"
 
 
 def _check_address(channel: Channel, address: str, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from service.domain.endings import Ending, TrainerReport, infer_ending, merge_endings
 from service.domain.jobs import Attempt, Member
+from service.domain.people import Actor
 from service.domain.states import (
     FINISHED,
     JOB_STATE_AFTER,
@@ -14,8 +15,8 @@ from service.domain.states import (
 )
 from service.errors import Fenced
 from service.store.fleet import leases
-from service.store.jobs import attempts, audit, checkpoints, jobs, members
-from service.store.people import outbox
+from service.store.jobs import attempts, checkpoints, jobs, members
+from service.store.people import audit, outbox
 from service.store.transaction import Transaction
 
 PREEMPTED_WAITS = "waits to continue from its newest checkpoint"
@@ -34,7 +35,7 @@ def end_attempt(
     *,
     cause: Cause | None = None,
     reason: str,
-    actor: str,
+    actor: Actor,
     retry_limit: int,
     pause: bool = False,
 ) -> bool:
@@ -58,7 +59,7 @@ def end_attempt(
 
 
 def end_reported(
-    tx: Transaction, attempt: Attempt, report: TrainerReport, *, actor: str, retry_limit: int
+    tx: Transaction, attempt: Attempt, report: TrainerReport, *, actor: Actor, retry_limit: int
 ) -> Ending | None:
     """End an attempt according to its worker's report; None if it had already ended.
 

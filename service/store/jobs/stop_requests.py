@@ -1,9 +1,11 @@
 """Stop requests for live attempts: cancel, pause or preempt; workers read them with the heartbeat."""
 
 from service.domain.jobs import Attempt, JobId
+from service.domain.people import Actor
 from service.domain.states import Action, AttemptState, Outcome, StopRequest
-from service.store.jobs import attempts, audit
+from service.store.jobs import attempts
 from service.store.jobs.endings import end_attempt
+from service.store.people import audit
 from service.store.transaction import Transaction
 
 _REQUESTED = {
@@ -14,7 +16,7 @@ _REQUESTED = {
 
 
 def request_stop(
-    tx: Transaction, attempt: Attempt, stop_request: StopRequest, *, reason: str, actor: str
+    tx: Transaction, attempt: Attempt, stop_request: StopRequest, *, reason: str, actor: Actor
 ) -> bool:
     """Request an attempt's end; it ends at once if no worker has claimed it.
 
@@ -32,7 +34,7 @@ def request_stop(
     return True
 
 
-def request_preemption(tx: Transaction, job_id: JobId, *, reason: str, actor: str) -> bool:
+def request_preemption(tx: Transaction, job_id: JobId, *, reason: str, actor: Actor) -> bool:
     """Request that a running job gives its GPUs to another job; it is queued again and loses nothing.
 
     `reason` says for whom, as in "preempted for job 12 of ada". False if the job has no live attempt, or

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, func, select
 
-from service.db.tables import attempts, job_events, jobs, leases
+from service.db.tables import attempts, audit_entries, jobs, leases
 from service.domain.states import Action
 from service.domain.stored import load_object
 from service.domain.usage import Stay
@@ -44,11 +44,11 @@ _REDONE_FROM = (
     .scalar_subquery()
 )
 _ASKED_AT = (
-    select(func.min(job_events.c.at))
+    select(func.min(audit_entries.c.at))
     .where(
-        job_events.c.job_id == attempts.c.job_id,
-        job_events.c.attempt_id == attempts.c.id,
-        job_events.c.action.in_(_REQUESTS),
+        audit_entries.c.job_id == attempts.c.job_id,
+        audit_entries.c.attempt_id == attempts.c.id,
+        audit_entries.c.action.in_(_REQUESTS),
     )
     .scalar_subquery()
 )

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from service.store.jobs import audit
+from service.store.people import audit
 from service.store.transaction import Store
 
 if TYPE_CHECKING:
     from psycopg import Connection  # an extra
 
-_NEWEST = "SELECT max(id) FROM job_events"
+_NEWEST = "SELECT max(id) FROM audit_entries"
 
 
 class AuditWatch:

@@ -1,0 +1,169 @@
+"""Talks HTTP to the API, over a unix socket or TCP, and makes errors of its problems.
+
+Each act carries a key by which the service does it once, however often it is sent. So what was perhaps lost
+is sent again until the time is up.
+"""
+
+import json
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import cnnctl.errors
+from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable
+
+PREFIX = "/api/v1"
+ANSWER_SECONDS = 60.0
+RETRY_SECONDS = 5.0
+PAUSE_SECONDS = 0.2
+AWAY = (502, 503, 504)
+_ERRORS = {
+    error.problem_type(): error
+    for error in vars(cnnctl.errors).values()
+    if isinstance(error, type) and issubclass(error, CnnctlError)
+}
+
+
+class UnixConnection(HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("cnnctl", timeout=ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ANSWER_SECONDS)
+        self.sock.connect(str(self._path))
+
+
+class Connection:
+    """Requests to one API."""
+
+    def __init__(self, open_connection: Callable[[], HTTPConnection], *, where: str, token: str) -> None:
+        self._open = open_connection
+        self._where = where
+        self._headers = {"Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    @classmethod
+    def on_socket(cls, path: Path) -> "Connection":
+        """Over the unix socket of the machine."""
+        return cls(lambda: UnixConnection(path), where=str(path), token="")
+
+    @classmethod
+    def at(cls, url: str, *, token: str) -> "Connection":
+        """To an address such as `https://gpu01.lab:8433`."""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            return cls(
+                lambda: HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=context),
+                where=url,
+                token=token,
+            )
+        return cls(lambda: HTTPConnection(host, port, timeout=ANSWER_SECONDS), where=url, token=token)
+
+    def get(self, *path: object, **query: object) -> Any:
+        """The document at a path; its words are quoted, and a query that is None is left out.
+
+        Raises:
+            CnnctlError: what the service answers; ServiceUnavailable where it does not.
+        """
+        return self._repeat("GET", _target(path, query), None, {})
+
+    def act(self, method: str, *path: object, body: object = None) -> Any:
+        """Do something once, and return the document that the service answers; None where it has none.
+
+        Raises:
+            CnnctlError: as above.
+        """
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return self._repeat(method, _target(path, {}), body, key)
+
+    @contextmanager
+    def stream(self, *path: object, headers: Mapping[str, str], **query: object) -> Iterator[HTTPResponse]:
+        """The answer to one GET, to be read in parts.
+
+        Raises:
+            CnnctlError: as above; OSError or HTTPException while it is read.
+        """
+        connection = self._open()
+        try:
+            connection.request("GET", _target(path, query), headers={**self._headers, **headers})
+            response = connection.getresponse()
+            if response.status >= 300:
+                raise self._error(response.status, response.read())
+            yield response
+        finally:
+            connection.close()
+
+    def explain_away(self, error: Exception) -> ServiceUnavailable:
+        """What a person is told whom the service does not answer."""
+        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return ServiceUnavailable(
+            f"The service at {self._where} does not answer: {cause}. "
+            "Try again when it is back. Whoever runs it can look: cnnctl doctor"
+        )
+
+    def _repeat(self, method: str, target: str, body: object, headers: Mapping[str, str]) -> Any:
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                return self._ask(method, target, body, headers)
+            except (OSError, HTTPException) as error:
+                if time.monotonic() > deadline or isinstance(error, ssl.SSLCertVerificationError):
+                    raise self.explain_away(error) from None
+            except ServiceUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+    def _ask(self, method: str, target: str, body: object, headers: Mapping[str, str]) -> Any:
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        connection = self._open()
+        try:
+            connection.request(method, target, content, {**self._headers, **kind, **headers})
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise self._error(response.status, answer)
+        if not answer:
+            return None
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise OtherVersion(f"{self._where} answers something that is no JSON: is it cnnctl?") from None
+
+    def _error(self, status: int, answer: bytes) -> CnnctlError:
+        """The error that a problem stands for."""
+        problem: Any = None
+        with suppress(ValueError):
+            problem = json.loads(answer)
+        if not isinstance(problem, dict) or "detail" not in problem:
+            if status in AWAY:
+                return ServiceUnavailable(f"The service at {self._where} is away (HTTP status {status})")
+            return OtherVersion(
+                f"{self._where} answers with HTTP status {status}: is it cnnctl of this version?"
+            )
+        error = _ERRORS.get(str(problem.get("type")), CnnctlError)(str(problem["detail"]))
+        error.exit_code = int(problem.get("exit_code", error.exit_code))
+        return error
+
+
+def _target(path: tuple[object, ...], query: Mapping[str, object]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    words = "/".join(quote(str(word), safe="") for word in path)
+    return f"{PREFIX}/{words}" + (f"?{urlencode(given, doseq=True)}" if given else "")

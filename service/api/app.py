@@ -1,0 +1,60 @@
+"""The API as an ASGI app: routes, problems, OpenAPI."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from cnnctl.connection import PREFIX
+from cnnctl.version import find_version
+from service.api import browser, fleet, jobs, live, people
+from service.api.ask import Service
+from service.api.declare import VIEWS
+from service.api.guard import Guard
+from service.api.live import Hub
+from service.api.problems import add_handlers
+from service.settings import Settings
+from service.store.transaction import Store
+
+
+def make_app(store: Store, settings: Settings) -> FastAPI:
+    """The app over a store; it follows the audit while it runs."""
+    hub = Hub(store)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        hub.start()
+        yield
+        hub.stop()
+
+    app = FastAPI(
+        title="cnnctl",
+        version=find_version(),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.service = Service(store, settings)
+    app.state.hub = hub
+    for part in (jobs, fleet, people, live):
+        app.include_router(part.router, prefix=PREFIX)
+    app.include_router(browser.router)
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
+    add_handlers(app)
+    app.add_middleware(Guard, hosts=settings.api_host_names)
+    return app
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, in which views are described as in docs/json-schema.json."""
+    if not app.openapi_schema:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        schemas.update(VIEWS)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,59 @@
+"""Declares routes: what each takes and gives is said by views, for OpenAPI as for docs/json.md."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from cnnctl.views.access import ProblemView
+from cnnctl.views.schema import refer
+from service.api.problems import MEDIA_TYPE
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+COMPONENTS = "#/components/schemas/"
+VIEWS: dict[str, Any] = {}  # the schemas that the routes refer to, by name
+
+
+def get(router: APIRouter, path: str, answer: Any) -> Callable[[Route], Route]:
+    """A route that only reads."""
+    return router.get(path, **_describe(answer, status=200))
+
+
+def act(
+    router: APIRouter, method: str, path: str, answer: Any, *, body: type | None = None, status: int = 200
+) -> Callable[[Route], Route]:
+    """A route that changes something, once for each Idempotency-Key; `answer` None: it has no body."""
+    more = _describe(answer, status=204 if answer is None else status)
+    extra: dict[str, Any] = {"parameters": [IDEMPOTENCY_KEY]}
+    if body is not None:
+        extra["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": refer(body, VIEWS, to=COMPONENTS, closed=True)}},
+        }
+    return router.api_route(path, methods=[method], openapi_extra=extra, **more)
+
+
+IDEMPOTENCY_KEY: Mapping[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "a text of one's own for this act; sent again with the same text, it is not done twice",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+PROBLEM = {
+    "description": "what went wrong",
+    "content": {MEDIA_TYPE: {"schema": refer(ProblemView, VIEWS, to=COMPONENTS)}},
+}
+
+
+def _describe(answer: Any, *, status: int) -> Mapping[str, Any]:
+    """What FastAPI is told of a route's answers."""
+    said: dict[str, Any] = {"description": "done" if answer is None else "the answer"}
+    if answer is not None:
+        said["content"] = {"application/json": {"schema": refer(answer, VIEWS, to=COMPONENTS)}}
+    return {
+        "response_class": Response,
+        "status_code": status,
+        "responses": {status: said, "4XX": PROBLEM, "5XX": PROBLEM},
+    }

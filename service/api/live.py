@@ -1,0 +1,151 @@
+"""The stream of events: each client is told of every audit entry, in order and without a gap.
+
+One thread follows the audit and hands entries to a bounded queue for each client. A client that does not
+read is dropped, and nobody else notices.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from cnnctl.views.access import AuditView
+from cnnctl.views.codec import to_json
+from service.api.ask import Ask, Asked
+from service.api.peer import TRANSPORT
+from service.commands.people.audit_feed import AuditFollower, list_between
+from service.errors import CnnctlError, ServiceUnavailable
+from service.store.transaction import Store
+
+MOST_WAITING = 1000  # entries for a client that does not read
+MOST_CLIENTS = 1000
+STILL_SECONDS = 15.0  # between two checks that a client may still listen
+router = APIRouter(tags=["live"])
+
+
+@dataclass(eq=False)
+class Listener:
+    """A client's queue; only the event loop's thread touches it."""
+
+    transport: Any
+    queue: "asyncio.Queue[AuditView | None]" = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    dropped: bool = False
+
+    def put(self, views: Sequence[AuditView | None]) -> None:
+        for view in views:
+            if self.queue.full():
+                self.dropped = True
+                self.transport.abort()  # to close it would wait until the client reads
+                return
+            self.queue.put_nowait(view)
+
+
+class Hub:
+    """Hands out what is new to all listeners."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listeners: set[Listener] = set()
+        self._stop = threading.Event()
+        self._position = 0
+
+    def start(self) -> None:
+        """Begin to follow the audit; in the event loop's thread."""
+        loop = asyncio.get_running_loop()
+        follower = AuditFollower(self._store)
+        self._position = follower.position
+
+        def give(views: Sequence[AuditView]) -> None:
+            loop.call_soon_threadsafe(self._give, views)
+
+        threading.Thread(target=follower.run, args=(give, self._stop), name="audit", daemon=True).start()
+
+    def stop(self) -> None:
+        """End all streams."""
+        self._stop.set()
+        for listener in self._listeners:
+            listener.put([None])
+
+    def _give(self, views: Sequence[AuditView]) -> None:
+        self._position = views[-1].entry
+        for listener in list(self._listeners):
+            if not listener.dropped:
+                listener.put(views)
+
+    async def listen(
+        self, ask: Ask, transport: Any, *, after: int | None, job: int | None
+    ) -> AsyncIterator[str]:
+        """The text of a client's stream: what it has missed, then what comes."""
+        listener = Listener(transport)
+        self._listeners.add(listener)
+        position = self._position
+        try:
+            yield f"event: position\ndata: {position if after is None else after}\n\n"
+            last = position if after is None else after
+            while last < position:
+                missed = await run_in_threadpool(
+                    list_between, self._store, after=last, up_to=position, job=job
+                )
+                for view in missed:
+                    yield _write(view)
+                last = missed[-1].entry if missed else position
+            checked = time.monotonic()
+            while not listener.dropped:
+                new = await _next(listener)
+                if new is None and self._stop.is_set():
+                    return
+                if time.monotonic() > checked + STILL_SECONDS:
+                    await run_in_threadpool(ask.get_actor)  # a token may have been revoked
+                    checked = time.monotonic()
+                if new is None:
+                    yield ": still here\n\n"
+                elif job is None or new.job == job:
+                    yield _write(new)
+        except CnnctlError as error:
+            yield f"event: problem\ndata: {json.dumps(str(error))}\n\n"
+        finally:
+            self._listeners.discard(listener)
+
+    def check_room(self) -> None:
+        """Refuse one client more than there may be.
+
+        Raises:
+            ServiceUnavailable: with how many there are.
+        """
+        if len(self._listeners) >= MOST_CLIENTS:
+            raise ServiceUnavailable(f"{MOST_CLIENTS} clients listen already, and more are not taken")
+
+
+async def _next(listener: Listener) -> AuditView | None:
+    """What comes next; None: nothing for a while, or the service stops."""
+    try:
+        return await asyncio.wait_for(listener.queue.get(), STILL_SECONDS)
+    except asyncio.TimeoutError:
+        return None
+
+
+def _write(view: AuditView) -> str:
+    return f"id: {view.entry}\nevent: audit\ndata: {json.dumps(to_json(view), allow_nan=False)}\n\n"
+
+
+@router.get("/events", response_class=StreamingResponse)
+async def listen(
+    ask: Asked,
+    job: Annotated[int | None, Query(description="only what is about this job")] = None,
+    last_event_id: Annotated[int | None, Header(description="the last entry that was seen", ge=0)] = None,
+) -> StreamingResponse:
+    """Everything that is done, as it is done: a stream of server-sent events whose ids are the audit's."""
+    await run_in_threadpool(ask.get_actor)
+    hub: Hub = ask.request.app.state.hub
+    hub.check_room()
+    transport = ask.request.scope[TRANSPORT]
+    lines = hub.listen(ask, transport, after=last_event_id, job=job)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)

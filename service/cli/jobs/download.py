@@ -1,0 +1,69 @@
+"""cnnctl download: files of a job, their digests checked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cnnctl.client import Client
+from cnnctl.views.jobs import JobFile
+from service.cli.display.table import make_table
+from service.cli.display.transfer import show_transfer
+from service.cli.param_types import FilePath
+from service.cli.session import format_bytes, open_client, print_json
+from service.cli.terminal import echo, make_console
+from service.errors import FileNotThere
+
+WHAT = ("best", "final", "log", "spec", "checkpoint")
+NAMES = {"best": "best.keras", "final": "model.keras", "log": "trainer.log", "spec": "spec.json"}
+
+
+@click.command("download")
+@click.argument("job", type=int)
+@click.option("--what", default="best", show_default=True, help=f"{', '.join(WHAT)}, or a name of --list.")
+@click.option("--output", type=FilePath(), help="File to write; default: job-JOB-NAME here.")
+@click.option("--list", "only_list", is_flag=True, help="Only list what there is.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print one JSON document.")
+def command(job: int, what: str, output: Path | None, only_list: bool, as_json: bool) -> None:
+    """Download a network, log, spec or checkpoint of a job.
+
+    `best` is the network of the best epoch, or the final one where there is no better. `checkpoint` is the
+    newest one's tensors. A download that broke off goes on where it was.
+    """
+    client = open_client()
+    files = client.list_files(job)
+    if only_list:
+        _show(files, as_json=as_json)
+        return
+    file = _choose(job, files, what)
+    target = output or Path(f"job-{job}-{file.name}")
+    _download(client, job, file, target)
+    echo(str(target.absolute()))
+
+
+def _choose(job: int, files: Sequence[JobFile], what: str) -> JobFile:
+    by_name = {file.name: file for file in files}
+    checkpoints = [name for name in by_name if name.endswith(".safetensors")]
+    name = NAMES.get(what, what)
+    if what == "best" and name not in by_name:
+        name = NAMES["final"]
+    if what == "checkpoint" and checkpoints:
+        name = checkpoints[-1]
+    if name not in by_name:
+        there_is = ", ".join(by_name) or "none"
+        raise FileNotThere(f"Job {job} has no {what} that can be downloaded. It has: {there_is}")
+    return by_name[name]
+
+
+def _download(client: Client, job: int, file: JobFile, target: Path) -> None:
+    show_transfer(client.download(job, file, target), name=file.name, total=file.bytes)
+
+
+def _show(files: Sequence[JobFile], *, as_json: bool) -> None:
+    if as_json:
+        print_json(files)
+        return
+    table = make_table("NAME", "SIZE", "SHA-256", right=["SIZE"], whole=["NAME"])
+    for file in files:
+        table.add_row(file.name, format_bytes(file.bytes), file.digest or "still grows")
+    make_console().print(table)

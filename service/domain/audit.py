@@ -1,0 +1,35 @@
+"""The audit: who did what to which job, GPU, host, person or credential."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.domain.jobs import AttemptId, JobId
+from service.domain.states import Action, Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Something that was done; entries are added and never changed."""
+
+    id: int
+    """Grows from entry to entry."""
+    at: datetime
+    actor: str
+    """A person, `scheduler`, or `worker HOST`."""
+    via: str
+    """How the actor came in, see `Actor.via`; empty where it was not recorded yet."""
+    origin: str
+    """From which address; empty: from this machine, or not recorded."""
+    subject: Subject
+    subject_name: str
+    """Its name; empty where `job_id` names it."""
+    job_id: JobId | None
+    attempt_id: AttemptId | None
+    action: Action
+    detail: str
+    before: Mapping[str, Any] | None
+    """The fields that were changed, as they were."""
+    after: Mapping[str, Any] | None
+    """The same fields, as they are since then."""

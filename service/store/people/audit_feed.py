@@ -1,0 +1,63 @@
+"""Reads the audit in order as it grows, without leaving out an entry that is committed late.
+
+PostgreSQL numbers an entry before its transaction commits, so a smaller number may appear after a larger
+one. Entries up to a number are settled when no transaction is left that was running when that number was
+seen. SQLite has one writer, so there all that can be seen is settled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, text
+
+from service.db.tables import audit_entries
+from service.domain.audit import AuditEntry
+from service.domain.jobs import JobId
+from service.store.people.audit import entry_columns, newest_entry_id, to_entry
+from service.store.transaction import Transaction
+
+_RUNNING = text(
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The newest number at some moment, and a bound of the transactions that were running then."""
+
+    newest: int
+    first_later: int
+
+
+class SettledEntries:
+    """How far the audit is settled; for one thread."""
+
+    def __init__(self) -> None:
+        self._settled = 0
+        self._pending: _Seen | None = None
+
+    def find_settled(self, tx: Transaction) -> tuple[int, bool]:
+        """The newest settled number, and whether there are entries that are not settled yet."""
+        newest = newest_entry_id(tx)
+        if tx.connection.dialect.name == "sqlite":
+            return newest, False
+        oldest_running, first_later = tx.connection.execute(_RUNNING).one()
+        if self._pending and oldest_running >= self._pending.first_later:
+            self._settled, self._pending = self._pending.newest, None
+        if oldest_running >= first_later:  # nobody is writing
+            self._settled, self._pending = newest, None
+        elif self._pending is None and newest > self._settled:
+            self._pending = _Seen(newest=newest, first_later=first_later)
+        return self._settled, newest > self._settled
+
+
+def list_entries_between(
+    tx: Transaction, *, after: int, up_to: int, limit: int, job_id: JobId | None = None
+) -> Sequence[AuditEntry]:
+    """Entries with numbers from `after` (not included) to `up_to`, oldest first."""
+    some = (audit_entries.c.id > after) & (audit_entries.c.id <= up_to)
+    if job_id is not None:
+        some &= audit_entries.c.job_id == job_id
+    statement = select(*entry_columns).where(some).order_by(audit_entries.c.id).limit(limit)
+    return [to_entry(row) for row in tx.connection.execute(statement).mappings()]

@@ -1,0 +1,46 @@
+"""Acts that a client may send again: each has a key, is done once, and is answered with the first result."""
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select, text, update
+
+from service.db.tables import UtcDateTime, request_keys
+from service.errors import KeyReused
+from service.store.transaction import Transaction
+
+_INSERT = text(
+    "INSERT INTO request_keys (owner, key, request_digest, created_at) "
+    "VALUES (:owner, :key, :digest, :now) ON CONFLICT DO NOTHING"
+).bindparams(bindparam("now", type_=UtcDateTime))
+
+
+def take_key(tx: Transaction, owner: str, key: str, *, digest: str) -> str | None:
+    """Take a key for a request; the answer of the same request if it was done before.
+
+    Whoever comes with the same key at the same time waits until this transaction ends.
+
+    Raises:
+        KeyReused: it was taken for another request.
+    """
+    values = {"owner": owner, "key": key, "digest": digest}
+    if tx.connection.execute(_INSERT, {**values, "now": tx.now}).rowcount == 1:
+        return None
+    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
+    statement = select(request_keys.c.request_digest, request_keys.c.answer).where(mine)
+    taken_for, answer = tx.connection.execute(statement).one()
+    if taken_for != digest:
+        raise KeyReused(f"The Idempotency-Key {key!r} was sent with another request. Each needs its own")
+    assert answer is not None, "a key is committed with its answer"
+    return str(answer)
+
+
+def set_answer(tx: Transaction, owner: str, key: str, answer: str) -> None:
+    """Store what was answered."""
+    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
+    tx.connection.execute(update(request_keys).where(mine).values(answer=answer))
+
+
+def forget_keys(tx: Transaction, *, before: datetime) -> int:
+    """Forget the keys of requests that nobody will send again; how many."""
+    old = request_keys.c.created_at < before
+    return tx.connection.execute(delete(request_keys).where(old)).rowcount
