@@ -1,4 +1,4 @@
-"""Values that a column may hold, for migrations: declared, and changed where a table is there already."""
+"""Rules for what a column may hold, for migrations: declared, and changed where a table is there already."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +37,26 @@ def rename_check(table: str, name: str, new: str) -> None:
         op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO {new}")
         return
     _rewrite_definition(table, f"CONSTRAINT {name} ", f"CONSTRAINT {new} ")
+
+
+def add_foreign_key(table: str, column: str, *, to: str) -> None:
+    """Let a column refer to another table's, as in `jobs (id)`; in SQLite as `change_check` does."""
+    if not is_sqlite():
+        op.execute(f"ALTER TABLE {table} ADD {_foreign_key(table, column, to)}")
+        return
+    _rewrite_definition(table, "\n)", f", \n\t{_foreign_key(table, column, to)}\n)")
+
+
+def drop_foreign_key(table: str, column: str, *, to: str) -> None:
+    """Undo `add_foreign_key`."""
+    if not is_sqlite():
+        op.drop_constraint(f"fk_{table}_{column}", table)
+        return
+    _rewrite_definition(table, f", \n\t{_foreign_key(table, column, to)}", "")
+
+
+def _foreign_key(table: str, column: str, to: str) -> str:
+    return f"CONSTRAINT fk_{table}_{column} FOREIGN KEY({column}) REFERENCES {to}"
 
 
 def _rewrite_definition(table: str, before: str, after: str) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Enum,
     Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -73,6 +74,9 @@ jobs = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("owner", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("like_job_id", Integer, ForeignKey("jobs.id"), index=True),  # whose spec this one's was made of
     Column("state", choice(states.JobState, "state"), nullable=False, index=True),
     Column("spec", Text, nullable=False),
     Column("architecture", String(255), nullable=False),
@@ -93,14 +97,24 @@ jobs = Table(
     Column("estimated_start_at", UtcDateTime),
     Column("lost_attempts", Integer, nullable=False),
     Column("preemptions", Integer, nullable=False),
-    Column("submitted_at", UtcDateTime, nullable=False),
+    Column("submitted_at", UtcDateTime, nullable=False, index=True),
     Column("ended_at", UtcDateTime),
+    Index("ix_jobs_owner", "owner", "id"),  # this and the next: pages of jobs, newest first
+    Index("ix_jobs_project", "project", "id"),
     CheckConstraint("gpus >= 1", name="gpus_positive"),
     CheckConstraint("hosts >= 1", name="hosts_positive"),
     CheckConstraint(
         "(state IN ('queued', 'running', 'paused')) = (ended_at IS NULL)", name="ended_at_iff_finished"
     ),
     sqlite_autoincrement=True,  # a job's number is never reused
+)
+
+job_tags = Table(
+    "job_tags",
+    metadata,
+    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True),
+    Column("tag", String(64), primary_key=True),
+    Index("ix_job_tags_tag", "tag", "job_id"),
 )
 
 job_dependencies = Table(

@@ -16,6 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, bindparam, text
+from sqlalchemy.exc import IntegrityError
 
 import migrations.versions
 from service.db import migrate
@@ -59,6 +60,10 @@ NOW = bindparam("now", type_=UtcDateTime)
 OLD_JOB = text(
     "INSERT INTO jobs (owner, state, spec, architecture, dataset, gpus, reason, lost_attempts, submitted_at) "
     "VALUES ('ada', 'queued', :spec, 'lenet5', 'digits', 1, '', 0, :now)"
+).bindparams(NOW)
+LIKE_NO_JOB = text(
+    "INSERT INTO jobs (owner, state, spec, architecture, dataset, gpus, reason, lost_attempts, submitted_at, "
+    "like_job_id) VALUES ('ada', 'queued', '{}', 'lenet5', 'digits', 1, '', 0, :now, 99)"
 ).bindparams(NOW)
 OLD_EVENT = text(
     "INSERT INTO job_events (job_id, at, actor, action, detail) "
@@ -125,6 +130,14 @@ def test_a_drained_gpu_still_gets_no_job_after_going_back(engine: Engine) -> Non
     with store.reading() as tx:
         assert hosts.list_gpus(tx) == [replace(gpu, state=states.GpuState.QUARANTINED, reason="by root")]
         assert readings.list_readings(tx) == {}
+
+
+def test_only_a_job_that_there_is_can_be_the_one_that_another_was_made_like(engine: Engine) -> None:
+    migrate.upgrade(engine)
+    migrate.downgrade(engine, "0010")
+    migrate.upgrade(engine)
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"), engine.begin() as connection:
+        connection.execute(LIKE_NO_JOB, {"now": datetime.now(timezone.utc)})
 
 
 def test_the_head_revision_is_the_newest_file() -> None:

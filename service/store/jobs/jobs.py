@@ -51,6 +51,8 @@ def create_job(
         "time_limit_seconds": None if minutes is None else 60 * minutes,
         "preemptions": 0,
         "owner": owner,
+        "name": "",
+        "note": "",
         "state": JobState.QUEUED,
         "spec": spec.to_json(),
         "architecture": spec.model.architecture,
