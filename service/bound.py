@@ -5,6 +5,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from service.errors import SpecError
+from service.visible import escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,8 @@ class Bound:
     least: float
     most: float
     why: str
+    many_lines: bool = False
+    """Of a text: whether it may have tabs and line ends."""
 
     def check(self, name: str, value: object) -> None:
         """Refuse what lies outside.
@@ -21,7 +24,7 @@ class Bound:
         Raises:
             SpecError: with the bounds and the reason for them.
         """
-        if isinstance(value, str) and not value.isprintable():
+        if isinstance(value, str) and not self._can_be_shown(value):
             raise SpecError(f"{name} takes printable characters. Received: {reprlib.repr(value)}")
         what, size = _measure(value)
         if size is not None and not self.least <= size <= self.most:
@@ -29,6 +32,9 @@ class Bound:
                 f"{name} must have {what}from {self.least:,.10g} to {self.most:,.10g}: {self.why}. "
                 f"Received: {reprlib.repr(value)}"
             )
+
+    def _can_be_shown(self, text: str) -> bool:
+        return text == escape(text) if self.many_lines else text.isprintable()
 
 
 def _measure(value: object) -> tuple[str, float | int | None]:

@@ -36,6 +36,8 @@ class JobSummary:
     job: Annotated[int, "its number"]
     state: Annotated[JobState, "its state, see states.md"]
     owner: Annotated[str, "who submitted it"]
+    name: Annotated[str, "what its owner calls it; may be empty"]
+    tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
     priority: Annotated[str, "`low`, `normal` or `high`"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
     architecture: Annotated[str, "the network"]
@@ -54,6 +56,24 @@ class JobSummary:
     ended_at: Annotated[datetime | None, "when it succeeded, failed or was cancelled"]
     reason: Annotated[str, "why it is in its state"]
     estimated_start_at: Annotated[datetime | None, "when it will start, where the scheduler has a guess"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """A page of the list of jobs, which begins with the newest."""
+
+    items: Annotated[Sequence[JobSummary], "its jobs"]
+    next: Annotated[
+        int | None, "the job before which the next page goes on; `null` where this page is the last one"
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many jobs there are."""
+
+    total: Annotated[int, "all of them"]
+    states: Annotated[Mapping[str, int], "those in each state, see states.md; a state may have none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +160,10 @@ class JobView(JobResult):
     """Everything about one job: its result, what was asked for, and how it came to the one from the other."""
 
     owner: Annotated[str, "who submitted it"]
+    name: Annotated[str, "what its owner calls it; may be empty"]
+    tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
+    note: Annotated[str, "what its owner wrote about it, in any number of lines"]
+    like: Annotated[int | None, "the job whose spec its own was made of; `null`: made of none"]
     cause: Annotated[Cause | None, "why the newest attempt failed or was lost, see states.md"]
     reason: Annotated[str, "why it is in its state"]
     estimated_start_at: Annotated[datetime | None, "when it will start, where the scheduler has a guess"]

@@ -18,10 +18,13 @@ class Job:
     `time_limit_seconds` is the spec's, over all attempts; `preemptions` counts how often it gave way.
     `estimated_start_at` is an estimate while it waits for GPUs, else None. `memory_mib` is what each of its
     GPUs must have for sure, `ample_memory_mib` what is surely enough; None: not predicted.
+    `like_job_id` is the job whose spec its own was made of.
     """
 
     id: JobId
     owner: str
+    name: str
+    like_job_id: JobId | None
     state: JobState
     spec: str
     architecture: str

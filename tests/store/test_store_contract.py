@@ -430,7 +430,7 @@ def test_attempts_are_numbered_within_their_job(store: Store, claimed: Claim) ->
     second = claimed(first.job_id)
     with store.reading() as tx:
         assert [a.number for a in attempts.list_attempts(tx, first.job_id)] == [1, 2]
-        (latest,) = attempts.list_latest_attempts(tx, since_job=first.job_id)
+        (latest,) = attempts.list_latest_attempts(tx, [first.job_id])
         assert attempts.find_live_attempt(tx, first.job_id) == latest
     assert latest.id == AttemptId(second.id)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from cnnctl.views.jobs import (
@@ -16,31 +16,24 @@ from cnnctl.views.jobs import (
 )
 from cnnctl.views.shape import list_keys
 from models.catalog.verdicts import Verdict, judge
-from service.domain.jobs import Attempt, AttemptId, Job, JobId
+from service.commands.jobs.job_list import summarize_jobs, without_spec
+from service.domain.jobs import Attempt, Job, JobId
 from service.domain.spec import read_spec
 from service.domain.spec_notices import suspect_cause
 from service.domain.states import JobState
-from service.domain.stored_spec import load_spec_tree
 from service.errors import NewerSpec
 from service.store.fleet import leases
-from service.store.jobs import attempts, checkpoints, dependencies, jobs, logs, members, metrics
+from service.store.jobs import attempts, checkpoints, dependencies, jobs, labels, logs, metrics
 from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
-LONGEST_ERROR = 200
-UNREADABLE = "{}"  # instead of a spec that cannot be read
 
 
 def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[JobSummary]:
     """Jobs, newest first, each with the progress of its newest attempt."""
     with store.reading() as tx:
-        found = jobs.list_jobs(tx, limit=limit)
-        oldest = found[-1].id if found else JobId(0)
-        latest = {attempt.job_id: attempt for attempt in attempts.list_latest_attempts(tx, since_job=oldest)}
-        live = members.list_live_members(tx)
-    hosts_of = {attempt_id: [member.host_name for member in of_one] for attempt_id, of_one in live.items()}
-    return [_summarize_whatever_it_is(job, latest.get(job.id), hosts_of) for job in found]
+        return list(summarize_jobs(tx, jobs.list_jobs(tx, limit=limit)))
 
 
 def get_result_view(store: Store, job_id: JobId) -> JobResult:
@@ -65,15 +58,20 @@ def get_job_view(store: Store, job_id: JobId) -> JobView:
         try:
             return _describe(tx, job)
         except Exception as error:  # its owner must see the error, and the rest of the job
-            return _describe(tx, _without_spec(job, error))
+            return _describe(tx, without_spec(job, error))
 
 
 def _describe(tx: Transaction, job: Job) -> JobView:
     tries = attempts.list_attempts(tx, job.id)
     result = _result(tx, job, tries)
+    said = labels.get_labels(tx, job.id)
     return JobView(
         **{key.name: getattr(result, key.name) for key in list_keys(JobResult)},
         owner=job.owner,
+        name=job.name,
+        tags=said.tags,
+        note=said.note,
+        like=job.like_job_id,
         cause=tries[-1].cause.value if tries and tries[-1].cause else None,
         reason=job.reason,
         estimated_start_at=job.estimated_start_at,
@@ -108,13 +106,6 @@ def _read_tree(text: str) -> Mapping[str, Any]:
     if not isinstance(tree, dict):
         raise ValueError("the stored spec is no JSON object")
     return tree
-
-
-def _without_spec(job: Job, error: Exception) -> Job:
-    """The job with an empty spec, and with the error in its reason."""
-    words = str(error)[:LONGEST_ERROR]
-    reason = f"cannot be shown ({type(error).__name__}: {words}); {job.reason}"
-    return replace(job, spec=UNREADABLE, reason=reason)
 
 
 def list_event_views(store: Store, job_id: JobId) -> Sequence[AuditEntryView]:
@@ -189,41 +180,4 @@ def _describe_attempt(tx: Transaction, attempt: Attempt) -> AttemptView:
         created_at=attempt.created_at,
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
-    )
-
-
-def _summarize_whatever_it_is(
-    job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]
-) -> JobSummary:
-    """Summarize a job: one that cannot be read must not hide all others."""
-    try:
-        return _summarize(job, attempt, hosts_of)
-    except Exception as error:
-        return _summarize(_without_spec(job, error), None, hosts_of)
-
-
-def _summarize(job: Job, attempt: Attempt | None, hosts_of: Mapping[AttemptId, Sequence[str]]) -> JobSummary:
-    progress = attempt.progress if attempt else None
-    running = job.state is JobState.RUNNING
-    on_hosts = hosts_of.get(attempt.id, [attempt.host_name]) if attempt and running else []
-    return JobSummary(
-        job=job.id,
-        state=job.state.value,
-        owner=job.owner,
-        priority=job.scheduling.priority.value,
-        project=job.scheduling.project,
-        architecture=job.architecture,
-        dataset=job.dataset,
-        gpus=job.gpus,
-        host=on_hosts[0] if on_hosts else None,
-        on_hosts=on_hosts,
-        epochs=attempt.epochs_completed if attempt else 0,
-        epochs_wanted=load_spec_tree(job.spec).get("training", {}).get("epochs", 0),
-        loss=progress.loss if progress else None,
-        accuracy=progress.accuracy if progress else None,
-        images_per_second=progress.images_per_second if progress and running else None,
-        submitted_at=job.submitted_at,
-        ended_at=job.ended_at,
-        reason=job.reason,
-        estimated_start_at=job.estimated_start_at,
     )

@@ -109,9 +109,9 @@ def find_live_attempt(tx: Transaction, job_id: JobId) -> Attempt | None:
     return _to_attempt(row) if row else None
 
 
-def list_latest_attempts(tx: Transaction, *, since_job: JobId) -> Sequence[Attempt]:
-    """The newest attempt of each job from `since_job` on."""
-    return _list_newest(tx, attempts.c.job_id >= since_job)
+def list_latest_attempts(tx: Transaction, job_ids: Collection[JobId]) -> Sequence[Attempt]:
+    """The newest attempt of each of these jobs."""
+    return _list_newest(tx, attempts.c.job_id.in_(job_ids))
 
 
 def list_latest_of(

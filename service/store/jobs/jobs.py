@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 
 from service.db.tables import jobs
+from service.domain.job_filter import ALL_JOBS, JobFilter
 from service.domain.jobs import Job, JobId, Waiting
+from service.domain.labels import NO_LABELS, Labels
 from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
 from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
 from service.errors import JobNotFound
+from service.store.jobs.filtering import list_conditions
+from service.store.jobs.labels import add_tags
 from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
@@ -43,16 +47,19 @@ def create_job(
     scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
     memory_mib: int | None = None,
     ample_memory_mib: int | None = None,
+    labels: Labels = NO_LABELS,
+    like: JobId | None = None,
 ) -> JobId:
-    """Store a queued job and return its number."""
+    """Store a queued job and return its number; `like` is the job whose spec its own was made of."""
     minutes = spec.resources.time_limit_minutes
     values = {
         **asdict(scheduling),
         "time_limit_seconds": None if minutes is None else 60 * minutes,
         "preemptions": 0,
         "owner": owner,
-        "name": "",
-        "note": "",
+        "name": labels.name,
+        "note": labels.note,
+        "like_job_id": like,
         "state": JobState.QUEUED,
         "spec": spec.to_json(),
         "architecture": spec.model.architecture,
@@ -64,7 +71,9 @@ def create_job(
         "lost_attempts": 0,
         "submitted_at": tx.now,
     }
-    return JobId(tx.connection.execute(_INSERT, values).scalar_one())
+    job_id = JobId(tx.connection.execute(_INSERT, values).scalar_one())
+    add_tags(tx, job_id, labels.tags)
+    return job_id
 
 
 def find_job(tx: Transaction, job_id: JobId) -> Job | None:
@@ -95,10 +104,20 @@ def lock_job(tx: Transaction, job_id: JobId) -> Job:
     return _to_job(tx.connection.execute(statement).mappings().one())
 
 
-def list_jobs(tx: Transaction, *, limit: int | None = None) -> Sequence[Job]:
-    """Jobs, newest first."""
-    statement = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+def list_jobs(
+    tx: Transaction, *, filter: JobFilter = ALL_JOBS, limit: int | None = None, before: JobId | None = None
+) -> Sequence[Job]:
+    """Jobs that pass the filter, newest first; a page goes on `before` the last job of the page before it."""
+    statement = select(*_COLUMNS).where(*list_conditions(filter)).order_by(jobs.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(jobs.c.id < before)
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def count_jobs(tx: Transaction, filter: JobFilter = ALL_JOBS) -> Mapping[JobState, int]:
+    """Count the jobs that pass the filter, by state; states without a job are left out."""
+    statement = select(jobs.c.state, func.count().label("jobs")).where(*list_conditions(filter))
+    return {row.state: row.jobs for row in tx.connection.execute(statement.group_by(jobs.c.state))}
 
 
 def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:

@@ -1,0 +1,31 @@
+"""The conditions in SQL of a filter of jobs."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, select
+
+from service.db.tables import job_tags, jobs
+from service.domain.job_filter import JobFilter
+
+
+def list_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
+    """What must hold of each job."""
+    for column, value in (
+        (jobs.c.owner, wanted.owner),
+        (jobs.c.project, wanted.project),
+        (jobs.c.architecture, wanted.architecture),
+        (jobs.c.dataset, wanted.dataset),
+        (jobs.c.like_job_id, wanted.like),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.states:
+        yield jobs.c.state.in_(wanted.states)
+    if wanted.since is not None:
+        yield jobs.c.submitted_at >= wanted.since
+    for tag in wanted.tags:
+        yield jobs.c.id.in_(select(job_tags.c.job_id).where(job_tags.c.tag == tag))
+    if wanted.text:
+        yield jobs.c.name.icontains(wanted.text, autoescape=True) | jobs.c.note.icontains(
+            wanted.text, autoescape=True
+        )
