@@ -14,6 +14,7 @@ from docs.json_shapes import DOCUMENTS, describe_documents
 from models.catalog import lookup
 from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
+from service.domain import labels
 from service.domain.bounds import MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
@@ -117,6 +118,9 @@ def _bounds() -> str:
         "any other text": TEXT,
         "an option of an architecture": OPTION,
         "memory that a job takes of a GPU, in MiB": MEMORY_MIB,
+        "a job's name": labels.NAME,
+        "a job's tags": labels.TAGS,
+        "a job's note": labels.NOTE,
     }
     rows = [
         f"| {name if ' ' in name else f'`{name}`'} | {bound.least:,.10g} | {bound.most:,.10g} | {bound.why} |"

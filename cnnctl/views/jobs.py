@@ -36,7 +36,7 @@ class JobSummary:
     job: Annotated[int, "its number"]
     state: Annotated[JobState, "its state, see states.md"]
     owner: Annotated[str, "who submitted it"]
-    name: Annotated[str, "what its owner calls it; may be empty"]
+    name: Annotated[str, "its name; may be empty"]
     tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
     priority: Annotated[str, "`low`, `normal` or `high`"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
@@ -74,6 +74,16 @@ class JobCounts:
 
     total: Annotated[int, "all of them"]
     states: Annotated[Mapping[str, int], "those in each state, see states.md; a state may have none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsView:
+    """What a job is called and what is written about it, after a change."""
+
+    job: Annotated[int, "its number"]
+    name: Annotated[str, "its name; may be empty"]
+    tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
+    note: Annotated[str, "its note, in any number of lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +170,9 @@ class JobView(JobResult):
     """Everything about one job: its result, what was asked for, and how it came to the one from the other."""
 
     owner: Annotated[str, "who submitted it"]
-    name: Annotated[str, "what its owner calls it; may be empty"]
+    name: Annotated[str, "its name; may be empty"]
     tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
-    note: Annotated[str, "what its owner wrote about it, in any number of lines"]
+    note: Annotated[str, "its note, in any number of lines"]
     like: Annotated[int | None, "the job whose spec its own was made of; `null`: made of none"]
     cause: Annotated[Cause | None, "why the newest attempt failed or was lost, see states.md"]
     reason: Annotated[str, "why it is in its state"]

@@ -1,7 +1,8 @@
 """How to run a job. Not part of the spec: these options do not change the network that is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
 from service.domain.states import Priority
 
@@ -24,3 +25,25 @@ class SchedulingOptions:
 
 
 DEFAULT_SCHEDULING = SchedulingOptions()
+
+
+class GivenScheduling(TypedDict, total=False):
+    """Those of the options that were given."""
+
+    priority: Priority
+    project: str
+    not_before: datetime | None
+    exclusive: bool
+    gpu_model: str | None
+    host_name: str | None
+    hosts: int
+
+
+NOTHING_GIVEN = GivenScheduling()
+
+
+def complete(
+    given: SchedulingOptions | GivenScheduling, base: SchedulingOptions = DEFAULT_SCHEDULING
+) -> SchedulingOptions:
+    """All options: those that were not given are the base's."""
+    return given if isinstance(given, SchedulingOptions) else replace(base, **given)

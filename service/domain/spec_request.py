@@ -27,8 +27,12 @@ ALEXNET_DECAY = 0.0005
 RESIZE_PER_SIDE = 256 / 227
 
 
-def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
+def resolve_spec(
+    architecture: str, assignments: Mapping[str, object], *, kept: Mapping[str, object] | None = None
+) -> Spec:
     """Make a full spec from an architecture's name and values by dotted path.
+
+    Values that are `kept` of another spec take the place of defaults; nothing has to read them.
 
     Raises:
         SpecError: an unknown name or path, a value of the wrong type or out of range, a field that nothing
@@ -44,7 +48,7 @@ def resolve_spec(architecture: str, assignments: Mapping[str, object]) -> Spec:
         known = _resolve_path(path, network)
         _check_value(known, value)
         given[known] = value
-    tree = {"model.architecture": architecture, **given}
+    tree = {"model.architecture": architecture, **(kept or {}), **given}
     _default_model(tree, network)
     _default_data(tree, network)
     _default_optimizer(tree)

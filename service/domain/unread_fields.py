@@ -51,7 +51,17 @@ def check_all_are_read(spec: Spec, given: Iterable[str]) -> None:
     Raises:
         SpecError: it names the field, and what would read it.
     """
-    for path in (path.replace("model.options.", "model.") for path in given):
-        is_read, words = READ_WITH.get(path, (None, ""))
-        if is_read is not None and not is_read(spec):
+    for path in map(_as_given, given):
+        if words := explain_unread(spec, path):
             raise SpecError(f"{path} would have no effect: it is read only with {words}. Leave it out")
+
+
+def explain_unread(spec: Spec, path: str) -> str:
+    """With what a field would be read that a spec does not read; empty of one that it reads."""
+    is_read, words = READ_WITH.get(_as_given(path), (None, ""))
+    return "" if is_read is None or is_read(spec) else words
+
+
+def _as_given(path: str) -> str:
+    """The path of an architecture's own option as people give it."""
+    return path.replace("model.options.", "model.")

@@ -12,14 +12,15 @@ from service.commands.jobs.dataset_check import check_dataset
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import MIB, Fit, Needs, predict_needs
 from service.commands.jobs.queue_position import HELD, QueuePosition, get_queue_position
+from service.commands.jobs.request import complete_request
 from service.commands.jobs.submit import check_submission
 from service.domain.gpus import Gpu, explain_unusable
 from service.domain.jobs import JobId
+from service.domain.labels import NO_LABELS, Labels, clean_labels
 from service.domain.people import Actor
-from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
+from service.domain.scheduling_options import NOTHING_GIVEN, GivenScheduling, SchedulingOptions
 from service.domain.spec import Spec
 from service.domain.spec_notices import list_notices
-from service.domain.spec_request import resolve_spec
 from service.domain.states import GpuState
 from service.scheduler.runtime_forecasts import Pace, RuntimeForecasts
 from service.settings import Settings
@@ -30,26 +31,30 @@ from service.store.transaction import Store, Transaction
 def dry_run_job(
     store: Store,
     settings: Settings,
-    architecture: str,
+    architecture: str | None,
     assignments: Mapping[str, object],
     *,
     owner: Actor,
-    scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
+    scheduling: SchedulingOptions | GivenScheduling = NOTHING_GIVEN,
     after: Collection[JobId] = (),
+    labels: Labels = NO_LABELS,
+    like: JobId | None = None,
     hold: bool = False,
 ) -> DryRunView:
     """Check a submission as `submit` does, and predict its devices, memory, time and start; queue nothing.
 
     Raises:
-        SpecError, NotAllowed: as `submit` would.
+        SpecError, JobNotFound, NotAllowed: as `submit` would.
     """
-    spec = resolve_spec(architecture, assignments)
+    clean_labels(labels)
+    request = complete_request(store, architecture, assignments, scheduling=scheduling, like=like)
+    spec, options = request.spec, request.scheduling
     notices: list[str] = []
     found = check_dataset(spec, settings, given=assignments, report=notices.append)
-    notices += list_notices(spec, assignments)
+    notices += list_notices(spec, request.chosen)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.reading() as tx:
-        check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
+        check_submission(tx, spec, needs, owner=owner, scheduling=options, after=after)
         health = read_health(tx, settings)
         forecasts = RuntimeForecasts(clock=monotonic)
         forecasts.learn(tx)
@@ -61,17 +66,17 @@ def dry_run_job(
                 spec,
                 needs,
                 owner=owner,
-                scheduling=scheduling,
+                scheduling=options,
                 after=after,
                 health=health,
                 forecasts=forecasts,
             )
-        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=scheduling.hosts)
+        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=options.hosts)
         return _view(
             tx,
             spec,
             needs,
-            scheduling,
+            options,
             found=found,
             health=health,
             pace=pace,

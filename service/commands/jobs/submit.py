@@ -8,12 +8,13 @@ from service.commands.jobs.dataset_check import check_dataset, explain_worker_pa
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
 from service.commands.people.permissions import check_scope
+from service.commands.jobs.request import complete_request
 from service.domain.jobs import JobId
+from service.domain.labels import NO_LABELS, Labels, clean_labels
 from service.domain.people import Actor
-from service.domain.scheduling_options import DEFAULT_SCHEDULING, SchedulingOptions
+from service.domain.scheduling_options import NOTHING_GIVEN, GivenScheduling, SchedulingOptions
 from service.domain.spec import Spec
 from service.domain.spec_notices import list_notices
-from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, JobState
 from service.settings import Settings
 from service.store.jobs import dependencies, jobs
@@ -26,38 +27,46 @@ WAITS_FOR_SCHEDULER = "waits for the scheduler"
 def submit(
     store: Store,
     settings: Settings,
-    architecture: str,
+    architecture: str | None,
     assignments: Mapping[str, object],
     *,
     owner: Actor,
-    scheduling: SchedulingOptions = DEFAULT_SCHEDULING,
+    scheduling: SchedulingOptions | GivenScheduling = NOTHING_GIVEN,
     after: Collection[JobId] = (),
+    labels: Labels = NO_LABELS,
+    like: JobId | None = None,
     hold: bool = False,
 ) -> SubmissionView:
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
-    Its history says what was found in its dataset.
+    What is not given of spec and scheduling is as in the job `like`, or has its default. Its history says
+    what was found in its dataset.
 
     Raises:
-        SpecError: the spec is not valid, its dataset is damaged, or it could never run (see
-            `check_submission`); nothing was stored.
+        SpecError: the spec is not valid, its dataset is damaged, it could never run (see
+            `check_submission`), or its labels are beyond their bounds; nothing was stored.
+        JobNotFound: there is no job `like`.
         NotAllowed: its owner has no right to its priority.
     """
     check_scope(owner, act="submit jobs")
-    spec = resolve_spec(architecture, assignments)
+    labels = clean_labels(labels)
+    request = complete_request(store, architecture, assignments, scheduling=scheduling, like=like)
+    spec = request.spec
     notices: list[str] = []
     found = check_dataset(spec, settings, given=assignments, report=notices.append)
     needs = predict_needs(spec, measure_dataset(spec.data))
     with store.transaction() as tx:
-        check_submission(tx, spec, needs, owner=owner, scheduling=scheduling, after=after)
+        check_submission(tx, spec, needs, owner=owner, scheduling=request.scheduling, after=after)
         job_id = jobs.create_job(
             tx,
             spec,
             owner=owner.name,
             reason=WAITS_FOR_SCHEDULER,
-            scheduling=scheduling,
+            scheduling=request.scheduling,
             memory_mib=needs.least_mib,
             ample_memory_mib=needs.ample_mib,
+            labels=labels,
+            like=like,
         )
         dependencies.add_dependencies(tx, job_id, after)
         audit.add_entry(tx, job_id, Action.SUBMITTED, actor=owner, detail=found)
@@ -65,7 +74,7 @@ def submit(
             why = f"on hold since its submission; cnnctl resume {job_id}"
             jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=why)
             audit.add_entry(tx, job_id, Action.PAUSED, actor=owner, detail=why)
-    notices += list_notices(spec, assignments)
+    notices += list_notices(spec, request.chosen)
     if where := explain_worker_path(spec.data.dataset, settings):
         notices.append(where)
     return SubmissionView(
