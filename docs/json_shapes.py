@@ -71,6 +71,7 @@ _WORDS: Mapping[Any, str] = {
     float: "number",
     str: "text",
     datetime: "moment",
+    Any: "any value",
 }
 
 

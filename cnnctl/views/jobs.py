@@ -266,3 +266,39 @@ class JobFile:
     ]
     bytes: Annotated[int, "its size"]
     digest: Annotated[str | None, "SHA-256 of its bytes, hex; `null` of a log that still grows"]
+
+
+class DifferenceView:
+    """A value in which two jobs differ."""
+
+    field: Annotated[str, "its name"]
+    first: Annotated[Any, "the first job's; `null` also where it has none"]
+    second: Annotated[Any, "the second job's; `null` also where it has none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDiffView:
+    """In what two jobs differ; what is the same in both is left out."""
+
+    first: Annotated[int, "the number of the first job"]
+    second: Annotated[int, "the number of the second job"]
+    spec: Annotated[Sequence[DifferenceView], "fields of their specs, by dotted path; see spec.md"]
+    scheduling: Annotated[Sequence[DifferenceView], "what was asked of the scheduler"]
+    outcome: Annotated[
+        Sequence[DifferenceView],
+        "how they ended, or stand: state, complete epochs, attempts and preemptions; and of the newest "
+        "attempt outcome and cause",
+    ]
+    metrics: Annotated[Sequence[DifferenceView], "last values of metrics, by name; see metrics.md"]
+    environment: Annotated[
+        Sequence[DifferenceView],
+        "where the newest attempts ran: hosts, models of the GPUs, and CPU threads where a run folder is at "
+        "hand",
+    ]
+    weights_digest: Annotated[
+        tuple[str | None, str | None],
+        "SHA-256 of their weights, hex, of the first and the second job; `null` until a job has succeeded",
+    ]
+    same_weights: Annotated[
+        bool | None, "whether the weights are the same, bit for bit; `null` where a job has none"
+    ]

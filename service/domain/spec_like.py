@@ -1,11 +1,11 @@
 """Makes a spec like one that there is: what was given, over its choices, over the defaults of today."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from service.domain.spec import Spec
 from service.domain.spec_request import resolve_spec
-from service.domain.stored_spec import Tree
+from service.domain.stored_spec import list_values
 from service.domain.unread_fields import explain_unread
 from service.errors import SpecError
 
@@ -51,15 +51,6 @@ def list_choices(spec: Spec) -> Mapping[str, object]:
         for path, value in values.items()
         if path == NEVER_A_DEFAULT or _is_chosen(spec, values, path)
     }
-
-
-def list_values(tree: Tree, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of a spec's tree with its dotted path, in order."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from list_values(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _is_chosen(spec: Spec, values: Mapping[str, object], path: str) -> bool:

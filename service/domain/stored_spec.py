@@ -1,7 +1,7 @@
 """Reads stored specs of older and newer versions as trees: without pydantic, which takes 0.1 s to import."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -21,3 +21,12 @@ def load_spec_tree(text: str) -> Tree:
         tree = {**UPGRADES[version](tree), "schema_version": version + 1}
         version += 1
     return tree
+
+
+def list_values(tree: Tree, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a spec's tree with its dotted path, in order."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from list_values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

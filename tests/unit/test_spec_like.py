@@ -7,8 +7,9 @@ import pytest
 
 from models.catalog.lookup import ARCHITECTURES
 from service.domain.spec import Spec, read_spec
-from service.domain.spec_like import list_choices, list_values, resolve_like
+from service.domain.spec_like import list_choices, resolve_like
 from service.domain.spec_request import resolve_spec
+from service.domain.stored_spec import list_values
 from service.errors import SpecError
 
 CHOSEN: list[tuple[str, Mapping[str, object]]] = [
