@@ -10,6 +10,7 @@ from service.domain.labels import clean_tags
 from service.domain.states import JobState
 
 PAGE = Bound(least=1, most=1000, why="more are shown page by page")
+JOB = Bound(least=1, most=2**31 - 1, why="no job has another number")
 TEXT = Bound(least=0, most=1024, why="no text that is looked for is longer")
 
 
@@ -42,8 +43,9 @@ def clean_filter(given: JobFilter) -> JobFilter:
     """The filter with its tags as they are stored.
 
     Raises:
-        SpecError: a text is too long, or a tag is none.
+        SpecError: a text is too long, a tag is none, or no job can have the number.
     """
+    JOB.check("like", given.like)
     for name in ("owner", "project", "architecture", "dataset", "text"):
         TEXT.check(name, getattr(given, name))
     return replace(given, tags=clean_tags(given.tags))

@@ -12,6 +12,8 @@ import pytest
 
 from cnnctl.views.codec import to_json
 from service.commands.fleet.gpus import list_gpu_views
+from service.commands.jobs.diff import diff_jobs
+from service.commands.jobs.request import complete_request
 from service.commands.jobs.status import get_job_view, list_job_views
 from service.commands.people.hooks import list_hook_views
 from service.commands.people.usage import list_usage_views
@@ -110,6 +112,15 @@ def test_every_stored_spec_is_read(old: Old) -> None:
         with old.store.reading() as tx:
             stored = jobs.get_job(tx, JobId(number)).spec
         assert json.loads(read_spec(stored).to_json()) == json.loads(stored)
+
+
+def test_a_job_can_be_made_like_each_and_compared_with_it(old: Old) -> None:
+    settings = load_settings({"CNNCTL_HOME": str(old.folder)})
+    for number in map(JobId, old.said):
+        request = complete_request(old.store, None, {}, scheduling={}, like=number)
+        with old.store.reading() as tx:
+            assert request.spec.to_json() == jobs.get_job(tx, number).spec
+        assert diff_jobs(old.store, settings, number, number).spec == []
 
 
 def test_the_scheduler_plans_with_all_of_it(old: Old) -> None:

@@ -147,6 +147,7 @@ def add_to(tx: Transaction) -> JobId:
     [
         (JobFilter(text="x" * 2000), "text must have a length from 0 to 1,024"),
         (JobFilter(owner="x" * 2000), "owner must have a length"),
+        (JobFilter(like=JobId(2**63)), "like must have a value from 1 to"),
         (JobFilter(tags=["no tag"]), "letters a-z, digits"),
         (JobFilter(tags=[str(number) for number in range(21)]), "tags must have a length from 0 to 20"),
     ],
@@ -161,6 +162,8 @@ def test_a_filter_beyond_its_bounds_is_refused_in_words(store: Store, wanted: Jo
 def test_a_page_has_bounds(store: Store, limit: int) -> None:
     with pytest.raises(SpecError, match="limit must have a value from 1 to 1,000"):
         list_job_page(store, limit=limit)
+    with pytest.raises(SpecError, match="before must have a value from 1 to"):
+        list_job_page(store, before=JobId(2**63))
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

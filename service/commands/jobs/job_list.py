@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cnnctl.views.jobs import JobCounts, JobPage, JobSummary
-from service.domain.job_filter import ALL_JOBS, PAGE, JobFilter, clean_filter
+from service.domain.job_filter import ALL_JOBS, JOB, PAGE, JobFilter, clean_filter
 from service.domain.jobs import Attempt, AttemptId, Job, JobId
 from service.domain.states import JobState
 from service.domain.stored_spec import load_spec_tree
@@ -23,9 +23,10 @@ def list_job_page(
     """A page of the jobs that pass the filter, newest first; it goes on `before` a job.
 
     Raises:
-        SpecError: the filter or the limit is beyond its bounds.
+        SpecError: the filter, the limit or the number of the job is beyond its bounds.
     """
     PAGE.check("limit", limit)
+    JOB.check("before", before)
     with store.reading() as tx:
         found = jobs.list_jobs(tx, filter=clean_filter(filter), limit=limit + 1, before=before)
         items = list(summarize_jobs(tx, found[:limit]))
@@ -45,7 +46,7 @@ def count_job_states(store: Store, *, filter: JobFilter = ALL_JOBS) -> JobCounts
 
 
 def summarize_jobs(tx: Transaction, found: Sequence[Job]) -> Iterator[JobSummary]:
-    """Some jobs after some: a statement can name only so many."""
+    """Summaries of jobs, in batches: a statement can name only so many jobs."""
     parts = members.list_live_members(tx)
     hosts_of = {attempt_id: [part.host_name for part in of_one] for attempt_id, of_one in parts.items()}
     for start in range(0, len(found), MOST_AT_ONCE):
