@@ -268,6 +268,7 @@ class JobFile:
     digest: Annotated[str | None, "SHA-256 of its bytes, hex; `null` of a log that still grows"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceView:
     """A value in which two jobs differ."""
 

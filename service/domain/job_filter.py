@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from service.domain.bounds import Bound
+from service.bound import Bound
 from service.domain.jobs import JobId
 from service.domain.labels import clean_tags
 from service.domain.states import JobState

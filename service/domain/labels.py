@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from service.domain.bounds import Bound
+from service.bound import Bound
 from service.errors import SpecError
 
 NAME = Bound(least=0, most=255, why="it is shown in a table")

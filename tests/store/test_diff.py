@@ -38,7 +38,7 @@ def ask(store: Store, settings: Settings) -> Callable[..., JobId]:
     def submit_one(architecture: str = "lenet5", **asked: Any) -> JobId:
         scheduling: GivenScheduling = asked.pop("scheduling", {})
         fields = {"data.dataset": "synthetic", **{name.replace("__", "."): asked[name] for name in asked}}
-        return submit(store, settings, architecture, fields, owner=ADA, scheduling=scheduling)
+        return JobId(submit(store, settings, architecture, fields, owner=ADA, scheduling=scheduling).job)
 
     return submit_one
 

@@ -32,7 +32,7 @@ LABELLED = Labels(name="Baseline, third try", tags=("seed-3", "Baseline"), note=
 @pytest.fixture
 def ask(store: Store, settings: Settings) -> Callable[..., JobId]:
     """Submit a job with labels."""
-    return lambda given: submit(store, settings, "softmax", {}, owner=ADA, labels=given)
+    return lambda given: JobId(submit(store, settings, "softmax", {}, owner=ADA, labels=given).job)
 
 
 def shown(store: Store, job_id: JobId) -> tuple[str, list[str], str]:

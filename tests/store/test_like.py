@@ -30,7 +30,7 @@ SCHEDULING = SchedulingOptions(priority=Priority.LOW, project="vision", exclusiv
 
 @pytest.fixture
 def base(store: Store, settings: Settings) -> JobId:
-    return submit(store, settings, "lenet5", CHOSEN, owner=ADA, scheduling=SCHEDULING)
+    return JobId(submit(store, settings, "lenet5", CHOSEN, owner=ADA, scheduling=SCHEDULING).job)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def like(store: Store, settings: Settings, base: JobId) -> Callable[..., JobId]:
         architecture: str | None = None, *, of: JobId = base, owner: Actor = ADA, **asked: Any
     ) -> JobId:
         fields = asked.pop("fields", {})
-        return submit(store, settings, architecture, fields, owner=owner, like=of, **asked)
+        return JobId(submit(store, settings, architecture, fields, owner=owner, like=of, **asked).job)
 
     return submit_one
 
@@ -109,7 +109,7 @@ def test_a_priority_that_its_owner_may_not_use_is_refused(
     store: Store, settings: Settings, like: Callable[..., JobId]
 ) -> None:
     urgent = SchedulingOptions(priority=Priority.HIGH)
-    of = submit(store, settings, "lenet5", {}, owner=ROOT, scheduling=urgent)
+    of = JobId(submit(store, settings, "lenet5", {}, owner=ROOT, scheduling=urgent).job)
     with pytest.raises(NotAllowed):
         like(of=of)
     made = like(of=of, scheduling=GivenScheduling(priority=Priority.LOW))

@@ -10,7 +10,7 @@ from cnnctl.views.codec import to_json
 from cnnctl.views.jobs import DifferenceView, JobDiffView
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, Job, JobId
-from service.domain.run_folder import LAUNCH_FILE, job_folder, place_in
+from service.domain.run_folder import LAUNCH_FILE, job_folder, path_within
 from service.domain.stored import load_object
 from service.domain.stored_spec import list_values, load_spec_tree
 from service.errors import SpecError
@@ -122,7 +122,7 @@ def _read_threads(attempt: Attempt, settings: Settings) -> int | None:
     None where its run folder is not at hand in CNNCTL_RUNS_DIR. What lies there may be a stranger's.
     """
     path = Path(attempt.run_dir) / LAUNCH_FILE
-    if place_in(path, job_folder(settings.runs_dir, attempt.job_id)) != f"{attempt.number}/{LAUNCH_FILE}":
+    if path_within(path, job_folder(settings.runs_dir, attempt.job_id)) != f"{attempt.number}/{LAUNCH_FILE}":
         return None
     with suppress(OSError, ValueError, RecursionError):
         if path.is_file() and path.stat().st_size <= LARGEST_LAUNCH_BYTES:

@@ -7,8 +7,8 @@ from service.commands.jobs.admission import check_admission
 from service.commands.jobs.dataset_check import check_dataset, explain_worker_path
 from service.commands.jobs.dataset_size import measure_dataset
 from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
-from service.commands.people.permissions import check_scope
 from service.commands.jobs.request import complete_request
+from service.commands.people.permissions import check_scope
 from service.domain.jobs import JobId
 from service.domain.labels import NO_LABELS, Labels, clean_labels
 from service.domain.people import Actor
