@@ -26,6 +26,19 @@ class SpecError(CnnctlError):
     http_status = 422
 
 
+class DatasetRefused(CnnctlError):
+    """What was given cannot become one of the lab's datasets; nothing was kept of it."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class StorageFull(CnnctlError):
+    """The disk of the datasets has no room for it; nothing was lost."""
+
+    http_status = 507
+
+
 class NotAuthenticated(CnnctlError):
     """The service does not know who asks. Make a token at the service's machine: cnnctl token create"""
 
@@ -63,6 +76,14 @@ class TokenNotFound(NotFound):
     """There is no token with this number. See: cnnctl token list"""
 
 
+class DatasetNotFound(NotFound):
+    """The lab has no dataset of that name. See: cnnctl dataset list"""
+
+
+class UploadNotFound(NotFound):
+    """There is no unfinished upload with this number: it is finished, removed, or too old."""
+
+
 class GpuNotFound(NotFound):
     """No GPU, or more than one, has that name. See: cnnctl gpus"""
 
@@ -88,6 +109,14 @@ class GpuConflict(Conflict):
 
 class HostConflict(Conflict):
     """The host is in use; the message says by what. See: cnnctl hosts"""
+
+
+class DatasetConflict(Conflict):
+    """The name is taken, or an unfinished job needs the dataset; the message says whose or which."""
+
+
+class UploadConflict(Conflict):
+    """A piece does not follow on what was received; the message says where to go on."""
 
 
 class KeyReused(Conflict):

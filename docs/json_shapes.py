@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, Literal, get_args, get_origin
 
 from cnnctl.views.access import AuditView, MeView, NewTokenView, TokenView
+from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
 from cnnctl.views.jobs import (
@@ -51,6 +52,9 @@ DOCUMENTS: Mapping[str, Any] = {
     "POST to a webhook": WebhookMessage,
     "cnnctl gpus --json": Sequence[GpuView],
     "cnnctl hosts --json": Sequence[HostView],
+    "cnnctl dataset add NAME PATH --json": DatasetView,
+    "cnnctl dataset list --json": Sequence[DatasetView],
+    "cnnctl dataset show NAME --json": DatasetPage,
     "cnnctl list SECTION --json": Sequence[CatalogEntry],
     "cnnctl list fields --json": Sequence[SpecField],
     "cnnctl describe NAME --json": NetworkView,

@@ -2,6 +2,9 @@
 
 from cnnctl.errors import CnnctlError as CnnctlError
 from cnnctl.errors import Conflict as Conflict
+from cnnctl.errors import DatasetConflict as DatasetConflict
+from cnnctl.errors import DatasetNotFound as DatasetNotFound
+from cnnctl.errors import DatasetRefused as DatasetRefused
 from cnnctl.errors import FileNotThere as FileNotThere
 from cnnctl.errors import GpuConflict as GpuConflict
 from cnnctl.errors import GpuNotFound as GpuNotFound
@@ -16,9 +19,12 @@ from cnnctl.errors import NotAuthenticated as NotAuthenticated
 from cnnctl.errors import NotFound as NotFound
 from cnnctl.errors import ServiceUnavailable as ServiceUnavailable
 from cnnctl.errors import SpecError as SpecError
+from cnnctl.errors import StorageFull as StorageFull
 from cnnctl.errors import TokenNotFound as TokenNotFound
 from cnnctl.errors import TooLarge as TooLarge
 from cnnctl.errors import TooManyRequests as TooManyRequests
+from cnnctl.errors import UploadConflict as UploadConflict
+from cnnctl.errors import UploadNotFound as UploadNotFound
 
 
 class NewerSpec(CnnctlError):

@@ -2,10 +2,10 @@
 
 import fcntl
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
-def try_lock(file: IO[str]) -> bool:
+def try_lock(file: IO[Any]) -> bool:
     """Take the lock of a file until it is closed; False when another one has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

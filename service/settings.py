@@ -52,12 +52,14 @@ class Settings:
     broker: str = _setting("CNNCTL_BROKER_URL", "Redis URL; empty: message files in the data folder")
     runs: str = _setting("CNNCTL_RUNS_DIR", "folder of the run folders; empty: `runs` in the data folder")
     datasets: str = _setting(
-        "CNNCTL_DATASETS_DIR", "folder of the datasets NAME.npz; empty: `datasets` in the data folder"
+        "CNNCTL_DATASETS_DIR",
+        "folder of the datasets: files NAME.npz, and what `cnnctl dataset add` has copied; empty: `datasets` "
+        "in the data folder",
     )
     roots: str = _setting(
         "CNNCTL_DATA_ROOTS",
-        "folders, separated by colons, that must contain every `folder:` and `npz:` dataset after symbolic "
-        "links are followed; empty: any folder",
+        "folders, separated by colons, that must contain every `folder:` and `npz:` dataset, also one to be "
+        "added, after symbolic links are followed; empty: any folder",
     )
     group: str = _setting(
         "CNNCTL_GROUP",
@@ -146,6 +148,12 @@ class Settings:
         "checkpoints are written only at a stop and at the end; 0 keeps nothing free",
         "5",
         within=Bound(least=0, most=100, why="it is a percentage"),
+    )
+    upload_limit: str = _setting(
+        "CNNCTL_UPLOAD_LIMIT_GIB",
+        "largest file, in GiB, that somebody may upload as a dataset, before and after it is unpacked",
+        "20",
+        within=Bound(least=0.001, most=16_384, why="from a mebibyte to what no disk of a lab has room for"),
     )
     mail_command: str = _setting(
         "CNNCTL_MAIL_COMMAND", "command that sends the mail on its standard input", "sendmail -t"
@@ -336,6 +344,10 @@ class Settings:
     @property
     def disk_reserve_percent(self) -> float:
         return float(self.disk_reserve)
+
+    @property
+    def upload_limit_bytes(self) -> int:
+        return round(float(self.upload_limit) * 1024**3)
 
     @property
     def checkpoint_seconds(self) -> float:

@@ -27,9 +27,10 @@ class GarbageFolder:
     kind: Annotated[
         str,
         "`checkpoint`, `unfinished` (half written by an attempt that has ended), `orphan` (a run folder that "
-        "the database does not know) or `unpacked` (images of a dataset)",
+        "the database does not know), `unpacked` (images of a dataset) or `dataset` (what is left of a "
+        "removed one, or of a copy or upload that did not come to its end)",
     ]
-    job: Annotated[int | None, "the job it is of; `null` of orphans and of what is unpacked"]
+    job: Annotated[int | None, "the job it is of; `null` of `orphan`, `unpacked` and `dataset`"]
     why: Annotated[str, "why nobody needs it, as in `job 1 has succeeded, and this is not its best`"]
     bytes: Annotated[int, "its size"]
     kept: Annotated[str, "why it could not go after all; empty where it went or would go"]

@@ -15,7 +15,8 @@ from models.datasets.files.npz import read_any_npz
 def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFiles:
     """Load a dataset of the catalog, or of a place: images in memory, or a list of the files they are in.
 
-    `directory` may hold `<name>.npz` of a dataset of the catalog, which saves the download.
+    `directory` is the folder of the datasets: it holds the lab's own, and may hold `<name>.npz` of a dataset
+    of the catalog, which saves the download.
 
     Raises:
         CatalogError: the name is unknown.
@@ -24,7 +25,8 @@ def load_dataset(name: str, *, directory: Path | None) -> ImageArrays | ImageFil
     place = find_dataset_path(name)
     if place is None:
         return load_arrays(name, directory=directory)
-    return index_folder(place.path) if place.kind == "folder" else read_any_npz(place.path)
+    path = place.locate(directory)
+    return index_folder(path) if place.kind == "folder" else read_any_npz(path)
 
 
 def load_arrays(name: str, *, directory: Path | None) -> ImageArrays:

@@ -41,7 +41,7 @@ def load_unpacked(
     Raises:
         CatalogError, DatasetError: as `load_dataset`, or it lies outside of the roots.
     """
-    if outside := explain_outside(name, roots):
+    if outside := explain_outside(name, roots, directory=directory):
         raise DatasetError(outside)
     source = _find_npz(name, directory)
     if source is None:
@@ -66,7 +66,7 @@ def _find_npz(name: str, directory: Path | None) -> Path | None:
     if place is None:
         path = directory / f"{name}.npz" if directory else None
     else:
-        path = place.path if place.kind == "npz" else None
+        path = place.locate(directory) if place.kind == "npz" else None
     return path if path and path.is_file() else None
 
 

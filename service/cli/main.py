@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("service.cli.networks.evaluate", "Score a job's network on test images."),
     "detect": ("service.cli.networks.detect", "Find objects in a larger image, with a job's network."),
     "export": ("service.cli.networks.export", "Write a job's network for other programs."),
+    "dataset": ("service.cli.networks.dataset", "Name images that everybody can train on."),
     "describe": ("service.cli.networks.describe", "Show a network layer by layer."),
     "list": ("service.cli.networks.list", "List what can be named in a submission."),
     "up": ("service.cli.ops.up", "Run the embedded stack until Ctrl-C."),

@@ -323,6 +323,40 @@ audit_entries = Table(
     sqlite_autoincrement=True,  # clients go on after the last number that they saw
 )
 
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("version", String(128), nullable=False, index=True),  # of its folder or file, too
+    Column("kind", choice(states.DatasetKind, "kind"), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("is_published", Boolean, nullable=False),  # its files are in their place
+    Column("removed_at", UtcDateTime),
+    Column("removed_by", String(255)),
+)
+
+dataset_uploads = Table(
+    "dataset_uploads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    Column("kind", choice(states.DatasetKind, "kind"), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False),  # when its newest piece came
+    sqlite_autoincrement=True,  # a number names a file: none is used twice
+)
+
 attempt_logs = Table(
     "attempt_logs",
     metadata,

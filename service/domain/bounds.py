@@ -65,6 +65,7 @@ OPTIONS: Mapping[str, Bound] = {
     "--project": Bound(least=0, most=100, why=_NAME.why),
     "--host": _DEVICE_NAME,
     "--gpu-model": _DEVICE_NAME,
+    "--describe": Bound(least=0, most=500, why="it is shown in a table"),
     "--reason": Bound(least=0, most=500, why="it is shown in a table"),
     "--user": _NAME,
     "--since": Bound(least=-1, most=36_500, why="in days ago: nobody used a GPU a century ago"),

@@ -30,8 +30,8 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 class DataSpec(Section):
     dataset: str = Field(
-        description="dataset, by its name in the catalog, or by its path: folder:PATH or npz:PATH; the "
-        "default depends on the network"
+        description="dataset, by its name in the catalog or among those that the lab has added, or by its "
+        "path: folder:PATH or npz:PATH; the default depends on the network"
     )
     image_size: PositiveInt = Field(description="side in pixels of what the network sees")
     resize: PositiveInt = Field(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from models.catalog import lookup
-from models.catalog.dataset_path import make_absolute
+from models.catalog.dataset_path import VERSION, make_absolute
 from models.catalog.lookup import CatalogError
 from models.catalog.network_builder import find_features
 from models.catalog.network_config import network_defaults, resolve_pool
@@ -87,6 +87,8 @@ def _default_data(tree: dict[str, object], network: lookup.Architecture) -> None
 
 
 def _are_photographs(dataset: str) -> bool:
+    if own := VERSION.fullmatch(dataset):
+        return not own[1]
     if dataset.startswith("folder:"):
         return True
     return dataset in lookup.DATASETS and lookup.DATASETS[dataset].photographs

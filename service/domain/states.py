@@ -113,6 +113,13 @@ class Subject(str, Enum):
     GARBAGE = "garbage"
 
 
+class DatasetKind(str, Enum):
+    """What one of the lab's own datasets is: a folder of images by class, or one file of arrays."""
+
+    FOLDER = "folder"
+    NPZ = "npz"
+
+
 class Scope(str, Enum):
     """What a person may do by the way in which they came in, from the least to the most."""
 

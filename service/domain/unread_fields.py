@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from models.catalog.dataset_path import find_dataset_path
 from models.catalog.lookup import get_architecture
 from service.domain.spec import Spec
 from service.errors import SpecError
 
 Condition = tuple[Callable[[Spec], bool], str]
+
+
+def _is_folder(spec: Spec) -> bool:
+    place = find_dataset_path(spec.data.dataset)
+    return place is not None and place.kind == "folder"
+
 
 MOMENTUM: Condition = (lambda s: s.optimizer.name in ("sgd", "alexnet"), "optimizer.name sgd or alexnet")
 FOCAL: Condition = (lambda s: s.loss.name == "focal", "loss.name focal")
@@ -22,10 +29,10 @@ HIDDEN: Condition = (
 )
 FLATTEN: Condition = (lambda s: s.model.head == "flatten", "model.head flatten")
 VALIDATION: Condition = (
-    lambda s: s.data.validation_fraction > 0 or s.data.dataset.startswith("folder:"),
+    lambda s: s.data.validation_fraction > 0 or _is_folder(s),
     "images for the validation",
 )
-FOLDER: Condition = (lambda s: s.data.dataset.startswith("folder:"), "a folder of images as data.dataset")
+FOLDER: Condition = (_is_folder, "a folder of images as data.dataset")
 
 # Every field that is not here is read always; tests/unit/test_unread_fields.py lists those.
 READ_WITH: Mapping[str, Condition] = {

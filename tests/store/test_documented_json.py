@@ -110,6 +110,7 @@ def test_every_documented_shape_is_compared() -> None:
     elsewhere = {
         "submit --dry-run",  # test_dry_run
         "submit --follow",  # as run
+        *("dataset add NAME PATH", "dataset list", "dataset show NAME"),  # test_datasets
         "gc",  # test_garbage
         "download JOB --list",  # test_files
         "doctor",  # test_doctor

@@ -77,7 +77,7 @@ def need_mib(batch_size: int, *, gpus: int = 1) -> float:
         "alexnet",
         {"training.batch_size": batch_size, "resources.gpus": gpus, "data.dataset": "synthetic"},
     )
-    return predict_needs(spec, measure_dataset(spec.data)).expected.total / MIB
+    return predict_needs(spec, measure_dataset(spec.data, datasets_dir=Path())).expected.total / MIB
 
 
 def largest_offered(refusal: pytest.ExceptionInfo[SpecError]) -> int:
@@ -249,7 +249,7 @@ def test_of_a_dataset_by_place_only_what_is_certain_can_refuse_a_job(
     fields = {"data.dataset": f"npz:{path}", "data.image_size": 256, "training.batch_size": 8}
     add_real_host("gpu01", 8000)
     submit(store, settings, "mlp", {**fields, "model.hidden_units": 4096}, owner=ADA)
-    size = measure_dataset(resolve_spec("mlp", fields).data)
+    size = measure_dataset(resolve_spec("mlp", fields).data, datasets_dir=Path())
     assert (size.channels, size.resident_bytes) == (1, 2 * 12 * 256**2)
 
 
@@ -259,4 +259,4 @@ def test_of_a_damaged_file_nothing_is_certain(header: bytes, tmp_path: Path) -> 
     with ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", header)
     spec = resolve_spec("mlp", {"data.dataset": f"npz:{path}"})
-    assert measure_dataset(spec.data).resident_bytes == 0
+    assert measure_dataset(spec.data, datasets_dir=Path()).resident_bytes == 0

@@ -50,6 +50,8 @@ CHOICES: list[tuple[str, str, type[Enum]]] = [
     ("audit_entries", "subject", states.Subject),
     ("credentials", "kind", states.CredentialKind),
     ("credentials", "scope", states.Scope),
+    ("datasets", "kind", states.DatasetKind),
+    ("dataset_uploads", "kind", states.DatasetKind),
     ("hooks", "channel", states.Channel),
     ("notifications", "occasion", states.Occasion),
     ("notifications", "job_state", states.JobState),

@@ -38,6 +38,7 @@ NEEDED = {
     "predict": ["1", __file__],
     "detect": ["1", __file__],
     "users set": ["ada"],
+    "dataset add": ["pets", "/nowhere"],
     "notify add": ["--mail=ada@example.org"],
     "gpus drain": ["gpu01:0"],
     "gpus undrain": ["gpu01:0"],

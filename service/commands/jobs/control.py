@@ -1,6 +1,7 @@
 """What people do to jobs: cancel, pause, hold, resume, retry, and change how urgent they are."""
 
 from service.commands.jobs.admission import check_high_priority, check_waiting
+from service.commands.jobs.dataset_version import keep_dataset
 from service.commands.people.permissions import check_may_change
 from service.domain.jobs import Job, JobId
 from service.domain.people import Actor
@@ -107,11 +108,13 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         JobConflict: it has not failed and was not cancelled.
         NotAllowed: it is somebody else's, or of high priority without the right to it.
         SpecError: its owner has as many jobs waiting as the quota allows.
+        DatasetConflict: its dataset was removed.
     """
     with store.transaction() as tx:
         job = _get_job(tx, job_id, actor)
         if job.state in RETRYABLE:
             check_waiting(tx, users.get_user(tx, job.owner))
+            keep_dataset(tx, job.dataset, job=f"Job {job_id}")
         if job.state not in RETRYABLE or not jobs.set_state_if(
             tx, job_id, job.state, JobState.QUEUED, reason=RETRY_REASON
         ):

@@ -37,7 +37,7 @@ def check_dataset_path(dataset: str, settings: Settings) -> None:
     try:
         if find_dataset_path(dataset) is None:
             get_dataset(dataset)
-        outside = explain_outside(dataset, settings.data_roots)
+        outside = explain_outside(dataset, settings.data_roots, directory=settings.datasets_dir)
     except CatalogError as error:
         raise SpecError(f"data.dataset: {error}") from None
     if outside:
@@ -46,7 +46,8 @@ def check_dataset_path(dataset: str, settings: Settings) -> None:
 
 def explain_worker_path(dataset: str, settings: Settings) -> str:
     """Say that the worker reads a dataset by path on its own host; empty if this may be that host."""
-    if not settings.submits_only or find_dataset_path(dataset) is None:
+    by_path = find_dataset_path(dataset)
+    if not settings.submits_only or by_path is None or by_path.is_own:
         return ""
     return (
         f"The worker reads {dataset} on its own host: the job fails if it is not at this path there. "
@@ -66,7 +67,9 @@ def check_dataset(
         SpecError: it is missing, damaged or of the wrong kind, its path is not allowed, its check failed, or
             the spec does not fit it.
     """
-    checked = _inspect(spec, settings, report=report)
+    check_dataset_path(spec.data.dataset, settings)
+    fraction = spec.data.validation_fraction
+    checked = inspect_dataset(spec.data.dataset, settings, fraction=fraction, report=report)
     if checked is None:
         return ""
     dataset, batch, most = spec.data.dataset, spec.training.batch_size, checked["train_images"]
@@ -82,12 +85,18 @@ def check_dataset(
     return checked["found"]
 
 
-def _inspect(spec: Spec, settings: Settings, *, report: Callable[[str], object]) -> Checked | None:
-    """The result of a check of the dataset, made now or before; None if it could not be checked."""
-    name = spec.data.dataset
-    check_dataset_path(name, settings)
+def inspect_dataset(
+    name: str, settings: Settings, *, fraction: float, report: Callable[[str], object]
+) -> Checked | None:
+    """Check a dataset of which this share of the training images is held out.
+
+    Returns the result, made now or before; None if it could not be checked, of which `report` is called.
+
+    Raises:
+        SpecError: it is damaged, or is not what it must be.
+    """
     by_path = find_dataset_path(name)
-    path = by_path.path if by_path else settings.datasets_dir / f"{name}.npz"
+    path = by_path.locate(settings.datasets_dir) if by_path else settings.datasets_dir / f"{name}.npz"
     if not _exists(path):
         if by_path is None:
             return None  # bundled, or downloaded by the trainer
@@ -95,11 +104,10 @@ def _inspect(spec: Spec, settings: Settings, *, report: Callable[[str], object])
             report(f"{path} is not on this machine, so it was not checked: the trainer will check it.")
             return None
     known = settings.home_dir / "datasets-checked"
-    fraction = str(spec.data.validation_fraction)
     stamp = f"{_stamp(path)} {fraction}" if path.is_file() else ""
     if stamp and (before := _recall(known, stamp)):
         return before
-    done = run_module("models.datasets.check", [name, str(settings.datasets_dir), fraction])
+    done = run_module("models.datasets.check", [name, str(settings.datasets_dir), str(fraction)])
     if done.returncode == BAD_DATASET:
         raise SpecError(f"data.dataset: {done.stdout.strip()}")
     # Without a database server the worker runs on this machine, and lacks the package too.

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from models.catalog.dataset_path import DatasetPath, find_dataset_path, is_data
+from models.catalog.dataset_path import find_dataset_path, is_data
 from models.catalog.lookup import get_dataset
 from service.domain.spec import DataSpec
 
@@ -41,8 +41,8 @@ class DatasetSize:
     least: "DatasetSize | None" = None
 
 
-def measure_dataset(data: DataSpec) -> DatasetSize:
-    """Measure a dataset of the catalog exactly, one by path as far as this machine can see it."""
+def measure_dataset(data: DataSpec, *, datasets_dir: Path) -> DatasetSize:
+    """Measure a dataset of the catalog exactly, another as far as this machine can see it."""
     by_path = find_dataset_path(data.dataset)
     if by_path is None:
         known = get_dataset(data.dataset)
@@ -53,21 +53,22 @@ def measure_dataset(data: DataSpec) -> DatasetSize:
             num_classes=known.num_classes,
             resident_bytes=images * height * width * channels,
         )
-    return _measure_npz(by_path) if by_path.kind == "npz" else _measure_folder(by_path, data)
+    path = by_path.locate(datasets_dir)
+    return _measure_npz(path) if by_path.kind == "npz" else _measure_folder(path, data)
 
 
-def _measure_folder(by_path: DatasetPath, data: DataSpec) -> DatasetSize:
-    """All images lie on the device, or none if they are too many. Not every file has to be an image."""
+def _measure_folder(path: Path, data: DataSpec) -> DatasetSize:
+    """All images lie on the device, or none if they are too many. Not every file has to be one."""
     image_bytes = data.resize**2 * COLOURS
     most = data.in_memory_mib * MIB // image_bytes
-    count = len(list(islice(_list_files(by_path.path), most + 1)))
+    count = len(list(islice(_list_files(path), most + 1)))
     resident = count * image_bytes if count <= most else 0
     return _assume(channels=COLOURS, resident_bytes=resident, least_bytes=0)
 
 
-def _measure_npz(by_path: DatasetPath) -> DatasetSize:
+def _measure_npz(path: Path) -> DatasetSize:
     try:
-        with ZipFile(by_path.path) as archive:
+        with ZipFile(path) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]
         channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
         resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares

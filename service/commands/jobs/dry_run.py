@@ -51,8 +51,9 @@ def dry_run_job(
     spec, options = request.spec, request.scheduling
     notices: list[str] = []
     found = check_dataset(spec, settings, given=assignments, report=notices.append)
+    found = "; ".join(filter(None, [request.notice, found]))
     notices += list_notices(spec, request.chosen)
-    needs = predict_needs(spec, measure_dataset(spec.data))
+    needs = predict_needs(spec, measure_dataset(spec.data, datasets_dir=settings.datasets_dir))
     with store.reading() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=options, after=after)
         health = read_health(tx, settings)

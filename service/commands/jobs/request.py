@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from service.commands.jobs.dataset_version import PATH, pin_dataset
 from service.domain.jobs import Job, JobId
 from service.domain.scheduling_options import GivenScheduling, SchedulingOptions, complete
 from service.domain.spec import Spec, read_spec
@@ -21,6 +22,8 @@ class Request:
     scheduling: SchedulingOptions
     chosen: Set[str]
     """The fields that the person or the job to be like has chosen, for `spec_notices.list_notices`."""
+    notice: str
+    """How its images differ from those of an older version that was asked for; empty: not."""
 
 
 def complete_request(
@@ -38,19 +41,24 @@ def complete_request(
             the job's spec cannot be read here.
         JobNotFound: there is no such job.
     """
+    assignments, notice = pin_dataset(store, assignments)
     if like is None:
         if architecture is None:
             raise SpecError("Name an architecture, or a job to be like. All architectures: cnnctl list")
         spec = resolve_spec(architecture, assignments)
-        return Request(spec=spec, scheduling=complete(scheduling), chosen=assignments.keys())
+        return Request(spec=spec, scheduling=complete(scheduling), chosen=assignments.keys(), notice=notice)
     with store.reading() as tx:
         job = jobs.get_job(tx, like)
     base = _read_spec_of(job)
     choices = list_choices(base)
+    if PATH not in assignments:  # its images may be gone
+        pinned, notice = pin_dataset(store, {PATH: base.data.dataset})
+        choices = {**choices, **pinned}
     return Request(
         spec=resolve_like(base, architecture, assignments, choices=choices),
         scheduling=complete(scheduling, job.scheduling),
         chosen=assignments.keys() | choices.keys(),
+        notice=notice,
     )
 
 

@@ -6,6 +6,7 @@ from cnnctl.views.jobs import SubmissionView
 from service.commands.jobs.admission import check_admission
 from service.commands.jobs.dataset_check import check_dataset, explain_worker_path
 from service.commands.jobs.dataset_size import measure_dataset
+from service.commands.jobs.dataset_version import keep_dataset
 from service.commands.jobs.job_memory import Needs, check_memory, predict_needs
 from service.commands.jobs.request import complete_request
 from service.commands.people.permissions import check_scope
@@ -40,13 +41,14 @@ def submit(
     """Resolve, check and queue a job; on `hold` it is paused until somebody resumes it.
 
     What is not given of spec and scheduling is as in the job `like`, or has its default. Its history says
-    what was found in its dataset.
+    what was found in its dataset, and what differs from an older version that was asked for.
 
     Raises:
         SpecError: the spec is not valid, its dataset is damaged, it could never run (see
             `check_submission`), or its labels are beyond their bounds; nothing was stored.
         JobNotFound: there is no job `like`.
         NotAllowed: its owner has no right to its priority.
+        DatasetConflict: somebody has removed its dataset just now.
     """
     check_scope(owner, act="submit jobs")
     labels = clean_labels(labels)
@@ -54,9 +56,11 @@ def submit(
     spec = request.spec
     notices: list[str] = []
     found = check_dataset(spec, settings, given=assignments, report=notices.append)
-    needs = predict_needs(spec, measure_dataset(spec.data))
+    found = "; ".join(filter(None, [request.notice, found]))
+    needs = predict_needs(spec, measure_dataset(spec.data, datasets_dir=settings.datasets_dir))
     with store.transaction() as tx:
         check_submission(tx, spec, needs, owner=owner, scheduling=request.scheduling, after=after)
+        keep_dataset(tx, spec.data.dataset, job="This job")
         job_id = jobs.create_job(
             tx,
             spec,

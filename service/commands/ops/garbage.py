@@ -1,7 +1,7 @@
-"""Deletes what no job can still need: checkpoints, also half-written ones, orphans, unpacked images."""
+"""Deletes what no job can still need: checkpoints, also half-written ones, orphans, unpacked
+images, datasets that nobody uses."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from cnnctl.views.ops import GarbageFolder, GarbageView
+from service.commands.datasets.files import delete
+from service.commands.datasets.leftovers import list_leftovers, release_leftover
 from service.commands.ops.run_folders import (
     RunFolder,
     keep_orphans,
@@ -37,6 +39,7 @@ class Kind(str, Enum):
     UNFINISHED = "unfinished"
     ORPHAN = "orphan"
     UNPACKED = "unpacked"
+    DATASET = "dataset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ def list_garbage(store: Store, settings: Settings, policy: Policy) -> Sequence[G
         )
     ]
     unpacked = _list_unpacked(settings.runs_dir / SURVEYS_DIR, ended_before)
-    return [*found, *_list_orphans(orphans, ended_before), *unpacked]
+    return [*found, *_list_orphans(orphans, ended_before), *unpacked, *_list_datasets(store, settings)]
 
 
 def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
@@ -92,10 +95,10 @@ def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
     parent = garbage.path.parent
     if garbage.path.exists() and not os.access(parent, os.W_OK | os.X_OK):
         return f"{parent} cannot be written by this user"
-    if not _release(store, garbage, policy):
-        return NEEDED_AGAIN
     try:
-        shutil.rmtree(garbage.path)
+        if not _release(store, garbage, policy):
+            return NEEDED_AGAIN
+        delete(garbage.path)
     except OSError as error:
         return str(error) if garbage.path.exists() else ""
     return ""
@@ -164,6 +167,12 @@ def _list_unpacked(folder: Path, used_before: datetime) -> Iterator[Garbage]:
                 yield Garbage(path=path, kind=Kind.UNPACKED, why=why, bytes=size_of(path), source=None)
 
 
+def _list_datasets(store: Store, settings: Settings) -> Iterator[Garbage]:
+    for left in list_leftovers(store, settings):
+        size = left.path.stat().st_size if left.path.is_file() else size_of(left.path)
+        yield Garbage(path=left.path, kind=Kind.DATASET, why=left.why, bytes=size, source=None)
+
+
 def _why_not_needed(job: Job, *, best: bool, ended_before: datetime) -> str:
     """Why no resume can need a checkpoint of a job any more; empty while one can."""
     if job.state is JobState.SUCCEEDED and not best:
@@ -178,6 +187,8 @@ def _release(store: Store, garbage: Garbage, policy: Policy) -> bool:
 
     The job is locked: a retry comes either before, and keeps the checkpoint, or after, and does not find it.
     """
+    if garbage.kind is Kind.DATASET:
+        return release_leftover(store, garbage.path)
     if garbage.source is None:
         return True  # a trainer that has mapped it keeps it, and it can be unpacked again
     if isinstance(garbage.source, RunFolder):

@@ -126,6 +126,15 @@ def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 
+def list_unfinished_on(tx: Transaction, dataset: str) -> Sequence[JobId]:
+    """The numbers of the unfinished jobs that train on a dataset, as their specs name it."""
+    mine = (jobs.c.dataset == dataset) & jobs.c.state.not_in(FINISHED)
+    return [
+        JobId(number)
+        for number in tx.connection.execute(select(jobs.c.id).where(mine).order_by(jobs.c.id)).scalars()
+    ]
+
+
 def list_ended_jobs(tx: Transaction, *, since: datetime) -> Sequence[Job]:
     """The jobs that have ended since then, in the order of their ends."""
     statement = select(*_COLUMNS).where(jobs.c.ended_at >= since).order_by(jobs.c.ended_at, jobs.c.id)
