@@ -4,28 +4,35 @@ Two classes answer: `service.client.local.LocalClient` over a database, and `cnn
 over the API. Both raise the errors of `cnnctl.errors`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
+from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    JobCounts,
+    JobDiffView,
     JobFile,
+    JobPage,
     JobResult,
     JobStateView,
-    JobSummary,
     JobView,
+    LabelsView,
     LogView,
     MetricsView,
     ProgressView,
     SubmissionView,
 )
 from cnnctl.views.people import HookView, UsageView, UserView
-from cnnctl.views.requests import HookRequest, SubmissionRequest, TokenRequest
+from cnnctl.views.requests import HookRequest, JobQuery, LabelRequest, SubmissionRequest, TokenRequest
+
+ALL_JOBS = JobQuery()
+Progress = Callable[[int, int], object]  # gets how many bytes are done, and how many there are
 
 
 class Client(Protocol):
@@ -40,7 +47,12 @@ class Client(Protocol):
 
     def submit(self, request: SubmissionRequest) -> SubmissionView: ...
     def dry_run(self, request: SubmissionRequest) -> DryRunView: ...
-    def list_jobs(self, *, limit: int | None = None) -> Sequence[JobSummary]: ...
+    def list_jobs(
+        self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None
+    ) -> JobPage: ...
+    def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts: ...
+    def diff(self, first: int, second: int) -> JobDiffView: ...
+    def change_labels(self, job: int, request: LabelRequest) -> LabelsView: ...
     def get_job(self, job: int) -> JobView: ...
     def get_result(self, job: int) -> JobResult: ...
     def get_progress(self, job: int) -> ProgressView: ...
@@ -55,6 +67,15 @@ class Client(Protocol):
     def resume(self, job: int, *, from_start: bool = False) -> JobStateView: ...
     def retry(self, job: int) -> JobStateView: ...
     def set_priority(self, job: int, priority: str) -> JobStateView: ...
+
+    # The lab's own datasets
+
+    def list_datasets(self) -> Sequence[DatasetView]: ...
+    def get_dataset(self, name: str) -> DatasetPage: ...
+    def add_dataset(
+        self, name: str, path: Path, *, description: str = "", report: Progress = lambda *_: None
+    ) -> DatasetView: ...
+    def remove_dataset(self, name: str) -> None: ...
 
     # GPUs and hosts
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import cnnctl.errors
-from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable
+from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable, TooManyRequests
 
 PREFIX = "/api/v1"
 ANSWER_SECONDS = 60.0
@@ -40,7 +40,7 @@ class UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_SECONDS)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
@@ -81,14 +81,27 @@ class Connection:
         """
         return self._repeat("GET", _target(path, query), None, {})
 
-    def act(self, method: str, *path: object, body: object = None) -> Any:
+    def act(self, method: str, *path: object, body: object = None, seconds: float = ANSWER_SECONDS) -> Any:
         """Do something once, and return the document that the service answers; None where it has none.
+
+        The answer may take so many seconds.
 
         Raises:
             CnnctlError: as above.
         """
         key = {"Idempotency-Key": uuid.uuid4().hex}
-        return self._repeat(method, _target(path, {}), body, key)
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        return self._repeat(method, _target(path, {}), content, {**kind, **key}, seconds=seconds)
+
+    def put(self, *path: object, data: bytes, **query: object) -> Any:
+        """Send bytes to where they may be sent twice, and return the document that the service answers.
+
+        Raises:
+            CnnctlError: as above.
+        """
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._repeat("PUT", _target(path, query), data, kind)
 
     @contextmanager
     def stream(self, *path: object, headers: Mapping[str, str], **query: object) -> Iterator[HTTPResponse]:
@@ -115,25 +128,37 @@ class Connection:
             "Try again when it is back. Whoever runs it can look: cnnctl doctor"
         )
 
-    def _repeat(self, method: str, target: str, body: object, headers: Mapping[str, str]) -> Any:
+    def _repeat(
+        self,
+        method: str,
+        target: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Any:
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return self._ask(method, target, body, headers)
+                return self._ask(method, target, content, headers, seconds=seconds)
             except (OSError, HTTPException) as error:
                 if time.monotonic() > deadline or isinstance(error, ssl.SSLCertVerificationError):
                     raise self.explain_away(error) from None
             except ServiceUnavailable:
                 if time.monotonic() > deadline:
                     raise
+            except TooManyRequests:
+                time.sleep(1.0)
+                continue
             time.sleep(PAUSE_SECONDS)
 
-    def _ask(self, method: str, target: str, body: object, headers: Mapping[str, str]) -> Any:
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        kind = {} if content is None else {"Content-Type": "application/json"}
+    def _ask(
+        self, method: str, target: str, content: bytes | None, headers: Mapping[str, str], *, seconds: float
+    ) -> Any:
         connection = self._open()
+        connection.timeout = seconds
         try:
-            connection.request(method, target, content, {**self._headers, **kind, **headers})
+            connection.request(method, target, content, {**self._headers, **headers})
             response = connection.getresponse()
             answer = response.read()
         finally:

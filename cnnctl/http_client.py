@@ -9,26 +9,32 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.connection import PAUSE_SECONDS, RETRY_SECONDS, Connection
 from cnnctl.errors import CnnctlError, ServiceUnavailable
+from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
 from cnnctl.views.codec import from_json, to_json
+from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    JobCounts,
+    JobDiffView,
     JobFile,
+    JobPage,
     JobResult,
     JobStateView,
-    JobSummary,
     JobView,
+    LabelsView,
     LogView,
     MetricsView,
     ProgressView,
     SubmissionView,
 )
 from cnnctl.views.people import HookView, UsageView, UserView
-from cnnctl.views.requests import HookRequest, SubmissionRequest, TokenRequest
+from cnnctl.views.requests import HookRequest, JobQuery, LabelRequest, SubmissionRequest, TokenRequest
 
 View = TypeVar("View")
 PART_BYTES = 1024 * 1024
@@ -70,8 +76,17 @@ class HttpClient:
     def dry_run(self, request: SubmissionRequest) -> DryRunView:
         return from_json(DryRunView, self._api.act("POST", "dry-runs", body=to_json(request)))
 
-    def list_jobs(self, *, limit: int | None = None) -> Sequence[JobSummary]:
-        return _all(JobSummary, self._api.get("jobs", limit=limit))
+    def list_jobs(self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None) -> JobPage:
+        return from_json(JobPage, self._api.get("jobs", **_given(query), limit=limit, before=before))
+
+    def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts:
+        return from_json(JobCounts, self._api.get("job-counts", **_given(query)))
+
+    def diff(self, first: int, second: int) -> JobDiffView:
+        return from_json(JobDiffView, self._api.get("jobs", first, "diff", second))
+
+    def change_labels(self, job: int, request: LabelRequest) -> LabelsView:
+        return from_json(LabelsView, self._api.act("PATCH", "jobs", job, "labels", body=to_json(request)))
 
     def get_job(self, job: int) -> JobView:
         return from_json(JobView, self._api.get("jobs", job))
@@ -163,6 +178,22 @@ class HttpClient:
     def _act(self, job: int, verb: str, body: object = None) -> JobStateView:
         return from_json(JobStateView, self._api.act("POST", "jobs", job, verb, body=body))
 
+    # The lab's own datasets
+
+    def list_datasets(self) -> Sequence[DatasetView]:
+        return _all(DatasetView, self._api.get("datasets"))
+
+    def get_dataset(self, name: str) -> DatasetPage:
+        return from_json(DatasetPage, self._api.get("datasets", name))
+
+    def add_dataset(
+        self, name: str, path: Path, *, description: str = "", report: Progress = lambda *_: None
+    ) -> DatasetView:
+        return upload_dataset(self._api, name, path, description=description, report=report)
+
+    def remove_dataset(self, name: str) -> None:
+        self._api.act("DELETE", "datasets", name)
+
     # GPUs and hosts
 
     def list_gpus(self) -> Sequence[GpuView]:
@@ -234,6 +265,11 @@ class HttpClient:
         when = since and since.isoformat()
         found = self._api.get("audit", since=when, actor=actor, subject=subject, limit=limit, before=before)
         return _all(AuditView, found)
+
+
+def _given(query: JobQuery) -> Mapping[str, Any]:
+    """The parts of a query that ask for something."""
+    return {name: value for name, value in to_json(query).items() if value not in (None, "", [])}
 
 
 def _all(view: type[View], documents: Sequence[Mapping[str, Any]]) -> Sequence[View]:

@@ -12,10 +12,12 @@ from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    JobDiffView,
     JobFile,
     JobResult,
     JobSummary,
     JobView,
+    LabelsView,
     MetricsView,
     SubmissionView,
 )
@@ -39,6 +41,8 @@ DOCUMENTS: Mapping[str, Any] = {
     "cnnctl submit --dry-run --json": DryRunView,
     "cnnctl status --json": Sequence[JobSummary],
     "cnnctl status JOB --json": JobView,
+    "cnnctl label JOB --json": LabelsView,
+    "cnnctl diff JOB JOB --json": JobDiffView,
     "cnnctl history JOB --json": Sequence[AuditEntryView],
     "cnnctl download JOB --list --json": Sequence[JobFile],
     "cnnctl metrics JOB --json": MetricsView,

@@ -1,31 +1,78 @@
 """What a client sends with an act; a field that is left out has its default."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
+
+from cnnctl.views.states import JobState
 
 PriorityName = Literal["low", "normal", "high"]
 ScopeName = Literal["read", "submit", "admin"]
 ChannelName = Literal["mail", "webhook"]
 OccasionName = Literal["end", "failure", "preemption"]
+DatasetKindName = Literal["folder", "npz"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRequest:
     """A job to queue, or only to rehearse."""
 
-    architecture: Annotated[str, "the network, as in `alexnet`"]
-    fields: Annotated[Mapping[str, Any], "fields of the spec by dotted path, as in `optimizer.lr`"]
-    priority: Annotated[PriorityName, "how urgent it is"] = "normal"
-    project: Annotated[str, "what its GPU-hours are counted under"] = ""
+    architecture: Annotated[str | None, "the network, as in `alexnet`; `null`: that of the job `like`"] = None
+    fields: Annotated[Mapping[str, Any], "fields of the spec by dotted path, as in `optimizer.lr`"] = field(
+        default_factory=dict
+    )
+    like: Annotated[int | None, "the job that says whatever is not given"] = None
+    name: Annotated[str, "what its owner calls it"] = ""
+    tags: Annotated[Sequence[str], "words that it is found by"] = ()
+    note: Annotated[str, "what its owner writes about it, in any number of lines"] = ""
+    priority: Annotated[PriorityName | None, "how urgent it is; `normal` unless said"] = None
+    project: Annotated[str | None, "what its GPU-hours are counted under"] = None
     after: Annotated[Sequence[int], "jobs that must have succeeded before it starts"] = ()
-    not_before: Annotated[datetime | None, "when it may start; at once where `null`"] = None
-    exclusive: Annotated[bool, "whether it keeps other jobs off its host"] = False
+    not_before: Annotated[datetime | None, "when it may start; at once unless said"] = None
+    exclusive: Annotated[bool | None, "whether it keeps other jobs off its host"] = None
     gpu_model: Annotated[str | None, "a part of the GPUs' model, as in `h200`"] = None
     host: Annotated[str | None, "the only host that it may run on"] = None
-    hosts: Annotated[int, "hosts that it runs on at once, each with as many GPUs"] = 1
+    hosts: Annotated[int | None, "hosts that it runs on at once, with as many GPUs each; 1 unless said"] = (
+        None
+    )
     hold: Annotated[bool, "whether it stays paused until somebody resumes it"] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which jobs to list: those for which all that is given holds."""
+
+    owner: Annotated[str | None, "who submitted it"] = None
+    state: Annotated[Sequence[JobState], "one of these"] = ()
+    project: Annotated[str | None, "what it is counted under; an empty text: under nothing"] = None
+    tag: Annotated[Sequence[str], "all of these"] = ()
+    network: Annotated[str | None, "its architecture"] = None
+    dataset: Annotated[str | None, "a name, or where it lies"] = None
+    since: Annotated[datetime | None, "submitted then or later"] = None
+    text: Annotated[str, "a part of its name or note, in any case"] = ""
+    like: Annotated[int | None, "made like this job"] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRequest:
+    """What is to be changed of a job's labels; `null` leaves a text as it is, an empty one removes it."""
+
+    name: Annotated[str | None, "what its owner calls it"] = None
+    note: Annotated[str | None, "what its owner writes about it"] = None
+    add_tags: Annotated[Sequence[str], "tags to add"] = ()
+    remove_tags: Annotated[Sequence[str], "tags to remove"] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRequest:
+    """A dataset to upload in pieces, as one file: an .npz, or an uncompressed tar of a folder's content."""
+
+    name: Annotated[str, "what the dataset will be called"]
+    kind: Annotated[DatasetKindName, "`folder`, of which a tar is uploaded, or `npz`"]
+    total_bytes: Annotated[int, "the size of the file"]
+    digest: Annotated[str, "SHA-256 of the file, hex"]
+    description: Annotated[str, "what others should know of it"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

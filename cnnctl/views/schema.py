@@ -1,7 +1,7 @@
 """JSON Schema of the views."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from datetime import datetime
 from inspect import cleandoc
 from typing import Any, Literal, get_args, get_origin
@@ -75,9 +75,13 @@ def _list_words(words: Sequence[str], *, optional: bool) -> Mapping[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
+def _has_default(one: Field[Any]) -> bool:
+    return one.default is not MISSING or one.default_factory is not MISSING
+
+
 def _describe(view: type, part: Callable[[Any], Mapping[str, Any]], *, closed: bool) -> Mapping[str, Any]:
     keys = list_keys(view)
-    optional = {one.name for one in fields(view) if one.default is not MISSING} if closed else set()
+    optional = {one.name for one in fields(view) if _has_default(one)} if closed else set()
     return {
         "type": "object",
         "description": cleandoc(view.__doc__ or ""),

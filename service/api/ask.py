@@ -48,6 +48,11 @@ class Ask:
         _check_query(self.request)
         return self.service.gatekeeper.get_actor(self.request)
 
+    @property
+    def body(self) -> bytes:
+        """What was sent, as it is."""
+        return self._body
+
     def read(self, view: type[View]) -> View:
         """What was sent; see `read_body`."""
         return read_body(view, self._body)[0]
@@ -62,14 +67,15 @@ class Ask:
         client = LocalClient(self.service.store, self.service.settings, self.get_actor())
         return self._answer(_to_text(get(client)), status=200)
 
-    def act(self, do: Callable[[LocalClient], Any], *, status: int = 200, secret: bool = False) -> Response:
+    def act(self, do: Callable[[LocalClient], Any], *, status: int = 200, once: bool = True) -> Response:
         """Do something, once for each Idempotency-Key, and answer with what the client gives.
 
-        A `secret` answer is not kept, so its key has no effect: who missed it asks for another.
+        Not `once`: its key has no effect. So for answers with a secret, which is kept nowhere, and for acts
+        that a second time find nothing left to do.
         """
         actor, settings, store = self.get_actor(), self.service.settings, self.service.store
         key = self.request.headers.get("idempotency-key")
-        if key is None or secret:
+        if key is None or not once:
             return self._answer(_to_text(do(LocalClient(store, settings, actor))), status=status)
 
         def answer(joined: Store) -> str:

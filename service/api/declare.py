@@ -21,11 +21,21 @@ def get(router: APIRouter, path: str, answer: Any) -> Callable[[Route], Route]:
 
 
 def act(
-    router: APIRouter, method: str, path: str, answer: Any, *, body: type | None = None, status: int = 200
+    router: APIRouter,
+    method: str,
+    path: str,
+    answer: Any,
+    *,
+    body: type | None = None,
+    content: str = "",
+    status: int = 200,
 ) -> Callable[[Route], Route]:
     """A route that changes something, once for each Idempotency-Key; `answer` None: it has no body."""
     more = _describe(answer, status=204 if answer is None else status)
     extra: dict[str, Any] = {"parameters": [IDEMPOTENCY_KEY]}
+    if content:
+        schema = {"type": "string", "format": "binary"}
+        extra["requestBody"] = {"required": True, "content": {content: {"schema": schema}}}
     if body is not None:
         extra["requestBody"] = {
             "required": True,

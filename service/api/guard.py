@@ -8,6 +8,7 @@ from service.api.problems import answer_problem
 from service.errors import NotAllowed, TooLarge
 
 MOST_BODY_BYTES = 1024 * 1024
+MOST_PIECE_BYTES = 8 * 1024 * 1024  # of an upload
 
 
 class Guard:
@@ -22,22 +23,23 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        problem = self._find_problem(scope, headers)
+        most = MOST_PIECE_BYTES if scope["method"] == "PUT" else MOST_BODY_BYTES
+        problem = self._find_problem(scope, headers, most)
         if problem is None:
             try:
-                await self._app(scope, _count(receive), send)
+                await self._app(scope, _count(receive, most), send)
             except TooLarge as error:
                 problem = error
         if problem is not None:
             await answer_problem(problem)(scope, receive, send)
 
-    def _find_problem(self, scope: Any, headers: dict[bytes, str]) -> NotAllowed | TooLarge | None:
+    def _find_problem(self, scope: Any, headers: dict[bytes, str], most: int) -> NotAllowed | TooLarge | None:
         # A page elsewhere could give its own name this machine's address, and so read as this machine.
         if scope.get(PEER) is None and _name(headers.get(b"host", "")) not in self._hosts:
             return NotAllowed("The API has other names. Whoever runs it lists them: CNNCTL_API_HOSTS")
         length = headers.get(b"content-length", "0")
-        if length.isdecimal() and int(length) > MOST_BODY_BYTES:
-            return _too_large()
+        if length.isdecimal() and int(length) > most:
+            return _too_large(most)
         return None
 
 
@@ -47,7 +49,7 @@ def _name(host: str) -> str:
     return (name if colon and port.isdecimal() else host).lower()
 
 
-def _count(receive: Any) -> Any:
+def _count(receive: Any, most: int) -> Any:
     """The same messages, up to the most that a body may have: its length may not have been said."""
     got = 0
 
@@ -55,12 +57,12 @@ def _count(receive: Any) -> Any:
         nonlocal got
         message = await receive()
         got += len(message.get("body", b""))
-        if got > MOST_BODY_BYTES:
-            raise _too_large()
+        if got > most:
+            raise _too_large(most)
         return message
 
     return counting
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"A request may have at most {MOST_BODY_BYTES:,} bytes")
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"This request may have at most {most:,} bytes")

@@ -4,24 +4,29 @@ import os
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AwareDatetime
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    JobCounts,
+    JobDiffView,
     JobFile,
+    JobPage,
     JobResult,
     JobStateView,
-    JobSummary,
     JobView,
+    LabelsView,
     LogView,
     MetricsView,
     ProgressView,
     SubmissionView,
 )
-from cnnctl.views.requests import PriorityRequest, ResumeRequest, SubmissionRequest
+from cnnctl.views.requests import JobQuery, LabelRequest, PriorityRequest, ResumeRequest, SubmissionRequest
+from cnnctl.views.states import JobState
 from service.api.ask import Asked
 from service.api.declare import act, get
 from service.commands.jobs import files
@@ -30,6 +35,7 @@ from service.domain.jobs import JobId
 router = APIRouter(tags=["jobs"])
 MOST_JOBS = 1000  # of one answer
 Job = Annotated[int, Path(description="the job's number")]
+Text = Annotated[str | None, Query()]
 
 
 @act(router, "POST", "/jobs", SubmissionView, body=SubmissionRequest, status=201)
@@ -44,10 +50,60 @@ def dry_run(ask: Asked) -> Response:
     return ask.act(lambda client: client.dry_run(ask.read(SubmissionRequest)))
 
 
-@get(router, "/jobs", Sequence[JobSummary])
-def list_jobs(ask: Asked, limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 50) -> Response:
-    """Jobs, the newest first."""
-    return ask.look(lambda client: client.list_jobs(limit=limit))
+def _read_query(
+    owner: Text = None,
+    state: Annotated[Sequence[JobState], Query(description="one of these")] = (),
+    project: Text = None,
+    tag: Annotated[Sequence[str], Query(description="all of these")] = (),
+    network: Text = None,
+    dataset: Text = None,
+    since: Annotated[AwareDatetime | None, Query(description="submitted then or later")] = None,
+    text: Annotated[str, Query(description="a part of its name or note, in any case")] = "",
+    like: Annotated[int | None, Query(description="made like this job")] = None,
+) -> JobQuery:
+    return JobQuery(
+        owner=owner,
+        state=state,
+        project=project,
+        tag=tag,
+        network=network,
+        dataset=dataset,
+        since=since,
+        text=text,
+        like=like,
+    )
+
+
+Asking = Annotated[JobQuery, Depends(_read_query)]
+
+
+@get(router, "/jobs", JobPage)
+def list_jobs(
+    ask: Asked,
+    query: Asking,
+    limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 50,
+    before: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
+) -> Response:
+    """Jobs, the newest first, page by page."""
+    return ask.look(lambda client: client.list_jobs(query, limit=limit, before=before))
+
+
+@get(router, "/job-counts", JobCounts)
+def count_jobs(ask: Asked, query: Asking) -> Response:
+    """How many jobs there are, by state."""
+    return ask.look(lambda client: client.count_jobs(query))
+
+
+@get(router, "/jobs/{job}/diff/{other}", JobDiffView)
+def diff(ask: Asked, job: Job, other: Job) -> Response:
+    """In what two jobs differ."""
+    return ask.look(lambda client: client.diff(job, other))
+
+
+@act(router, "PATCH", "/jobs/{job}/labels", LabelsView, body=LabelRequest)
+def change_labels(ask: Asked, job: Job) -> Response:
+    """Change name, note and tags of a job."""
+    return ask.act(lambda client: client.change_labels(job, ask.read(LabelRequest)))
 
 
 @get(router, "/jobs/{job}", JobView)

@@ -77,7 +77,7 @@ def list_tokens(
 @act(router, "POST", "/tokens", NewTokenView, body=TokenRequest, status=201)
 def create_token(ask: Asked) -> Response:
     """Make a token for oneself; it is shown only in this answer."""
-    return ask.act(lambda client: client.create_token(ask.read(TokenRequest)), status=201, secret=True)
+    return ask.act(lambda client: client.create_token(ask.read(TokenRequest)), status=201, once=False)
 
 
 @act(router, "DELETE", "/tokens/{token}", None)
@@ -89,7 +89,7 @@ def revoke_token(ask: Asked, token: Annotated[int, Path(description="the token's
 @act(router, "POST", "/links", LinkView, status=201)
 def make_link(ask: Asked) -> Response:
     """Make a link that opens a browser's session once, within a minute."""
-    return ask.act(lambda client: client.make_link(), status=201, secret=True)
+    return ask.act(lambda client: client.make_link(), status=201, once=False)
 
 
 @get(router, "/audit", Sequence[AuditView])

@@ -16,7 +16,9 @@ from service.visible import escape
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "submit": ("service.cli.jobs.submit", "Queue a job and print its number."),
     "run": ("service.cli.jobs.run", "Queue a job and follow it to its end."),
-    "status": ("service.cli.jobs.status", "Show all jobs, or everything about one."),
+    "status": ("service.cli.jobs.status", "Show the jobs, or everything about one."),
+    "diff": ("service.cli.jobs.diff", "Show in what two jobs differ."),
+    "label": ("service.cli.jobs.label", "Change the name, the note and the tags of a job."),
     "logs": ("service.cli.jobs.logs", "Print what a job's trainer wrote."),
     "metrics": ("service.cli.jobs.metrics", "Plot a job's curves, or print its numbers."),
     "cancel": ("service.cli.jobs.cancel", "Stop jobs for good."),

@@ -13,23 +13,22 @@ OPTIONS = [
     click.option(
         "--priority",
         type=click.Choice([priority.value for priority in Priority]),
-        default=Priority.NORMAL.value,
         help="How urgent the job is; high needs a permission.",
     ),
-    click.option("--project", default="", help="Project under which cnnctl usage counts the GPU-hours."),
+    click.option("--project", help="Project under which cnnctl usage counts the GPU-hours."),
     click.option(
         "--after", type=int, multiple=True, metavar="JOB", help="Wait until this job has succeeded."
     ),
     click.option(
         "--not-before", type=Moment(ahead=True), help="Start no earlier: 2026-11-01T22:00, or 8h from now."
     ),
-    click.option("--exclusive", is_flag=True, help="Keep other jobs off its host."),
+    click.option("--exclusive", is_flag=True, default=None, help="Keep other jobs off its host."),
     click.option("--gpu-model", help="Run only on GPUs whose model's name contains this, as in h200."),
     click.option("--host", "host_name", help="Run only on this host."),
     click.option(
         "--hosts",
         type=int,
-        default=1,
+        show_default="1",
         help="Number of hosts to run on at once, each with the same share of the --gpus.",
     ),
 ]

@@ -54,7 +54,7 @@ def spec_options(command: Command) -> Command:
         metavar="PATH=VALUE",
         help="Any spec field, as in --set schedule.step_epochs=5. See: cnnctl list fields",
     )(command)
-    return click.argument("architecture")(command)
+    return click.argument("architecture", required=False)(command)
 
 
 def _as_sentence(text: str) -> str:

@@ -7,34 +7,52 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
+from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    JobCounts,
+    JobDiffView,
     JobFile,
+    JobPage,
     JobResult,
     JobStateView,
-    JobSummary,
     JobView,
+    LabelsView,
     LogView,
     MetricsView,
     ProgressView,
     SubmissionView,
 )
 from cnnctl.views.people import HookView, UsageView, UserView
-from cnnctl.views.requests import HookRequest, SubmissionRequest, TokenRequest
+from cnnctl.views.requests import (
+    HookRequest,
+    JobQuery,
+    LabelRequest,
+    SubmissionRequest,
+    TokenRequest,
+    UploadRequest,
+)
+from service.commands.datasets import registry, uploading
+from service.commands.datasets.adding import add_dataset
 from service.commands.fleet import gpus, hosts
 from service.commands.fleet.health import check_health
-from service.commands.jobs import control, files, logs, metrics, progress, status
+from service.commands.jobs import control, files, job_list, logs, metrics, progress, status
+from service.commands.jobs.diff import diff_jobs
+from service.commands.jobs.labels import change_labels
 from service.commands.people import audit, credentials, hooks, usage, users
 from service.commands.people.identity import describe_actor
 from service.domain.credentials import CredentialId
+from service.domain.datasets import UploadId
 from service.domain.hooks import HookId
+from service.domain.job_filter import JobFilter
 from service.domain.jobs import JobId
+from service.domain.labels import LabelChanges, Labels
 from service.domain.people import Actor
-from service.domain.scheduling_options import SchedulingOptions
-from service.domain.states import Channel, JobState, Occasion, Priority, Subject
+from service.domain.states import Channel, DatasetKind, JobState, Occasion, Priority, Subject
 from service.errors import SpecError
 from service.settings import Settings
 from service.store.transaction import Store
@@ -71,22 +89,43 @@ class LocalClient:
         )
 
     def _ask(self, request: SubmissionRequest) -> Mapping[str, Any]:
-        if request.not_before is not None and request.not_before.tzinfo is None:
-            raise SpecError("not_before: a moment needs its offset from UTC, as in 2026-11-01T22:00+01:00")
-        scheduling = SchedulingOptions(
-            priority=Priority(request.priority),
-            project=request.project,
-            not_before=request.not_before,
-            exclusive=request.exclusive,
-            gpu_model=request.gpu_model,
-            host_name=request.host,
-            hosts=request.hosts,
-        )
-        after = [JobId(job) for job in request.after]
-        return {"owner": self._actor, "scheduling": scheduling, "after": after, "hold": request.hold}
+        _check_zone("not_before", request.not_before)
+        asked: dict[str, Any] = {
+            "priority": Priority(request.priority) if request.priority else None,
+            "project": request.project,
+            "not_before": request.not_before,
+            "exclusive": request.exclusive,
+            "gpu_model": request.gpu_model,
+            "host_name": request.host,
+            "hosts": request.hosts,
+        }
+        return {
+            "owner": self._actor,
+            "scheduling": {name: value for name, value in asked.items() if value is not None},
+            "after": [JobId(job) for job in request.after],
+            "labels": Labels(name=request.name, tags=tuple(request.tags), note=request.note),
+            "like": None if request.like is None else JobId(request.like),
+            "hold": request.hold,
+        }
 
-    def list_jobs(self, *, limit: int | None = None) -> Sequence[JobSummary]:
-        return status.list_job_views(self._store, limit=limit)
+    def list_jobs(self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None) -> JobPage:
+        number = None if before is None else JobId(before)
+        return job_list.list_job_page(self._store, filter=_to_filter(query), limit=limit, before=number)
+
+    def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts:
+        return job_list.count_job_states(self._store, filter=_to_filter(query))
+
+    def diff(self, first: int, second: int) -> JobDiffView:
+        return diff_jobs(self._store, self._settings, JobId(first), JobId(second))
+
+    def change_labels(self, job: int, request: LabelRequest) -> LabelsView:
+        changes = LabelChanges(
+            name=request.name,
+            note=request.note,
+            add_tags=request.add_tags,
+            remove_tags=request.remove_tags,
+        )
+        return change_labels(self._store, JobId(job), changes, actor=self._actor)
 
     def get_job(self, job: int) -> JobView:
         return status.get_job_view(self._store, JobId(job))
@@ -136,6 +175,50 @@ class LocalClient:
     def _act(self, job: int, act: Any) -> JobStateView:
         state: JobState = act(self._store, JobId(job), actor=self._actor)
         return JobStateView(job=job, state=state.value)
+
+    # The lab's own datasets
+
+    def list_datasets(self) -> Sequence[DatasetView]:
+        return registry.list_dataset_views(self._store)
+
+    def get_dataset(self, name: str) -> DatasetPage:
+        return registry.get_dataset_page(self._store, name)
+
+    def add_dataset(
+        self, name: str, path: Path, *, description: str = "", report: Progress = lambda *_: None
+    ) -> DatasetView:
+        return add_dataset(
+            self._store, self._settings, name, path, actor=self._actor, description=description, report=report
+        )
+
+    def remove_dataset(self, name: str) -> None:
+        registry.remove_dataset(self._store, self._settings, name, actor=self._actor)
+
+    def begin_upload(self, request: UploadRequest) -> UploadView:
+        return uploading.begin_upload(
+            self._store,
+            self._settings,
+            request.name,
+            kind=DatasetKind(request.kind),
+            total_bytes=request.total_bytes,
+            digest=request.digest,
+            description=request.description,
+            actor=self._actor,
+        )
+
+    def get_upload(self, upload: int) -> UploadView:
+        return uploading.upload_state(self._store, self._settings, UploadId(upload), actor=self._actor)
+
+    def write_piece(self, upload: int, *, offset: int, data: bytes) -> UploadView:
+        return uploading.write_piece(
+            self._store, self._settings, UploadId(upload), offset=offset, data=data, actor=self._actor
+        )
+
+    def finish_upload(self, upload: int) -> DatasetView:
+        return uploading.finish_upload(self._store, self._settings, UploadId(upload), actor=self._actor)
+
+    def remove_upload(self, upload: int) -> None:
+        uploading.remove_upload(self._store, self._settings, UploadId(upload), actor=self._actor)
 
     # GPUs and hosts
 
@@ -212,3 +295,23 @@ class LocalClient:
         return audit.list_audit_views(
             self._store, since=since, actor=actor, subject=about, before=before, limit=limit
         )
+
+
+def _to_filter(query: JobQuery) -> JobFilter:
+    _check_zone("since", query.since)
+    return JobFilter(
+        owner=query.owner,
+        states=[JobState(state) for state in query.state],
+        project=query.project,
+        tags=query.tag,
+        architecture=query.network,
+        dataset=query.dataset,
+        since=query.since,
+        text=query.text,
+        like=None if query.like is None else JobId(query.like),
+    )
+
+
+def _check_zone(name: str, moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise SpecError(f"{name}: a moment needs its offset from UTC, as in 2026-11-01T22:00+01:00")

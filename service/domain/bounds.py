@@ -80,7 +80,6 @@ OPTIONS: Mapping[str, Bound] = {
     "--input": Bound(least=1, most=4096, why=_SIDE.why),
     "--classes": Bound(least=1, most=100_000, why="no dataset has more classes"),
     "--batch-size": SPEC["training.batch_size"],
-    "--name": Bound(least=1, most=64, why="it is shown in a table"),
     "--expires": Bound(least=1 / 1440, most=3650, why="in days: a minute to ten years"),
     "--limit": Bound(least=1, most=1000, why="more come page by page"),
 }

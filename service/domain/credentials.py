@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType
 
+from service.bound import Bound
 from service.domain.states import CredentialKind, Scope
 
 CredentialId = NewType("CredentialId", int)
@@ -16,6 +17,7 @@ LONGEST_SECRET = 128  # characters; none of ours is longer
 LINK_LIFE = timedelta(seconds=60)
 SESSION_LIFE = timedelta(days=7)
 TOKEN_LIFE = timedelta(days=90)
+TOKEN_NAME = Bound(least=1, most=64, why="it is shown in a table")
 MOST_TOKENS = 50  # that a person may have at once
 MOST_SESSIONS = 20
 

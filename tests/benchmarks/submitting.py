@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cnnctl.views.requests import JobQuery
 from service.cli.jobs.status import SHOWN_JOBS, draw_page
 from service.client.local import LocalClient
 from service.commands.jobs.submit import submit
@@ -83,7 +84,7 @@ def _time_status(name: str, store: Store, home: str) -> Figure:
 
     def draw() -> None:
         console = Console(file=io.StringIO(), width=160, highlight=False, markup=False)
-        console.print(draw_page(LocalClient(store, settings, ADA), None, SHOWN_JOBS))
+        console.print(draw_page(LocalClient(store, settings, ADA), None, SHOWN_JOBS, JobQuery()))
 
     seconds = median_seconds({"status": draw}, rounds=9)["status"]
     return Figure(name=f"status_of_{JOBS}_jobs_{name}", ratio=seconds, unit="s", goal="at most 0.2")

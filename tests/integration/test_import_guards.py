@@ -47,6 +47,8 @@ CODES: Sequence[tuple[str, int]] = (
     ("resume 1", 0),
     ("pause 7", 3),
     ("history 7", 3),
+    ("diff 1 1", 0),
+    ("label 1 --tag ablation", 0),
     ("download 7", 3),
     ("download 1 --list", 0),
     ("audit --since 1d", 0),

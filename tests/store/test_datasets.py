@@ -20,6 +20,7 @@ from cnnctl.views.datasets import DatasetView
 from models.datasets.load import load_dataset
 from models.datasets.unpacked import load_unpacked
 from models.errors import DatasetError
+from service.client.local import LocalClient
 from service.commands.datasets.adding import add_dataset
 from service.commands.datasets.registry import get_dataset_page, list_dataset_views, remove_dataset
 from service.commands.jobs.control import cancel, retry
@@ -373,6 +374,7 @@ def test_two_that_add_one_name_at_once_do_not_both_get_it(
 CRASH = """
 import importlib, os, sys
 from pathlib import Path
+from service.client.local import LocalClient
 from service.commands.datasets.adding import add_dataset
 from service.domain.people import Actor
 from service.settings import load_settings
@@ -467,7 +469,7 @@ def make_old(settings: Settings, clock: Clock) -> None:
 @pytest.fixture
 def run(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run `cnnctl dataset`; what it prints on standard output."""
-    monkeypatch.setattr(cli, "open_session", lambda: (settings, store))
+    monkeypatch.setattr(cli, "open_client", lambda: LocalClient(store, settings, ADA))
 
     def invoke(*words: str, code: int = 0) -> str:
         done = CliRunner().invoke(cli.command, words)

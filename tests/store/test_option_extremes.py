@@ -50,8 +50,21 @@ NEEDED = {
 # These run for long; `run` submits as `submit` does, and `describe` starts TensorFlow.
 LONG = {"up", "scheduler", "worker", "api", "login", "run", "describe"}
 # Only what is known is found: numbers of jobs, hooks and tokens, names of networks, hosts, GPUs and files.
-LOOKED_UP = {"job", "jobs", "hook", "token", "architecture", "name", "gpu", "gpus", "names", "assignments"}
-LOOKED_UP |= {"dataset", "what", "url"}
+LOOKED_UP = {
+    "job",
+    "jobs",
+    "hook",
+    "token",
+    "architecture",
+    "name",
+    "gpu",
+    "gpus",
+    "names",
+    "assignments",
+    "like",
+}
+LOOKED_UP |= {"dataset", "what", "url", "first", "second", "tag", "tags", "untags", "label", "note", "text"}
+LOOKED_UP |= {"network", "owner", "like"}
 
 DatasetPath = tuple[str, click.Parameter]
 
@@ -85,6 +98,7 @@ def words_for(name: str, parameter: click.Parameter, value: str) -> list[str]:
     options = [word for word in needed if word.startswith("--") and parameter.name != "webhook"]
     places = [word for word in needed if not word.startswith("--")]
     if isinstance(parameter, click.Option):
+        places = [] if name == "status" else places  # its options are about the list
         return [*name.split(), *places, *options, f"{parameter.opts[0]}={value}"]
     places[arguments.index(parameter.name)] = value
     return [*name.split(), *options, "--", *places]

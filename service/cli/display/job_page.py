@@ -39,6 +39,10 @@ def _head(view: JobView) -> Table:
     state = Text(view.state, style=STATE_STYLES.get(view.state, ""))
     table.add_row(Text(f"Job {view.job}", style="bold"), state)
     rows = {
+        "name": view.name,
+        "tags": ", ".join(view.tags),
+        "note": view.note,
+        "like": view.like and f"job {view.like}",
         "why": tell_why(view),
         "cause": view.cause and view.cause.replace("_", " "),
         "owner": view.owner,

@@ -26,9 +26,12 @@ def job_table(views: Sequence[JobSummary], notices: Sequence[str]) -> Group:
     if not views:
         return Group(Text("No jobs yet. Try: cnnctl submit lenet5"), *map(Text, notices))
     names = ("JOB", "STATE", "NETWORK", "DATASET", "GPUS", "EPOCH", "ACC", "OWNER", "AGE")
-    table = make_table(*names, "WHY", right=["JOB", "GPUS", "ACC"], whole=names, folded=["WHY"])
+    named = any(view.name or view.tags for view in views)
+    folded = ["NAME", "WHY"] if named else ["WHY"]
+    table = make_table(*names, *folded, right=["JOB", "GPUS", "ACC"], whole=names, folded=folded)
     for view in views:
-        table.add_row(*_cells(view))
+        *cells, why = _cells(view)
+        table.add_row(*cells, *([_label(view)] if named else []), why)
     waiting = any(view.state in ("queued", "running") for view in views)
     return Group(table, *(map(Text, notices) if waiting else ()))
 
@@ -47,6 +50,11 @@ def _cells(view: JobSummary) -> list[Text]:
         Text(age_of(view.submitted_at)),
         Text(tell_why(view) or _where(view)),
     ]
+
+
+def _label(view: JobSummary | JobView) -> Text:
+    """What a job is called, and its tags."""
+    return Text(" ".join([view.name, *(f"#{tag}" for tag in view.tags)]).strip())
 
 
 def _where(view: JobSummary) -> str:

@@ -12,6 +12,7 @@ from cnnctl.views.requests import SubmissionRequest
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
 from service.cli.jobs.submit import announce
+from service.cli.label_options import label_options
 from service.cli.scheduling_options import scheduling_options
 from service.cli.session import open_local_client, open_session
 from service.cli.spec_options import collect_fields, spec_options
@@ -23,11 +24,13 @@ from service.settings import load_settings
 
 @click.command("run")
 @spec_options
+@label_options
 @scheduling_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    architecture: str,
+    architecture: str | None,
     assignments: tuple[str, ...],
+    labels: Mapping[str, Any],
     scheduling: Mapping[str, Any],
     as_json: bool,
     **values: Any,
@@ -38,7 +41,7 @@ def command(
     status is 0 when the job succeeded.
     """
     fields = collect_fields(values, assignments)
-    request = SubmissionRequest(architecture=architecture, fields=fields, **scheduling)
+    request = SubmissionRequest(architecture=architecture, fields=fields, **labels, **scheduling)
     client = find_api(load_settings()) or open_local_client()
     with _stack_if_none(client, request) as supervise:
         submitted = client.submit(request)
@@ -56,13 +59,9 @@ def _stack_if_none(client: Client, request: SubmissionRequest) -> Iterator[Calla
             say(notice)
         yield lambda: None
         return
-    from service.commands.jobs.dataset_check import check_dataset
     from service.commands.ops.embedded_stack import running_stack
-    from service.domain.spec_request import resolve_spec
 
-    # A mistake should not wait for the stack to start.
-    spec = resolve_spec(request.architecture, request.fields)
-    check_dataset(spec, settings, given=request.fields, report=lambda _: None)
+    client.dry_run(request)  # a mistake should not wait for the stack to start
     say("No stack is up: starting one for this run (the first start imports TensorFlow, about 10 s) …")
     settings, store = open_session()
     with running_stack(store, settings) as stack:

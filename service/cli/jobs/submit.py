@@ -10,6 +10,7 @@ from cnnctl.views.jobs import SubmissionView
 from cnnctl.views.requests import SubmissionRequest
 from service.cli.display.progress import follow_job
 from service.cli.display.result import show_result
+from service.cli.label_options import label_options
 from service.cli.scheduling_options import scheduling_options
 from service.cli.session import open_client, print_json
 from service.cli.spec_options import collect_fields, spec_options
@@ -19,6 +20,7 @@ from service.domain.gpus import format_gpus
 
 @click.command("submit")
 @spec_options
+@label_options
 @scheduling_options
 @click.option(
     "--dry-run", is_flag=True, help="Queue nothing: print devices, memory, time and position in the queue."
@@ -27,8 +29,9 @@ from service.domain.gpus import format_gpus
 @click.option("--follow", is_flag=True, help="Follow its progress; Ctrl-C leaves the job running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    architecture: str,
+    architecture: str | None,
     assignments: tuple[str, ...],
+    labels: Mapping[str, Any],
     scheduling: Mapping[str, Any],
     dry_run: bool,
     hold: bool,
@@ -40,7 +43,7 @@ def command(
     if dry_run and follow:
         raise click.UsageError("--dry-run queues nothing, so there is nothing to --follow.")
     fields = collect_fields(values, assignments)
-    request = SubmissionRequest(architecture=architecture, fields=fields, hold=hold, **scheduling)
+    request = SubmissionRequest(architecture=architecture, fields=fields, hold=hold, **labels, **scheduling)
     client = open_client()
     if dry_run:
         _rehearse(client, request, as_json=as_json)

@@ -11,11 +11,8 @@ from rich.table import Table
 from cnnctl.views.datasets import DatasetView
 from service.cli.display.table import make_table
 from service.cli.param_types import FilePath
-from service.cli.session import format_bytes, open_session, print_json
+from service.cli.session import format_bytes, open_client, print_json
 from service.cli.terminal import echo, make_console, say
-from service.commands.datasets.adding import add_dataset
-from service.commands.datasets.registry import get_dataset_page, list_dataset_views, remove_dataset
-from service.commands.people.identity import current_actor
 
 
 @click.group("dataset")
@@ -34,10 +31,9 @@ def add(name: str, path: Path, description: str, as_json: bool) -> None:
     PATH is what `--dataset folder:PATH` or `--dataset npz:PATH` would take. The copy never changes; jobs
     record its digest.
     """
-    settings, store = open_session()
-    actor = current_actor(store)
+    client = open_client()
     with _bar() as report:
-        view = add_dataset(store, settings, name, path, actor=actor, description=description, report=report)
+        view = client.add_dataset(name, path, description=description, report=report)
     if as_json:
         print_json(view)
         return
@@ -49,8 +45,7 @@ def add(name: str, path: Path, description: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_datasets(as_json: bool) -> None:
     """Show the datasets that the lab has added."""
-    _, store = open_session()
-    views = list_dataset_views(store)
+    views = open_client().list_datasets()
     if as_json:
         print_json(views)
     elif views:
@@ -64,8 +59,7 @@ def list_datasets(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(name: str, as_json: bool) -> None:
     """Show everything about one dataset."""
-    _, store = open_session()
-    page = get_dataset_page(store, name)
+    page = open_client().get_dataset(name)
     if as_json:
         print_json(page)
         return
@@ -92,8 +86,7 @@ def remove(name: str) -> None:
 
     Not while an unfinished job needs it. What it was stays known to the jobs that have ended.
     """
-    settings, store = open_session()
-    remove_dataset(store, settings, name, actor=current_actor(store))
+    open_client().remove_dataset(name)
     echo(f"Dataset {name} is removed.")
 
 

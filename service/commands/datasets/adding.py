@@ -15,6 +15,7 @@ from service.commands.datasets.files import (
 from service.commands.datasets.publishing import Draft, check_is_free, check_name, publish
 from service.commands.datasets.registry import describe
 from service.commands.jobs.dataset_check import check_dataset_path
+from service.commands.people.permissions import check_scope
 from service.domain.bounds import check_option
 from service.domain.people import Actor
 from service.domain.states import DatasetKind
@@ -44,6 +45,7 @@ def add_dataset(
         SpecError: the path lies where no dataset may.
         OSError: a file cannot be read.
     """
+    check_scope(actor, act="add a dataset")
     check_option("--describe", description)
     check_name(name, settings)
     with store.reading() as tx:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cnnctl.views.datasets import DatasetPage, DatasetView, EarlierVersion
 from service.commands.datasets.publishing import discard
 from service.commands.jobs.dataset_version import tell_removed
-from service.commands.people.permissions import is_administrator
+from service.commands.people.permissions import check_scope, is_administrator
 from service.domain.datasets import NAME, Dataset
 from service.domain.people import Actor
 from service.domain.states import Action, Subject
@@ -66,6 +66,7 @@ def remove_dataset(store: Store, settings: Settings, name: str, *, actor: Actor)
     with store.transaction() as tx:
         datasets.lock_name(tx, name)
         dataset = _get_dataset(tx, name)
+        check_scope(actor, act="remove a dataset")
         if actor.name != dataset.owner and not is_administrator(tx, actor):
             raise NotAllowed(
                 f"Dataset {name} is {dataset.owner}'s: only {dataset.owner} or an administrator may remove "

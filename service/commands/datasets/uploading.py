@@ -19,6 +19,7 @@ from service.commands.datasets.files import (
 )
 from service.commands.datasets.publishing import Draft, check_is_free, check_name, publish
 from service.commands.datasets.registry import describe
+from service.commands.people.permissions import check_scope
 from service.domain.bounds import check_option
 from service.domain.datasets import DIGEST, MOST_UPLOADS, UPLOAD_KEPT, Upload, UploadId
 from service.domain.people import Actor
@@ -53,6 +54,7 @@ def begin_upload(
         UploadConflict: the person has too many unfinished uploads.
         StorageFull: the disk has no room for it.
     """
+    check_scope(actor, act="add a dataset")
     check_option("--describe", description)
     check_name(name, settings)
     if not DIGEST.fullmatch(digest):
@@ -181,6 +183,7 @@ def _get_upload(tx: Transaction, upload_id: UploadId, actor: Actor) -> Upload:
             f"There is no unfinished upload {upload_id}: it is finished or removed, or nobody has gone "
             f"on with it for {UPLOAD_KEPT.total_seconds() / 3600:g} hours"
         )
+    check_scope(actor, act="go on with an upload")
     if upload.owner != actor.name:
         raise NotAllowed(f"Upload {upload_id} is {upload.owner}'s: only they may go on with it")
     return upload

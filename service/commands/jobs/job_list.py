@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cnnctl.views.jobs import JobCounts, JobPage, JobSummary
+from service.domain.bounds import check_option
 from service.domain.job_filter import ALL_JOBS, JOB, PAGE, JobFilter, clean_filter
 from service.domain.jobs import Attempt, AttemptId, Job, JobId
 from service.domain.states import JobState
@@ -28,6 +29,7 @@ def list_job_page(
     PAGE.check("limit", limit)
     JOB.check("before", before)
     with store.reading() as tx:
+        _check_since(tx, filter)
         found = jobs.list_jobs(tx, filter=clean_filter(filter), limit=limit + 1, before=before)
         items = list(summarize_jobs(tx, found[:limit]))
     return JobPage(items=items, next=items[-1].job if len(found) > limit else None)
@@ -40,9 +42,15 @@ def count_job_states(store: Store, *, filter: JobFilter = ALL_JOBS) -> JobCounts
         SpecError: the filter is beyond its bounds.
     """
     with store.reading() as tx:
+        _check_since(tx, filter)
         counts = jobs.count_jobs(tx, clean_filter(filter))
     states = {state.value: counts.get(state, 0) for state in JobState}
     return JobCounts(total=sum(counts.values()), states=states)
+
+
+def _check_since(tx: Transaction, filter: JobFilter) -> None:
+    if filter.since is not None:
+        check_option("--since", (tx.now - filter.since).total_seconds() / 86400)
 
 
 def summarize_jobs(tx: Transaction, found: Sequence[Job]) -> Iterator[JobSummary]:

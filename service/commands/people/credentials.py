@@ -13,6 +13,7 @@ from service.domain.credentials import (
     MOST_SESSIONS,
     MOST_TOKENS,
     SESSION_LIFE,
+    TOKEN_NAME,
     TOKEN_PREFIX,
     Credential,
     CredentialId,
@@ -187,7 +188,7 @@ def _add(
 
 
 def _check_name(name: str) -> str:
-    check_option("--name", name)
+    TOKEN_NAME.check("--name", name)
     if name != name.strip():
         raise SpecError(f"--name must not begin or end with a space. Received: {name!r}")
     return name
