@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -116,13 +116,21 @@ def _to_text(value: Any) -> str:
     return json.dumps(to_json(value), allow_nan=False)
 
 
+def _list_parameters(dependant: Any) -> Iterator[str]:
+    """The names of the query parameters of a route and of what it depends on."""
+    for parameter in dependant.query_params:
+        yield parameter.alias
+    for inner in dependant.dependencies:
+        yield from _list_parameters(inner)
+
+
 def _check_query(request: Request) -> None:
     """Refuse a parameter that the route does not know: it would have no effect.
 
     Raises:
         SpecError: naming those that there are.
     """
-    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    known = list(_list_parameters(request.scope["route"].dependant))
     for name in request.query_params:
         if name not in known:
             raise SpecError(f"There is no parameter {name!r} here. Allowed: {', '.join(known) or 'none'}")

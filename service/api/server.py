@@ -38,14 +38,17 @@ def serve(store: Store, settings: Settings) -> None:
         AlreadyRunning: another process serves the socket or the port.
         SettingError: the socket's folder or the certificate cannot be used.
     """
-    unix = open_socket(Path(settings.socket))
+    path = Path(settings.socket)
+    unix = open_socket(path)
+    made = path.stat().st_ino
     try:
         tcp = None if settings.api_address == "none" else open_port(settings.api_address)
         asyncio.run(_serve(store, settings, unix, tcp))
     finally:
         unix.close()
         with suppress(FileNotFoundError):
-            Path(settings.socket).unlink()
+            if path.stat().st_ino == made:  # else it is another process's by now
+                path.unlink()
 
 
 async def _serve(store: Store, settings: Settings, unix: socket.socket, tcp: socket.socket | None) -> None:
