@@ -183,6 +183,12 @@ class Settings:
         "requests to other names are refused",
         "localhost,127.0.0.1,[::1]",
     )
+    api_rate: str = _setting(
+        "CNNCTL_API_RATE",
+        "requests a second that the API answers to one person; after a pause twice as many at once",
+        "50",
+        within=Bound(least=1, most=100_000, why="a page that a person keeps open asks a few times a second"),
+    )
     api_certificate: str = _setting(
         "CNNCTL_API_CERTIFICATE", "PEM file with the API's TLS certificate and its chain; empty: no TLS"
     )
@@ -273,6 +279,10 @@ class Settings:
     @property
     def api_host_names(self) -> tuple[str, ...]:
         return tuple(name.strip().lower() for name in self.api_hosts.split(","))
+
+    @property
+    def api_requests_per_second(self) -> float:
+        return float(self.api_rate)
 
     @property
     def api_url(self) -> str:

@@ -1,6 +1,6 @@
 """The API as an ASGI app: routes, problems, OpenAPI."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ from service.api.problems import add_handlers
 from service.settings import Settings
 from service.store.transaction import Store
 
+MADE = {"/jobs": "job", "/hooks": "hook", "/tokens": "token", "/uploads": "upload"}
+
 
 def make_app(store: Store, settings: Settings) -> FastAPI:
     """The app over a store; it follows the audit while it runs."""
@@ -31,6 +33,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="cnnctl",
+        generate_unique_id_function=lambda route: route.name,
         version=find_version(),
         docs_url=None,
         redoc_url=None,
@@ -56,5 +59,20 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         schemas.update(VIEWS)
+        _add_links(document["paths"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _add_links(paths: Mapping[str, Any]) -> None:
+    """Say which operations take the number of what was just made."""
+    for path, name in MADE.items():
+        links = paths[f"{PREFIX}{path}"]["post"]["responses"]["201"].setdefault("links", {})
+        for other, operations in paths.items():
+            if f"{{{name}}}" in other:
+                for operation in operations.values():
+                    number = {name: f"$response.body#/{name}"}
+                    links[operation["operationId"]] = {
+                        "operationId": operation["operationId"],
+                        "parameters": number,
+                    }

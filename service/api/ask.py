@@ -32,7 +32,7 @@ class Service:
         self.secure = bool(settings.api_certificate)
         # A browser keeps a cookie of the first name for this host alone, and sends it over TLS alone.
         self.cookie = "__Host-cnnctl" if self.secure else "cnnctl"
-        self.gatekeeper = Gatekeeper(store, cookie=self.cookie)
+        self.gatekeeper = Gatekeeper(store, cookie=self.cookie, per_second=settings.api_requests_per_second)
 
 
 class Ask:

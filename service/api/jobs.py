@@ -28,7 +28,7 @@ from cnnctl.views.jobs import (
 from cnnctl.views.requests import JobQuery, LabelRequest, PriorityRequest, ResumeRequest, SubmissionRequest
 from cnnctl.views.states import JobState
 from service.api.ask import Asked
-from service.api.declare import act, get
+from service.api.declare import act, get, raw
 from service.commands.jobs import files
 from service.domain.jobs import JobId
 
@@ -153,7 +153,7 @@ def list_files(ask: Asked, job: Job) -> Response:
     return ask.look(lambda client: client.list_files(job))
 
 
-@router.get("/jobs/{job}/files/{name}", response_class=FileResponse)
+@raw(router, "/jobs/{job}/files/{name}", "application/octet-stream", statuses=(200, 206, 416))
 def download(ask: Asked, job: Job, name: str) -> Response:
     """A file of a job, or the ranges of it that are asked for."""
     ask.get_actor()

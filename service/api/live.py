@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 from cnnctl.views.access import AuditView
 from cnnctl.views.codec import to_json
 from service.api.ask import Ask, Asked
+from service.api.declare import raw
 from service.api.peer import TRANSPORT
 from service.commands.people.audit_feed import AuditFollower, list_between
 from service.errors import CnnctlError, ServiceUnavailable
@@ -135,7 +136,7 @@ def _write(view: AuditView) -> str:
     return f"id: {view.entry}\nevent: audit\ndata: {json.dumps(to_json(view), allow_nan=False)}\n\n"
 
 
-@router.get("/events", response_class=StreamingResponse)
+@raw(router, "/events", "text/event-stream")
 async def listen(
     ask: Asked,
     job: Annotated[int | None, Query(description="only what is about this job")] = None,

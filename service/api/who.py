@@ -23,12 +23,12 @@ UNKNOWN = "an unknown client at "
 class Gatekeeper:
     """Knows the person behind each request, or refuses it."""
 
-    def __init__(self, store: Store, *, cookie: str) -> None:
+    def __init__(self, store: Store, *, cookie: str, per_second: float) -> None:
         self._store = store
         self._cookie = cookie
         self._proven = are_users_proven()
         self._seen = Sightings(store)
-        self._limit = RateLimit()
+        self._limit = RateLimit(per_second=per_second)
 
     def get_actor(self, request: Request) -> Actor:
         """Who sends a request.
