@@ -232,6 +232,9 @@ attempts = Table(
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),
     Column("start_step", BigInteger),  # where this attempt resumed; NULL before its first step
+    Column("exact", Boolean),  # whether it goes on bit for bit; NULL before its first step
+    Column("stalls", BigInteger, nullable=False),  # how often it stood still for a checkpoint
+    Column("stall_seconds", Float(53), nullable=False),
     Column("events_offset", BigInteger, nullable=False),
     Column("progress", Text),
     Column("epochs_completed", Integer, nullable=False),
@@ -371,6 +374,8 @@ schedulers = Table(
     Column("pid", Integer, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("broker_error", Text, nullable=False),
+    Column("ticks", BigInteger, nullable=False),  # of all processes of this name
+    Column("tick_seconds", Float(53), nullable=False),  # which these took together
 )
 
 hooks = Table(

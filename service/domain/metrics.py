@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+STALL = "checkpoint_stall_seconds"
 METRICS: Mapping[str, str] = {
     "batch_loss": "loss on the training batches, regularization included, mean since the last point",
     "batch_accuracy": "accuracy on the training batches, mean since the last point",
@@ -21,7 +22,7 @@ METRICS: Mapping[str, str] = {
     "test_accuracy": "accuracy on the test images, once, with the final weights",
     "test_top5_accuracy": "share of test images whose class is among the five likeliest",
     "lr": "learning rate of the epoch",
-    "checkpoint_stall_seconds": "how long training stood still for a checkpoint, at its step",
+    STALL: "how long training stood still for a checkpoint, at its step",
     "images_per_second": "training images per second of wall time over the epoch, all replicas together",
 }
 

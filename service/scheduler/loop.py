@@ -63,6 +63,7 @@ class Scheduler:
         self._next_asking = 0.0
         self._seen_event = -1
         self._idle = False
+        self._tick_seconds: float | None = None  # of the last tick
         self._folder: FileWatch | None = None
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
         self._workers = LivenessMonitor(settings.lease_seconds, pause_seconds=pause, clock=seconds)
@@ -103,6 +104,8 @@ class Scheduler:
 
     def tick(self) -> None:
         """Rescue, resend and place jobs, in one transaction; does nothing while another scheduler ticks."""
+        began = time.perf_counter()
+        last, self._tick_seconds = self._tick_seconds, None
         with self._store.transaction() as tx:
             if not schedulers.lock_tick(tx):
                 return
@@ -117,8 +120,11 @@ class Scheduler:
             queued = self._place(tx, alive)
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"
-            schedulers.heartbeat(tx, name, pid=os.getpid(), broker_error=self._dispatcher.error)
+            schedulers.heartbeat(
+                tx, name, pid=os.getpid(), broker_error=self._dispatcher.error, tick_seconds=last
+            )
             self._seen_event = audit.newest_entry_id(tx)
+        self._tick_seconds = time.perf_counter() - began
 
     def _turn(self) -> None:
         now = time.monotonic()

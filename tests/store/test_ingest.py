@@ -9,11 +9,12 @@ import pytest
 
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
+from service.domain.metrics import STALL
 from service.domain.people import SCHEDULER
 from service.domain.run_folder import CHECKPOINTS_DIR, checkpoint_name
 from service.domain.states import AttemptState, CheckpointKind, Outcome
 from service.errors import DatabaseUnavailable, Fenced
-from service.store.jobs import attempts, checkpoints, logs, metrics
+from service.store.jobs import attempts, checkpoints, figures, logs, metrics
 from service.store.jobs.endings import end_attempt
 from service.store.people import audit
 from service.store.transaction import Store
@@ -57,6 +58,20 @@ def test_events_become_rows_once_even_for_a_new_reader(
     assert not again.ingest()
     with store.reading() as tx:
         assert metrics.list_series(tx, attempt.job_id) == {"loss": [(1, 0.5), (2, None), (3, 0.25)]}
+
+
+def test_stalls_and_a_resume_that_is_not_exact_are_summed_once(
+    store: Store, attempt: Attempt, tmp_path: Path
+) -> None:
+    write(tmp_path, {"kind": "started", "at": 0, "step": 8, "exact": False, "note": "not exact: Keras"})
+    for step in (9, 10):
+        write(tmp_path, {"kind": "points", "at": 0, "step": step, "values": {STALL: 0.25, "loss": 1.0}})
+    assert Ingester(store, attempt, actor=SCHEDULER).ingest()
+    behind = Ingester(store, attempt, actor=SCHEDULER)  # as after a commit without an answer
+    write(tmp_path, {"kind": "points", "at": 0, "step": 11, "values": {STALL: 0.5}})
+    assert behind.ingest()
+    with store.reading() as tx:
+        assert figures.sum_checkpointing(tx) == (3, 1.0, 1)
 
 
 def test_half_a_line_waits_for_its_other_half(store: Store, attempt: Attempt, tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def live(store: Store) -> list[Attempt]:
         return list(attempts.list_live_attempts(tx))
 
 
+def test_the_time_of_each_tick_is_stored_by_the_next(
+    store: Store, scheduler: Scheduler, seconds: Seconds
+) -> None:
+    ticks(scheduler, seconds, count=3)
+    with store.reading() as tx:
+        count, total = schedulers.sum_ticks(tx)
+    assert count == 2
+    assert 0 < total < 60
+
+
 def test_a_tick_leases_gpus_and_sends_after_the_commit(
     store: Store,
     scheduler: Scheduler,

@@ -147,7 +147,7 @@ class Ingester:
     def _apply_started(self, tx: Transaction, event: Started) -> None:
         attempt = self._attempt
         attempts.write(tx, attempt, reason="")
-        attempts.set_running_if_starting(tx, attempt, start_step=event.step)
+        attempts.set_running_if_starting(tx, attempt, start_step=event.step, exact=event.exact)
         detail = f"first step after step {event.step}" + (f"; {event.note}" if event.note else "")
         audit.add_entry(
             tx, attempt.job_id, Action.STARTED, actor=self._actor, attempt_id=attempt.id, detail=detail

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from service.db.tables import schedulers
+from service.store.exact_sums import sum_exactly, to_seconds
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
@@ -34,14 +35,27 @@ def lock_tick(tx: Transaction) -> bool:
     return bool(tx.connection.execute(lock, {"lock": TICK_LOCK}).scalar())
 
 
-def heartbeat(tx: Transaction, name: str, *, pid: int, broker_error: str) -> None:
-    """Record that a scheduler is alive and whether it reaches the broker."""
+def heartbeat(
+    tx: Transaction, name: str, *, pid: int, broker_error: str, tick_seconds: float | None = None
+) -> None:
+    """Record that a scheduler is alive and whether it reaches the broker.
+
+    `tick_seconds` is how long its tick before this one took; None if there was none, or it failed.
+    """
     values = {"pid": pid, "heartbeat_at": tx.now, "broker_error": broker_error}
-    if (
-        tx.connection.execute(update(schedulers).where(schedulers.c.name == name).values(values)).rowcount
-        == 0
-    ):
-        tx.connection.execute(insert(schedulers).values(name=name, **values))
+    ticks, seconds = (0, 0.0) if tick_seconds is None else (1, tick_seconds)
+    more = {"ticks": schedulers.c.ticks + ticks, "tick_seconds": schedulers.c.tick_seconds + seconds}
+    mine = update(schedulers).where(schedulers.c.name == name)
+    if tx.connection.execute(mine.values({**values, **more})).rowcount == 0:
+        statement = insert(schedulers).values(name=name, ticks=ticks, tick_seconds=seconds, **values)
+        tx.connection.execute(statement)
+
+
+def sum_ticks(tx: Transaction) -> tuple[int, float]:
+    """How many ticks there were since ever, and the seconds that they took together."""
+    statement = select(func.sum(schedulers.c.ticks), sum_exactly(schedulers.c.tick_seconds))
+    count, seconds = tx.connection.execute(statement).one()
+    return int(count or 0), to_seconds(seconds)
 
 
 def find_latest(tx: Transaction) -> Scheduler | None:

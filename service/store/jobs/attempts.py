@@ -42,6 +42,8 @@ def create_attempt(tx: Transaction, job_id: JobId, *, host_name: str) -> Attempt
         token=0,
         run_dir="",
         events_offset=0,
+        stalls=0,
+        stall_seconds=0.0,
         epochs_completed=epoch - 1,
         created_at=tx.now,
         sent_at=tx.now,
@@ -186,10 +188,16 @@ def write_progress(tx: Transaction, attempt: Attempt, progress: Progress) -> Non
     write(tx, attempt, progress=json.dumps(asdict(progress)))
 
 
-def set_running_if_starting(tx: Transaction, attempt: Attempt, *, start_step: int) -> None:
-    """Record the first step; a second call changes nothing."""
+def set_running_if_starting(
+    tx: Transaction, attempt: Attempt, *, start_step: int, exact: bool = True
+) -> None:
+    """Record the first step; a second call changes nothing.
+
+    `exact` is False where the attempt resumed in another environment, so that its weights may differ.
+    """
     if get_attempt(tx, attempt.id).state is AttemptState.STARTING:
-        write(tx, attempt, state=AttemptState.RUNNING, started_at=tx.now, start_step=start_step)
+        running = AttemptState.RUNNING
+        write(tx, attempt, state=running, started_at=tx.now, start_step=start_step, exact=exact)
 
 
 def end_if_live(

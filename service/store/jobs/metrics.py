@@ -4,17 +4,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from service.db.tables import attempts, metrics
 from service.domain.jobs import AttemptId, JobId
-from service.domain.metrics import Point
+from service.domain.metrics import STALL, Point
 from service.store.transaction import Transaction
 
 # Directly through the drivers: SQLAlchemy spends more time on a row than SQLite, and psycopg more on a
 # statement than on a row of a COPY.
 _INSERT = "INSERT INTO metrics (attempt_id, name, step, value) VALUES (?, ?, ?, ?)"
 _COPY = "COPY metrics (attempt_id, name, step, value) FROM STDIN"
+LONGEST_STALL_SECONDS = 86_400.0  # that is counted
 
 
 def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) -> None:
@@ -22,6 +23,7 @@ def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) 
     rows = [(attempt_id, point.name, point.step, _finite(point.value)) for point in points]
     if not rows:
         return
+    _count_stalls(tx, attempt_id, [value for _, name, _, value in rows if name == STALL])
     if tx.connection.dialect.name == "sqlite":
         tx.connection.exec_driver_sql(_INSERT, rows)
         return
@@ -29,6 +31,17 @@ def add_points(tx: Transaction, attempt_id: AttemptId, points: Iterable[Point]) 
     with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _count_stalls(tx: Transaction, attempt_id: AttemptId, stalls: Sequence[float | None]) -> None:
+    """Add stalls to their attempt's sum; leaves out values that no trainer measures, but a log may hold."""
+    seconds = [value for value in stalls if value is not None and 0 <= value <= LONGEST_STALL_SECONDS]
+    if seconds:
+        more = {
+            "stalls": attempts.c.stalls + len(seconds),
+            "stall_seconds": attempts.c.stall_seconds + sum(seconds),
+        }
+        tx.connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(more))
 
 
 def list_series(

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
+from service.domain.metrics import STALL
 from service.domain.spec import CheckpointSpec
 from workers.train.checkpoints.files import Snapshot
 from workers.train.checkpoints.run_state import RunState
@@ -76,7 +77,7 @@ class Saver:
         else:
             return
         stall = time.perf_counter() - started
-        self._reporter.points(self._state.step, {"checkpoint_stall_seconds": stall})
+        self._reporter.points(self._state.step, {STALL: stall})
 
     def close(self) -> None:
         """Hand over the best snapshot that is still kept in memory, however the training ended."""
