@@ -9,12 +9,14 @@ from fastapi.openapi.utils import get_openapi
 
 from cnnctl.connection import PREFIX
 from cnnctl.version import find_version
-from service.api import browser, datasets, fleet, jobs, live, people
+from service.api import browser, datasets, fleet, jobs, live, people, prometheus
 from service.api.ask import Service
 from service.api.declare import VIEWS
 from service.api.guard import Guard
 from service.api.live import Hub
 from service.api.problems import add_handlers
+from service.api.prometheus import Traffic, TrafficCount, make_registry
+from service.commands.ops.figures import FigureReader
 from service.settings import Settings
 from service.store.transaction import Store
 
@@ -23,7 +25,7 @@ MADE = {"/jobs": "job", "/hooks": "hook", "/tokens": "token", "/uploads": "uploa
 
 def make_app(store: Store, settings: Settings) -> FastAPI:
     """The app over a store; it follows the audit while it runs."""
-    hub = Hub(store)
+    hub, traffic = Hub(store), Traffic()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -42,12 +44,15 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
     )
     app.state.service = Service(store, settings)
     app.state.hub = hub
+    app.state.figures = make_registry(FigureReader(store, settings), traffic)
     for part in (jobs, datasets, fleet, people, live):
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(browser.router)
+    app.include_router(prometheus.router)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     add_handlers(app)
     app.add_middleware(Guard, hosts=settings.api_host_names)
+    app.add_middleware(TrafficCount, traffic=traffic)
     return app
 
 

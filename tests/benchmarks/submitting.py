@@ -1,4 +1,4 @@
-"""What a person waits for: `cnnctl submit` with Python's start, submissions in a row, `cnnctl status`."""
+"""What people wait for: `cnnctl submit` with Python's start, many submissions, `cnnctl status`, a scrape."""
 
 import io
 import os
@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from prometheus_client import generate_latest
 from rich.console import Console
 
 from cnnctl.views.requests import JobQuery
+from service.api.prometheus import Traffic, make_registry
 from service.cli.jobs.status import SHOWN_JOBS, draw_page
 from service.client.local import LocalClient
 from service.commands.jobs.submit import submit
+from service.commands.ops.figures import FigureReader
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.settings import load_settings
@@ -34,6 +37,7 @@ def figures() -> Iterator[Figure]:
             store = open_store(url)
             yield from _time_use_case(name, store, home)
             yield _time_status(name, store, home)
+            yield _time_scrape(name, store, home)
             store.close()
 
 
@@ -88,3 +92,14 @@ def _time_status(name: str, store: Store, home: str) -> Figure:
 
     seconds = median_seconds({"status": draw}, rounds=9)["status"]
     return Figure(name=f"status_of_{JOBS}_jobs_{name}", ratio=seconds, unit="s", goal="at most 0.2")
+
+
+def _time_scrape(name: str, store: Store, home: str) -> Figure:
+    """Time what Prometheus reads of the same jobs, with all sums made anew."""
+    settings = load_settings({"CNNCTL_HOME": home})
+
+    def scrape() -> None:
+        generate_latest(make_registry(FigureReader(store, settings), Traffic()))
+
+    seconds = median_seconds({"scrape": scrape}, rounds=9)["scrape"]
+    return Figure(name=f"scrape_of_{JOBS}_jobs_{name}", ratio=seconds, unit="s", goal="at most 0.05")
