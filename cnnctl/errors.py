@@ -119,6 +119,10 @@ class UploadConflict(Conflict):
     """A piece does not follow on what was received; the message says where to go on."""
 
 
+class JobFailed(CnnctlError):
+    """A job that somebody waited for failed or was cancelled; the message has the reason."""
+
+
 class KeyReused(Conflict):
     """A request came with the Idempotency-Key of another request. Each request needs a key of its own."""
 

@@ -50,7 +50,7 @@ class Gatekeeper:
     def _find(self, request: Request, origin: str) -> Actor:
         peer: Peer | None = request.scope.get(PEER)
         if peer is not None:
-            actor = actor_of_peer(peer.uid, proven=self._proven)
+            actor = actor_of_peer(self._store, peer.uid, proven=self._proven)
             self._seen.see(actor.name, uid=peer.uid)
             return actor
         kind, _, token = request.headers.get("authorization", "").partition(" ")

@@ -5,43 +5,17 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
+from cnnctl.fields import FIELDS
 from service.cli.param_types import Minutes
 from service.domain.spec_request import parse_assignment, spec_fields
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Option → spec field; the field has the help text and the type.
-FIELDS: dict[str, str] = {
-    "dataset": "data.dataset",
-    "gpus": "resources.gpus",
-    "init": "model.init",
-    "activation": "model.activation",
-    "dropout": "model.dropout",
-    "norm": "model.norm",
-    "pool": "model.pool",
-    "head": "model.head",
-    "l1": "model.l1",
-    "l2": "model.l2",
-    "augment": "data.augment",
-    "loss": "loss.name",
-    "class-weights": "loss.class_weights",
-    "label-smoothing": "loss.label_smoothing",
-    "optimizer": "optimizer.name",
-    "lr": "optimizer.lr",
-    "schedule": "schedule.name",
-    "batch-size": "training.batch_size",
-    "epochs": "training.epochs",
-    "seed": "training.seed",
-    "precision": "training.precision",
-    "diagnostics": "training.diagnostics",
-    "time-limit": "resources.time_limit_minutes",
-}
-
 
 def spec_options(command: Command) -> Command:
     """Add the network's name and the spec options to a command: `architecture`, `assignments`, one each."""
     known = dict(spec_fields())
-    for name, path in reversed(FIELDS.items()):
+    for name, path in reversed(list(FIELDS.items())):
         field = known[path]
         text = f"{_as_sentence(field.description or '')}  [{path}]"
         command = click.option(

@@ -161,7 +161,7 @@ def test_up_counts_the_gpus_of_its_own_host(
     with home_store.transaction() as tx:
         hosts.register_host(tx, "earlier", worker="v", cores=2, devices=simulate_gpus("earlier", 3))
         hosts.leave(tx, "earlier", worker="v")
-    _announce(home_store, load_settings({"CNNCTL_HOME": str(home), "CNNCTL_HOST": "gpu01"}))
+    _announce(home_store, load_settings({"CNNCTL_HOME": str(home), "CNNCTL_HOST": "gpu01"}), "")
     assert "cnnctl is up with 2 × simulated (CPU) on gpu01." in capsys.readouterr().err
 
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
+from cnnctl.fields import FIELDS
 from service.cli.main import COMMANDS, LONGEST_WORD, main
 from service.cli.param_types import FilePath, FiniteFloat
-from service.cli.spec_options import FIELDS
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.status import list_job_views
 from service.commands.people.usage import list_usage_views

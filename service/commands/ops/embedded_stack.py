@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -24,17 +24,21 @@ PROGRAMS = {
     "worker": ["workers", "--stop-with-stdin"],
     "scheduler": ["service.cli.main", "scheduler", "--stop-with-stdin"],
 }
+API = {"api": ["service.cli.main", "api", "--stop-with-stdin"]}
+API_SOCKET = "api.sock"  # in the data folder
 
 
 class EmbeddedStack:
     """The running children; `stop` ends them in order and waits."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, *, api_address: str = "") -> None:
+        programs = {**(API if api_address else {}), **PROGRAMS}
+        self._api_address = api_address
         self._store = store
         self._settings = settings
         self._gone_since: float | None = None
-        self._logs = {name: ChildLog(settings.logs_dir / f"{name}.log") for name in PROGRAMS}
-        self._children = {name: self._start(name, words) for name, words in PROGRAMS.items()}
+        self._logs = {name: ChildLog(settings.logs_dir / f"{name}.log") for name in programs}
+        self._children = {name: self._start(name, words) for name, words in programs.items()}
 
     def supervise(self) -> str:
         """Check the children and the database; returns what is wrong in words, else an empty text.
@@ -87,19 +91,31 @@ class EmbeddedStack:
             return subprocess.Popen(
                 own_words(*words),
                 cwd=FOLDER,
-                env=own_environment(self._settings),
+                env={**own_environment(self._settings), **self._api_settings()},
                 stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which stops them in order
             )
 
+    def _api_settings(self) -> Mapping[str, str]:
+        if not self._api_address:
+            return {}
+        socket = str(self._settings.home_dir / API_SOCKET)
+        return {"CNNCTL_SOCKET": socket, "CNNCTL_API_ADDRESS": self._api_address}
+
 
 @contextmanager
 def running_stack(
-    store: Store, settings: Settings, *, on_wait: Callable[[], object] = lambda: None
+    store: Store,
+    settings: Settings,
+    *,
+    api_address: str = "",
+    on_wait: Callable[[], object] = lambda: None,
 ) -> Iterator[EmbeddedStack]:
     """Start the stack, wait until it is ready, and stop it at the end of the block.
+
+    With an address it has an API, too, on a socket in the data folder and at the address.
 
     Raises:
         AlreadyRunning: another one serves the same data folder.
@@ -116,7 +132,7 @@ def running_stack(
         store.upgrade()
         with store.reading() as tx:
             begun = tx.now
-        stack = EmbeddedStack(store, settings)
+        stack = EmbeddedStack(store, settings, api_address=api_address)
         try:
             _wait_until_ready(store, settings, stack, on_wait, since=begun)
             yield stack

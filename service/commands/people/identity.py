@@ -20,15 +20,19 @@ def current_actor(store: Store) -> Actor:
     """
     uid = os.getuid()
     proven = are_users_proven()
-    owns_data = store.folder is not None and store.folder.stat().st_uid == uid != UNMAPPED
     name = name_of_user(uid)
     return Actor(
         name=name if proven else f"{name}@namespace",
-        operator=(proven and uid == 0) or owns_data,
+        operator=(proven and uid == 0) or _owns_data(store, uid),
     )
 
 
-def actor_of_peer(uid: int, *, proven: bool) -> Actor:
+def _owns_data(store: Store, uid: int) -> bool:
+    """Whether the embedded data folder is a user's own."""
+    return store.folder is not None and store.folder.stat().st_uid == uid != UNMAPPED
+
+
+def actor_of_peer(store: Store, uid: int, *, proven: bool) -> Actor:
     """Who is at the other end of the socket, as the kernel says.
 
     `proven` is whether user numbers mean the same in this process as on the whole machine.
@@ -47,7 +51,7 @@ def actor_of_peer(uid: int, *, proven: bool) -> Actor:
             f"User number {uid} has no name where the API runs, so nobody can be told who that is. "
             "Whoever runs the service lets it see the machine's users (/etc/passwd)"
         )
-    return Actor(name=name, operator=uid == 0, via=BY_SOCKET)
+    return Actor(name=name, operator=uid == 0 or _owns_data(store, uid), via=BY_SOCKET)
 
 
 def describe_actor(store: Store, actor: Actor) -> MeView:

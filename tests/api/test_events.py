@@ -1,0 +1,110 @@
+"""The stream of events has no gap, also for who was cut off; who does not read is dropped."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+
+import pytest
+
+from cnnctl.views.access import AuditView
+from cnnctl.views.requests import LabelRequest, SubmissionRequest
+from service.api.live import MOST_WAITING
+from service.commands.people.audit_feed import AuditFollower
+from service.domain.jobs import JobId
+from service.domain.states import Action, Subject
+from service.store.people import audit
+from service.store.transaction import open_store
+from tests.api.conftest import Api
+from tests.conftest import ADA
+
+REQUEST = SubmissionRequest(architecture="softmax", fields={"data.dataset": "synthetic"})
+WAIT_SECONDS = 20.0
+
+
+def test_everything_is_told_in_order_and_a_client_that_was_cut_off_misses_nothing(api: Api) -> None:
+    client = api.client()
+    first = client.submit(REQUEST).job
+    stream = client.follow_events(after=0)
+    assert next(stream).name == str(first)
+    with ThreadPoolExecutor(4) as pool:
+        numbers = {view.job for view in pool.map(lambda _: api.client().submit(REQUEST), range(20))}
+    told = list(islice(stream, 20))
+    assert {view.job for view in told} == numbers
+    assert [view.entry for view in told] == sorted(view.entry for view in told)
+    api.kill()
+    api.start()
+    api.client().cancel(first)
+    view = next(stream)
+    assert (view.action, view.job, view.actor) == ("cancelled", first, client.get_me().name)
+    only = api.client().follow_events(job=first, after=0)
+    assert [view.action for view in islice(only, 2)] == ["submitted", "cancelled"]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_client_that_does_not_read_is_dropped_and_others_notice_nothing(api: Api) -> None:
+    client = api.client()
+    job = client.submit(REQUEST).job
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(str(api.socket))
+        deaf.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        deaf.recv(100)
+        stream = client.follow_events()
+        reader = threading.Thread(target=lambda: told.extend(islice(stream, 3 * MOST_WAITING)), daemon=True)
+        told: list[AuditView] = []
+        reader.start()
+        time.sleep(0.5)  # until the reader listens: it says nothing when it does
+        with closing(open_store(api.settings["CNNCTL_DATABASE_URL"])) as store:
+            for _ in range(3 * MOST_WAITING // 100):
+                with store.transaction() as tx:
+                    for _ in range(100):
+                        audit.add_entry(tx, JobId(job), Action.CHANGED, actor=ADA, detail="x" * 1000)
+        reader.join(timeout=WAIT_SECONDS)
+        assert len(told) == 3 * MOST_WAITING
+        deaf.settimeout(WAIT_SECONDS)
+        while deaf.recv(1024 * 1024):  # what was on its way, then the end
+            pass
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_an_entry_that_is_committed_late_is_told_before_those_after_it(store_url: str) -> None:
+    """Numbers are given before a commit: an entry of a slow transaction must not be left out."""
+    with closing(open_store(store_url)) as store, closing(open_store(store_url)) as other:
+        told: list[AuditView] = []
+        stop = threading.Event()
+        follower = AuditFollower(store)
+        thread = threading.Thread(target=follower.run, args=(told.extend, stop))
+        thread.start()
+        try:
+            with store.transaction() as slow:
+                audit.add_entry_about(slow, *_about("slow"), Action.CHANGED, actor=ADA)
+                with other.transaction() as tx:
+                    audit.add_entry_about(tx, *_about("fast"), Action.CHANGED, actor=ADA)
+                time.sleep(0.3)  # in which the fast one must not be told
+                assert told == []
+            deadline = time.monotonic() + WAIT_SECONDS
+            while len(told) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            stop.set()
+            thread.join()
+        assert [view.name for view in told] == ["slow", "fast"]
+
+
+def _about(name: str) -> tuple[Subject, str]:
+    return Subject.USER, name
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_follow_goes_on_when_the_api_is_back(api: Api) -> None:
+    client = api.client()
+    job = client.submit(REQUEST).job
+    api.kill()
+    restart = threading.Timer(1.0, api.start)
+    restart.start()
+    assert client.change_labels(job, LabelRequest(name="after the kill")).name == "after the kill"
+    restart.join()
