@@ -33,12 +33,20 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
+from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView
-from cnnctl.views.requests import HookRequest, JobQuery, LabelRequest, SubmissionRequest, TokenRequest
+from cnnctl.views.requests import (
+    GarbageRequest,
+    HookRequest,
+    JobQuery,
+    LabelRequest,
+    SubmissionRequest,
+    TokenRequest,
+)
 
 View = TypeVar("View")
 PART_BYTES = 1024 * 1024
-EVENT_SECONDS = 60.0
+COLLECT_SECONDS = 3600.0
 
 
 class HttpClient:
@@ -100,8 +108,8 @@ class HttpClient:
     def list_history(self, job: int) -> Sequence[AuditEntryView]:
         return _all(AuditEntryView, self._api.get("jobs", job, "history"))
 
-    def get_metrics(self, job: int) -> MetricsView:
-        return from_json(MetricsView, self._api.get("jobs", job, "metrics"))
+    def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView:
+        return from_json(MetricsView, self._api.get("jobs", job, "metrics", after=after))
 
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
         return from_json(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start))
@@ -220,6 +228,15 @@ class HttpClient:
 
     def remove_host(self, name: str) -> None:
         self._api.act("DELETE", "hosts", name)
+
+    # The service itself
+
+    def examine(self, *, deep: bool = False) -> Sequence[Finding]:
+        return _all(Finding, self._api.get("doctor", deep="true" if deep else None))
+
+    def collect_garbage(self, request: GarbageRequest) -> GarbageView:
+        answer = self._api.act("POST", "garbage", body=to_json(request), seconds=COLLECT_SECONDS)
+        return from_json(GarbageView, answer)
 
     # People
 

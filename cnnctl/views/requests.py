@@ -109,6 +109,15 @@ class UserChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GarbageRequest:
+    """What may be deleted of what no job can still need."""
+
+    older_than_days: Annotated[int, "how long failed and cancelled jobs keep their checkpoints"] = 30
+    orphans: Annotated[bool, "whether run folders of that age go that the database does not know"] = False
+    dry_run: Annotated[bool, "whether nothing is deleted"] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookRequest:
     """An address to tell of one's jobs."""
 

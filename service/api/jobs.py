@@ -131,9 +131,13 @@ def list_history(ask: Asked, job: Job) -> Response:
 
 
 @get(router, "/jobs/{job}/metrics", MetricsView)
-def get_metrics(ask: Asked, job: Job) -> Response:
+def get_metrics(
+    ask: Asked,
+    job: Job,
+    after: Annotated[int | None, Query(ge=0, le=2**62, description="only points of later steps")] = None,
+) -> Response:
     """A job's curves."""
-    return ask.look(lambda client: client.get_metrics(job))
+    return ask.look(lambda client: client.get_metrics(job, after=after))
 
 
 @get(router, "/jobs/{job}/log", LogView)

@@ -27,8 +27,10 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
+from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView
 from cnnctl.views.requests import (
+    GarbageRequest,
     HookRequest,
     JobQuery,
     LabelRequest,
@@ -45,6 +47,7 @@ from service.commands.jobs.diff import diff_jobs
 from service.commands.jobs.labels import change_labels
 from service.commands.people import audit, credentials, hooks, usage, users
 from service.commands.people.identity import describe_actor
+from service.commands.people.permissions import check_administrator
 from service.domain.credentials import CredentialId
 from service.domain.datasets import UploadId
 from service.domain.hooks import HookId
@@ -139,8 +142,8 @@ class LocalClient:
     def list_history(self, job: int) -> Sequence[AuditEntryView]:
         return status.list_event_views(self._store, JobId(job))
 
-    def get_metrics(self, job: int) -> MetricsView:
-        return metrics.get_metrics_view(self._store, JobId(job))
+    def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView:
+        return metrics.get_metrics_view(self._store, JobId(job), after=after)
 
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
         return logs.read_log(self._store, self._settings, JobId(job), attempt=attempt, start=start)
@@ -242,6 +245,23 @@ class LocalClient:
 
     def remove_host(self, name: str) -> None:
         hosts.remove_host(self._store, self._settings, name, actor=self._actor)
+
+    # The service itself
+
+    def examine(self, *, deep: bool = False) -> Sequence[Finding]:
+        from service.commands.ops.doctor import examine  # with psutil and the broker: seldom needed
+
+        with self._store.reading() as tx:
+            check_administrator(tx, self._actor, act="examine the service")
+        return list(examine(deep=deep))
+
+    def collect_garbage(self, request: GarbageRequest) -> GarbageView:
+        from service.commands.ops.garbage import Policy, collect_garbage
+
+        policy = Policy(older_than_days=request.older_than_days, orphans=request.orphans)
+        return collect_garbage(
+            self._store, self._settings, policy, dry_run=request.dry_run, actor=self._actor
+        )
 
     # People
 

@@ -12,7 +12,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Scheduler and worker on SQLite and message files, for all files of the group `stack`."""
     stack = Stack(
         tmp_path_factory.mktemp("stack") / "home",
-        CNNCTL_LEASE_SECONDS="12",
+        CNNCTL_LEASE_SECONDS="30",
+        CNNCTL_RESEND_SECONDS="15",
         CNNCTL_WEBHOOK_HOSTS="127.0.0.1",
     )
     stack.cnnctl("db", "upgrade")

@@ -2,15 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 from rich.progress import track
 
 from cnnctl.views.ops import GarbageView
+from cnnctl.views.requests import GarbageRequest
 from service.cli.display.table import make_table
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
+from service.client.choose import find_api
 from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove
+from service.settings import load_settings
 from service.store.transaction import Store
 
 
@@ -34,19 +38,26 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
 
     A succeeded job keeps its best checkpoint. Failed and cancelled jobs keep theirs for a while, so that
     `cnnctl retry` can continue them. Other jobs keep theirs. Also deletes unpacked images of datasets that no
-    run has used for as long. Networks, logs, events and specs stay. Searches the run folders on this host
-    only. Exits with 1 when something could not be deleted.
+    run has used for as long. Networks, logs, events and specs stay. Searches the run folders of this
+    host only, or of the API's. Exits with 1 when something could not be deleted.
     """
+    api = find_api(load_settings())
+    if api is not None:
+        view = api.collect_garbage(GarbageRequest(older_than_days=days, orphans=orphans, dry_run=dry_run))
+        _finish(view, as_json=as_json)
     settings, store = open_session()
     policy = Policy(older_than_days=days, orphans=orphans)
     found = list_garbage(store, settings, policy)
     kept = ["" for _ in found] if dry_run else _remove_all(store, found, policy)
-    view = describe(found, kept, dry_run=dry_run)
+    _finish(describe(found, kept, dry_run=dry_run), as_json=as_json)
+
+
+def _finish(view: GarbageView, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json(view)
     else:
         _show(view)
-    sys.exit(1 if any(kept) else 0)
+    sys.exit(1 if any(folder.kept for folder in view.folders) else 0)
 
 
 def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Sequence[str]:

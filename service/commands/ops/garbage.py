@@ -20,9 +20,11 @@ from service.commands.ops.run_folders import (
     list_unfinished_folders,
     size_of,
 )
+from service.commands.people.permissions import check_administrator
 from service.domain.bounds import check_option
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
+from service.domain.people import Actor
 from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, path_within
 from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
 from service.settings import Settings
@@ -205,3 +207,18 @@ def _release(store: Store, garbage: Garbage, policy: Policy) -> bool:
             return False
         checkpoints.remove_checkpoint(tx, job.id, path=str(garbage.path))
         return True
+
+
+def collect_garbage(
+    store: Store, settings: Settings, policy: Policy, *, dry_run: bool, actor: Actor
+) -> GarbageView:
+    """Delete everything on this host's disk that may go, or only say what would.
+
+    Raises:
+        NotAllowed: `actor` is no administrator.
+    """
+    with store.reading() as tx:
+        check_administrator(tx, actor, act="delete what no job needs")
+    found = list_garbage(store, settings, policy)
+    kept = ["" for _ in found] if dry_run else [remove(store, one, policy) for one in found]
+    return describe(found, kept, dry_run=dry_run)

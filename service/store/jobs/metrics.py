@@ -45,9 +45,12 @@ def _count_stalls(tx: Transaction, attempt_id: AttemptId, stalls: Sequence[float
 
 
 def list_series(
-    tx: Transaction, job_id: JobId, *, names: Sequence[str] = ()
+    tx: Transaction, job_id: JobId, *, names: Sequence[str] = (), after: int | None = None
 ) -> Mapping[str, list[tuple[int, float | None]]]:
-    """Each metric's points by step; points of a later attempt replace earlier points of the same steps."""
+    """Each metric's points by step; points of a later attempt replace earlier points of the same steps.
+
+    With `after`, only points of later steps.
+    """
     last_steps = _last_valid_steps(tx, job_id)
     statement = (
         select(metrics.c.attempt_id, metrics.c.name, metrics.c.step, metrics.c.value)
@@ -56,6 +59,8 @@ def list_series(
     )
     if names:
         statement = statement.where(metrics.c.name.in_(names))
+    if after is not None:
+        statement = statement.where(metrics.c.step > after)
     # By step: an attempt that was lost after its last step has scored the test images, and so does the next.
     series: dict[str, dict[int, float | None]] = {}
     for attempt_id, name, step, value in tx.connection.execute(statement):

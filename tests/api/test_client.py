@@ -1,0 +1,101 @@
+"""Both clients have every method of the protocol, and over the API each gives what the store gives."""
+
+import inspect
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cnnctl.client import Client
+from cnnctl.http_client import HttpClient
+from cnnctl.views.codec import to_json
+from cnnctl.views.requests import GarbageRequest, HookRequest, JobQuery, LabelRequest, SubmissionRequest
+from service.client.local import LocalClient
+from service.domain.people import Actor
+from service.settings import load_settings
+from service.store.transaction import open_store
+from tests.api.conftest import Api
+
+REQUEST = SubmissionRequest(
+    architecture="softmax", fields={"data.dataset": "synthetic"}, name="first", tags=["a"]
+)
+
+
+@pytest.mark.parametrize("client", [HttpClient, LocalClient])
+def test_a_client_has_every_method_of_the_protocol(client: type) -> None:
+    methods = {name: one for name, one in vars(Client).items() if not name.startswith("_") and callable(one)}
+    for name, method in methods.items():
+        wanted, found = (inspect.signature(one) for one in (method, getattr(client, name)))
+        assert wanted.return_annotation == found.return_annotation, name
+        for mine, theirs in zip(wanted.parameters.values(), found.parameters.values(), strict=True):
+            assert mine.replace(default=0) == theirs.replace(default=0), name
+
+
+def test_the_api_gives_what_the_store_gives(api: Api) -> None:
+    over = api.client()
+    first = over.submit(REQUEST).job
+    second = over.submit(SubmissionRequest(like=first, fields={"optimizer.lr": 0.5}, hold=True)).job
+    over.change_labels(second, LabelRequest(note="a note", add_tags=["b"]))
+    over.add_hook(HookRequest(channel="mail", address="ada@example.org", on=["end"]))
+    over.change_user("ada", {"weight": 2.0, "max_gpus": None})
+    with closing(open_store(api.settings["CNNCTL_DATABASE_URL"])) as store:
+        actor = Actor(name=over.get_me().name, operator=True)
+        local: Client = LocalClient(store, load_settings(api.settings), actor)
+        for client in (over, local):
+            assert [one.job for one in client.list_jobs(JobQuery(tag=["b"])).items] == [second]
+            assert client.list_jobs(limit=1).next == second
+        assert to_json(over.get_job(first)) == to_json(local.get_job(first))
+        assert to_json(over.list_jobs()) == to_json(local.list_jobs())
+        assert to_json(over.count_jobs(JobQuery(text="NOTE"))) == to_json(
+            local.count_jobs(JobQuery(text="NOTE"))
+        )
+        assert to_json(over.diff(first, second)) == to_json(local.diff(first, second))
+        assert to_json(over.get_progress(first)) == to_json(local.get_progress(first))
+        assert to_json(over.get_metrics(first, after=3)) == to_json(local.get_metrics(first, after=3))
+        assert to_json(over.list_history(second)) == to_json(local.list_history(second))
+        assert to_json(over.list_audit(subject="hook")) == to_json(local.list_audit(subject="hook"))
+        assert to_json(over.list_hooks()) == to_json(local.list_hooks())
+        assert to_json(over.list_usage()) == to_json(local.list_usage())
+        assert to_json(over.get_health()) == to_json(local.get_health())
+        assert to_json(over.read_log(first)) == to_json(local.read_log(first))
+        assert to_json(over.list_files(first)) == to_json(local.list_files(first))
+    assert {one.subject for one in over.examine()} >= {"python", "database"}
+    assert over.collect_garbage(GarbageRequest(dry_run=True)).folders == ()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_folder_is_uploaded_and_an_upload_that_broke_off_goes_on(api: Api, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for name in ("cat", "dog"):
+        (images / name).mkdir(parents=True)
+        for number in range(12):
+            make_image(images / name / f"{number}.png", seed=number)
+    over = api.client()
+    seen: list[tuple[int, int]] = []
+    view = over.add_dataset("pets", images, description="of mine", report=lambda *at: seen.append(at))
+    assert (view.name, view.files, view.owner) == ("pets", 24, over.get_me().name)
+    assert seen[-1][0] == seen[-1][1]
+    assert [one.version for one in over.list_datasets()] == [view.version]
+    assert over.get_dataset("pets").dataset == view
+    api.kill()
+    api.start()
+    over.remove_dataset("pets")
+    assert over.list_datasets() == []
+
+
+def make_image(path: Path, *, seed: int) -> None:
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_doctor_and_gc_ask_the_api_where_commands_do(api: Api) -> None:
+    said = json.loads(api.run("doctor", "--json", code=1).stdout)
+    assert {"API", "you", "service", "python", "database"} <= {one["subject"] for one in said}
+    assert "nothing was deleted" in api.run("gc", "--dry-run").stdout
+    gone = api.run("doctor", code=1, CNNCTL_SOCKET="/tmp/nobody-listens.sock").stdout
+    assert "does not answer" in gone
