@@ -19,13 +19,16 @@ COPY models models
 COPY migrations migrations
 RUN pip install --no-cache-dir --quiet --no-deps --no-build-isolation .
 
-# Nothing needs root; the folders exist so that volumes mounted on them belong to this user.
-RUN useradd --create-home --uid 1000 cnnctl \
+# Nothing needs root; the folders exist so that volumes mounted on them belong to this user. On the host, whoever
+# has the same number may end these processes and replace the API's socket: it must be nobody's.
+ARG SERVICE_UID=1000
+RUN useradd --create-home --user-group --uid ${SERVICE_UID} cnnctl \
     && mkdir -p /var/lib/cnnctl /datasets /var/cache/cuda \
     && chown -R cnnctl /var/lib/cnnctl /datasets /var/cache/cuda
 # Not in the compose files: .env has a variable of this name, the host's folder, and some engines confuse the two.
 ENV CNNCTL_DATASETS_DIR=/datasets
-USER cnnctl
+# By number: the API has the host's /etc/passwd in place of the image's.
+USER ${SERVICE_UID}:${SERVICE_UID}
 WORKDIR /var/lib/cnnctl
 ENTRYPOINT ["cnnctl"]
 CMD ["--help"]

@@ -166,7 +166,7 @@ class Settings:
     url: str = _setting(
         "CNNCTL_URL",
         "address of the API that commands ask, as in `https://gpu01.lab:8433`; empty: that of "
-        "`cnnctl login`, else CNNCTL_SOCKET if it is there, else the data folder of this machine",
+        "`cnnctl login`, else CNNCTL_SOCKET if its folder is there, else the data folder of this machine",
     )
     token: str = _setting("CNNCTL_TOKEN", "token for CNNCTL_URL; empty: that of `cnnctl login`")
     socket: str = _setting(

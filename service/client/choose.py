@@ -28,4 +28,6 @@ def find_api(settings: Settings, environment: Mapping[str, str] = os.environ) ->
     login = read_login()
     if login:
         return HttpClient.at(login.url, token=login.token)
-    return HttpClient.on_socket(Path(settings.socket)) if Path(settings.socket).exists() else None
+    # By its folder: while the API restarts there is no socket, and a job must not end up in another database.
+    has_service = Path(settings.socket).parent.is_dir()
+    return HttpClient.on_socket(Path(settings.socket)) if has_service else None

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from service.settings import load_settings
+from service.settings import SYSTEM_SOCKET, load_settings
+from tests.os_users import OsUser, new_user, why_no_users
 from tests.servers import find_free_port, redis_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +32,7 @@ CHOICES = {
     "cpu": (STACK, "docker-compose.cpu.yml"),
     "hosts": (STACK, "docker-compose.hosts.yml"),
     "cpu-hosts": (STACK, "docker-compose.cpu.yml", "docker-compose.hosts.yml"),
+    "tls": (STACK, "docker-compose.tls.yml"),
     "further-host": ("docker-compose.worker.yml",),
 }
 VARIABLES = {
@@ -41,9 +44,11 @@ VARIABLES = {
     "SHARED_ADDRESS": "10.0.0.1",
     "STACK_ADDRESS": "10.0.0.1",
     "SHARED_RUNS": "/shared/runs",
+    "API_TLS": "/etc/cnnctl/tls",
 }
 TOP_LEVEL = {"name", "services", "volumes", "networks", "configs", "secrets", "include"}
-LONG_RUNNING = {"postgres", "redis", "scheduler", "worker"}
+OWN = ("migrate", "api", "scheduler", "worker")
+LONG_RUNNING = {"postgres", "redis", "api", "scheduler", "worker"}
 # What PostgreSQL's own start script needs to hand the data folder to its user and become it.
 CAPABILITIES = {"postgres": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]}
 
@@ -129,10 +134,66 @@ def test_every_secret_and_name_is_asked_for_and_said_where(compose: Any) -> None
     assert "pear" in load("gpu")["services"]["redis"]["command"]
 
 
-def test_no_port_is_published_unless_hosts_share_a_network(compose: Any) -> None:
-    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert all(port.startswith("10.0.0.1:") for port in ports)
-    assert not any("ports" in service for service in load("gpu")["services"].values())
+def test_only_the_api_has_a_port_unless_hosts_share_a_network(compose: Any) -> None:
+    ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert all(port.startswith("10.0.0.1:") for name in ports.keys() - {"api"} for port in ports[name])
+    for choice in ("gpu", "cpu", "tls"):
+        services = load(choice)["services"]
+        assert {name for name in services if "ports" in services[name]} == {"api"}
+        assert services["api"]["ports"] == ["127.0.0.1:8433:8433"]
+        address = services["api"]["environment"]["CNNCTL_API_ADDRESS"]
+        assert address == "0.0.0.0:8433"  # inside: whoever may reach it is said by what is published
+
+
+def test_only_the_service_reaches_database_and_broker() -> None:
+    for choice in ("gpu", "cpu", "tls"):
+        compose = load(choice)
+        services = compose["services"]
+        assert compose["networks"]["inside"] == {"internal": True}
+        inside = {name for name in services if "inside" in services[name]["networks"]}
+        assert inside == {"postgres", "redis", *OWN}
+        for name in ("postgres", "redis", "migrate"):
+            assert services[name]["networks"] == ["inside"], name
+        # A port of an internal network cannot be published, and nothing comes in from there.
+        assert "outside" in services["api"]["networks"]
+    hosts = load("hosts")
+    assert not hosts["networks"]["inside"]["internal"]
+    assert "networks" not in hosts["services"]["worker"]  # it has the host's
+
+
+def test_the_api_has_its_socket_in_a_folder_of_the_host_and_the_names_of_its_people() -> None:
+    for choice in ("gpu", "hosts", "tls"):
+        api = load(choice)["services"]["api"]
+        assert f"{Path(SYSTEM_SOCKET).parent}:{Path(SYSTEM_SOCKET).parent}" in api["volumes"]
+        assert "/etc/passwd:/etc/passwd:ro" in api["volumes"]
+        for volume in load(choice)["services"]["scheduler"]["volumes"]:
+            assert volume in api["volumes"], "downloads and checks of datasets need it"
+        assert "CNNCTL_SOCKET" not in api["environment"]
+        assert api["healthcheck"]["test"] == ["CMD", "cnnctl", "doctor", "--process", "api"]
+    for name, service in load("gpu")["services"].items():
+        if name != "api":
+            assert not any(volume.startswith("/") for volume in service.get("volumes", [])), name
+
+
+def test_only_the_user_of_the_containers_may_write_the_folder_of_the_socket() -> None:
+    (number,) = re.findall(r"^SERVICE_UID=(\d+)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    rule = (ROOT / "deploy" / "tmpfiles.d" / "cnnctl-stack.conf").read_text().splitlines()[-1]
+    assert rule == f"d {Path(SYSTEM_SOCKET).parent} 0755 {number} {number} -"
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "\nUSER ${SERVICE_UID}:${SERVICE_UID}\n" in dockerfile
+    (kept,) = re.findall(r"^ARG SERVICE_UID=(\d+)$", dockerfile, re.MULTILINE)
+    for choice in CHOICES:
+        for service in load(choice)["services"].values():
+            if "build" in service:
+                # As in volumes that are older than this setting.
+                assert str(service["build"]["args"]["SERVICE_UID"]) == kept
+
+
+def test_with_tls_the_api_has_a_certificate() -> None:
+    api = load("tls")["services"]["api"]
+    assert "/etc/cnnctl/tls:/etc/cnnctl/tls:ro" in api["volumes"]
+    for name in ("CNNCTL_API_CERTIFICATE", "CNNCTL_API_KEY"):
+        assert api["environment"][name].startswith("/etc/cnnctl/tls/")
 
 
 def test_services_restart_and_say_whether_they_are_well(compose: Any) -> None:
@@ -195,7 +256,7 @@ def test_without_gpus_only_image_and_devices_differ() -> None:
         assert changed <= {"image", "build", "environment", "deploy", "ulimits"}, name
     different = gpu["worker"]["environment"].items() ^ cpu["worker"]["environment"].items()
     assert {key for key, _ in different} == {"CNNCTL_GPUS"}
-    assert {cpu[name]["image"] for name in ("migrate", "scheduler", "worker")} == {"cnnctl:cpu"}
+    assert {cpu[name]["image"] for name in OWN} == {"cnnctl:cpu"}
     assert "deploy" not in cpu["worker"]
 
 
@@ -215,7 +276,8 @@ def test_the_worker_of_a_further_host_is_the_worker_of_the_stack() -> None:
     assert {volume.split(":")[1] for volume in own["volumes"]} == {
         volume.split(":")[1] for volume in stack["volumes"]
     }
-    for service in (own, stack, load("hosts")["services"]["scheduler"]):
+    services = load("hosts")["services"]
+    for service in (own, stack, services["api"], services["scheduler"]):
         assert "/shared/runs:/var/lib/cnnctl/runs" in service["volumes"]
 
 
@@ -237,7 +299,9 @@ def test_the_image_has_every_package_that_the_commands_import() -> None:
     for package in ("cnnctl", "service", "workers", "models", "migrations"):
         assert f"COPY {package} {package}" in text
     for extra in ("gpu", "cpu"):
-        assert (ROOT / f"requirements-{extra}.lock").is_file()
+        locked = (ROOT / f"requirements-{extra}.lock").read_text()
+        for package in ("fastapi", "uvicorn", "psycopg", "redis"):
+            assert re.search(rf"^{package}==", locked, re.MULTILINE), (extra, package)
     assert "ENV CNNCTL_DATASETS_DIR=/datasets" in text
 
 
@@ -267,10 +331,12 @@ def test_the_page_restores_all_or_nothing() -> None:
 class NativeStack:
     """The services as processes of this machine."""
 
-    def __init__(self, compose: Any, folder: Path, database_url: str) -> None:
+    def __init__(self, compose: Any, folder: Path, database_url: str, *, public: Path) -> None:
         self._services = compose["services"]
         self._folder = folder
         self._port = find_free_port()
+        self._api_port = find_free_port()
+        self.socket = public / "api.sock"
         self._database = make_url(database_url)
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -332,7 +398,10 @@ class NativeStack:
         return [sys.executable, "-m", "service.cli.main", *command]
 
     def _environment(self, name: str) -> dict[str, str]:
-        own = {"CNNCTL_DATASETS_DIR": str(self._folder)}  # in the image
+        own = {
+            "CNNCTL_DATASETS_DIR": str(self._folder),  # in the image
+            "CNNCTL_SOCKET": str(self.socket),
+        }
         given = {key: self._address(value) for key, value in self._services[name]["environment"].items()}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CNNCTL_")}
         return {**inherited, "PYTHONPATH": str(ROOT), **own, **given}
@@ -346,6 +415,7 @@ class NativeStack:
                 url = url.set(username=user.username, password=user.password)
             return url.render_as_string(hide_password=False)
         value = value.replace("@redis:6379", f"@127.0.0.1:{self._port}")
+        value = value.replace("0.0.0.0:8433", f"127.0.0.1:{self._api_port}")
         return value.replace("/var/lib/cnnctl", str(self._folder / "data")).replace(
             "/datasets", str(self._folder)
         )
@@ -363,21 +433,52 @@ def _ended(process: "subprocess.Popen[bytes]") -> bool:
 
 
 @pytest.fixture
-def native(tmp_path: Path, postgres_url: str) -> Iterator[NativeStack]:
-    stack = NativeStack(load("cpu"), tmp_path, postgres_url)
+def public() -> Iterator[Path]:
+    """A folder into which everybody may look, as the host's /run/cnnctl."""
+    with tempfile.TemporaryDirectory(prefix="cnnctl-run-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def native(tmp_path: Path, public: Path, postgres_url: str) -> Iterator[NativeStack]:
+    stack = NativeStack(load("cpu"), tmp_path, postgres_url, public=public)
     yield stack
     stack.close()
 
 
-def test_a_job_goes_through_every_service_started_by_its_own_command(native: NativeStack) -> None:
+@pytest.fixture
+def ada() -> Iterator[OsUser]:
+    """A user who is not the service's, where one can be made; else the service's."""
+    if why_no_users():
+        yield OsUser()
+    else:
+        with new_user() as ada:
+            yield ada
+
+
+def test_a_job_goes_through_every_service_started_by_its_own_command(
+    native: NativeStack, ada: OsUser
+) -> None:
     native.start("scheduler")  # before its database has tables: it waits for them
+    native.start("api")
     native.start("redis")
     native.start("worker")
     assert native.start("migrate").wait(timeout=60) == 0
-    for name in ("redis", "scheduler", "worker"):
+    for name in ("redis", "api", "scheduler", "worker"):
         native.wait_until_well(name)
+    where = {"CNNCTL_SOCKET": str(native.socket)}
     words = ("run", "lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "1", "--json")
-    result = json.loads(native.run("scheduler", *words))
+    done = ada.run(*words, **where)
+    assert done.returncode == 0, f"{done.stderr}\n{native.logs()}"
+    result = json.loads(done.stdout)
     assert result["state"] == "succeeded"
     assert result["metrics"]["val_accuracy"] > 0.3
-    assert "on labhost" in native.run("scheduler", "status", str(result["job"]))
+    job = json.loads(native.run("scheduler", "status", str(result["job"]), "--json"))
+    assert job["owner"] == ada.name
+    if why_no_users():
+        return
+    with new_user() as bob:  # whatever he says of himself, the kernel knows who he is
+        done = bob.run("retry", str(job["job"]), **where, USER=ada.name, LOGNAME=ada.name)
+        assert (done.returncode, f"Job {job['job']} is {ada.name}'s" in done.stderr) == (5, True), done.stderr
+        assert "on labhost" in bob.run("status", str(job["job"]), **where).stdout

@@ -21,7 +21,7 @@ MOST_ALIKE = 10
 @click.command("doctor")
 @click.option(
     "--process",
-    type=click.Choice(["scheduler", "worker"]),
+    type=click.Choice(["api", "scheduler", "worker"]),
     help="Only say whether this process is alive, as a health check does.",
 )
 @click.option("--deep", is_flag=True, help="Also read whole checkpoints, which takes time.")

@@ -10,6 +10,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cnnctl.http_client import HttpClient
 from cnnctl.views.ops import Finding
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
@@ -51,8 +52,10 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
 
 
 def examine_process(name: str) -> Finding:
-    """Whether the scheduler, or the worker of this host, is alive."""
+    """Whether the API or the worker of this host, or the scheduler, is alive."""
     settings = load_settings()
+    if name == "api":
+        return _examine_api(settings)
     with closing(open_store(settings.database_url)) as store:
         store.check_revision()
         health = check_health(store, settings)
@@ -62,6 +65,14 @@ def examine_process(name: str) -> Finding:
     return Finding(
         subject=name, found="alive" if alive else f"not alive{why}", remedy="" if alive else "read its log"
     )
+
+
+def _examine_api(settings: Settings) -> Finding:
+    try:
+        HttpClient.on_socket(Path(settings.socket)).get_version()
+    except CnnctlError as error:
+        return Finding(subject="api", found=f"not alive: {error}", remedy="read its log")
+    return Finding(subject="api", found="alive")
 
 
 def _check_packages(settings: Settings) -> Iterator[Finding]:
