@@ -325,7 +325,7 @@ def test_the_page_restores_all_or_nothing() -> None:
     for words in restores:
         assert {"--single-transaction", "--exit-on-error"} <= set(words.split())
     before = text.partition("## Restore")[2].partition("pg_restore")[0]
-    assert "docker compose stop scheduler worker\n" in before
+    assert "docker compose stop api scheduler worker\n" in before
 
 
 class NativeStack:
