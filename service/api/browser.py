@@ -1,15 +1,18 @@
 """What anybody may ask, and how a browser comes in: by a link that works once."""
 
+from html import escape
+
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from cnnctl.connection import PREFIX
 from cnnctl.version import find_version
 from cnnctl.views.access import VersionView
 from cnnctl.views.codec import to_json
-from service.api.ask import Service
+from service.api.ask import Asked, Service
 from service.api.declare import get
 from service.api.who import check_same_site
+from service.client.local import LocalClient
 from service.commands.people.credentials import close_browser_session, open_browser_session
 from service.domain.credentials import SESSION_LIFE
 
@@ -38,6 +41,20 @@ def open_session(request: Request, secret: str) -> Response:
         samesite="lax",
     )
     return answer
+
+
+@router.get("/", include_in_schema=False)
+def show_start(ask: Asked) -> Response:
+    """Who the browser comes in as; the pages will begin here."""
+    me = LocalClient(ask.service.store, ask.service.settings, ask.get_actor()).get_me()
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>cnnctl</title>
+<h1>cnnctl {escape(find_version())}</h1><p>You are {escape(me.name)}, by {escape(me.via)}.</p>
+<p><a href="{PREFIX}/jobs">Jobs</a> · <a href="{PREFIX}/gpus">GPUs</a> ·
+<a href="{PREFIX}/openapi.json">all routes</a>, as JSON</p>
+<form method="post" action="/close"><button>End this session</button></form></html>"""
+    return HTMLResponse(
+        page, headers={"Content-Security-Policy": "default-src 'self'", "Cache-Control": "no-store"}
+    )
 
 
 @router.post("/close", include_in_schema=False)

@@ -75,7 +75,7 @@ class Api:
         return HttpClient.on_socket(self.socket)
 
     def run(
-        self, *words: str, user: str | None = None, code: int = 0, **settings: str
+        self, *words: str, user: str | None = None, code: int = 0, typed: str = "", **settings: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command with no setting but the socket, as a user of this machine."""
         environment = {"PATH": os.environ["PATH"], "CNNCTL_SOCKET": str(self.socket), "PYTHONPATH": str(ROOT)}
@@ -83,6 +83,7 @@ class Api:
         done = subprocess.run(
             [*as_user(user), sys.executable, "-m", "service.cli.main", *words],
             env=environment,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=120,

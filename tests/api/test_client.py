@@ -4,13 +4,21 @@ import inspect
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnnctl.client import Client
 from cnnctl.http_client import HttpClient
 from cnnctl.views.codec import to_json
-from cnnctl.views.requests import GarbageRequest, HookRequest, JobQuery, LabelRequest, SubmissionRequest
+from cnnctl.views.requests import (
+    GarbageRequest,
+    HookRequest,
+    JobQuery,
+    LabelRequest,
+    SubmissionRequest,
+    TokenRequest,
+)
 from service.client.local import LocalClient
 from service.domain.people import Actor
 from service.settings import load_settings
@@ -99,3 +107,20 @@ def test_doctor_and_gc_ask_the_api_where_commands_do(api: Api) -> None:
     assert "nothing was deleted" in api.run("gc", "--dry-run").stdout
     gone = api.run("doctor", code=1, CNNCTL_SOCKET="/tmp/nobody-listens.sock").stdout
     assert "does not answer" in gone
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_login_is_kept_for_its_user_alone_until_it_is_forgotten(api: Api, tmp_path: Path) -> None:
+    token = api.client().create_token(TokenRequest(name="laptop")).secret
+    laptop: dict[str, Any] = {"CNNCTL_SOCKET": "", "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    assert "not valid" in api.run("login", api.url, code=5, typed="cnn_wrong\n", **laptop).stderr
+    api.run("login", api.url, typed=f"{token}\n", **laptop)
+    kept = tmp_path / "cnnctl" / "login.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "by token laptop from 127.0.0.1" in api.run("whoami", **laptop).stdout
+    assert api.run("submit", "softmax", "--dataset", "synthetic", **laptop).stdout == "1\n"
+    kept.chmod(0o644)
+    assert f"chmod 600 {kept}" in api.run("whoami", code=1, **laptop).stderr
+    kept.chmod(0o600)
+    assert token not in api.run("logout", **laptop).stderr
+    assert not kept.exists()

@@ -186,6 +186,9 @@ def test_a_browser_comes_in_by_a_link_once_and_only_from_the_services_own_pages(
     assert ask(api, "GET", path, tcp=True)[0] == 401
     session: dict[str, Any] = {"Cookie": cookie.partition(";")[0]}
     assert ask(api, "GET", "/api/v1/me", tcp=True, **session)[2]["via"] == "browser"
+    start = ask(api, "GET", "/", tcp=True, **session)
+    assert start[1]["content-security-policy"] == "default-src 'self'"
+    assert b"by browser" in start[2]
     host = f"127.0.0.1:{api.port}"
     tried: list[tuple[dict[str, Any], int]] = [
         ({"Sec_Fetch_Site": "cross-site"}, 403),
