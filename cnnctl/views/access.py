@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+from cnnctl.views.states import Scope, Subject
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeView:
@@ -12,7 +14,7 @@ class MeView:
 
     name: Annotated[str, "whose jobs they are"]
     administrator: Annotated[bool, "whether they may change everybody's jobs"]
-    scope: Annotated[str, "the most that may be done this way: `read`, `submit` or `admin`"]
+    scope: Annotated[Scope, "the most that may be done this way: `read`, `submit` or `admin`"]
     via: Annotated[str, "how they came in: `terminal`, `socket`, `token NAME` or `browser`"]
     origin: Annotated[str, "from which address; empty on the service's own machine"]
 
@@ -41,7 +43,7 @@ class TokenView:
     token: Annotated[int, "its number"]
     owner: Annotated[str, "whose it is"]
     name: Annotated[str, "their own word for it"]
-    scope: Annotated[str, "the most that may be done with it: `read`, `submit` or `admin`"]
+    scope: Annotated[Scope, "the most that may be done with it: `read`, `submit` or `admin`"]
     created_at: Annotated[datetime, "when it was made"]
     expires_at: Annotated[datetime, "until when it is valid"]
     used_at: Annotated[datetime | None, "when it was used last, to the minute; `null`: never"]
@@ -53,7 +55,7 @@ class NewTokenView:
 
     token: Annotated[int, "its number"]
     secret: Annotated[str, "the token, which begins with `cnn_`"]
-    scope: Annotated[str, "the most that may be done with it"]
+    scope: Annotated[Scope, "the most that may be done with it"]
     expires_at: Annotated[datetime, "until when it is valid"]
 
 
@@ -79,7 +81,7 @@ class AuditView:
     ]
     origin: Annotated[str, "from which address; empty on the service's own machine"]
     subject: Annotated[
-        str, "what it is about: `job`, `gpu`, `host`, `user`, `token`, `hook`, `dataset` or `garbage`"
+        Subject, "what it is about: `job`, `gpu`, `host`, `user`, `token`, `hook`, `dataset` or `garbage`"
     ]
     name: Annotated[str, "which one, as in `7` or `gpu01:0`"]
     job: Annotated[int | None, "the job's number; `null` of other subjects"]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from cnnctl.views.states import DatasetKind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetView:
@@ -13,7 +15,7 @@ class DatasetView:
     name: Annotated[str, "as in `--dataset NAME`"]
     version: Annotated[str, "as specs name it: `NAME@` and the start of its digest; it never changes"]
     digest: Annotated[str, "SHA-256 of all its paths and contents, hex; see data.md"]
-    kind: Annotated[str, "`folder` or `npz`"]
+    kind: Annotated[DatasetKind, "`folder` or `npz`"]
     owner: Annotated[str, "who added it"]
     description: Annotated[str, "what they said of it"]
     found: Annotated[
@@ -51,7 +53,7 @@ class UploadView:
 
     upload: Annotated[int, "its number"]
     name: Annotated[str, "what the dataset will be called"]
-    kind: Annotated[str, "`folder`, of which a tar is uploaded, or `npz`"]
+    kind: Annotated[DatasetKind, "`folder`, of which a tar is uploaded, or `npz`"]
     total_bytes: Annotated[int, "the size of the whole file"]
     received_bytes: Annotated[int, "how much of it is there: the next piece begins here"]
     digest: Annotated[str, "SHA-256 that the whole file must have, hex"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from cnnctl.views.states import AttemptState, Cause, JobState, Outcome
+from cnnctl.views.states import AttemptState, Cause, CheckpointKind, JobState, Outcome, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class JobSummary:
     owner: Annotated[str, "who submitted it"]
     name: Annotated[str, "its name; may be empty"]
     tags: Annotated[Sequence[str], "words that it is found by, in the order of the alphabet"]
-    priority: Annotated[str, "`low`, `normal` or `high`"]
+    priority: Annotated[Priority, "`low`, `normal` or `high`"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
     architecture: Annotated[str, "the network"]
     dataset: Annotated[str, "a name, or where it lies"]
@@ -103,7 +103,7 @@ class CheckpointView:
 
     step: Annotated[int, "the step after which it was written"]
     epoch: Annotated[int, "the epoch that training continues in"]
-    kind: Annotated[str, "`last` or `best`"]
+    kind: Annotated[CheckpointKind, "`last` or `best`"]
     bytes: Annotated[int, "its size"]
     digest: Annotated[str, "SHA-256 of its tensors file, hex"]
     path: Annotated[str, "its folder"]
@@ -183,7 +183,7 @@ class JobView(JobResult):
         int | None, "what each of its GPUs must have for sure, see memory.md; `null`: unknown"
     ]
     ample_memory_mib: Annotated[int | None, "what is surely enough of each, see memory.md; `null`: unknown"]
-    priority: Annotated[str, "`low`, `normal` or `high`"]
+    priority: Annotated[Priority, "`low`, `normal` or `high`"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]
     after: Annotated[Sequence[int], "jobs that it waits for"]
     not_before: Annotated[datetime | None, "when it may start at the earliest"]
@@ -227,7 +227,7 @@ class ProgressView:
     """A job at one moment, for whoever follows it."""
 
     job: Annotated[int, "its number"]
-    state: Annotated[str, "its state, see states.md"]
+    state: Annotated[JobState, "its state, see states.md"]
     finished: Annotated[bool, "whether it has succeeded, failed or was cancelled"]
     reason: Annotated[str, "why it is in this state"]
     architecture: Annotated[str, "the network"]

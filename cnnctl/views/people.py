@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from cnnctl.views.states import Cause, JobState, Outcome
+from cnnctl.views.states import Cause, Channel, JobState, Occasion, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ class HookView:
     """Where a person is told of their jobs; `last_job`, `delivered` and `error` are of its newest message."""
 
     hook: Annotated[int, "its number"]
-    channel: Annotated[str, "`mail` or `webhook`"]
+    channel: Annotated[Channel, "`mail` or `webhook`"]
     address: Annotated[str, "of mails, or of the webhook"]
-    on: Annotated[Sequence[str], "of what it tells: `end`, `failure`, `preemption`"]
+    on: Annotated[Sequence[Occasion], "of what it tells: `end`, `failure`, `preemption`"]
     last_job: Annotated[int | None, "the job that it told of; `null` where it has told nothing yet"]
     delivered: Annotated[bool | None, "whether the message has arrived; `null` where there is none"]
     error: Annotated[str, "why it has not arrived yet, as in `the server answered 500`"]
@@ -62,7 +62,7 @@ class WebhookMessage:
     """
 
     job: Annotated[int, "the job's number"]
-    occasion: Annotated[str, "`end`, `failure` or `preemption`"]
+    occasion: Annotated[Occasion, "`end`, `failure` or `preemption`"]
     state: Annotated[JobState, "the job's state, see states.md"]
     owner: Annotated[str, "who submitted it"]
     project: Annotated[str, "what it is counted under; empty where nothing was said"]

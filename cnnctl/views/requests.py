@@ -3,15 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from cnnctl.views.states import JobState
-
-PriorityName = Literal["low", "normal", "high"]
-ScopeName = Literal["read", "submit", "admin"]
-ChannelName = Literal["mail", "webhook"]
-OccasionName = Literal["end", "failure", "preemption"]
-DatasetKindName = Literal["folder", "npz"]
+from cnnctl.views.states import Channel, DatasetKind, JobState, Occasion, Priority, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +20,7 @@ class SubmissionRequest:
     name: Annotated[str, "what its owner calls it"] = ""
     tags: Annotated[Sequence[str], "words that it is found by"] = ()
     note: Annotated[str, "what its owner writes about it, in any number of lines"] = ""
-    priority: Annotated[PriorityName | None, "how urgent it is; `normal` unless said"] = None
+    priority: Annotated[Priority | None, "how urgent it is; `normal` unless said"] = None
     project: Annotated[str | None, "what its GPU-hours are counted under"] = None
     after: Annotated[Sequence[int], "jobs that must have succeeded before it starts"] = ()
     not_before: Annotated[datetime | None, "when it may start; at once unless said"] = None
@@ -69,7 +63,7 @@ class UploadRequest:
     """A dataset to upload in pieces, as one file: an .npz, or an uncompressed tar of a folder's content."""
 
     name: Annotated[str, "what the dataset will be called"]
-    kind: Annotated[DatasetKindName, "`folder`, of which a tar is uploaded, or `npz`"]
+    kind: Annotated[DatasetKind, "`folder`, of which a tar is uploaded, or `npz`"]
     total_bytes: Annotated[int, "the size of the file"]
     digest: Annotated[str, "SHA-256 of the file, hex"]
     description: Annotated[str, "what others should know of it"] = ""
@@ -86,7 +80,7 @@ class ResumeRequest:
 class PriorityRequest:
     """How urgent a job shall be."""
 
-    priority: Annotated[PriorityName, "from then on"]
+    priority: Annotated[Priority, "from then on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +115,9 @@ class GarbageRequest:
 class HookRequest:
     """An address to tell of one's jobs."""
 
-    channel: Annotated[ChannelName, "how it is told"]
+    channel: Annotated[Channel, "how it is told"]
     address: Annotated[str, "of mails, or the URL of a webhook"]
-    on: Annotated[Sequence[OccasionName], "of what it is told"]
+    on: Annotated[Sequence[Occasion], "of what it is told"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,5 +125,5 @@ class TokenRequest:
     """A token to make for oneself."""
 
     name: Annotated[str, "one's own word for it, as in `laptop`"]
-    scope: Annotated[ScopeName, "the most that may be done with it"] = "submit"
+    scope: Annotated[Scope, "the most that may be done with it"] = "submit"
     days: Annotated[float, "how long it is valid"] = 90.0

@@ -1,4 +1,4 @@
-"""The states that views have, as closed sets of words; docs/states.md says what each means.
+"""The states and kinds that views have, as closed sets of words; docs/states.md says what states mean.
 
 A newer service may know more: `from_json` takes any text in such a field, so a reader needs a default.
 """
@@ -20,3 +20,11 @@ Cause = Literal[
     "lost_host",
 ]
 GpuState = Literal["available", "drained", "quarantined"]
+
+Priority = Literal["low", "normal", "high"]
+CheckpointKind = Literal["last", "best"]
+Channel = Literal["mail", "webhook"]
+Occasion = Literal["end", "failure", "preemption"]
+Scope = Literal["read", "submit", "admin"]
+Subject = Literal["job", "gpu", "host", "user", "token", "hook", "dataset", "garbage"]
+DatasetKind = Literal["folder", "npz"]

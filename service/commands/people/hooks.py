@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
+from cnnctl.views import states as views
 from cnnctl.views.people import HookView
 from service.commands.people.permissions import check_scope, is_administrator
 from service.domain.bounds import check_option
@@ -127,7 +128,7 @@ def _read_host(address: str) -> str:
 
 
 def _describe(hook: Hook, latest: Notification | None) -> HookView:
-    on = [occasion.value for occasion in Occasion if getattr(hook, f"on_{occasion.value}")]
+    on: list[views.Occasion] = [one.value for one in Occasion if getattr(hook, f"on_{one.value}")]
     return HookView(
         hook=hook.id,
         channel=hook.channel.value,
