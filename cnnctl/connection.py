@@ -21,9 +21,10 @@ from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable, TooMany
 
 PREFIX = "/api/v1"
 ANSWER_SECONDS = 60.0
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 10.0  # a few restarts of the API, each of which takes 1 to 3 s where others use the cores
 PAUSE_SECONDS = 0.2
 AWAY = (502, 503, 504)
+FINAL = (TimeoutError, ssl.SSLCertVerificationError)  # who did not answer in a minute will not in the next
 _ERRORS = {
     error.problem_type(): error
     for error in vars(cnnctl.errors).values()
@@ -121,7 +122,9 @@ class Connection:
             connection.close()
 
     def explain_away(self, error: Exception) -> ServiceUnavailable:
-        """What a person is told whom the service does not answer."""
+        """What a person is told whom the service does not answer, or by what it says itself."""
+        if isinstance(error, ServiceUnavailable):
+            return error
         cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ServiceUnavailable(
             f"The service at {self._where} does not answer: {cause}. "
@@ -137,16 +140,14 @@ class Connection:
         *,
         seconds: float = ANSWER_SECONDS,
     ) -> Any:
-        deadline = time.monotonic() + RETRY_SECONDS
+        deadline: float | None = None  # counted from the first failure: an answer may take longer than that
         while True:
             try:
                 return self._ask(method, target, content, headers, seconds=seconds)
-            except (OSError, HTTPException) as error:
-                if time.monotonic() > deadline or isinstance(error, ssl.SSLCertVerificationError):
+            except (OSError, HTTPException, ServiceUnavailable) as error:
+                deadline = deadline or time.monotonic() + RETRY_SECONDS
+                if isinstance(error, FINAL) or time.monotonic() > deadline:
                     raise self.explain_away(error) from None
-            except ServiceUnavailable:
-                if time.monotonic() > deadline:
-                    raise
             except TooManyRequests:
                 time.sleep(1.0)
                 continue

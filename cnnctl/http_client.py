@@ -156,6 +156,8 @@ class HttpClient:
                 headers = {} if last is None else {"Last-Event-ID": str(last)}
                 with self._api.stream("events", headers=headers, job=job) as response:
                     for name, text in _read_events(response):
+                        if name == "problem":  # the answer to the next request tells one that stays
+                            raise ServiceUnavailable(json.loads(text))
                         if name == "position":
                             last = int(text)
                             continue
