@@ -36,16 +36,16 @@ class Listener:
     """A client's queue; only the event loop's thread touches it."""
 
     transport: Any
-    queue: "asyncio.Queue[AuditView | None]" = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    job: int | None
+    queue: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
     dropped: bool = False
 
-    def put(self, views: Sequence[AuditView | None]) -> None:
-        for view in views:
-            if self.queue.full():
-                self.dropped = True
-                self.transport.abort()  # to close it would wait until the client reads
-                return
-            self.queue.put_nowait(view)
+    def put(self, event: str | None) -> None:
+        if self.queue.full():
+            self.dropped = True
+            self.transport.abort()  # to close it would wait until the client reads
+        elif not self.dropped:
+            self.queue.put_nowait(event)
 
 
 class Hub:
@@ -72,19 +72,21 @@ class Hub:
         """End all streams."""
         self._stop.set()
         for listener in self._listeners:
-            listener.put([None])
+            listener.put(None)
 
     def _give(self, views: Sequence[AuditView]) -> None:
         self._position = views[-1].entry
-        for listener in list(self._listeners):
-            if not listener.dropped:
-                listener.put(views)
+        for view in views:
+            event = _write(view)  # once for all
+            for listener in self._listeners:
+                if listener.job in (None, view.job):
+                    listener.put(event)
 
     async def listen(
         self, ask: Ask, transport: Any, *, after: int | None, job: int | None
     ) -> AsyncIterator[str]:
         """The text of a client's stream: what it has missed, then what comes."""
-        listener = Listener(transport)
+        listener = Listener(transport, job)
         self._listeners.add(listener)
         position = self._position
         try:
@@ -105,10 +107,7 @@ class Hub:
                 if time.monotonic() > checked + STILL_SECONDS:
                     await run_in_threadpool(ask.get_actor)  # a token may have been revoked
                     checked = time.monotonic()
-                if new is None:
-                    yield ": still here\n\n"
-                elif job is None or new.job == job:
-                    yield _write(new)
+                yield new or ": still here\n\n"
         except CnnctlError as error:
             yield f"event: problem\ndata: {json.dumps(str(error))}\n\n"
         finally:
@@ -124,7 +123,7 @@ class Hub:
             raise ServiceUnavailable(f"{MOST_CLIENTS} clients listen already, and more are not taken")
 
 
-async def _next(listener: Listener) -> AuditView | None:
+async def _next(listener: Listener) -> str | None:
     """What comes next; None: nothing for a while, or the service stops."""
     try:
         return await asyncio.wait_for(listener.queue.get(), STILL_SECONDS)

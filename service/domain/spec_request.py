@@ -3,7 +3,8 @@
 import difflib
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import NoneType
 from typing import Any
 
@@ -139,13 +140,19 @@ def _resolve_path(path: str, network: lookup.Architecture) -> str:
     section, _, name = path.removeprefix("model.options.").rpartition(".")
     if name in options and (section == "model" or path.startswith("model.options.")):
         return f"model.options.{name}"
-    known = [known for known, _ in spec_paths() if known not in ("schema_version", "model.options")]
+    known = _list_known_paths()
     if path in known:
         return path
-    known += [f"model.{option}" for option in options]
-    nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
+    nearest = difflib.get_close_matches(
+        path, [*known, *(f"model.{option}" for option in options)], n=1, cutoff=0.4
+    )
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     raise SpecError(f"There is no spec field {path!r}.{hint} All fields: cnnctl list fields")
+
+
+@cache
+def _list_known_paths() -> Sequence[str]:
+    return [path for path, _ in spec_paths() if path not in ("schema_version", "model.options")]
 
 
 def _option_defaults(network: lookup.Architecture) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Follows the audit: waits for what is committed, and gives it in order, each entry once."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -16,7 +15,7 @@ from service.store.people.audit_watch import AuditWatch
 from service.store.transaction import Store
 
 LOOK_SECONDS = 0.5  # a notification may be lost
-SOON_SECONDS = 0.02  # until what is not settled yet is looked at again
+SOON_SECONDS = 0.05  # until the next look, of what is not settled yet and of what comes meanwhile
 OUTAGE_SECONDS = 1.0
 AT_ONCE = 500  # entries of one look
 log = structlog.get_logger()
@@ -49,8 +48,8 @@ class AuditFollower:
                 continue
             if new:
                 give(new)
-            elif more:
-                time.sleep(SOON_SECONDS)
+            if new or more:
+                stop.wait(SOON_SECONDS)  # not at each commit: a look takes longer than telling an entry
             else:
                 (self._folder or self._watch).wait(LOOK_SECONDS)
         self._watch.close()
