@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -152,20 +153,19 @@ class HttpClient:
         """Everything that is done, from now on or after an entry; it never ends by itself."""
         last = after
         while True:
-            try:
+            with suppress(OSError, HTTPException, ServiceUnavailable):
                 headers = {} if last is None else {"Last-Event-ID": str(last)}
                 with self._api.stream("events", headers=headers, job=job) as response:
                     for name, text in _read_events(response):
                         if name == "problem":  # the answer to the next request tells one that stays
-                            raise ServiceUnavailable(json.loads(text))
+                            break
                         if name == "position":
                             last = int(text)
                             continue
                         view = from_json(AuditView, json.loads(text))
                         last = view.entry
                         yield view
-            except (OSError, HTTPException, ServiceUnavailable):
-                time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
 
     def cancel(self, job: int) -> JobStateView:
         return self._act(job, "cancel")

@@ -100,10 +100,8 @@ class Hub:
                     yield _write(view)
                 last = missed[-1].entry if missed else position
             checked = time.monotonic()
-            while not listener.dropped:
+            while not (listener.dropped or self._stop.is_set()):
                 new = await _next(listener)
-                if new is None and self._stop.is_set():
-                    return
                 if time.monotonic() > checked + STILL_SECONDS:
                     await run_in_threadpool(ask.get_actor)  # a token may have been revoked
                     checked = time.monotonic()
@@ -114,11 +112,13 @@ class Hub:
             self._listeners.discard(listener)
 
     def check_room(self) -> None:
-        """Refuse one client more than there may be.
+        """Refuse one client more than there may be, and all while the service stops: it waits for streams.
 
         Raises:
             ServiceUnavailable: with how many there are.
         """
+        if self._stop.is_set():
+            raise ServiceUnavailable("The service is being stopped")
         if len(self._listeners) >= MOST_CLIENTS:
             raise ServiceUnavailable(f"{MOST_CLIENTS} clients listen already, and more are not taken")
 

@@ -69,6 +69,23 @@ def test_a_client_that_does_not_read_is_dropped_and_others_notice_nothing(api: A
             pass
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_stop_waits_for_no_client_that_listens(api: Api) -> None:
+    """Nor for one that comes back at once, before the socket is closed."""
+    client = api.client()
+    client.submit(REQUEST)
+    stream = client.follow_events(after=0)
+    next(stream)
+    reader = threading.Thread(target=next, args=(stream,))
+    reader.start()
+    api.stop()
+    assert "Cancel" not in api.log.read_text()  # what the server says of streams that did not end
+    api.start()
+    api.client().submit(REQUEST)
+    reader.join(timeout=WAIT_SECONDS)
+    assert not reader.is_alive()
+
+
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_an_entry_that_is_committed_late_is_told_before_those_after_it(store_url: str) -> None:
     """Numbers are given before a commit: an entry of a slow transaction must not be left out."""
