@@ -28,6 +28,7 @@ LOOK_SECONDS = 0.05
 PROGRAMS = {
     "scheduler": ["-m", "service.cli.main", "scheduler"],
     "worker": ["-m", "service.cli.main", "worker"],
+    "api": ["-m", "service.cli.main", "api"],
 }
 
 

@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from redis.exceptions import RedisError
 from service.dispatch.dispatcher import queue_name
 from service.domain.run_folder import CHECKPOINTS_DIR, TENSORS_FILE
 from service.process import is_running
-from tests.chaos.live_stack import LEASE_SECONDS, LiveStack
+from tests.chaos.live_stack import LEASE_SECONDS, PROCESSES, RECIPES, LiveStack
 
 HOUR = 3600.0
 MALFORMED = [
@@ -86,6 +88,37 @@ def add_scheduler(live: LiveStack, chance: random.Random) -> None:
     live.stack.stop(chance.choice(["scheduler", "second scheduler"]), signal.SIGKILL)
     if "second scheduler" in live.stack.processes:
         live.stack.processes["scheduler"] = live.stack.processes.pop("second scheduler")
+
+
+def kill_api(live: LiveStack, chance: random.Random) -> None:
+    """In the middle of what people ask of it."""
+    end_api(live, chance, signal.SIGKILL)
+
+
+def stop_api(live: LiveStack, chance: random.Random) -> None:
+    end_api(live, chance, signal.SIGTERM)
+
+
+def end_api(live: LiveStack, chance: random.Random, number: signal.Signals) -> None:
+    """End it while two people submit, and start it again after a while."""
+    with ThreadPoolExecutor(2) as pool:
+        people = [pool.submit(live.submit, chance.choice(RECIPES)) for _ in range(2)]
+        time.sleep(chance.uniform(0, 0.1))
+        live.stack.stop("api", number)
+        time.sleep(chance.uniform(0, 2))
+        live.restart("api")
+    for person in people:
+        person.result()
+
+
+def listen_without_reading(live: LiveStack, _chance: random.Random) -> None:
+    """Somebody asks for all events there have been, reads none of them, and stays."""
+    deaf = socket.socket(socket.AF_UNIX)
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with suppress(OSError):  # it is being started
+        deaf.connect(str(live.socket))
+        deaf.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")
+    live.deaf.append(deaf)
 
 
 def flush_broker(live: LiveStack, _chance: random.Random) -> None:
@@ -172,8 +205,7 @@ def reboot(live: LiveStack, chance: random.Random) -> None:
         live.redis.kill()
         live.postgres.kill()
     time.sleep(chance.uniform(0, LEASE_SECONDS))
-    names = ["worker", "scheduler"]
-    for name in chance.sample(names, k=chance.randint(0, 2)):  # before the servers, or after
+    for name in chance.sample(PROCESSES, k=chance.randint(0, len(PROCESSES))):  # before the servers, or after
         live.restart(name)
     live.heal()
 
@@ -249,6 +281,9 @@ EVERYWHERE: Mapping[str, Fault] = {
         freeze_worker,
         kill_scheduler,
         add_scheduler,
+        kill_api,
+        stop_api,
+        listen_without_reading,
         flush_broker,
         kill_broker,
         send_again,

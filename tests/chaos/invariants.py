@@ -2,9 +2,11 @@
 
 import itertools
 import threading
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from service.commands.jobs.control import cancel
@@ -13,12 +15,14 @@ from service.domain.states import Action, JobState
 from service.errors import JobConflict
 from service.store.fleet.leases import list_holders
 from service.store.jobs import jobs
+from service.store.jobs.jobs import LARGEST_ID
 from service.store.people import audit
+from service.store.people.audit_feed import list_entries_between
 from tests.chaos.faults import trainers_of
 from tests.chaos.live_stack import CHAOS, LiveStack, Recipe, Series
 
 FINAL = {Action.SUCCEEDED, Action.FAILED, Action.CANCELLED}
-WATCH_SECONDS = 0.2
+WATCH_SECONDS, LATE_SECONDS = 0.2, 30.0
 
 Truth = Mapping[str, tuple[str, Series]]  # digest and series of each recipe, undisturbed
 
@@ -52,12 +56,37 @@ class Watch(threading.Thread):
         self._before = twice
 
 
+class Audience(threading.Thread):
+    """Listens to the API's stream of events all the time, as a page does."""
+
+    def __init__(self, live: LiveStack) -> None:
+        super().__init__(daemon=True)
+        self._live = live
+        self._told: list[int] = []
+
+    def run(self) -> None:
+        for view in self._live.client.follow_events(after=0):
+            self._told.append(view.entry)
+
+    def list_wrong(self) -> Sequence[str]:
+        """Whether it was told of each audit entry once, in order."""
+        read = partial(list_entries_between, after=0, up_to=LARGEST_ID, limit=LARGEST_ID)
+        stored = [entry.id for entry in self._live.ask(read)]
+        deadline = time.monotonic() + LATE_SECONDS
+        while len(self._told) < len(stored) and time.monotonic() < deadline:
+            time.sleep(WATCH_SECONDS)
+        told = self._told[: len(stored)]
+        return [] if told == stored else [f"the stream told {told} of the audit entries {stored}"]
+
+
 def what_is_wrong(live: LiveStack, truth: Truth) -> Sequence[str]:
     """Everything that is not as it must be, once all jobs have ended."""
     wrong = [
         words for number, recipe in live.submitted.items() for words in _job(live, number, recipe, truth)
     ]
     wrong += [words for number in live.poisoned for words in _poisoned(live, number)]
+    names = Counter(job.name for job in live.ask(jobs.list_jobs) if job.name)
+    wrong += [f"the job {name} was submitted {count} times" for name, count in names.items() if count > 1]
     wrong += [f"a lease of GPU {uuid} was never given back" for uuid in live.ask(list_holders)]
     left = trainers_of(live.settings.runs_dir)
     return [*wrong, *(f"trainer {pid} of {folder} still runs" for pid, folder in left.items())]

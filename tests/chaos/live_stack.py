@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,24 +18,28 @@ from typing import Any, TypeVar
 
 from sqlalchemy import update
 
+from cnnctl.http_client import HttpClient
 from cnnctl.views.codec import to_json
+from cnnctl.views.requests import SubmissionRequest
 from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel, pause, resume, retry
 from service.commands.jobs.status import get_job_view
 from service.commands.jobs.submit import submit
 from service.db.tables import jobs as jobs_table
 from service.dispatch.dispatcher import Dispatcher
+from service.domain.job_filter import JobFilter
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import SCHEDULER, Actor
 from service.domain.states import FINISHED, JobState
-from service.errors import DatabaseUnavailable, JobConflict
+from service.errors import JobConflict, ServiceUnavailable
 from service.store.jobs import attempts, jobs, metrics, stop_requests
 from service.store.transaction import Transaction
 from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.stack import ROOT, Stack
 
+PROCESSES = ("scheduler", "worker", "api")
 LEASE_SECONDS = 6.0  # a worker takes 1 to 3 s to come back while others use the cores
-CHAOS = Actor(name="chaos")
+CHAOS = Actor(name="chaos", operator=True)  # the jobs are those of whom the kernel shows to the API
 # What decides nothing about how a network is trained, and differs from run to run.
 NOT_COMPARED = {"images_per_second", "checkpoint_stall_seconds"}
 
@@ -65,7 +71,10 @@ RECIPES: Sequence[Recipe] = (
 
 
 class LiveStack:
-    """Scheduler and worker as processes; everything is asked of SQL, as long as it takes to answer."""
+    """Scheduler, worker and API as processes.
+
+    Jobs are submitted through the API, all else is asked of SQL; both as long as it takes them to answer.
+    """
 
     def __init__(self, home: Path, *, servers: bool, retry_limit: int) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -73,6 +82,7 @@ class LiveStack:
         # Not in `home`: root's PostgreSQL runs as another user, who may not look into it.
         self._postgres_dir = Path(tempfile.mkdtemp(prefix="cnnctl-postgres-")) if servers else None
         self.postgres = PostgresServer(self._postgres_dir) if self._postgres_dir else None
+        self.socket = home / "api.sock"
         self.clock = home / "clock"
         self.ballast = home / "runs" / "ballast"  # see `small_disk`
         settings = {
@@ -82,6 +92,8 @@ class LiveStack:
             "CNNCTL_GRACE_SECONDS": "5",
             "CNNCTL_RETRY_LIMIT": str(retry_limit),
             "CNNCTL_CHECKPOINT_SECONDS": "0.1",  # a job trains for a few seconds
+            "CNNCTL_SOCKET": str(self.socket),
+            "CNNCTL_API_ADDRESS": "none",
             **self._start_servers(),
         }
         self.stack = Stack(home, **settings)
@@ -93,9 +105,11 @@ class LiveStack:
         self.store = self.stack.store
         self.store.upgrade(seconds=30)
         self.dispatcher = Dispatcher(self.settings)
+        self.client = HttpClient.on_socket(self.socket)
         self.submitted: dict[JobId, Recipe] = {}
         self.old_attempts: list[Attempt] = []
         self.poisoned: list[JobId] = []
+        self.deaf: list[socket.socket] = []  # clients of the API that do not read
 
     def _start_servers(self) -> Mapping[str, str]:
         if self.redis is None or self.postgres is None:
@@ -109,12 +123,12 @@ class LiveStack:
         return self.retry_until_available(lambda: self._read(read), seconds=seconds)
 
     def retry_until_available(self, act: Callable[[], Result], *, seconds: float = 60) -> Result:
-        """Do something with SQL, again and again while it is away."""
+        """Do something with SQL or the API, again and again while it is away."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 return act()
-            except DatabaseUnavailable:
+            except ServiceUnavailable:
                 assert time.monotonic() < deadline, self.stack.logs()
                 time.sleep(0.1)
 
@@ -123,10 +137,15 @@ class LiveStack:
             return read(tx)
 
     def submit(self, recipe: Recipe) -> JobId:
-        view = self.retry_until_available(
-            lambda: submit(self.store, self.settings, recipe.architecture, recipe.assignments, owner=CHAOS)
-        )
-        number = JobId(view.job)
+        name = uuid.uuid4().hex
+        request = SubmissionRequest(architecture=recipe.architecture, fields=recipe.assignments, name=name)
+
+        def submit_once() -> JobId:
+            """The API was away for long: whether it has done it before, its name tells."""
+            stored = self.ask(lambda tx: jobs.list_jobs(tx, filter=JobFilter(text=name)))
+            return stored[0].id if stored else JobId(self.client.submit(request).job)
+
+        number = self.retry_until_available(submit_once)
         self.submitted[number] = recipe
         return number
 
@@ -230,10 +249,12 @@ class LiveStack:
             self.postgres.start()
         for process in self.stack.processes.values():
             process.send_signal(signal.SIGCONT)
-        self.restart("scheduler")
-        self.restart("worker")
+        for name in PROCESSES:
+            self.restart(name)
 
     def close(self) -> None:
+        for client in self.deaf:
+            client.close()
         self.stack.close()
         if self.redis is not None:
             self.redis.stop()
@@ -260,8 +281,8 @@ def live_stack(home: Path, *, servers: bool, retry_limit: int = 100) -> Iterator
     """A stack that is ready for jobs, and gone at the end."""
     live = LiveStack(home, servers=servers, retry_limit=retry_limit)
     try:
-        live.stack.start("scheduler")
-        live.stack.start("worker")
+        for name in PROCESSES:
+            live.stack.start(name)
         wait_until(lambda: check_health(live.store, live.settings).up, seconds=60)
         yield live
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.domain.states import FINISHED, JobState
 from tests.chaos.faults import EMBEDDED, SERVERS
-from tests.chaos.invariants import Truth, Watch, what_is_wrong
+from tests.chaos.invariants import Audience, Truth, Watch, what_is_wrong
 from tests.chaos.live_stack import RECIPES, LiveStack, live_stack, small_disk
 
 MOST_JOBS = 4  # at once
@@ -23,8 +23,9 @@ def run_chaos(home: Path, *, servers: bool, faults: int, seed: int, say: Say) ->
             say("no disk is filled: that needs the right to mount one")
         say("training each recipe undisturbed …")
         truth = find_truth(live)
-        watch = Watch(live)
+        watch, audience = Watch(live), Audience(live)
         watch.start()
+        audience.start()
         for number in range(1, faults + 1):
             keep_busy(live, chance)
             time.sleep(chance.uniform(0, 1.5))
@@ -37,7 +38,7 @@ def run_chaos(home: Path, *, servers: bool, faults: int, seed: int, say: Say) ->
         watch.stop()
         looks = f"{len(live.old_attempts)} looks at live attempts"
         say(f"{len(live.submitted)} jobs, {len(live.poisoned)} poisoned ones, {looks}")
-        return [*wrong, *watch.wrong, *what_is_wrong(live, truth)]
+        return [*wrong, *watch.wrong, *audience.list_wrong(), *what_is_wrong(live, truth)]
 
 
 def find_truth(live: LiveStack) -> Truth:
