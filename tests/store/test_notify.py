@@ -13,6 +13,7 @@ import pytest
 
 from cnnctl.views.people import HookView
 from service.commands.jobs.control import cancel
+from service.commands.people.audit import list_audit_views
 from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
 from service.domain.hooks import MOST_HOOKS, HookId
 from service.domain.jobs import Attempt, JobId
@@ -352,3 +353,14 @@ def test_an_address_inside_is_refused_unless_the_settings_allow_it(
     assert add_hook(
         store, allowed, channel=Channel.WEBHOOK, address=address, occasions=[Occasion.END], actor=ADA
     )
+
+
+def test_the_audit_which_everybody_reads_does_not_have_the_secret_of_a_webhooks_address(
+    store: Store, hook: AddHook
+) -> None:
+    """Whoever knows the whole address of a chat's webhook can write there."""
+    hook("https://chat.example.org:8443/hooks/s3cret?key=s3cret", Occasion.END)
+    hook("ada@example.org", Occasion.FAILURE)
+    mail, webhook = list_audit_views(store)
+    assert webhook.after == {"channel": "webhook", "to": "chat.example.org", "on": ["end"]}
+    assert mail.after == {"channel": "mail", "to": "ada@example.org", "on": ["failure"]}

@@ -55,7 +55,9 @@ def add_hook(
                 "Remove one first: cnnctl notify list, then cnnctl notify remove HOOK"
             )
         number = hooks.add_hook(tx, actor.name, channel=channel, address=address, occasions=occasions)
-        after = {"channel": channel.value, "address": address, "on": sorted(one.value for one in occasions)}
+        # Everybody reads the audit, and the path of a webhook's address is often a secret.
+        to = _read_host(address) if channel is Channel.WEBHOOK else address
+        after = {"channel": channel.value, "to": to, "on": sorted(one.value for one in occasions)}
         title = _title(number, actor.name)
         audit.add_entry_about(tx, Subject.HOOK, title, Action.ADDED, actor=actor, after=after)
         hook = hooks.find_hook(tx, number)
