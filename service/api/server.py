@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from service.api.app import make_app
-from service.api.peer import PeerProtocol
+from service.api.peer import PeerProtocol, raise_descriptor_limit
 from service.errors import AlreadyRunning, SettingError
 from service.settings import Settings
 from service.store.transaction import Store
@@ -38,6 +38,7 @@ def serve(store: Store, settings: Settings) -> None:
         AlreadyRunning: another process serves the socket or the port.
         SettingError: the socket's folder or the certificate cannot be used.
     """
+    raise_descriptor_limit()
     path = Path(settings.socket)
     unix = open_socket(path)
     made = path.stat().st_ino
@@ -105,6 +106,7 @@ def open_socket(path: Path) -> socket.socket:
             )
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.unlink(missing_ok=True)  # of a process with our number that was killed here, as in a container
         listening.bind(str(new))
         new.chmod(0o666)
         listening.listen(BACKLOG)
