@@ -1,13 +1,11 @@
 """The routes of jobs."""
 
-import os
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.jobs import (
@@ -29,6 +27,7 @@ from cnnctl.views.requests import JobQuery, LabelRequest, PriorityRequest, Resum
 from cnnctl.views.states import JobState
 from service.api.ask import Asked
 from service.api.declare import act, get, raw
+from service.api.file_answer import FileAnswer
 from service.commands.jobs import files
 from service.domain.jobs import JobId
 
@@ -161,15 +160,7 @@ def list_files(ask: Asked, job: Job) -> Response:
 def download(ask: Asked, job: Job, name: str) -> Response:
     """A file of a job, or the ranges of it that are asked for."""
     ask.get_actor()
-    file = files.open_file(ask.service.store, ask.service.settings, JobId(job), name)
-    # By the descriptor, so that it is the file that was checked, whatever its name means by now.
-    return FileResponse(
-        f"/proc/self/fd/{file.fileno()}",
-        media_type="application/octet-stream",
-        filename=name,
-        stat_result=os.fstat(file.fileno()),
-        background=BackgroundTask(file.close),
-    )
+    return FileAnswer(files.open_file(ask.service.store, ask.service.settings, JobId(job), name), name=name)
 
 
 @act(router, "POST", "/jobs/{job}/cancel", JobStateView)

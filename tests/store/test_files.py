@@ -5,11 +5,12 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cnnctl.views.codec import to_json
-from service.commands.jobs.files import list_files, open_file
+from service.commands.jobs.files import PART_BYTES, _find_digest, list_files, open_file
 from service.domain.jobs import Attempt
 from service.domain.run_folder import LOG_FILE, SPEC_FILE
 from service.domain.states import Outcome
@@ -38,6 +39,35 @@ def test_a_log_that_still_grows_has_no_digest(store: Store, settings: Settings, 
     found = {file.name: file for file in list_files(store, settings, add_run().job_id)}
     assert found[LOG_FILE].digest is None
     assert found[SPEC_FILE].digest is not None
+
+
+def test_a_file_that_pretends_to_be_huge_is_listed_without_the_time_that_reading_it_takes(
+    store: Store, settings: Settings, add_run: AddRun
+) -> None:
+    """A trainer makes one of a terabyte with one call, and it takes no room on the disk."""
+    attempt = add_run(Outcome.SUCCEEDED)
+    with (Path(attempt.run_dir) / SPEC_FILE).open("r+b") as spec:
+        spec.truncate(1024**4)
+    found = {file.name: file for file in list_files(store, settings, attempt.job_id)}
+    assert (found[SPEC_FILE].bytes, found[SPEC_FILE].digest) == (1024**4, None)
+
+
+def test_a_file_that_grows_while_it_is_read_has_the_digest_of_what_there_was(tmp_path: Path) -> None:
+    """Else a trainer that writes as fast as the service reads would keep it reading for ever."""
+    path = tmp_path / "best.keras"
+    path.write_bytes(b"x" * PART_BYTES)
+    with path.open("rb") as file, path.open("ab") as more:
+        read = file.read
+
+        def read_while_it_grows(count: int) -> bytes:
+            part = read(count)
+            more.write(b"y" * PART_BYTES)
+            more.flush()
+            assert path.stat().st_size < 9 * PART_BYTES
+            return part
+
+        growing = SimpleNamespace(fileno=file.fileno, read=read_while_it_grows)
+        assert _find_digest(growing) == hashlib.sha256(b"x" * PART_BYTES).hexdigest()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["link to a file", "link to a folder", "pipe", "folder"])

@@ -31,6 +31,7 @@ BEST_FILE = "best.keras"
 ABOUT_FILE = "network.json"
 PART_BYTES = 1024 * 1024
 MOST_REMEMBERED = 10_000  # digests
+MOST_DIGESTED_BYTES = 16 * 1024**3  # far more than a network has; a trainer may make any file
 
 
 def list_files(store: Store, settings: Settings, job_id: JobId) -> Sequence[JobFile]:
@@ -65,7 +66,7 @@ def _describe_all(store: Store, settings: Settings, job_id: JobId) -> Iterator[J
             continue
         with closing(file):
             grows = name == LOG_FILE and not ended
-            digest = None if grows else _digest(file)
+            digest = None if grows else _find_digest(file)
             yield JobFile(name=name, bytes=os.fstat(file.fileno()).st_size, digest=digest)
 
 
@@ -104,15 +105,18 @@ def open_if_ours(settings: Settings, job_id: JobId, path: Path) -> BinaryIO | No
 _digests: dict[tuple[int, int, int, int], str] = {}  # a large file takes seconds
 
 
-def _digest(file: BinaryIO) -> str:
-    """SHA-256 of a file's bytes, hex; computed once for each state of the file."""
+def _find_digest(file: BinaryIO) -> str | None:
+    """SHA-256 of a file's bytes, hex, computed once for each state of the file; None: it is too large."""
     found = os.fstat(file.fileno())
+    if found.st_size > MOST_DIGESTED_BYTES:
+        return None
     key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
     if key not in _digests:
-        digest = hashlib.sha256()
-        while part := file.read(PART_BYTES):
+        digest, left = hashlib.sha256(), found.st_size  # no further: it may grow as fast as it is read
+        while part := file.read(min(PART_BYTES, left)):
             digest.update(part)
+            left -= len(part)
         if len(_digests) >= MOST_REMEMBERED:
-            _digests.pop(next(iter(_digests)))
+            _digests.pop(next(iter(_digests)), None)
         _digests[key] = digest.hexdigest()
     return _digests[key]
