@@ -265,7 +265,9 @@ class JobFile:
         "as in `best.keras`, `spec.json`, `trainer.log` or `checkpoint-120.state.safetensors`",
     ]
     bytes: Annotated[int, "its size"]
-    digest: Annotated[str | None, "SHA-256 of its bytes, hex; `null` of a log that still grows, and beyond 16 GiB"]
+    digest: Annotated[
+        str | None, "SHA-256 of its bytes, hex; `null` of a log that still grows, and beyond 16 GiB"
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

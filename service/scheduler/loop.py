@@ -28,7 +28,7 @@ from service.scheduler.snapshot import take_snapshot
 from service.settings import Settings
 from service.store.fleet import hosts, leases, schedulers
 from service.store.jobs import attempts, jobs, members, stop_requests
-from service.store.people import audit, outbox
+from service.store.people import audit, outbox, request_keys
 from service.store.people.audit_watch import AuditWatch
 from service.store.transaction import Store, Transaction
 
@@ -37,6 +37,7 @@ IDLE_SECONDS = 3.0  # the same while no job waits or runs
 LONGEST_TURN_SECONDS = 4.0  # between two ticks without an error
 PROBE_SECONDS = 5.0
 OUTAGE_PAUSE_SECONDS = 2.0
+FORGET_SECONDS = 3600.0  # between two times that old keys of requests are deleted
 ASK_SECONDS = 30.0  # between two messages to a host that takes no messages
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Scheduler:
         self._next_housekeeping = 0.0
         self._next_probe = 0.0
         self._next_asking = 0.0
+        self._next_forgetting = 0.0
         self._seen_event = -1
         self._idle = False
         self._tick_seconds: float | None = None  # of the last tick
@@ -117,6 +119,9 @@ class Scheduler:
             if self._seconds() >= self._next_asking:
                 self._next_asking = self._seconds() + ASK_SECONDS
                 rescue.ask_unanswering(tx, self._dispatcher)
+            if self._seconds() >= self._next_forgetting:
+                self._next_forgetting = self._seconds() + FORGET_SECONDS
+                request_keys.forget_keys(tx, before=tx.now - request_keys.KEPT)
             queued = self._place(tx, alive)
             self._idle = not queued and not attempts.list_live_attempts(tx)
             name = f"{socket.gethostname()}:{os.getpid()}"

@@ -14,12 +14,12 @@ from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, AttemptState, Cause, JobState, Outcome, Standing
 from service.liveness import LivenessMonitor
-from service.scheduler.loop import Scheduler
+from service.scheduler.loop import FORGET_SECONDS, Scheduler
 from service.settings import Settings, load_settings
 from service.store.fleet import hosts, leases, schedulers
 from service.store.jobs import attempts, jobs
 from service.store.jobs.endings import end_attempt
-from service.store.people import audit
+from service.store.people import audit, request_keys
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 from tests.servers import wait_until
@@ -401,3 +401,24 @@ def train(store: Store, job_id: JobId, *, to_step: int) -> None:
             accuracy=None,
         )
         attempts.write_progress(tx, attempt, progress)
+
+
+def test_keys_that_nobody_sends_again_are_forgotten_and_newer_ones_stay(
+    store: Store, scheduler: Scheduler, seconds: Seconds, clock: Clock
+) -> None:
+    def take(key: str) -> str | None:
+        with store.transaction() as tx:
+            answer = request_keys.take_key(tx, "ada", key, digest="d")
+            if answer is None:
+                request_keys.set_answer(tx, "ada", key, "done")
+        return answer
+
+    take("old")
+    clock.advance(23 * 3600)
+    take("new")
+    scheduler.tick()
+    assert (take("old"), take("new")) == ("done", "done")
+    clock.advance(2 * 3600)
+    seconds.now += FORGET_SECONDS
+    scheduler.tick()
+    assert (take("old"), take("new")) == (None, "done")

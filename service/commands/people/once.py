@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 
 from service.errors import SpecError
 from service.store.joined import JoinedStore
@@ -10,7 +9,6 @@ from service.store.people import request_keys
 from service.store.transaction import Store, Transaction
 
 LONGEST_KEY = 255
-KEPT = timedelta(days=1)
 
 
 class _AnsweredBefore(Exception):

@@ -1,6 +1,6 @@
 """Acts that a client may send again: each has a key, is done once, and is answered with the first result."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, select, text, update
 
@@ -8,6 +8,7 @@ from service.db.tables import UtcDateTime, request_keys
 from service.errors import KeyReused
 from service.store.transaction import Transaction
 
+KEPT = timedelta(days=1)  # nobody sends a request again for so long
 _INSERT = text(
     "INSERT INTO request_keys (owner, key, request_digest, created_at) "
     "VALUES (:owner, :key, :digest, :now) ON CONFLICT DO NOTHING"
