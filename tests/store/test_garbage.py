@@ -16,15 +16,17 @@ from service.cli.ops import garbage as cli
 from service.commands.jobs.control import retry
 from service.commands.ops import garbage
 from service.commands.ops.garbage import Kind, Policy, list_garbage, remove
+from service.commands.people.audit import list_audit_views
+from service.commands.people.identity import current_actor
 from service.db.tables import attempts as attempt_rows
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt
 from service.domain.run_folder import CHECKPOINTS_DIR, found_name, unfinished_name
-from service.domain.states import CheckpointKind, JobState, Outcome
+from service.domain.states import CheckpointKind, JobState, Outcome, Subject
 from service.settings import Settings
 from service.store.jobs import checkpoints, jobs
 from service.store.transaction import Store
-from tests.conftest import ADA, Clock
+from tests.conftest import ADA, HOST, Clock
 from tests.json_keys import check_keys
 from tests.store.conftest import KEPT, state_of, steps_in_sql, steps_on_disk
 
@@ -300,6 +302,9 @@ def test_the_command_shows_first_and_deletes_then(store: Store, add_run: AddRun)
     assert "Deleted 2 folders" in CliRunner().invoke(cli.command, []).stdout
     assert steps_on_disk(attempt) == steps_in_sql(store, attempt.job_id) == [1]
     assert "Deleted 0 folders, 0 B." in CliRunner().invoke(cli.command, []).stdout
+    (entry,) = list_audit_views(store, subject=Subject.GARBAGE)  # looking and deleting nothing leave none
+    assert (entry.action, entry.name, entry.actor) == ("removed", HOST, current_actor(store).name)
+    assert entry.after == {"folders": 2, "bytes": view["bytes"], "jobs": [attempt.job_id]}
 
 
 def test_nothing_outside_of_a_jobs_folder_goes_whatever_its_rows_say(

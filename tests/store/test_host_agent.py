@@ -16,11 +16,21 @@ from sqlalchemy import RowMapping
 
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
+from service.commands.people.audit import list_audit_views
 from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Host
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.people import SCHEDULER
-from service.domain.states import AttemptState, Cause, GpuState, JobState, Outcome, Standing, StopRequest
+from service.domain.states import (
+    AttemptState,
+    Cause,
+    GpuState,
+    JobState,
+    Outcome,
+    Standing,
+    StopRequest,
+    Subject,
+)
 from service.errors import AlreadyRunning
 from service.process import find_start
 from service.scheduler.loop import Scheduler
@@ -345,6 +355,10 @@ def test_an_attempt_ends_whose_trainer_no_signal_ends_and_its_gpus_are_quarantin
     assert states[0][0] is GpuState.QUARANTINED
     assert f"cannot be killed, as happens when the driver hangs: {attempt.trainer_pid}" in states[0][1]
     assert states[1][0] is GpuState.AVAILABLE
+    (entry,) = list_audit_views(store, subject=Subject.GPU)
+    assert (entry.actor, entry.action, entry.name) == (f"worker {HOST}", "quarantined", f"{HOST}:0")
+    assert entry.before == {"state": "available", "reason": ""}
+    assert entry.after == {"state": "quarantined", "reason": states[0][1]}
 
 
 def test_a_trainer_that_stays_after_its_final_event_is_killed_and_its_event_holds(

@@ -16,7 +16,6 @@ from service.domain.states import AttemptState, Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
 from service.liveness import LivenessMonitor
 from service.settings import Settings
-from service.store.fleet import hosts
 from service.store.jobs import attempts, members
 from service.store.jobs.endings import end_member_reported
 from service.store.jobs.members import CHIEF
@@ -37,6 +36,7 @@ from workers.attempts.trainer_setup import (
     refuse_newer,
 )
 from workers.gpus.outsiders import GpuUser
+from workers.gpus.quarantine import quarantine_gpus
 from workers.process_tree import ProcessTree
 
 NOT_STARTED = Ending(outcome=Outcome.INTERRUPTED, reason="not started")
@@ -250,6 +250,6 @@ class MemberSupervisor:
 
     def _end_once(self, report: TrainerReport, quarantine: Mapping[str, str]) -> None:
         with self._store.transaction() as tx:
-            hosts.quarantine_gpus(tx, quarantine)
+            quarantine_gpus(tx, quarantine)
             with suppress(Fenced):
                 end_member_reported(tx, self._member, report)

@@ -15,7 +15,7 @@ from service.domain.people import worker_of
 from service.domain.states import Cause, Outcome, StopRequest
 from service.errors import DatabaseUnavailable, Fenced
 from service.settings import Settings
-from service.store.fleet import hosts, leases
+from service.store.fleet import leases
 from service.store.jobs import attempts, members
 from service.store.jobs.endings import end_reported
 from service.store.transaction import Store
@@ -34,6 +34,7 @@ from workers.attempts.trainer_setup import (
 )
 from workers.gpus.memory import explain_still_there
 from workers.gpus.outsiders import GpuUser
+from workers.gpus.quarantine import quarantine_gpus
 from workers.process_tree import ProcessTree, list_run_dirs
 
 FOLLOW_SECONDS = 0.1
@@ -234,7 +235,7 @@ class Supervisor:
 
     def _end_once(self, report: TrainerReport, quarantine: Mapping[str, str]) -> Ending | None:
         with self._store.transaction() as tx:
-            hosts.quarantine_gpus(tx, quarantine)
+            quarantine_gpus(tx, quarantine)
             actor, retry_limit = worker_of(self.attempt.host_name), self._settings.retry_limit
             return end_reported(tx, self.attempt, report, actor=actor, retry_limit=retry_limit)
 
@@ -265,7 +266,7 @@ def kill_left_over(store: Store, host_name: str) -> None:
         if not gone:
             with store.transaction() as tx:
                 why = explain_still_there(_tree_of(attempt))
-                hosts.quarantine_gpus(tx, {gpu.uuid: why for gpu in gpus})
+                quarantine_gpus(tx, {gpu.uuid: why for gpu in gpus})
 
 
 def _tree_of(attempt: Attempt) -> ProcessTree:

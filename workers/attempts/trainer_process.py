@@ -12,12 +12,12 @@ import structlog
 from service.domain import run_folder as files
 from service.domain.gpus import Gpu
 from service.process import find_start
-from service.store.fleet import hosts
 from service.store.transaction import Store
 from workers.attempts.outages import retry_until_available
 from workers.attempts.starter import Starter
 from workers.gpus.memory import Used, prove_free, read_used_mib
 from workers.gpus.outsiders import GpuUser
+from workers.gpus.quarantine import quarantine_gpus
 from workers.process_tree import KILL_SECONDS, ProcessTree
 
 EXIT_STATUS_SECONDS = 1.0  # the warm parent reports it, and may itself be gone
@@ -124,4 +124,4 @@ class TrainerProcess:
 
 def _quarantine(store: Store, reasons: Mapping[str, str]) -> None:
     with store.transaction() as tx:
-        hosts.quarantine_gpus(tx, reasons)
+        quarantine_gpus(tx, reasons)

@@ -13,8 +13,9 @@ from service.cli.display.table import make_table
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
 from service.client.choose import find_api
-from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove
-from service.settings import load_settings
+from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, record, remove
+from service.commands.people.identity import current_actor
+from service.settings import Settings, load_settings
 from service.store.transaction import Store
 
 
@@ -48,7 +49,7 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     settings, store = open_session()
     policy = Policy(older_than_days=days, orphans=orphans)
     found = list_garbage(store, settings, policy)
-    kept = ["" for _ in found] if dry_run else _remove_all(store, found, policy)
+    kept = ["" for _ in found] if dry_run else _remove_all(store, settings, found, policy)
     _finish(describe(found, kept, dry_run=dry_run), as_json=as_json)
 
 
@@ -60,11 +61,17 @@ def _finish(view: GarbageView, *, as_json: bool) -> NoReturn:
     sys.exit(1 if any(folder.kept for folder in view.folders) else 0)
 
 
-def _remove_all(store: Store, found: Sequence[Garbage], policy: Policy) -> Sequence[str]:
+def _remove_all(store: Store, settings: Settings, found: Sequence[Garbage], policy: Policy) -> Sequence[str]:
     """Remove one folder after the other; on a terminal, with a progress bar."""
     talk = make_console(stderr=True)
     steps = track(found, "Deleting", console=talk, transient=True, disable=not talk.is_terminal)
-    return [remove(store, found, policy) for found in steps]
+    kept: list[str] = []
+    try:
+        for one in steps:
+            kept.append(remove(store, one, policy))
+    finally:  # also of one that Ctrl-C has ended
+        record(store, settings, found[: len(kept)], kept, actor=current_actor(store))
+    return kept
 
 
 def _show(view: GarbageView) -> None:

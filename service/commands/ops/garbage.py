@@ -26,9 +26,10 @@ from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, Job
 from service.domain.people import Actor
 from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, path_within
-from service.domain.states import FINISHED, RETRYABLE, CheckpointKind, JobState
+from service.domain.states import FINISHED, RETRYABLE, Action, CheckpointKind, JobState, Subject
 from service.settings import Settings
 from service.store.jobs import attempts, checkpoints, jobs
+from service.store.people import audit
 from service.store.transaction import Store
 
 NEEDED_AGAIN = "it is needed again"
@@ -121,6 +122,23 @@ def describe(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) 
     ]
     freed = sum(folder.bytes for folder in folders if not folder.kept)
     return GarbageView(dry_run=dry_run, bytes=freed, folders=folders)
+
+
+def record(
+    store: Store, settings: Settings, garbage: Sequence[Garbage], kept: Sequence[str], *, actor: Actor
+) -> None:
+    """Say in the audit what went on this host; nothing where nothing did. `kept` is as in `describe`."""
+    gone = [one for one, stays in zip(garbage, kept, strict=True) if not stays]
+    if not gone:
+        return
+    after = {
+        "folders": len(gone),
+        "bytes": sum(one.bytes for one in gone),
+        "jobs": sorted({one.source.id for one in gone if isinstance(one.source, Job)}),
+    }
+    with store.transaction() as tx:
+        name = settings.host_name
+        audit.add_entry_about(tx, Subject.GARBAGE, name, Action.REMOVED, actor=actor, after=after)
 
 
 def _list_of_attempt(
@@ -220,5 +238,8 @@ def collect_garbage(
     with store.reading() as tx:
         check_administrator(tx, actor, act="delete what no job needs")
     found = list_garbage(store, settings, policy)
-    kept = ["" for _ in found] if dry_run else [remove(store, one, policy) for one in found]
-    return describe(found, kept, dry_run=dry_run)
+    if dry_run:
+        return describe(found, ["" for _ in found], dry_run=True)
+    kept = [remove(store, one, policy) for one in found]
+    record(store, settings, found, kept, actor=actor)
+    return describe(found, kept, dry_run=False)

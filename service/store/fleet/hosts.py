@@ -1,6 +1,6 @@
 """Hosts and GPUs: what workers registered, and which workers are alive."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, RowMapping, case, func, insert, select, update
 
@@ -177,12 +177,6 @@ def quarantine_gpu(tx: Transaction, uuid: str, *, reason: str) -> None:
     """Take a GPU out of use until an administrator gives it back."""
     values = {"state": GpuState.QUARANTINED, "reason": reason}
     tx.connection.execute(update(gpus).where(gpus.c.uuid == uuid).values(values))
-
-
-def quarantine_gpus(tx: Transaction, reasons: Mapping[str, str]) -> None:
-    """Quarantine several GPUs: UUID → reason."""
-    for uuid, reason in reasons.items():
-        quarantine_gpu(tx, uuid, reason=reason)
 
 
 def release_gpu(tx: Transaction, uuid: str) -> bool:
