@@ -5,6 +5,7 @@ is sent again until the time is up.
 """
 
 import json
+import re
 import socket
 import ssl
 import time
@@ -13,11 +14,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import cnnctl.errors
-from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable, TooManyRequests
+from cnnctl.errors import (
+    CnnctlError,
+    NotAuthenticated,
+    OtherVersion,
+    ServiceUnavailable,
+    SpecError,
+    TooManyRequests,
+)
+from cnnctl.views.codec import from_json
+
+View = TypeVar("View")
 
 PREFIX = "/api/v1"
 ANSWER_SECONDS = 60.0
@@ -25,6 +36,9 @@ RETRY_SECONDS = 10.0  # a few restarts of the API, each of which takes 1 to 3 s 
 PAUSE_SECONDS = 0.2
 AWAY = (502, 503, 504)
 FINAL = (TimeoutError, ssl.SSLCertVerificationError)  # who did not answer in a minute will not in the next
+BUSY_SECONDS = 60.0  # in which requests are sent again that the service refuses as too many
+MOST_ANSWER_BYTES = 256 * 1024 * 1024  # of a document; far more than any has
+LARGEST_EXIT_CODE = 125  # beyond that, shells have a meaning of their own
 _ERRORS = {
     error.problem_type(): error
     for error in vars(cnnctl.errors).values()
@@ -62,10 +76,18 @@ class Connection:
 
     @classmethod
     def at(cls, url: str, *, token: str) -> "Connection":
-        """To an address such as `https://gpu01.lab:8433`."""
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        if parts.scheme == "https":
+        """To an address such as `https://gpu01.lab:8433`.
+
+        Raises:
+            SpecError: it is none.
+            NotAuthenticated: the token has characters that none has.
+        """
+        if not re.fullmatch("[!-~]*", token):
+            raise NotAuthenticated(
+                "That is no token: one has letters, digits, - and _ alone. Another one: cnnctl token create"
+            )
+        host, port = _read_address(url)
+        if url.startswith("https:"):
             context = ssl.create_default_context()
             return cls(
                 lambda: HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=context),
@@ -114,10 +136,10 @@ class Connection:
         connection = self._open()
         try:
             connection.request("GET", _target(path, query), headers={**self._headers, **headers})
-            response = connection.getresponse()
-            if response.status >= 300:
-                raise self._error(response.status, response.read())
-            yield response
+            with connection.getresponse() as response:
+                if response.status >= 300:
+                    raise self.read_problem(response.status, response.read(MOST_ANSWER_BYTES))
+                yield response
         finally:
             connection.close()
 
@@ -140,6 +162,7 @@ class Connection:
         *,
         seconds: float = ANSWER_SECONDS,
     ) -> Any:
+        began = time.monotonic()
         deadline: float | None = None  # counted from the first failure: an answer may take longer than that
         while True:
             try:
@@ -149,6 +172,8 @@ class Connection:
                 if isinstance(error, FINAL) or time.monotonic() > deadline:
                     raise self.explain_away(error) from None
             except TooManyRequests:
+                if time.monotonic() > began + BUSY_SECONDS:
+                    raise
                 time.sleep(1.0)
                 continue
             time.sleep(PAUSE_SECONDS)
@@ -160,23 +185,27 @@ class Connection:
         connection.timeout = seconds
         try:
             connection.request(method, target, content, {**self._headers, **headers})
-            response = connection.getresponse()
-            answer = response.read()
+            with connection.getresponse() as response:  # else one that is not read to its end stays open
+                answer = response.read(MOST_ANSWER_BYTES + 1)
         finally:
             connection.close()
         if response.status >= 300:
-            raise self._error(response.status, answer)
+            raise self.read_problem(response.status, answer)
         if not answer:
             return None
+        if len(answer) > MOST_ANSWER_BYTES:
+            raise OtherVersion(
+                f"{self._where} answers with more than {MOST_ANSWER_BYTES:,} bytes: is it cnnctl?"
+            )
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise OtherVersion(f"{self._where} answers something that is no JSON: is it cnnctl?") from None
 
-    def _error(self, status: int, answer: bytes) -> CnnctlError:
+    def read_problem(self, status: int, answer: bytes) -> CnnctlError:
         """The error that a problem stands for."""
         problem: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             problem = json.loads(answer)
         if not isinstance(problem, dict) or "detail" not in problem:
             if status in AWAY:
@@ -185,8 +214,41 @@ class Connection:
                 f"{self._where} answers with HTTP status {status}: is it cnnctl of this version?"
             )
         error = _ERRORS.get(str(problem.get("type")), CnnctlError)(str(problem["detail"]))
-        error.exit_code = int(problem.get("exit_code", error.exit_code))
+        code = problem.get("exit_code")
+        if type(code) is int and 0 < code <= LARGEST_EXIT_CODE:
+            error.exit_code = code
         return error
+
+
+def read_view(view: type[View], document: Any) -> View:
+    """The view of what the service has answered.
+
+    Raises:
+        OtherVersion: it is not that view.
+    """
+    try:
+        return from_json(view, document)
+    except (TypeError, ValueError, AttributeError):
+        raise OtherVersion(
+            f"The service answers something that is no {view.__name__}: it has another version. "
+            "Which one: cnnctl login"
+        ) from None
+
+
+def _read_address(url: str) -> tuple[str, int | None]:
+    """The host and the port of a URL.
+
+    Raises:
+        SpecError: it is no http or https URL with a host.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # as of a port that is no number
+        host = port = None
+    if not host or parts.scheme not in ("http", "https") or not re.fullmatch("[!-~]+", host):
+        raise SpecError(f"An address is written as in https://gpu01.lab:8433. Received: {url[:200]!r}")
+    return host, port
 
 
 def _target(path: tuple[object, ...], query: Mapping[str, object]) -> str:

@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cnnctl.client import ALL_JOBS, Progress
-from cnnctl.connection import PAUSE_SECONDS, RETRY_SECONDS, Connection
-from cnnctl.errors import CnnctlError, ServiceUnavailable
+from cnnctl.connection import PAUSE_SECONDS, RETRY_SECONDS, Connection, read_view
+from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable, TooManyRequests
 from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
-from cnnctl.views.codec import from_json, to_json
+from cnnctl.views.codec import to_json
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuView, HostView
@@ -48,6 +49,7 @@ from cnnctl.views.requests import (
 View = TypeVar("View")
 PART_BYTES = 1024 * 1024
 COLLECT_SECONDS = 3600.0
+LONGEST_LINE = 16 * 1024 * 1024  # of a stream
 
 
 class HttpClient:
@@ -69,51 +71,51 @@ class HttpClient:
     # Who, and how
 
     def get_version(self) -> VersionView:
-        return from_json(VersionView, self._api.get("version"))
+        return read_view(VersionView, self._api.get("version"))
 
     def get_me(self) -> MeView:
-        return from_json(MeView, self._api.get("me"))
+        return read_view(MeView, self._api.get("me"))
 
     def get_health(self) -> HealthView:
-        return from_json(HealthView, self._api.get("health"))
+        return read_view(HealthView, self._api.get("health"))
 
     # Jobs
 
     def submit(self, request: SubmissionRequest) -> SubmissionView:
-        return from_json(SubmissionView, self._api.act("POST", "jobs", body=to_json(request)))
+        return read_view(SubmissionView, self._api.act("POST", "jobs", body=to_json(request)))
 
     def dry_run(self, request: SubmissionRequest) -> DryRunView:
-        return from_json(DryRunView, self._api.act("POST", "dry-runs", body=to_json(request)))
+        return read_view(DryRunView, self._api.act("POST", "dry-runs", body=to_json(request)))
 
     def list_jobs(self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None) -> JobPage:
-        return from_json(JobPage, self._api.get("jobs", **_given(query), limit=limit, before=before))
+        return read_view(JobPage, self._api.get("jobs", **_given(query), limit=limit, before=before))
 
     def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts:
-        return from_json(JobCounts, self._api.get("job-counts", **_given(query)))
+        return read_view(JobCounts, self._api.get("job-counts", **_given(query)))
 
     def diff(self, first: int, second: int) -> JobDiffView:
-        return from_json(JobDiffView, self._api.get("jobs", first, "diff", second))
+        return read_view(JobDiffView, self._api.get("jobs", first, "diff", second))
 
     def change_labels(self, job: int, request: LabelRequest) -> LabelsView:
-        return from_json(LabelsView, self._api.act("PATCH", "jobs", job, "labels", body=to_json(request)))
+        return read_view(LabelsView, self._api.act("PATCH", "jobs", job, "labels", body=to_json(request)))
 
     def get_job(self, job: int) -> JobView:
-        return from_json(JobView, self._api.get("jobs", job))
+        return read_view(JobView, self._api.get("jobs", job))
 
     def get_result(self, job: int) -> JobResult:
-        return from_json(JobResult, self._api.get("jobs", job, "result"))
+        return read_view(JobResult, self._api.get("jobs", job, "result"))
 
     def get_progress(self, job: int) -> ProgressView:
-        return from_json(ProgressView, self._api.get("jobs", job, "progress"))
+        return read_view(ProgressView, self._api.get("jobs", job, "progress"))
 
     def list_history(self, job: int) -> Sequence[AuditEntryView]:
         return _all(AuditEntryView, self._api.get("jobs", job, "history"))
 
     def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView:
-        return from_json(MetricsView, self._api.get("jobs", job, "metrics", after=after))
+        return read_view(MetricsView, self._api.get("jobs", job, "metrics", after=after))
 
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
-        return from_json(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start))
+        return read_view(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start))
 
     def list_files(self, job: int) -> Sequence[JobFile]:
         return _all(JobFile, self._api.get("jobs", job, "files"))
@@ -123,7 +125,8 @@ class HttpClient:
         partial = target.with_name(f".{target.name}.part")
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
-            had = partial.stat().st_size if partial.exists() else 0
+            # Without a digest nobody would notice that what is there is of another file.
+            had = partial.stat().st_size if file.digest and partial.exists() else 0
             try:
                 yield from self._fetch(job, file, partial, had)
                 break
@@ -146,23 +149,24 @@ class HttpClient:
                 while part := response.read(PART_BYTES):
                     copy.write(part)
                     yield copy.tell()
-        if file.digest is not None and partial.stat().st_size < file.bytes:
-            raise HTTPException("it ended early")
+            if response.length:  # so many bytes were said, and did not come
+                raise HTTPException("it ended early")
 
     def follow_events(self, *, job: int | None = None, after: int | None = None) -> Iterator[AuditView]:
         """Everything that is done, from now on or after an entry; it never ends by itself."""
         last = after
         while True:
-            with suppress(OSError, HTTPException, ServiceUnavailable):
+            with suppress(OSError, HTTPException, ServiceUnavailable, TooManyRequests):
                 headers = {} if last is None else {"Last-Event-ID": str(last)}
                 with self._api.stream("events", headers=headers, job=job) as response:
                     for name, text in _read_events(response):
-                        if name == "problem":  # the answer to the next request tells one that stays
-                            break
+                        if name == "problem":
+                            raise self._api.read_problem(0, text.encode())
+                        document = _parse(text)
                         if name == "position":
-                            last = int(text)
+                            last = document
                             continue
-                        view = from_json(AuditView, json.loads(text))
+                        view = read_view(AuditView, document)
                         last = view.entry
                         yield view
             time.sleep(PAUSE_SECONDS)
@@ -186,7 +190,7 @@ class HttpClient:
         return self._act(job, "priority", {"priority": priority})
 
     def _act(self, job: int, verb: str, body: object = None) -> JobStateView:
-        return from_json(JobStateView, self._api.act("POST", "jobs", job, verb, body=body))
+        return read_view(JobStateView, self._api.act("POST", "jobs", job, verb, body=body))
 
     # The lab's own datasets
 
@@ -194,7 +198,7 @@ class HttpClient:
         return _all(DatasetView, self._api.get("datasets"))
 
     def get_dataset(self, name: str) -> DatasetPage:
-        return from_json(DatasetPage, self._api.get("datasets", name))
+        return read_view(DatasetPage, self._api.get("datasets", name))
 
     def add_dataset(
         self, name: str, path: Path, *, description: str = "", report: Progress = lambda *_: None
@@ -238,7 +242,7 @@ class HttpClient:
 
     def collect_garbage(self, request: GarbageRequest) -> GarbageView:
         answer = self._api.act("POST", "garbage", body=to_json(request), seconds=COLLECT_SECONDS)
-        return from_json(GarbageView, answer)
+        return read_view(GarbageView, answer)
 
     # People
 
@@ -249,10 +253,10 @@ class HttpClient:
         return _all(UserView, self._api.get("users"))
 
     def change_user(self, name: str, changes: Mapping[str, Any]) -> UserView:
-        return from_json(UserView, self._api.act("PATCH", "users", name, body=dict(changes)))
+        return read_view(UserView, self._api.act("PATCH", "users", name, body=dict(changes)))
 
     def add_hook(self, request: HookRequest) -> HookView:
-        return from_json(HookView, self._api.act("POST", "hooks", body=to_json(request)))
+        return read_view(HookView, self._api.act("POST", "hooks", body=to_json(request)))
 
     def list_hooks(self) -> Sequence[HookView]:
         return _all(HookView, self._api.get("hooks"))
@@ -261,7 +265,7 @@ class HttpClient:
         self._api.act("DELETE", "hooks", hook)
 
     def create_token(self, request: TokenRequest) -> NewTokenView:
-        return from_json(NewTokenView, self._api.act("POST", "tokens", body=to_json(request)))
+        return read_view(NewTokenView, self._api.act("POST", "tokens", body=to_json(request)))
 
     def list_tokens(self, *, everybody: bool = False) -> Sequence[TokenView]:
         return _all(TokenView, self._api.get("tokens", everybody="true" if everybody else None))
@@ -270,7 +274,7 @@ class HttpClient:
         self._api.act("DELETE", "tokens", token)
 
     def make_link(self) -> LinkView:
-        return from_json(LinkView, self._api.act("POST", "links"))
+        return read_view(LinkView, self._api.act("POST", "links"))
 
     def list_audit(
         self,
@@ -291,8 +295,17 @@ def _given(query: JobQuery) -> Mapping[str, Any]:
     return {name: value for name, value in to_json(query).items() if value not in (None, "", [])}
 
 
-def _all(view: type[View], documents: Sequence[Mapping[str, Any]]) -> Sequence[View]:
-    return [from_json(view, document) for document in documents]
+def _all(view: type[View], documents: Any) -> Sequence[View]:
+    if not isinstance(documents, list):
+        raise OtherVersion("The service answers something that is no list: it has another version")
+    return [read_view(view, document) for document in documents]
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise OtherVersion("The service tells of an event that is no JSON: it has another version") from None
 
 
 def _digest(path: Path) -> str:
@@ -303,11 +316,11 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_events(lines: Any) -> Iterator[tuple[str, str]]:
+def _read_events(stream: Any) -> Iterator[tuple[str, str]]:
     """The events of a stream as name and data; ours have one line of data each."""
     name = data = ""
-    for raw in lines:
-        line = raw.decode().rstrip("\r\n")
+    for raw in iter(partial(stream.readline, LONGEST_LINE), b""):
+        line = raw.decode(errors="replace").rstrip("\r\n")
         key, _, value = line.partition(":")
         if key == "event":
             name = value.strip()

@@ -182,7 +182,7 @@ class Job:
         while True:
             now = self._client.get_progress(self.number)
             if progress:
-                sys.stderr.write(f"\r\x1b[K{_describe(now)}" + ("\n" if now.finished else ""))
+                sys.stderr.write(f"\r\x1b[K{_visible(_describe(now))}" + ("\n" if now.finished else ""))
                 sys.stderr.flush()
             if now.finished:
                 break
@@ -262,3 +262,8 @@ def _describe(now: ProgressView) -> str:
     loss = "not finite" if at.loss is None else f"{at.loss:.4f}"
     speed = f"{at.images_per_second:,.0f} images/s"
     return f"job {now.job} epoch {at.epoch}/{at.epochs} |{bar:<20}| loss {loss}  {speed}"
+
+
+def _visible(text: str) -> str:
+    """The text with codes for what a terminal would act on: a trainer may have written the reason."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -9,9 +9,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cnnctl.connection import Connection
+from cnnctl.connection import Connection, read_view
 from cnnctl.errors import CnnctlError, NotFound
-from cnnctl.views.codec import from_json, to_json
+from cnnctl.views.codec import to_json
 from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.requests import UploadRequest
 
@@ -42,7 +42,7 @@ def upload_dataset(
         digest=digest,
         description=description,
     )
-    upload = from_json(UploadView, api.act("POST", "uploads", body=to_json(request)))
+    upload = read_view(UploadView, api.act("POST", "uploads", body=to_json(request)))
     _send(api, upload, path, report)
     return _finish(api, upload)
 
@@ -61,9 +61,9 @@ def _finish(api: Connection, upload: UploadView) -> DatasetView:
     """Have it published; if the answer is lost, look whether it was."""
     try:
         answer = api.act("POST", "uploads", upload.upload, "finish", seconds=FINISH_SECONDS)
-        return from_json(DatasetView, answer)
+        return read_view(DatasetView, answer)
     except NotFound:
-        page = from_json(DatasetPage, api.get("datasets", upload.name))
+        page = read_view(DatasetPage, api.get("datasets", upload.name))
         return page.dataset
 
 
