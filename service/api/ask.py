@@ -48,6 +48,10 @@ class Ask:
         _check_query(self.request)
         return self.service.gatekeeper.get_actor(self.request)
 
+    def find_actor(self) -> Actor:
+        """Who sends it, once more; see `Gatekeeper.find_actor`."""
+        return self.service.gatekeeper.find_actor(self.request)
+
     @property
     def body(self) -> bytes:
         """What was sent, as it is."""

@@ -21,12 +21,14 @@ from cnnctl.views.codec import to_json
 from service.api.ask import Ask, Asked
 from service.api.declare import raw
 from service.api.peer import TRANSPORT
+from service.api.problems import describe_problem
 from service.commands.people.audit_feed import AuditFollower, list_between
-from service.errors import CnnctlError, ServiceUnavailable
+from service.errors import CnnctlError, ServiceUnavailable, TooManyRequests
 from service.store.transaction import Store
 
 MOST_WAITING = 1000  # entries for a client that does not read
 MOST_CLIENTS = 1000
+MOST_OF_ONE = 300  # of them, so that one person's programs leave room for others
 STILL_SECONDS = 15.0  # between two checks that a client may still listen
 router = APIRouter(tags=["live"])
 
@@ -36,6 +38,7 @@ class Listener:
     """A client's queue; only the event loop's thread touches it."""
 
     transport: Any
+    owner: str
     job: int | None
     queue: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
     dropped: bool = False
@@ -83,10 +86,10 @@ class Hub:
                     listener.put(event)
 
     async def listen(
-        self, ask: Ask, transport: Any, *, after: int | None, job: int | None
+        self, ask: Ask, transport: Any, *, owner: str, after: int | None, job: int | None
     ) -> AsyncIterator[str]:
         """The text of a client's stream: what it has missed, then what comes."""
-        listener = Listener(transport, job)
+        listener = Listener(transport, owner, job)
         self._listeners.add(listener)
         position = self._position
         try:
@@ -103,22 +106,25 @@ class Hub:
             while not (listener.dropped or self._stop.is_set()):
                 new = await _next(listener)
                 if time.monotonic() > checked + STILL_SECONDS:
-                    await run_in_threadpool(ask.get_actor)  # a token may have been revoked
+                    await run_in_threadpool(ask.find_actor)  # a token may have been revoked
                     checked = time.monotonic()
                 yield new or ": still here\n\n"
         except CnnctlError as error:
-            yield f"event: problem\ndata: {json.dumps(str(error))}\n\n"
+            yield f"event: problem\ndata: {json.dumps(to_json(describe_problem(error)))}\n\n"
         finally:
             self._listeners.discard(listener)
 
-    def check_room(self) -> None:
+    def check_room(self, owner: str) -> None:
         """Refuse one client more than there may be, and all while the service stops: it waits for streams.
 
         Raises:
             ServiceUnavailable: with how many there are.
+            TooManyRequests: all of one person's share are in use.
         """
         if self._stop.is_set():
             raise ServiceUnavailable("The service is being stopped")
+        if sum(listener.owner == owner for listener in self._listeners) >= MOST_OF_ONE:
+            raise TooManyRequests(f"{owner} has {MOST_OF_ONE} streams of events open, and nobody has more")
         if len(self._listeners) >= MOST_CLIENTS:
             raise ServiceUnavailable(f"{MOST_CLIENTS} clients listen already, and more are not taken")
 
@@ -142,10 +148,10 @@ async def listen(
     last_event_id: Annotated[int | None, Header(description="the last entry that was seen", ge=0)] = None,
 ) -> StreamingResponse:
     """Everything that is done, as it is done: a stream of server-sent events whose ids are the audit's."""
-    await run_in_threadpool(ask.get_actor)
+    actor = await run_in_threadpool(ask.get_actor)
     hub: Hub = ask.request.app.state.hub
-    hub.check_room()
+    hub.check_room(actor.name)
     transport = ask.request.scope[TRANSPORT]
-    lines = hub.listen(ask, transport, after=last_event_id, job=job)
+    lines = hub.listen(ask, transport, owner=actor.name, after=last_event_id, job=job)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(lines, media_type="text/event-stream", headers=headers)

@@ -18,9 +18,9 @@ LONGEST_DETAIL = 4000
 log = structlog.get_logger()
 
 
-def answer_problem(error: CnnctlError, *, field: str = "") -> JSONResponse:
-    """The answer that says what went wrong."""
-    view = ProblemView(
+def describe_problem(error: CnnctlError, *, field: str = "") -> ProblemView:
+    """What went wrong, as clients get it."""
+    return ProblemView(
         type=type(error).problem_type(),
         title=(type(error).__doc__ or "").partition(".")[0],
         status=error.http_status,
@@ -28,12 +28,16 @@ def answer_problem(error: CnnctlError, *, field: str = "") -> JSONResponse:
         exit_code=error.exit_code,
         field=field,
     )
+
+
+def answer_problem(error: CnnctlError, *, field: str = "") -> JSONResponse:
+    """The answer that says what went wrong."""
     headers = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = "1"
-    return JSONResponse(to_json(view), error.http_status, headers, MEDIA_TYPE)
+    return JSONResponse(to_json(describe_problem(error, field=field)), error.http_status, headers, MEDIA_TYPE)
 
 
 def add_handlers(app: FastAPI) -> None:

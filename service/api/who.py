@@ -38,16 +38,29 @@ class Gatekeeper:
             NotAllowed: another site's page let the browser send it.
             TooManyRequests: they send too many.
         """
-        origin = request.client.host if request.client else ""
         try:
-            actor = self._find(request, origin)
+            actor = self.find_actor(request)
         except NotAuthenticated:
-            self._limit.take(UNKNOWN + (origin or "the socket"))
+            self.count_unknown(request)
             raise
         self._limit.take(actor.name)
         return actor
 
-    def _find(self, request: Request, origin: str) -> Actor:
+    def count_unknown(self, request: Request) -> None:
+        """Count a request of which nobody says who sends it.
+
+        Raises:
+            TooManyRequests: too many come from there.
+        """
+        self._limit.take(UNKNOWN + (_origin_of(request) or "the socket"))
+
+    def find_actor(self, request: Request) -> Actor:
+        """The same without counting, for an answer that goes on for long.
+
+        Raises:
+            NotAuthenticated, NotAllowed: as `get_actor`.
+        """
+        origin = _origin_of(request)
         peer: Peer | None = request.scope.get(PEER)
         if peer is not None:
             actor = actor_of_peer(self._store, peer.uid, proven=self._proven)
@@ -62,6 +75,10 @@ class Gatekeeper:
                 check_same_site(request.headers)
             return get_actor(self._store, CredentialKind.SESSION, session, origin=origin)
         raise NotAuthenticated(f"The service does not know who asks. {HOW_TO_GET_ONE}")
+
+
+def _origin_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def check_same_site(headers: Mapping[str, str]) -> None:

@@ -1,23 +1,33 @@
 """The stream of events has no gap, also for who was cut off; who does not read is dropped."""
 
+import asyncio
+import io
+import json
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
+from typing import Any
 
 import pytest
 
-from cnnctl.views.access import AuditView
+from cnnctl.errors import CnnctlError, NotAuthenticated, TooManyRequests
+from cnnctl.http_client import HttpClient, _read_events
+from cnnctl.views.access import AuditView, ProblemView
+from cnnctl.views.codec import to_json
 from cnnctl.views.requests import LabelRequest, SubmissionRequest
-from service.api.live import MOST_WAITING
+from service.api import live
+from service.api.live import MOST_OF_ONE, MOST_WAITING, Hub, Listener
 from service.commands.people.audit_feed import AuditFollower
 from service.domain.jobs import JobId
+from service.domain.people import Actor
 from service.domain.states import Action, Subject
 from service.store.people import audit
-from service.store.transaction import open_store
+from service.store.transaction import Store, open_store
 from tests.api.conftest import Api
+from tests.api.lying_server import serving
 from tests.conftest import ADA
 
 REQUEST = SubmissionRequest(architecture="softmax", fields={"data.dataset": "synthetic"})
@@ -125,3 +135,58 @@ def test_follow_goes_on_when_the_api_is_back(api: Api) -> None:
     restart.start()
     assert client.change_labels(job, LabelRequest(name="after the kill")).name == "after the kill"
     restart.join()
+
+
+class Asker:
+    """A request whose person may listen until `error` is set; whoever counts it is refused."""
+
+    name = "ada"
+    error: CnnctlError | None = None
+
+    def get_actor(self) -> Actor:
+        raise TooManyRequests("ada asks too often")
+
+    def find_actor(self) -> Actor:
+        if self.error:
+            raise self.error
+        return ADA
+
+
+def test_a_stream_outlives_many_requests_of_its_person_and_ends_with_their_right(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they may still listen is asked now and then, and is no request of theirs."""
+    monkeypatch.setattr(live, "STILL_SECONDS", 0.05)
+    ask: Any = Asker()
+
+    async def listen() -> list[str]:
+        told = []
+        async for text in Hub(store).listen(ask, None, owner="ada", after=None, job=None):
+            told.append(text)
+            if len(told) == 3:
+                ask.error = NotAuthenticated("the token was revoked")
+        return told
+
+    position, *still, problem = asyncio.run(asyncio.wait_for(listen(), WAIT_SECONDS))
+    assert position.startswith("event: position")
+    assert set(still) == {": still here\n\n"}
+    event = dict(_read_events(io.BytesIO(problem.encode())))
+    assert json.loads(event["problem"])["type"] == NotAuthenticated.problem_type()
+
+
+def test_nobody_takes_all_the_streams(store: Store) -> None:
+    hub = Hub(store)
+    hub._listeners = {Listener(None, owner="ada") for _ in range(MOST_OF_ONE)}
+    hub.check_room("bob")
+    with pytest.raises(TooManyRequests, match=f"{MOST_OF_ONE} streams"):
+        hub.check_room("ada")
+
+
+def test_a_client_that_may_not_listen_any_more_is_told_so() -> None:
+    """The answer is a server's that lies on purpose: the real one takes its time."""
+    problem = to_json(
+        ProblemView(type=NotAuthenticated.problem_type(), title="", status=401, detail="gone", exit_code=5)
+    )
+    body = f"event: problem\ndata: {json.dumps(problem)}\n\n".encode()
+    with serving(body) as url, pytest.raises(NotAuthenticated, match="gone"):
+        next(HttpClient.at(url, token="").follow_events())
