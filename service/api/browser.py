@@ -15,6 +15,7 @@ from service.api.who import check_same_site
 from service.client.local import LocalClient
 from service.commands.people.credentials import close_browser_session, open_browser_session
 from service.domain.credentials import SESSION_LIFE
+from service.errors import NotAuthenticated
 
 router = APIRouter(tags=["browser"])
 
@@ -30,7 +31,11 @@ def open_session(request: Request, secret: str) -> Response:
     """Use a link up, and give the browser its session."""
     service: Service = request.app.state.service
     origin = request.client.host if request.client else ""
-    session = open_browser_session(service.store, secret, origin=origin)
+    try:
+        session = open_browser_session(service.store, secret, origin=origin)
+    except NotAuthenticated:
+        service.gatekeeper.count_unknown(request)
+        raise
     answer = RedirectResponse("/", status_code=303, headers={"Referrer-Policy": "no-referrer"})
     answer.set_cookie(
         service.cookie,

@@ -2,19 +2,28 @@
 
 import json
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from cnnctl.errors import NotAllowed, NotAuthenticated
 from cnnctl.http_client import HttpClient
 from cnnctl.views.requests import TokenRequest
-from service.db.tables import credentials
-from service.store.transaction import open_store
+from service.commands.people.credentials import create_token, revoke_token
+from service.commands.people.sightings import Sightings
+from service.db.tables import credentials, sightings
+from service.domain.credentials import CredentialId
+from service.domain.people import Actor
+from service.store.people.sightings import list_sightings
+from service.store.transaction import Store, open_store
 from tests.api.conftest import Api, as_user
+from tests.conftest import ADA
 
 SUBMIT = ("submit", "lenet5", "--dataset", "synthetic")
 
@@ -138,3 +147,42 @@ def test_a_secret_is_stored_nowhere(api: Api, store_url: str) -> None:
         places += [str(path) for path in Path(store_url.removeprefix("sqlite:///")).parent.glob("cnnctl.db*")]
     found = subprocess.run(["grep", "-rl", secret, *places], capture_output=True, check=False)
     assert found.stdout == b""
+
+
+def test_a_person_may_come_in_for_the_first_time_by_several_ways_at_once(store: Store) -> None:
+    """The first request of each way records them; the row must not be there twice."""
+    start = threading.Barrier(8)
+
+    def see(number: int) -> None:
+        start.wait()
+        Sightings(store).see("ada", uid=number)
+
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(see, range(8)))
+        with store.transaction() as tx:
+            assert list(list_sightings(tx)) == ["ada"]
+            tx.connection.execute(delete(sightings))
+
+
+def test_a_token_ends_no_other_that_has_its_name(store: Store) -> None:
+    """An administrator's laptop must not end the tokens of other people, whatever they are called."""
+    root = Actor(name="root", operator=True)
+    theirs = create_token(store, TokenRequest(name="laptop"), actor=ADA).token
+    own = create_token(store, TokenRequest(name="laptop", scope="admin"), actor=root).token
+    by_laptop = replace(root, via="token laptop")
+    with pytest.raises(NotAllowed, match="No token may revoke another token"):
+        revoke_token(store, CredentialId(theirs), actor=by_laptop)
+    revoke_token(store, CredentialId(own), actor=by_laptop)
+
+
+def test_who_is_not_known_may_not_try_links_without_end(shared_api: Api) -> None:
+    """Each try writes to the database."""
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: get_status(f"{shared_api.url}/open/x"), range(200)))
+    assert found == {401, 429}
+
+
+def get_status(url: str) -> int:
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url]
+    return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)

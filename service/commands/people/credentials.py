@@ -29,6 +29,7 @@ from service.store.people import audit, credentials, sightings, users
 from service.store.transaction import Store, Transaction
 
 USED_EVERY = timedelta(minutes=1)  # is recorded at most so often
+NO_LINK = "This link was used or is more than a minute old. Another one: cnnctl web"
 HOW_TO_GET_ONE = "Make a token on the service's machine: cnnctl token create. Then: cnnctl login"
 
 
@@ -85,7 +86,8 @@ def revoke_token(store: Store, token_id: CredentialId, *, actor: Actor) -> None:
             raise NotAllowed(
                 f"Token {token_id} is {token.owner}'s: only {token.owner} or an administrator may revoke it"
             )
-        if actor.via != by_token(token.name):  # a laptop that logs out revokes its own
+        its_own = actor.name == token.owner and actor.via == by_token(token.name)
+        if not its_own:  # a laptop that logs out revokes its own
             check_in_person(actor, act="revoke another token")
         credentials.revoke(tx, token_id)
         title = _title(token.owner, token.name)
@@ -116,10 +118,13 @@ def open_browser_session(store: Store, link_secret: str, *, origin: str) -> str:
         NotAuthenticated: the link was used, is too old, or is none.
     """
     secret = make_secret(CredentialKind.SESSION)
-    with store.transaction() as tx:
+    with store.reading() as tx:  # whoever guesses must not keep writers waiting
         link = _find_valid(tx, CredentialKind.LINK, link_secret)
-        if link is None or not credentials.revoke(tx, link.id):
-            raise NotAuthenticated("This link was used or is more than a minute old. Another one: cnnctl web")
+    if link is None:
+        raise NotAuthenticated(NO_LINK)
+    with store.transaction() as tx:
+        if not link.is_valid(tx.now) or not credentials.revoke(tx, link.id):
+            raise NotAuthenticated(NO_LINK)
         actor = Actor(
             name=link.owner, operator=link.operator, scope=link.scope, via=BY_BROWSER, origin=origin
         )
@@ -132,9 +137,10 @@ def open_browser_session(store: Store, link_secret: str, *, origin: str) -> str:
 
 def close_browser_session(store: Store, secret: str) -> None:
     """End a session; nothing happens where there is none."""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         session = _find_valid(tx, CredentialKind.SESSION, secret)
-        if session:
+    if session:
+        with store.transaction() as tx:
             credentials.revoke(tx, session.id)
 
 

@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, text
 
-from service.db.tables import sightings
+from service.db.tables import UtcDateTime, sightings
 from service.store.transaction import Transaction
+
+# One statement, because somebody may come in for the first time by several ways at once.
+_SEE = text(
+    "INSERT INTO sightings (name, uid, seen_at) VALUES (:name, :uid, :now) "
+    "ON CONFLICT (name) DO UPDATE SET uid = coalesce(excluded.uid, sightings.uid), seen_at = excluded.seen_at"
+).bindparams(bindparam("now", type_=UtcDateTime))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +26,7 @@ class Sighting:
 
 def set_seen(tx: Transaction, name: str, *, uid: int | None) -> None:
     """Record that a person was seen just now."""
-    values = {"seen_at": tx.now} if uid is None else {"seen_at": tx.now, "uid": uid}
-    mine = sightings.c.name == name
-    if tx.connection.execute(update(sightings).where(mine).values(values)).rowcount == 0:
-        tx.connection.execute(insert(sightings).values(name=name, uid=uid, seen_at=tx.now))
+    tx.connection.execute(_SEE, {"name": name, "uid": uid, "now": tx.now})
 
 
 def list_sightings(tx: Transaction) -> Mapping[str, Sighting]:
