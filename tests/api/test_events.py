@@ -20,15 +20,18 @@ from cnnctl.views.codec import to_json
 from cnnctl.views.requests import LabelRequest, SubmissionRequest
 from service.api import live
 from service.api.live import MOST_OF_ONE, MOST_WAITING, Hub, Listener
+from service.commands.people import audit_feed
 from service.commands.people.audit_feed import AuditFollower
 from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.states import Action, Subject
+from service.errors import DatabaseUnavailable
 from service.store.people import audit
 from service.store.transaction import Store, open_store
 from tests.api.conftest import Api
 from tests.api.lying_server import serving
 from tests.conftest import ADA
+from tests.servers import wait_until
 
 REQUEST = SubmissionRequest(architecture="softmax", fields={"data.dataset": "synthetic"})
 WAIT_SECONDS = 20.0
@@ -190,3 +193,31 @@ def test_a_client_that_may_not_listen_any_more_is_told_so() -> None:
     body = f"event: problem\ndata: {json.dumps(problem)}\n\n".encode()
     with serving(body) as url, pytest.raises(NotAuthenticated, match="gone"):
         next(HttpClient.at(url, token="").follow_events())
+
+
+def test_the_feed_goes_on_after_an_error_that_nobody_has_foreseen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an entry that a newer version wrote: else all streams would be silent for ever."""
+    monkeypatch.setattr(audit_feed, "OUTAGE_SECONDS", 0.01)
+    follower = AuditFollower(store)
+    look, errors = follower._look, [ValueError("an action that nobody knows"), DatabaseUnavailable("away")]
+
+    def look_after_errors() -> Any:
+        if errors:
+            raise errors.pop()
+        return look()
+
+    monkeypatch.setattr(follower, "_look", look_after_errors)
+    told: list[AuditView] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=follower.run, args=(told.extend, stop))
+    thread.start()
+    try:
+        with store.transaction() as tx:
+            audit.add_entry_about(tx, *_about("ada"), Action.CHANGED, actor=ADA)
+        wait_until(lambda: bool(told))
+    finally:
+        stop.set()
+        thread.join()
+    assert [view.name for view in told] == ["ada"]

@@ -14,6 +14,7 @@ import pytest
 from cnnctl.connection import UnixConnection
 from cnnctl.views.requests import TokenRequest
 from tests.api.conftest import Api
+from tests.images import write_npz
 
 SUBMISSION = {"architecture": "lenet5", "fields": {"data.dataset": "synthetic"}}
 ON_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -217,3 +218,15 @@ def test_a_socket_that_a_kill_has_left_is_replaced_and_one_that_is_served_is_not
     assert api.socket.exists()
     api.start()
     assert api.client().get_me().via == "socket"
+
+
+@ON_SQLITE
+def test_a_key_is_answered_also_when_the_act_would_be_refused_by_now(api: Api) -> None:
+    """Its answer was lost on the way, and meanwhile the world has changed."""
+    path = write_npz(api.home.parent / "x.npz")
+    spec = {"architecture": "softmax", "fields": {"data.dataset": f"npz:{path}"}}
+    first = ask(api, "POST", "/api/v1/jobs", spec, Idempotency_Key="k")
+    assert first[0] == 201, first
+    path.write_bytes(b"damaged")
+    assert ask(api, "POST", "/api/v1/jobs", spec)[0] == 422
+    assert ask(api, "POST", "/api/v1/jobs", spec, Idempotency_Key="k")[2] == first[2]

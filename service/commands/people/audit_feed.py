@@ -46,6 +46,10 @@ class AuditFollower:
                 log.warning("audit feed", action="database_unavailable", error=str(error))
                 stop.wait(OUTAGE_SECONDS)
                 continue
+            except Exception:  # no entry may end the streams of everybody
+                log.exception("audit feed", action="look_failed")
+                stop.wait(OUTAGE_SECONDS)
+                continue
             if new:
                 give(new)
             if new or more:

@@ -27,6 +27,11 @@ def do_once(store: Store, owner: str, key: str, *, digest: str, act: Callable[[S
     """
     if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
         raise SpecError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable characters")
+    # First, because what the act reads before it writes might refuse by now what was done already.
+    with store.reading() as tx:
+        answered = request_keys.find_answer(tx, owner, key, digest=digest)
+    if answered is not None:
+        return answered
     before: list[str] = []
 
     def begin(tx: Transaction) -> None:

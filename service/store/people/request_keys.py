@@ -15,6 +15,23 @@ _INSERT = text(
 ).bindparams(bindparam("now", type_=UtcDateTime))
 
 
+def find_answer(tx: Transaction, owner: str, key: str, *, digest: str) -> str | None:
+    """What was answered to a request with this key; None where nobody has sent it.
+
+    Raises:
+        KeyReused: it was taken for another request.
+    """
+    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
+    statement = select(request_keys.c.request_digest, request_keys.c.answer).where(mine)
+    row = tx.connection.execute(statement).first()
+    if row is None:
+        return None
+    if row.request_digest != digest:
+        raise KeyReused(f"The Idempotency-Key {key!r} was sent with another request. Each needs its own")
+    assert row.answer is not None, "a key is committed with its answer"
+    return str(row.answer)
+
+
 def take_key(tx: Transaction, owner: str, key: str, *, digest: str) -> str | None:
     """Take a key for a request; the answer of the same request if it was done before.
 
@@ -26,13 +43,7 @@ def take_key(tx: Transaction, owner: str, key: str, *, digest: str) -> str | Non
     values = {"owner": owner, "key": key, "digest": digest}
     if tx.connection.execute(_INSERT, {**values, "now": tx.now}).rowcount == 1:
         return None
-    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
-    statement = select(request_keys.c.request_digest, request_keys.c.answer).where(mine)
-    taken_for, answer = tx.connection.execute(statement).one()
-    if taken_for != digest:
-        raise KeyReused(f"The Idempotency-Key {key!r} was sent with another request. Each needs its own")
-    assert answer is not None, "a key is committed with its answer"
-    return str(answer)
+    return find_answer(tx, owner, key, digest=digest)
 
 
 def set_answer(tx: Transaction, owner: str, key: str, answer: str) -> None:
