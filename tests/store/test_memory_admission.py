@@ -1,8 +1,10 @@
 """A job that no GPU could hold is refused with what would fit; one that could is not."""
 
 import math
+import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -260,3 +262,21 @@ def test_of_a_damaged_file_nothing_is_certain(header: bytes, tmp_path: Path) -> 
         archive.writestr("x_train.npy", header)
     spec = resolve_spec("mlp", {"data.dataset": f"npz:{path}"})
     assert measure_dataset(spec.data, datasets_dir=Path()).resident_bytes == 0
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_in_the_place_of_a_dataset_keeps_nobody_waiting(tmp_path: Path, kind: str) -> None:
+    """Somebody may put one there after the check, and each would take a thread of the API for ever."""
+    path = tmp_path / "images.npz"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    data = resolve_spec("mlp", {"data.dataset": f"npz:{path}"}).data
+    with ThreadPoolExecutor(1) as pool:
+        size = pool.submit(measure_dataset, data, datasets_dir=tmp_path)
+        try:
+            assert size.result(timeout=10).resident_bytes == 0
+        finally:
+            if kind == "pipe":
+                os.close(os.open(path, os.O_RDWR))  # whoever waits goes on

@@ -2,12 +2,14 @@
 
 import ast
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from models.catalog.dataset_path import find_dataset_path, is_data
@@ -68,13 +70,26 @@ def _measure_folder(path: Path, data: DataSpec) -> DatasetSize:
 
 def _measure_npz(path: Path) -> DatasetSize:
     try:
-        with ZipFile(path) as archive:
+        with _open_regular(path) as file, ZipFile(file) as archive:
             shapes = [read_npy_shape(archive, f"{name}.npy") for name in ("x_train", "x_test")]
         channels = shapes[0][3] if len(shapes[0]) == IMAGE_AXES else 1
         resident = sum(count * min(sides[:2]) ** 2 * channels for count, *sides in shapes)  # cut to squares
     except DAMAGED:
         return _assume(channels=COLOURS, resident_bytes=0, least_bytes=0, least_channels=1)
     return _assume(channels=channels, resident_bytes=resident, least_bytes=resident)
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file; a pipe or a device in its place would keep the reader waiting for ever.
+
+    Raises:
+        OSError, ValueError: there is none.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError(f"{path} is no file")
+    return file
 
 
 def _assume(
