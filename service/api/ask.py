@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cnnctl.views.codec import to_json
 from service.api.bodies import read_body
+from service.api.limits import Shares
 from service.api.who import Gatekeeper
 from service.client.local import LocalClient
 from service.commands.people.once import do_once
@@ -32,6 +33,7 @@ class Service:
         self.secure = bool(settings.api_certificate)
         # A browser keeps a cookie of the first name for this host alone, and sends it over TLS alone.
         self.cookie = "__Host-cnnctl" if self.secure else "cnnctl"
+        self.shares = Shares()
         self.gatekeeper = Gatekeeper(store, cookie=self.cookie, per_second=settings.api_requests_per_second)
 
 
@@ -68,8 +70,10 @@ class Ask:
 
     def look(self, get: Callable[[LocalClient], Any]) -> Response:
         """Answer with what the client gives."""
-        client = LocalClient(self.service.store, self.service.settings, self.get_actor())
-        return self._answer(_to_text(get(client)), status=200)
+        actor = self.get_actor()
+        with self.service.shares.take(actor.name):
+            client = LocalClient(self.service.store, self.service.settings, actor)
+            return self._answer(_to_text(get(client)), status=200)
 
     def act(self, do: Callable[[LocalClient], Any], *, status: int = 200, once: bool = True) -> Response:
         """Do something, once for each Idempotency-Key, and answer with what the client gives.
@@ -77,7 +81,12 @@ class Ask:
         Not `once`: its key has no effect. So for answers with a secret, which is kept nowhere, and for acts
         that a second time find nothing left to do.
         """
-        actor, settings, store = self.get_actor(), self.service.settings, self.service.store
+        actor = self.get_actor()
+        with self.service.shares.take(actor.name):
+            return self._act(actor, do, status=status, once=once)
+
+    def _act(self, actor: Actor, do: Callable[[LocalClient], Any], *, status: int, once: bool) -> Response:
+        settings, store = self.service.settings, self.service.store
         key = self.request.headers.get("idempotency-key")
         if key is None or not once:
             return self._answer(_to_text(do(LocalClient(store, settings, actor))), status=status)
