@@ -179,7 +179,7 @@ def test_a_stream_outlives_many_requests_of_its_person_and_ends_with_their_right
 
 def test_nobody_takes_all_the_streams(store: Store) -> None:
     hub = Hub(store)
-    hub._listeners = {Listener(None, owner="ada") for _ in range(MOST_OF_ONE)}
+    hub._listeners = {Listener(None, owner="ada", job=None) for _ in range(MOST_OF_ONE)}
     hub.check_room("bob")
     with pytest.raises(TooManyRequests, match=f"{MOST_OF_ONE} streams"):
         hub.check_room("ada")
