@@ -104,6 +104,15 @@ class Connection:
         """
         return self._repeat("GET", _target(path, query), None, {})
 
+    def get_once(self, view: type[View], *path: object) -> View:
+        """The view at a path, asked for once.
+
+        Raises:
+            OSError, HTTPException: nobody answers.
+            CnnctlError: what the service answers.
+        """
+        return read_view(view, self._ask("GET", _target(path, {}), None, {}, seconds=RETRY_SECONDS))
+
     def act(self, method: str, *path: object, body: object = None, seconds: float = ANSWER_SECONDS) -> Any:
         """Do something once, and return the document that the service answers; None where it has none.
 

@@ -13,6 +13,8 @@ import pytest
 
 from cnnctl.connection import UnixConnection
 from cnnctl.views.requests import TokenRequest
+from service.commands.ops.doctor_api import check_api
+from service.settings import load_settings
 from tests.api.conftest import Api
 from tests.images import write_npz
 
@@ -230,3 +232,16 @@ def test_a_key_is_answered_also_when_the_act_would_be_refused_by_now(api: Api) -
     path.write_bytes(b"damaged")
     assert ask(api, "POST", "/api/v1/jobs", spec)[0] == 422
     assert ask(api, "POST", "/api/v1/jobs", spec, Idempotency_Key="k")[2] == first[2]
+
+
+@ON_SQLITE
+def test_doctor_says_whether_somebody_answers_at_the_socket(api: Api) -> None:
+    settings = load_settings(api.settings)
+    (well,) = check_api(settings)
+    assert (well.found, well.remedy) == (f"answers on {api.socket}", "")
+    api.kill()
+    (ill,) = check_api(settings)
+    assert ill.found == f"{api.socket} does not answer: Connection refused"
+    assert "cnnctl api" in ill.remedy
+    api.socket.unlink()
+    assert list(check_api(settings)) == []

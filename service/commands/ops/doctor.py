@@ -14,6 +14,7 @@ from cnnctl.http_client import HttpClient
 from cnnctl.views.ops import Finding
 from service.commands.fleet.health import check_health
 from service.commands.fleet.hosts import list_host_views
+from service.commands.ops.doctor_api import check_api
 from service.commands.ops.doctor_folders import check_checkpoints, check_run_folders, shorten
 from service.commands.ops.doctor_jobs import check_clocks, check_leases, check_trainers
 from service.commands.ops.embedded_stack import refuse_new_database
@@ -49,6 +50,7 @@ def examine(*, deep: bool = False) -> Iterator[Finding]:
     yield from _check_folders(settings)
     yield from _check_database(settings, deep=deep)
     yield from guarded("broker", lambda: [_check_broker(settings)])
+    yield from guarded("api", lambda: check_api(settings))
 
 
 def examine_process(name: str) -> Finding:
