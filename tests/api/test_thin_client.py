@@ -13,6 +13,7 @@ from cnnctl.errors import CnnctlError, NotAuthenticated, OtherVersion, SpecError
 from cnnctl.http_client import HttpClient
 from cnnctl.lab import _visible
 from cnnctl.views.jobs import JobFile
+from service.cli.people.login import sends_openly
 from tests.api.conftest import Api
 from tests.api.lying_server import serving
 from tests.stack import ROOT
@@ -128,3 +129,18 @@ def test_a_command_over_the_socket_imports_nothing_heavy(shared_api: Api) -> Non
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "openly"),
+    [
+        ("http://gpu01.lab:8433", True),
+        ("http://192.168.1.5", True),
+        ("https://gpu01.lab:8433", False),
+        ("http://127.0.0.1:8433", False),
+        ("http://localhost:8433", False),
+        ("http://[::1]:8433", False),
+    ],
+)
+def test_who_logs_in_without_encryption_is_told(url: str, *, openly: bool) -> None:
+    assert sends_openly(url) is openly
