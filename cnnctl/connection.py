@@ -222,7 +222,9 @@ class Connection:
             return OtherVersion(
                 f"{self._where} answers with HTTP status {status}: is it cnnctl of this version?"
             )
-        error = _ERRORS.get(str(problem.get("type")), CnnctlError)(str(problem["detail"]))
+        # A kind that is not known here: of the service alone, or of a newer one.
+        other = ServiceUnavailable if problem.get("status") in AWAY else CnnctlError
+        error = _ERRORS.get(str(problem.get("type")), other)(str(problem["detail"]))
         code = problem.get("exit_code")
         if type(code) is int and 0 < code <= LARGEST_EXIT_CODE:
             error.exit_code = code

@@ -19,7 +19,8 @@ from cnnctl.views.codec import to_json
 BUSY_SECONDS, RETRY_SECONDS = 0.3, 0.1
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 EVENTS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nevent: position\ndata: 4\n\n"
-PROBLEM = b'event: problem\ndata: "The database cannot be used"\n\n'
+AWAY = {"type": "urn:cnnctl:database-unavailable", "status": 503, "detail": "It cannot be used"}
+PROBLEM = f"event: problem\ndata: {json.dumps(AWAY)}\n\n".encode()
 ENTRY = AuditView(
     entry=5,
     at=datetime(2026, 11, 1, tzinfo=timezone.utc),
