@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -57,7 +57,7 @@ class Transaction:
     def _ask_time(self) -> datetime:
         if self.connection.dialect.name == "sqlite":
             return datetime.now(timezone.utc)
-        moment: datetime = self.connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        moment: datetime = self.connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         return moment.astimezone(timezone.utc)
 
 

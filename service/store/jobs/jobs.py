@@ -26,6 +26,9 @@ LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _TERMS = [f.name for f in fields(SchedulingOptions)]
 _COLUMNS = [*columns_of(jobs, Job, leave_out={"scheduling"}), *columns_of(jobs, SchedulingOptions)]
 _INSERT = insert(jobs).returning(jobs.c.id)
+_COUNT_WAITING = select(func.count()).where(
+    jobs.c.owner == bindparam("person"), jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
+)
 _SET_WAIT = (
     update(jobs)
     .where(jobs.c.id == bindparam("number"), jobs.c.state == JobState.QUEUED)
@@ -167,9 +170,8 @@ def set_lost_attempts(tx: Transaction, job_id: JobId, count: int) -> None:
 
 def count_waiting_jobs(tx: Transaction, owner: str) -> int:
     """Count a person's queued and paused jobs."""
-    waiting = jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
-    statement = select(func.count()).where(jobs.c.owner == owner, waiting)
-    return tx.connection.execute(statement).scalar_one()
+    count: int = tx.connection.execute(_COUNT_WAITING, {"person": owner}).scalar_one()
+    return count
 
 
 def list_states(tx: Transaction, job_ids: Collection[JobId]) -> Mapping[JobId, JobState]:

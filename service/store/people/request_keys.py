@@ -14,6 +14,12 @@ _INSERT = text(
     "VALUES (:owner, :key, :digest, :now) ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("now", type_=UtcDateTime))
 
+_SET_ANSWER = (
+    update(request_keys)
+    .where(request_keys.c.owner == bindparam("person"), request_keys.c.key == bindparam("sent"))
+    .values(answer=bindparam("said"))
+)
+
 
 def find_answer(tx: Transaction, owner: str, key: str, *, digest: str) -> str | None:
     """What was answered to a request with this key; None where nobody has sent it.
@@ -48,8 +54,7 @@ def take_key(tx: Transaction, owner: str, key: str, *, digest: str) -> str | Non
 
 def set_answer(tx: Transaction, owner: str, key: str, answer: str) -> None:
     """Store what was answered."""
-    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
-    tx.connection.execute(update(request_keys).where(mine).values(answer=answer))
+    tx.connection.execute(_SET_ANSWER, {"person": owner, "sent": key, "said": answer})
 
 
 def forget_keys(tx: Transaction, *, before: datetime) -> int:

@@ -12,6 +12,7 @@ from service.store.transaction import Transaction
 
 QUOTA_LOCK = 7215  # any number that no other two-number lock uses
 _COLUMNS = columns_of(users, User)
+_LOCK = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))")
 _GET = select(*_COLUMNS).where(users.c.name == bindparam("wanted"))
 
 
@@ -27,8 +28,7 @@ def lock_user(tx: Transaction, name: str) -> None:
     Not every person has a row to lock. SQLite's write transaction is such a lock already.
     """
     if tx.connection.dialect.name != "sqlite":
-        lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))")
-        tx.connection.execute(lock, {"kind": QUOTA_LOCK, "name": name})
+        tx.connection.execute(_LOCK, {"kind": QUOTA_LOCK, "name": name})
 
 
 def list_granted(tx: Transaction) -> Sequence[User]:
