@@ -16,6 +16,8 @@ BENCHMARKS = (
     "ingesting",
     "heartbeats",
     "submitting",
+    "serving",
+    "streaming",
     "idling",
     "preempting",
     "scheduling",
