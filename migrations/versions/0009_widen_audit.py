@@ -71,7 +71,8 @@ def upgrade() -> None:
         f"SELECT {KEPT}, '', '', 'job', '' FROM job_events ORDER BY id"
     )
     _continue_numbers("audit_entries")
-    op.create_index(op.f("ix_audit_entries_job_id"), "audit_entries", ["job_id"], unique=False)
+    for column in ("at", "job_id"):
+        op.create_index(op.f(f"ix_audit_entries_{column}"), "audit_entries", [column], unique=False)
     op.drop_table("job_events")
 
 

@@ -310,7 +310,7 @@ audit_entries = Table(
     "audit_entries",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
     Column("actor", String(255), nullable=False),
     Column("via", String(320), nullable=False),  # empty in entries from before it was recorded
     Column("origin", String(255), nullable=False),
