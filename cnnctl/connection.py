@@ -65,6 +65,8 @@ class Connection:
     def __init__(self, open_connection: Callable[[], HTTPConnection], *, where: str, token: str) -> None:
         self._open = open_connection
         self._where = where
+        self.report: Callable[[str], object] = lambda _: None
+        """Is told that an answer takes longer, before the service is asked again."""
         self._headers = {"Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -177,9 +179,14 @@ class Connection:
             try:
                 return self._ask(method, target, content, headers, seconds=seconds)
             except (OSError, HTTPException, ServiceUnavailable) as error:
-                deadline = deadline or time.monotonic() + RETRY_SECONDS
-                if isinstance(error, FINAL) or time.monotonic() > deadline:
+                late = deadline is not None and time.monotonic() > deadline
+                if late or isinstance(error, FINAL):
                     raise self.explain_away(error) from None
+                if deadline is None:
+                    deadline = time.monotonic() + RETRY_SECONDS
+                    self.report(
+                        f"The service at {self._where} does not answer. Asking for {RETRY_SECONDS:g} s …"
+                    )
             except TooManyRequests:
                 if time.monotonic() > began + BUSY_SECONDS:
                     raise

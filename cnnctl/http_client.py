@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -67,6 +67,10 @@ class HttpClient:
     def at(cls, url: str, *, token: str) -> "HttpClient":
         """At an address, with a token."""
         return cls(Connection.at(url, token=token))
+
+    def report_waits(self, report: Callable[[str], object]) -> None:
+        """Tell somebody, in words, when the service has to be asked again."""
+        self._api.report = report
 
     # Who, and how
 

@@ -24,7 +24,11 @@ def open_client() -> Client:
     Raises:
         CnnctlError: a setting is wrong, or the service cannot be reached.
     """
-    return find_api(load_settings()) or open_local_client()
+    api = find_api(load_settings())
+    if api is None:
+        return open_local_client()
+    api.report_waits(say)
+    return api
 
 
 def open_local_client() -> Client:

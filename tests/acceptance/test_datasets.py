@@ -8,7 +8,7 @@ import pytest
 from tests.images import write_folder, write_npz
 from tests.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.long]
 SHORT = ("--epochs", "1", "--batch-size", "16")
 
 

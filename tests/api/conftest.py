@@ -144,6 +144,17 @@ def shared_api(sqlite_with_tables: Path) -> Iterator[Api]:
         api.stop()
 
 
+@pytest.fixture
+def slow_api(sqlite_with_tables: Path, folder: Path) -> Iterator[Api]:
+    """One that answers a person two requests at once, and then one a second."""
+    shutil.copyfile(sqlite_with_tables, folder / "cnnctl.db")
+    api = Api(folder, f"sqlite:///{folder}/cnnctl.db")
+    api.environment["CNNCTL_API_RATE"] = "1"
+    api.start()
+    yield api
+    api.stop()
+
+
 @pytest.fixture(scope="session")
 def people() -> Iterator[tuple[str, str]]:
     """Two users of this machine, made for the tests."""

@@ -176,11 +176,11 @@ def test_a_token_ends_no_other_that_has_its_name(store: Store) -> None:
     revoke_token(store, CredentialId(own), actor=by_laptop)
 
 
-def test_who_is_not_known_may_not_try_links_without_end(shared_api: Api) -> None:
+def test_who_is_not_known_may_not_try_links_without_end(slow_api: Api) -> None:
     """Each try writes to the database."""
     with ThreadPoolExecutor(4) as pool:
-        found = set(pool.map(lambda _: get_status(f"{shared_api.url}/open/x"), range(200)))
-    assert found == {401, 429}
+        found = list(pool.map(lambda _: get_status(f"{slow_api.url}/open/x"), range(20)))
+    assert set(found) == {401, 429}
 
 
 def get_status(url: str) -> int:

@@ -15,6 +15,12 @@ from cnnctl.views.requests import TokenRequest
 from tests.api.conftest import Api
 from tests.properties import examples
 
+
+def long(scope: str) -> Any:
+    """A case of make long."""
+    return pytest.param(scope, marks=pytest.mark.long)
+
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -35,7 +41,7 @@ def plain_pairs(schema: Any) -> Any:
 
 @pytest.mark.property
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("scope", ["nobody", "read", "submit", "admin"])
+@pytest.mark.parametrize("scope", ["nobody", long("read"), "submit", long("admin")])
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_every_answer_is_as_the_document_says_and_no_right_is_passed(
     make_api: Callable[..., Api], scope: str, tmp_path: Path

@@ -91,7 +91,7 @@ def test_weights_over_two_hosts_are_those_of_one_host_with_as_many_devices(
     assert over.member.newest_first() == ()
 
 
-@pytest.mark.parametrize("told", [long("chief"), "member"])
+@pytest.mark.parametrize("told", [long("chief"), long("member")])
 def test_whichever_host_is_told_to_stop_both_do_after_the_same_step_and_resume_bit_for_bit(
     start_cluster: Callable[..., Cluster], told: str
 ) -> None:

@@ -98,7 +98,7 @@ def check_export(network: Architecture, format: str, folder: Path, *, atol: floa
 @pytest.mark.parametrize(
     ("backend", "atol"),
     [
-        ("tensorflow", 1e-6),
+        pytest.param("tensorflow", 1e-6, marks=pytest.mark.long),
         pytest.param("jax", 1e-5, marks=pytest.mark.long),
         pytest.param("torch", 1e-5, marks=pytest.mark.long),
     ],
