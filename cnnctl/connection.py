@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -203,6 +203,8 @@ class Connection:
             connection.request(method, target, content, {**self._headers, **headers})
             with connection.getresponse() as response:  # else one that is not read to its end stays open
                 answer = response.read(MOST_ANSWER_BYTES + 1)
+                if response.length and len(answer) <= MOST_ANSWER_BYTES:  # read() itself does not mind
+                    raise IncompleteRead(answer, response.length)
         finally:
             connection.close()
         if response.status >= 300:

@@ -76,3 +76,10 @@ def test_a_stream_that_ends_with_a_problem_is_listened_to_again() -> None:
     told = f"id: 5\nevent: audit\ndata: {json.dumps(to_json(ENTRY))}\n\n".encode()
     with answer(EVENTS + PROBLEM, EVENTS + told) as url:
         assert next(HttpClient.at(url, token="").follow_events()) == ENTRY
+
+
+@pytest.mark.parametrize("came", [b"", b'{"version"'])
+def test_an_answer_that_a_kill_has_cut_off_is_asked_for_again(came: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n"
+    with answer(head + came, head + b'{"version": "1.0"}') as url:
+        assert HttpClient.at(url, token="").get_version().version == "1.0"
