@@ -31,6 +31,7 @@ Run = Callable[..., Result]
 NEEDED = {
     "submit": ["softmax", "--dataset=synthetic"],
     "list": ["fields"],
+    "diff": ["1", "1"],
     "status": ["1"],
     "describe": ["softmax"],
     "gc": ["--dry-run"],
