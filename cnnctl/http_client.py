@@ -1,6 +1,5 @@
 """The client over the API; see `cnnctl.client.Client`. On the standard library alone."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.connection import PAUSE_SECONDS, RETRY_SECONDS, Connection, read_view
 from cnnctl.errors import CnnctlError, OtherVersion, ServiceUnavailable, TooManyRequests
+from cnnctl.files import file_digest
 from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
 from cnnctl.views.codec import to_json
@@ -140,7 +140,7 @@ class HttpClient:
                 if time.monotonic() > deadline:
                     raise self._api.explain_away(error) from None
                 time.sleep(PAUSE_SECONDS)
-        if file.digest is not None and _digest(partial) != file.digest:
+        if file.digest is not None and file_digest(partial) != file.digest:
             partial.unlink()
             raise CnnctlError(f"{file.name} of job {job} came damaged, or has changed meanwhile. Try again")
         partial.replace(target)
@@ -310,14 +310,6 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise OtherVersion("The service tells of an event that is no JSON: it has another version") from None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(PART_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _read_events(stream: Any) -> Iterator[tuple[str, str]]:

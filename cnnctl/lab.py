@@ -9,18 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cnnctl.errors import CnnctlError, FileNotThere, JobFailed, SpecError
+from cnnctl.errors import CnnctlError, JobFailed, SpecError
 from cnnctl.fields import FIELDS
+from cnnctl.files import choose_file
+from cnnctl.find import API_SOCKET, SYSTEM_SOCKET, find_service
 from cnnctl.following import read_whole_log
 from cnnctl.http_client import HttpClient
-from cnnctl.login import read_login
+from cnnctl.paging import list_all_jobs
 from cnnctl.views.jobs import JobDiffView, JobView, ProgressView
 from cnnctl.views.requests import JobQuery, SubmissionRequest
 from cnnctl.views.states import JobState
 
-SYSTEM_SOCKET = "/run/cnnctl/api.sock"
 POLL_SECONDS = 0.5
-NAMES = {"best": "best.keras", "final": "model.keras", "spec": "spec.json", "log": "trainer.log"}
 PAGE = 200
 Points = Sequence[tuple[int, float | None]]
 _PATHS = {name.replace("-", "_"): path for name, path in FIELDS.items()}
@@ -41,17 +41,12 @@ def connect(url: str = "", *, token: str = "", socket: str = "") -> "Lab":
 
 
 def _find(url: str, token: str, socket: str) -> HttpClient:
-    login = read_login()
-    if url:
-        saved = login.token if login and login.url == url else ""
-        return HttpClient.at(url, token=token or os.environ.get("CNNCTL_TOKEN", "") or saved)
-    socket = socket or os.environ.get("CNNCTL_SOCKET", "")
-    if socket:
-        return HttpClient.on_socket(Path(socket))
-    if login:
-        return HttpClient.at(login.url, token=login.token)
+    token = token or os.environ.get("CNNCTL_TOKEN", "")
+    found = find_service(url=url, token=token, socket=socket or os.environ.get("CNNCTL_SOCKET", ""))
+    if found:
+        return found
     home = Path(os.environ.get("CNNCTL_HOME") or Path.home() / ".cnnctl")
-    for path in (Path(SYSTEM_SOCKET), home / "api.sock"):
+    for path in (Path(SYSTEM_SOCKET), home / API_SOCKET):
         if path.exists():
             return HttpClient.on_socket(path)
     raise CnnctlError("There is no service on this machine. Start one: cnnctl up; or: cnnctl login URL")
@@ -137,14 +132,8 @@ class Lab:
             since=since,
             text=text,
         )
-        before: int | None = None
-        while True:
-            page = self.client.list_jobs(query, limit=PAGE, before=before)
-            for summary in page.items:
-                yield Job(self.client, summary.job)
-            before = page.next
-            if before is None:
-                return
+        for summary in list_all_jobs(self.client, query, page=PAGE):
+            yield Job(self.client, summary.job)
 
     def diff(self, first: "int | Job", second: "int | Job") -> JobDiffView:
         """In what two jobs differ."""
@@ -218,16 +207,9 @@ class Job:
         Raises:
             FileNotThere: it has no such file; the message names those that it has.
         """
-        files = {file.name: file for file in self._client.list_files(self.number)}
-        name = {"best": "best.keras", "final": "model.keras", "spec": "spec.json", "log": "trainer.log"}.get(
-            what, what
-        )
-        if what == "best" and name not in files:
-            name = "model.keras"
-        if name not in files:
-            raise FileNotThere(f"Job {self.number} has no {what}. It has: {', '.join(files) or 'none'}")
-        target = Path(path) if path else Path(f"job-{self.number}-{name}")
-        for _ in self._client.download(self.number, files[name], target):
+        file = choose_file(self.number, self._client.list_files(self.number), what)
+        target = Path(path) if path else Path(f"job-{self.number}-{file.name}")
+        for _ in self._client.download(self.number, file, target):
             pass
         return target
 

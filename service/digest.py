@@ -1,18 +1,8 @@
-"""Digests of files too large to read at once, and of small documents that contain their own digest."""
+"""Small documents that contain their own digest."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def seal(document: Mapping[str, object]) -> dict[str, object]:

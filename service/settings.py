@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cnnctl.find import SYSTEM_SOCKET
 from service.bound import Bound
 from service.errors import SettingError
 
@@ -19,7 +20,6 @@ LONGEST_TEXT = 4096  # no path is longer
 LONGEST_HOST_BYTES = 100  # it is part of file names, of at most 255 bytes
 LONGEST_ADDRESS = 200
 WITH_PASSWORDS = ("database", "owner", "broker", "token")
-SYSTEM_SOCKET = "/run/cnnctl/api.sock"
 LONGEST_SOCKET_BYTES = 107  # Linux takes no longer path
 LAST_PORT = 65_535
 

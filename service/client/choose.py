@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cnnctl.find import find_service
 from cnnctl.http_client import HttpClient
-from cnnctl.login import read_login
 from service.settings import Settings
 
 
@@ -17,17 +17,13 @@ def find_api(settings: Settings, environment: Mapping[str, str] = os.environ) ->
     Raises:
         CnnctlError: the login cannot be read.
     """
-    if settings.url:
-        login = read_login()
-        token = settings.token or (login.token if login and login.url == settings.url else "")
-        return HttpClient.at(settings.url, token=token)
-    if environment.get("CNNCTL_DATABASE_URL") or environment.get("CNNCTL_HOME"):
+    set_here = any(environment.get(name) for name in ("CNNCTL_DATABASE_URL", "CNNCTL_HOME"))
+    if set_here and not settings.url:
         return None
-    if environment.get("CNNCTL_SOCKET"):
-        return HttpClient.on_socket(Path(settings.socket))
-    login = read_login()
-    if login:
-        return HttpClient.at(login.url, token=login.token)
+    socket = settings.socket if environment.get("CNNCTL_SOCKET") else ""
+    found = find_service(url=settings.url, token=settings.token, socket=socket)
+    if found:
+        return found
     # By its folder: while the API restarts there is no socket, and a job must not end up in another database.
     has_service = Path(settings.socket).parent.is_dir()
     return HttpClient.on_socket(Path(settings.socket)) if has_service else None

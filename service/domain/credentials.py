@@ -16,7 +16,6 @@ SECRET_BYTES = {CredentialKind.TOKEN: 32, CredentialKind.LINK: 16, CredentialKin
 LONGEST_SECRET = 128  # characters; none of ours is longer
 LINK_LIFE = timedelta(seconds=60)
 SESSION_LIFE = timedelta(days=7)
-TOKEN_LIFE = timedelta(days=90)
 TOKEN_NAME = Bound(least=1, most=64, why="it is shown in a table")
 MOST_TOKENS = 50  # that a person may have at once
 MOST_SESSIONS = 20

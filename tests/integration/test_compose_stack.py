@@ -20,7 +20,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from service.settings import SYSTEM_SOCKET, load_settings
+from cnnctl.find import SYSTEM_SOCKET
+from service.settings import load_settings
 from tests.os_users import OsUser, new_user, why_no_users
 from tests.servers import find_free_port, redis_program
 

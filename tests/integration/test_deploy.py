@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from service.settings import SYSTEM_SOCKET, Settings, load_settings
+from cnnctl.find import SYSTEM_SOCKET
+from service.settings import Settings, load_settings
 from tests.os_users import OsUser, new_user, why_no_users
 from tests.servers import RedisServer, find_free_port, wait_until
 

@@ -14,7 +14,8 @@ from service.cli.networks.list import command as list_command
 from service.client.local import LocalClient
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.fleet.hosts import list_host_views
-from service.commands.jobs.status import get_job_view, get_result_view, list_event_views, list_job_views
+from service.commands.jobs.job_list import list_job_page
+from service.commands.jobs.status import get_job_view, get_result_view, list_event_views
 from service.commands.networks.catalog import SECTIONS
 from service.commands.people.hooks import add_hook, list_hook_views
 from service.commands.people.usage import list_usage_views
@@ -56,7 +57,7 @@ def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, s
     client = LocalClient(store, settings, ADA)
     views: Mapping[str, object] = {
         "run": get_result_view(store, job_id),
-        "status": list_job_views(store),
+        "status": list_job_page(store).items,
         "status JOB": get_job_view(store, job_id),
         "history JOB": list_event_views(store, job_id),
         "usage": list_usage_views(store, owner=None, since=None),

@@ -17,7 +17,8 @@ from cnnctl.views.codec import to_json
 from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.terminal import make_console
-from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.jobs.job_list import list_job_page
+from service.commands.jobs.status import get_job_view
 from service.commands.jobs.submit import submit
 from service.commands.people.usage import list_usage_views
 from service.db.tables import jobs as jobs_table
@@ -74,7 +75,7 @@ def test_the_extremes_of_every_field_are_refused_or_planned_and_shown(
     not_before = data.draw(st.sampled_from([None, FOREVER, datetime.min.replace(tzinfo=timezone.utc)]))
     submit_extreme(store, settings, path, value, SchedulingOptions(not_before=not_before))
     scheduler.tick()
-    for view in list_job_views(store):
+    for view in list_job_page(store).items:
         json.dumps(to_json(get_job_view(store, JobId(view.job))))
 
 
@@ -124,7 +125,7 @@ def test_a_stored_job_without_bounds_delays_nobody(
         scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, other).state is JobState.RUNNING
-    assert {view.job for view in list_job_views(store)} == {poisoned, other}
+    assert {view.job for view in list_job_page(store).items} == {poisoned, other}
     json.dumps(to_json(get_job_view(store, poisoned)))
 
 
@@ -245,7 +246,7 @@ def test_a_forecast_that_fails_is_nobodys_but_its_jobs(
     scheduler.tick()
     with store.reading() as tx:
         assert jobs.get_job(tx, second).state is JobState.RUNNING
-    views = {view.job: view for view in list_job_views(store)}
+    views = {view.job: view for view in list_job_page(store).items}
     assert "cannot be shown" in views[first].reason
     assert views[second].state == "running"
 
@@ -275,7 +276,7 @@ def test_a_job_whose_spec_cannot_be_read_is_shown_with_all_the_rest(
     assert len(view.reason) < 1000
     console = make_console(file=io.StringIO())
     console.print(job_page(view))
-    console.print(job_table(list_job_views(store), []))
+    console.print(job_table(list_job_page(store).items, []))
 
 
 @pytest.mark.parametrize("progress", ["", "[]", "no JSON", '"x"'])

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
+from cnnctl.files import file_digest
 from cnnctl.views.codec import to_json
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.jobs.diff import diff_jobs
+from service.commands.jobs.job_list import list_job_page
 from service.commands.jobs.request import complete_request
-from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.jobs.status import get_job_view
 from service.commands.people.hooks import list_hook_views
 from service.commands.people.usage import list_usage_views
 from service.commands.people.users import list_user_views
 from service.db.engine import make_engine
-from service.digest import file_digest
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.message_check import explain_fault
 from service.domain import stored_spec
@@ -95,7 +96,7 @@ def test_every_job_is_shown_as_it_was(old: Old) -> None:
 
 
 def test_the_lists_show_all_that_there_was(old: Old) -> None:
-    views = list_job_views(old.store)
+    views = list_job_page(old.store).items
     assert {view.job: view.state for view in views} == {n: s["state"] for n, s in old.said.items()}
     settings = load_settings({"CNNCTL_HOME": str(old.folder)})
     gpus = {view.uuid: view.state for view in list_gpu_views(old.store, settings)}
@@ -126,7 +127,7 @@ def test_a_job_can_be_made_like_each_and_compared_with_it(old: Old) -> None:
 def test_the_scheduler_plans_with_all_of_it(old: Old) -> None:
     settings = load_settings({"CNNCTL_HOME": str(old.folder)})
     Scheduler(old.store, settings, Dispatcher(settings)).tick()
-    waiting = [view for view in list_job_views(old.store) if view.state == "queued"]
+    waiting = [view for view in list_job_page(old.store).items if view.state == "queued"]
     assert waiting
     assert all("waits" in view.reason for view in waiting)
 

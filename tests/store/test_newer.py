@@ -15,7 +15,8 @@ from service.cli.display.job_page import job_page
 from service.cli.display.job_table import job_table
 from service.cli.terminal import make_console
 from service.commands.fleet.gpus import list_gpu_views
-from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.jobs.job_list import list_job_page
+from service.commands.jobs.status import get_job_view
 from service.commands.ops.doctor_jobs import check_leases
 from service.commands.people.usage import list_usage_views
 from service.db.tables import jobs as jobs_table
@@ -83,7 +84,7 @@ def show_all(store: Store) -> str:
     """Everything that `status` and `status JOB` print, also as JSON."""
     console = make_console()
     with console.capture() as pages:
-        views = list_job_views(store)
+        views = list_job_page(store).items
         console.print(job_table(views, []))
         for view in views:
             page = get_job_view(store, JobId(view.job))

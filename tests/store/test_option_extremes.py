@@ -15,7 +15,7 @@ from cnnctl.fields import FIELDS
 from service.cli.main import COMMANDS, LONGEST_WORD, main
 from service.cli.param_types import FilePath, FiniteFloat
 from service.commands.fleet.gpus import list_gpu_views
-from service.commands.jobs.status import list_job_views
+from service.commands.jobs.job_list import list_job_page
 from service.commands.people.usage import list_usage_views
 from service.commands.people.users import list_user_views
 from service.dispatch.dispatcher import Dispatcher
@@ -200,7 +200,7 @@ def test_the_extremes_of_every_option_are_refused_in_words_or_harm_nobody(
     assert not [letter for letter in done.output if letter < " " and letter not in "\n\t"]
     assert "Traceback" not in done.output
     Scheduler(store, settings, Dispatcher(settings)).tick()
-    list_job_views(store, limit=3)
+    list_job_page(store, limit=3)
     list_user_views(store)
     list_gpu_views(store, settings)
     list_usage_views(store)

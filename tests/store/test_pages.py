@@ -10,7 +10,8 @@ from service.cli.display.job_table import job_table
 from service.cli.display.result import show_result
 from service.cli.terminal import make_console
 from service.client.local import LocalClient
-from service.commands.jobs.status import get_job_view, list_job_views
+from service.commands.jobs.job_list import list_job_page
+from service.commands.jobs.status import get_job_view
 from service.domain.jobs import Attempt
 from service.domain.metrics import Point
 from service.domain.people import SCHEDULER
@@ -46,7 +47,7 @@ def test_a_reason_with_brackets_is_shown_as_it_is(store: Store, ended: Callable[
     with console.capture() as page:
         console.print(job_page(get_job_view(store, attempt.job_id)))
     with console.capture() as table:
-        console.print(job_table(list_job_views(store), []))
+        console.print(job_table(list_job_page(store).items, []))
     assert page.get().count(ODD) == 3  # of the job, of its attempt, in its history
     assert "not finite" in page.get()
     assert ODD in table.get()
@@ -65,7 +66,7 @@ def test_the_hosts_of_a_running_job_are_shown_in_a_line_of_80_columns(
     if others:
         with store.transaction() as tx:
             members.create_members(tx, attempt.id, ["gpu01", *others])
-    (view,) = list_job_views(store)
+    (view,) = list_job_page(store).items
     assert (view.host, view.on_hosts) == ("gpu01", ["gpu01", *others])
     console = Console(width=80)
     with console.capture() as table:

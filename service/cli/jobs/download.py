@@ -5,17 +5,13 @@ from pathlib import Path
 
 import click
 
-from cnnctl.client import Client
+from cnnctl.files import WHAT, choose_file
 from cnnctl.views.jobs import JobFile
 from service.cli.display.table import make_table
 from service.cli.display.transfer import show_transfer
 from service.cli.param_types import FilePath
 from service.cli.session import format_bytes, open_client, print_json
 from service.cli.terminal import echo, make_console
-from service.errors import FileNotThere
-
-WHAT = ("best", "final", "log", "spec", "checkpoint")
-NAMES = {"best": "best.keras", "final": "model.keras", "log": "trainer.log", "spec": "spec.json"}
 
 
 @click.command("download")
@@ -35,28 +31,10 @@ def command(job: int, what: str, output: Path | None, only_list: bool, as_json: 
     if only_list:
         _show(files, as_json=as_json)
         return
-    file = _choose(job, files, what)
+    file = choose_file(job, files, what)
     target = output or Path(f"job-{job}-{file.name}")
-    _download(client, job, file, target)
-    echo(str(target.absolute()))
-
-
-def _choose(job: int, files: Sequence[JobFile], what: str) -> JobFile:
-    by_name = {file.name: file for file in files}
-    checkpoints = [name for name in by_name if name.endswith(".safetensors")]
-    name = NAMES.get(what, what)
-    if what == "best" and name not in by_name:
-        name = NAMES["final"]
-    if what == "checkpoint" and checkpoints:
-        name = checkpoints[-1]
-    if name not in by_name:
-        there_is = ", ".join(by_name) or "none"
-        raise FileNotThere(f"Job {job} has no {what} that can be downloaded. It has: {there_is}")
-    return by_name[name]
-
-
-def _download(client: Client, job: int, file: JobFile, target: Path) -> None:
     show_transfer(client.download(job, file, target), name=file.name, total=file.bytes)
+    echo(str(target.absolute()))
 
 
 def _show(files: Sequence[JobFile], *, as_json: bool) -> None:

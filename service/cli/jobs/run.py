@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cnnctl.client import Client
+from cnnctl.http_client import HttpClient
 from cnnctl.views.jobs import SubmissionView
 from cnnctl.views.requests import SubmissionRequest
 from service.cli.display.progress import follow_job
@@ -14,10 +15,9 @@ from service.cli.display.result import show_result
 from service.cli.jobs.submit import announce
 from service.cli.label_options import label_options
 from service.cli.scheduling_options import scheduling_options
-from service.cli.session import open_local_client, open_session
+from service.cli.session import open_client, open_session
 from service.cli.spec_options import collect_fields, spec_options
 from service.cli.terminal import say
-from service.client.choose import find_api
 from service.errors import JobConflict
 from service.settings import load_settings
 
@@ -42,7 +42,7 @@ def command(
     """
     fields = collect_fields(values, assignments)
     request = SubmissionRequest(architecture=architecture, fields=fields, **labels, **scheduling)
-    client = find_api(load_settings()) or open_local_client()
+    client = open_client()
     with _stack_if_none(client, request) as supervise:
         submitted = client.submit(request)
         _follow_or_cancel(client, submitted, supervise)
@@ -54,7 +54,7 @@ def _stack_if_none(client: Client, request: SubmissionRequest) -> Iterator[Calla
     """The service, or the embedded stack for the block; gives what has to be called while it runs."""
     settings = load_settings()
     health = client.get_health()
-    if health.up or settings.database or settings.broker or find_api(settings):
+    if health.up or settings.database or settings.broker or isinstance(client, HttpClient):
         for notice in health.notices:
             say(notice)
         yield lambda: None

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from rich.console import Group
 from rich.live import Live
 
 from cnnctl.client import Client
+from cnnctl.paging import list_all_jobs
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
 from service.cli.display.job_page import job_page
@@ -91,13 +93,5 @@ def _make_query(client: Client, asked: Mapping[str, Any], *, mine: bool, since: 
 
 
 def _list_jobs(client: Client, query: JobQuery, limit: int | None) -> Sequence[JobSummary]:
-    """The newest jobs, page by page; None: all."""
-    found: list[JobSummary] = []
-    before: int | None = None
-    while True:
-        wanted = AT_ONCE if limit is None else min(limit - len(found), AT_ONCE)
-        page = client.list_jobs(query, limit=wanted, before=before)
-        found += page.items
-        before = page.next
-        if before is None or len(found) == limit:
-            return found
+    """The newest jobs; None: all."""
+    return list(islice(list_all_jobs(client, query, page=min(limit or AT_ONCE, AT_ONCE)), limit))

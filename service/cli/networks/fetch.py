@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from cnnctl.client import Client
+from cnnctl.files import ABOUT_FILE, BEST_FILE, FINAL_FILE
 from cnnctl.views.jobs import JobFile
 from service.cli.display.transfer import show_transfer
 from service.cli.session import open_session
 from service.client.choose import find_api
-from service.commands.networks.trained import ABOUT_FILE, BEST_FILE, FINAL_FILE, Trained, get_trained
+from service.commands.networks.trained import Trained, get_trained
 from service.domain.jobs import JobId
 from service.domain.states import JobState
 from service.errors import JobConflict

@@ -13,7 +13,7 @@ from service.cli.display.table import make_table
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
 from service.client.choose import find_api
-from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, record, remove
+from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove_all
 from service.commands.people.identity import current_actor
 from service.settings import Settings, load_settings
 from service.store.transaction import Store
@@ -65,13 +65,7 @@ def _remove_all(store: Store, settings: Settings, found: Sequence[Garbage], poli
     """Remove one folder after the other; on a terminal, with a progress bar."""
     talk = make_console(stderr=True)
     steps = track(found, "Deleting", console=talk, transient=True, disable=not talk.is_terminal)
-    kept: list[str] = []
-    try:
-        for one in steps:
-            kept.append(remove(store, one, policy))
-    finally:  # also of one that Ctrl-C has ended
-        record(store, settings, found[: len(kept)], kept, actor=current_actor(store))
-    return kept
+    return remove_all(store, settings, found, policy, actor=current_actor(store), steps=steps)
 
 
 def _show(view: GarbageView) -> None:

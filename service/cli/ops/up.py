@@ -8,10 +8,11 @@ import time
 
 import click
 
+from cnnctl.find import API_SOCKET
 from service.cli.session import open_session, shorten_home
 from service.cli.terminal import say
 from service.commands.fleet.gpus import list_gpu_views
-from service.commands.ops.embedded_stack import API_SOCKET, EmbeddedStack, running_stack
+from service.commands.ops.embedded_stack import EmbeddedStack, running_stack
 from service.errors import SettingError
 from service.settings import LONGEST_SOCKET_BYTES, Settings
 from service.store.transaction import Store

@@ -6,11 +6,11 @@ import webbrowser
 import click
 
 from cnnctl.client import Client
+from cnnctl.find import API_SOCKET
 from cnnctl.http_client import HttpClient
 from service.cli.session import open_client
 from service.cli.terminal import echo, say
 from service.client.choose import find_api
-from service.commands.ops.embedded_stack import API_SOCKET
 from service.settings import load_settings
 
 

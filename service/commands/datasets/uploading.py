@@ -1,16 +1,15 @@
 """Takes a dataset in pieces, so that an upload that broke off goes on: begin, write pieces, finish."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from cnnctl.files import file_digest
 from cnnctl.views.datasets import DatasetView, UploadView
 from service.commands.datasets.archive import check_npz, unpack
 from service.commands.datasets.files import (
-    BLOCK_BYTES,
     check_disk,
     copy_file,
     delete,
@@ -149,7 +148,7 @@ def finish_upload(store: Store, settings: Settings, upload_id: UploadId, *, acto
                 f"Upload {upload_id} is not complete: it has {received:,} of {upload.total_bytes:,} bytes"
             )
         try:
-            _check_digest(file, upload)
+            _check_digest(path, upload)
             draft = _make_draft(upload, path, folder, settings)
             dataset = publish(store, settings, draft, shown="the upload", actor=actor, upload_id=upload.id)
         except DatasetRefused:
@@ -207,14 +206,11 @@ def _locked(upload: Upload, settings: Settings) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _check_digest(file: IO[bytes], upload: Upload) -> None:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(BLOCK_BYTES):
-        digest.update(block)
-    if digest.hexdigest() != upload.digest:
+def _check_digest(path: Path, upload: Upload) -> None:
+    digest = file_digest(path)
+    if digest != upload.digest:
         raise DatasetRefused(
-            f"What was received of upload {upload.id} has the digest {digest.hexdigest()} and not "
+            f"What was received of upload {upload.id} has the digest {digest} and not "
             f"{upload.digest}. It is deleted: upload it again"
         )
 

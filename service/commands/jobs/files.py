@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from cnnctl.files import ABOUT_FILE, BEST_FILE
 from cnnctl.views.jobs import JobFile
 from service.domain.jobs import JobId
 from service.domain.run_folder import (
@@ -27,8 +28,6 @@ from service.settings import Settings
 from service.store.jobs import attempts, checkpoints, jobs
 from service.store.transaction import Store
 
-BEST_FILE = "best.keras"
-ABOUT_FILE = "network.json"
 PART_BYTES = 1024 * 1024
 MOST_REMEMBERED = 10_000  # digests
 MOST_DIGESTED_BYTES = 16 * 1024**3  # far more than a network has; a trainer may make any file

@@ -10,13 +10,12 @@ from cnnctl.views.jobs import (
     AuditEntryView,
     CheckpointView,
     JobResult,
-    JobSummary,
     JobView,
     VerdictView,
 )
 from cnnctl.views.shape import list_keys
 from models.catalog.verdicts import Verdict, judge
-from service.commands.jobs.job_list import summarize_jobs, without_spec
+from service.commands.jobs.job_list import without_spec
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.spec import read_spec
 from service.domain.spec_notices import suspect_cause
@@ -28,12 +27,6 @@ from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
 LOG_LINES = 12  # of a failed job's log
-
-
-def list_job_views(store: Store, *, limit: int | None = None) -> Sequence[JobSummary]:
-    """Jobs, newest first, each with the progress of its newest attempt."""
-    with store.reading() as tx:
-        return list(summarize_jobs(tx, jobs.list_jobs(tx, limit=limit)))
 
 
 def get_result_view(store: Store, job_id: JobId) -> JobResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnnctl.files import BEST_FILE
 from cnnctl.views.codec import from_json
 from cnnctl.views.networks import DetectionView, EvaluationView, PredictionView
 from service.commands.networks.library import ask_library
@@ -16,10 +17,6 @@ from service.errors import JobConflict
 from service.settings import Settings
 from service.store.jobs import attempts, jobs
 from service.store.transaction import Store
-
-BEST_FILE = "best.keras"
-FINAL_FILE = "model.keras"
-ABOUT_FILE = "network.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

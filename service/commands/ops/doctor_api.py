@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cnnctl.connection import Connection
 from cnnctl.errors import CnnctlError
+from cnnctl.find import API_SOCKET
 from cnnctl.version import find_version
 from cnnctl.views.access import VersionView
 from cnnctl.views.ops import Finding
-from service.commands.ops.embedded_stack import API_SOCKET
 from service.settings import Settings
 
 

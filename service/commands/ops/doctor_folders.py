@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from cnnctl.files import file_digest
 from cnnctl.views.ops import Finding
 from service.commands.ops.run_folders import keep_orphans, list_run_folders
-from service.digest import file_digest, is_sealed
+from service.digest import is_sealed
 from service.domain.checkpoints import Checkpoint
 from service.domain.jobs import Attempt, AttemptId, JobId
 from service.domain.run_folder import (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
+from cnnctl.find import API_SOCKET
 from service.commands.ops.child_log import ChildLog
 from service.errors import AlreadyRunning, CnnctlError, DatabaseGone
 from service.file_lock import is_locked, try_lock
@@ -25,7 +26,6 @@ PROGRAMS = {
     "scheduler": ["service.cli.main", "scheduler", "--stop-with-stdin"],
 }
 API = {"api": ["service.cli.main", "api", "--stop-with-stdin"]}
-API_SOCKET = "api.sock"  # in the data folder
 
 
 class EmbeddedStack:

@@ -2,7 +2,7 @@
 images, datasets that nobody uses."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -124,6 +124,28 @@ def describe(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) 
     return GarbageView(dry_run=dry_run, bytes=freed, folders=folders)
 
 
+def remove_all(
+    store: Store,
+    settings: Settings,
+    garbage: Sequence[Garbage],
+    policy: Policy,
+    *,
+    actor: Actor,
+    steps: Iterable[Garbage] | None = None,
+) -> Sequence[str]:
+    """Remove one folder after the other and record it; of each, why it stays, as `remove` does.
+
+    `steps` are the same folders, from something that shows how far it is.
+    """
+    kept: list[str] = []
+    try:
+        for one in steps or garbage:
+            kept.append(remove(store, one, policy))
+    finally:  # also of one that Ctrl-C has ended
+        record(store, settings, garbage[: len(kept)], kept, actor=actor)
+    return kept
+
+
 def record(
     store: Store, settings: Settings, garbage: Sequence[Garbage], kept: Sequence[str], *, actor: Actor
 ) -> None:
@@ -240,6 +262,4 @@ def collect_garbage(
     found = list_garbage(store, settings, policy)
     if dry_run:
         return describe(found, ["" for _ in found], dry_run=True)
-    kept = [remove(store, one, policy) for one in found]
-    record(store, settings, found, kept, actor=actor)
-    return describe(found, kept, dry_run=False)
+    return describe(found, remove_all(store, settings, found, policy, actor=actor), dry_run=False)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from service.digest import file_digest, is_sealed, seal
+from cnnctl.files import file_digest
+from service.digest import is_sealed, seal
 from service.domain.run_folder import (
     MANIFEST_DIGEST,
     MANIFEST_FILE,
