@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
-from cnnctl.views.fleet import GpuView, HostView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
     JobCounts,
@@ -88,6 +88,7 @@ class Client(Protocol):
     # GPUs and hosts
 
     def list_gpus(self) -> Sequence[GpuView]: ...
+    def list_gpu_history(self, *, hours: float = 24, points: int = 288) -> Sequence[GpuHistoryView]: ...
     def drain_gpus(self, names: Sequence[str], *, reason: str) -> Sequence[GpuView]: ...
     def undrain_gpus(self, names: Sequence[str]) -> Sequence[GpuView]: ...
     def quarantine_gpus(self, names: Sequence[str], *, reason: str) -> Sequence[GpuView]: ...

@@ -19,7 +19,7 @@ from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewToke
 from cnnctl.views.codec import to_json
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
-from cnnctl.views.fleet import GpuView, HostView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
     JobCounts,
@@ -216,6 +216,9 @@ class HttpClient:
 
     def list_gpus(self) -> Sequence[GpuView]:
         return _all(GpuView, self._api.get("gpus"))
+
+    def list_gpu_history(self, *, hours: float = 24, points: int = 288) -> Sequence[GpuHistoryView]:
+        return _all(GpuHistoryView, self._api.get("gpus", "history", hours=hours, points=points))
 
     def drain_gpus(self, names: Sequence[str], *, reason: str) -> Sequence[GpuView]:
         return self._act_on_gpus("drain", names, reason)

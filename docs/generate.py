@@ -15,7 +15,7 @@ from models.catalog import lookup
 from models.catalog.verdicts import PREFIX, QUANTITIES, RULES
 from service.cli.main import COMMANDS, main
 from service.domain import labels
-from service.domain.bounds import MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
+from service.domain.bounds import HISTORY_POINTS, MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
 from service.settings import LONGEST_ADDRESS, LONGEST_HOST_BYTES, LONGEST_TEXT, Settings
@@ -118,6 +118,7 @@ def _bounds() -> str:
         "any other text": TEXT,
         "an option of an architecture": OPTION,
         "memory that a job takes of a GPU, in MiB": MEMORY_MIB,
+        "points of the history of GPUs": HISTORY_POINTS,
         "a job's name": labels.NAME,
         "a job's tags": labels.TAGS,
         "a job's note": labels.NOTE,

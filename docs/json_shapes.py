@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from cnnctl.views.access import AuditView, MeView, NewTokenView, TokenView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
-from cnnctl.views.fleet import GpuView, HostView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
     JobDiffView,
@@ -55,6 +55,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "cnnctl notify list --json": Sequence[HookView],
     "POST to a webhook": WebhookMessage,
     "cnnctl gpus --json": Sequence[GpuView],
+    "cnnctl gpus history --json": Sequence[GpuHistoryView],
     "cnnctl hosts --json": Sequence[HostView],
     "cnnctl dataset add NAME PATH --json": DatasetView,
     "cnnctl dataset list --json": Sequence[DatasetView],

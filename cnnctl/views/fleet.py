@@ -54,6 +54,39 @@ class GpuView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HolderView:
+    """A job that holds or held a GPU."""
+
+    job: Annotated[int, "the job"]
+    owner: Annotated[str, "whose job it is"]
+    since: Annotated[datetime, "since when it held the GPU, perhaps from before the first bucket"]
+    until: Annotated[datetime | None, "until when; `null` while it holds the GPU"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuHistoryView:
+    """What was read of a GPU over some hours until now, and who held it.
+
+    A worker reads its GPUs every few seconds, and the means of each minute are kept for 30 days. Minutes that
+    follow each other make a bucket: as few as give no more buckets than were asked for. Of each bucket
+    there is the lowest and the highest mean of a minute; `null` where nothing was read.
+    """
+
+    uuid: Annotated[str, "its UUID, or `sim-HOST-NUMBER` of a simulated one"]
+    host: Annotated[str, "the host it is in"]
+    number: Annotated[int, "its number there"]
+    model: Annotated[str, "what it calls itself, as in `NVIDIA H200`"]
+    start: Annotated[datetime, "when the first bucket starts; the last one ends with this minute"]
+    bucket_seconds: Annotated[int, "how long a bucket is: whole minutes"]
+    utilization: Annotated[Sequence[tuple[float, float] | None], "of each bucket its utilization, in percent"]
+    memory_used_mib: Annotated[Sequence[tuple[float, float] | None], "how much of its memory was in use"]
+    temperature_celsius: Annotated[Sequence[tuple[float, float] | None], "its temperature"]
+    mean_utilization: Annotated[float | None, "the mean of all minutes in which it was read"]
+    mean_memory_used_mib: Annotated[float | None, "the same, of its memory in use"]
+    holders: Annotated[Sequence[HolderView], "the jobs that held it meanwhile, the earliest first"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
     """A host that had a worker once and was not removed."""
 

@@ -43,3 +43,7 @@ class GarbageView:
     dry_run: Annotated[bool, "whether nothing was deleted"]
     bytes: Annotated[int, "the size of what is gone, or would go"]
     folders: Annotated[Sequence[GarbageFolder], "each folder that may go"]
+    gpu_minutes: Annotated[
+        int,
+        "how many minutes of the GPUs' history are gone, or would go: those of each GPU older than 30 days",
+    ]

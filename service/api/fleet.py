@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from cnnctl.views.fleet import GpuView, HostView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.requests import GpusRequest
 from service.api.ask import Asked
 from service.api.declare import act, get
@@ -18,6 +18,16 @@ router = APIRouter(tags=["hosts and GPUs"])
 def list_gpus(ask: Asked) -> Response:
     """All GPUs and who holds them."""
     return ask.look(lambda client: client.list_gpus())
+
+
+@get(router, "/gpus/history", Sequence[GpuHistoryView])
+def list_gpu_history(
+    ask: Asked,
+    hours: Annotated[float, Query(description="how far back, at most 720")] = 24,
+    points: Annotated[int, Query(description="how many buckets at most, to 1440")] = 288,
+) -> Response:
+    """What was read of each GPU over some hours, and who held it."""
+    return ask.look(lambda client: client.list_gpu_history(hours=hours, points=points))
 
 
 @act(router, "POST", "/gpus/drain", Sequence[GpuView], body=GpusRequest)

@@ -11,7 +11,7 @@ from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
 from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
-from cnnctl.views.fleet import GpuView, HostView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
     JobCounts,
@@ -41,6 +41,7 @@ from cnnctl.views.requests import (
 from service.commands.datasets import registry, uploading
 from service.commands.datasets.adding import add_dataset
 from service.commands.fleet import gpus, hosts
+from service.commands.fleet.gpu_history import list_gpu_history
 from service.commands.fleet.health import check_health
 from service.commands.jobs import control, files, job_list, logs, metrics, progress, status
 from service.commands.jobs.diff import diff_jobs
@@ -227,6 +228,9 @@ class LocalClient:
 
     def list_gpus(self) -> Sequence[GpuView]:
         return gpus.list_gpu_views(self._store, self._settings)
+
+    def list_gpu_history(self, *, hours: float = 24, points: int = 288) -> Sequence[GpuHistoryView]:
+        return list_gpu_history(self._store, hours=hours, points=points)
 
     def drain_gpus(self, names: Sequence[str], *, reason: str) -> Sequence[GpuView]:
         return gpus.drain_gpus(self._store, self._settings, names, reason=reason, actor=self._actor)

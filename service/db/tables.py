@@ -213,6 +213,22 @@ gpu_readings = Table(
     Column("outsiders", Text, nullable=False),  # JSON, read and replaced as a whole
 )
 
+# The minute comes first: a window of time, of all GPUs, is what is read and what is deleted.
+gpu_minutes = Table(
+    "gpu_minutes",
+    metadata,
+    Column("minute", Integer, primary_key=True, autoincrement=False),  # since 1970, in UTC
+    Column("gpu_uuid", String(255), ForeignKey("gpus.uuid"), primary_key=True),
+    # Of each measure the mean and of how many readings; NULL and 0: the device reported none.
+    Column("utilization_percent", Float(53)),
+    Column("utilization_readings", Integer, nullable=False),
+    Column("memory_used_mib", Float(53)),
+    Column("memory_readings", Integer, nullable=False),
+    Column("temperature_celsius", Float(53)),
+    Column("temperature_readings", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -8,6 +8,7 @@ anything. Those of the settings stand beside their defaults, in service/settings
 from collections.abc import Mapping
 
 from service.bound import Bound
+from service.domain.gpus import HISTORY_DAYS
 
 _FLOAT32 = "single precision, in which networks compute, ends at 3.4e38"
 _MANY_EPOCHS = "at a second each, a million take eleven days"
@@ -81,8 +82,16 @@ OPTIONS: Mapping[str, Bound] = {
     "--classes": Bound(least=1, most=100_000, why="no dataset has more classes"),
     "--batch-size": SPEC["training.batch_size"],
     "--expires": Bound(least=1 / 1440, most=3650, why="in days: a minute to ten years"),
+    "--hours": Bound(
+        least=1 / 60,
+        most=24 * HISTORY_DAYS,
+        why="the history of GPUs has a mean a minute, and ends after 30 days",
+    ),
     "--limit": Bound(least=1, most=1000, why="more come page by page"),
 }
+
+# How many points a curve of the history of GPUs may have.
+HISTORY_POINTS = Bound(least=1, most=1440, why="a day has as many minutes")
 
 # The memory that a whole submission takes on each GPU.
 MEMORY_MIB = Bound(least=0, most=2**24, why="no GPU has 16 TiB")

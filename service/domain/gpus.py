@@ -7,6 +7,7 @@ from datetime import datetime
 from service.domain.states import GpuState, Standing
 
 MOST_NAMED = 2  # outsiders of a GPU that are named one by one
+HISTORY_DAYS = 30  # how far back the history of GPUs is shown; gc deletes what is older
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,13 @@ from cnnctl.views.requests import (
     TokenRequest,
 )
 from service.client.local import LocalClient
+from service.domain.gpus import Reading
 from service.domain.people import Actor
 from service.settings import load_settings
-from service.store.transaction import open_store
+from service.store.fleet import hosts, readings
+from service.store.transaction import Store, open_store
 from tests.api.conftest import Api
+from workers.gpus.inventory import simulate_gpus
 
 REQUEST = SubmissionRequest(
     architecture="softmax", fields={"data.dataset": "synthetic"}, name="first", tags=["a"]
@@ -65,11 +68,26 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
         assert to_json(over.list_audit(subject="hook")) == to_json(local.list_audit(subject="hook"))
         assert to_json(over.list_hooks()) == to_json(local.list_hooks())
         assert to_json(over.list_usage()) == to_json(local.list_usage())
+        add_reading(store)
+        before = to_json(local.list_gpu_history(hours=1, points=7))
+        assert before[0]["utilization"] == [*6 * [None], [50.0, 50.0]]
+        found = to_json(over.list_gpu_history(hours=1, points=7))
+        assert found in (
+            before,
+            to_json(local.list_gpu_history(hours=1, points=7)),
+        )  # a minute may have begun
         assert to_json(over.get_health()) == to_json(local.get_health())
         assert to_json(over.read_log(first)) == to_json(local.read_log(first))
         assert to_json(over.list_files(first)) == to_json(local.list_files(first))
     assert {one.subject for one in over.examine()} >= {"python", "database"}
     assert over.collect_garbage(GarbageRequest(dry_run=True)).folders == ()
+
+
+def add_reading(store: Store) -> None:
+    """Register a host with a GPU that was read once."""
+    with store.transaction() as tx:
+        hosts.register_host(tx, "gpu01", worker="w", cores=2, devices=simulate_gpus("gpu01", 1))
+        readings.set_readings(tx, {"sim-gpu01-0": Reading(utilization_percent=50)})
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

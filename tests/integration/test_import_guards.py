@@ -69,6 +69,7 @@ CODES: Sequence[tuple[str, int]] = (
     ("users set ada --max-gpus none", 0),
     ("priority 7 low", 3),
     ("gpus", 0),
+    ("gpus history", 0),
     ("hosts", 0),
     ("list architectures", 0),
     ("dataset list", 0),

@@ -12,6 +12,7 @@ from cnnctl.views.requests import TokenRequest
 from docs.json_shapes import DOCUMENTS
 from service.cli.networks.list import command as list_command
 from service.client.local import LocalClient
+from service.commands.fleet.gpu_history import list_gpu_history
 from service.commands.fleet.gpus import list_gpu_views
 from service.commands.fleet.hosts import list_host_views
 from service.commands.jobs.job_list import list_job_page
@@ -65,6 +66,7 @@ def test_documented_and_printed_keys_are_the_same(store: Store, job_id: JobId, s
         "notify list": list_hook_views(store, actor=ADA),
         "hosts": list_host_views(store, settings),
         "gpus": list_gpu_views(store, settings),
+        "gpus history": list_gpu_history(store, hours=1, points=60),
         "whoami": client.get_me(),
         "token create": client.create_token(TokenRequest(name="laptop")),
         "token list": client.list_tokens(),
@@ -104,7 +106,18 @@ def test_metrics_and_submissions_print_the_documented_keys(
 
 def test_every_documented_shape_is_compared() -> None:
     here = {
-        *("run", "submit", "status", "status JOB", "history JOB", "usage", "users", "hosts", "gpus"),
+        *(
+            "run",
+            "submit",
+            "status",
+            "status JOB",
+            "history JOB",
+            "usage",
+            "users",
+            "hosts",
+            "gpus",
+            "gpus history",
+        ),
         *("metrics JOB", "notify list", "list SECTION", "list fields"),
         *("audit", "whoami", "token create", "token list"),
     }

@@ -299,9 +299,9 @@ def test_the_command_shows_first_and_deletes_then(store: Store, add_run: AddRun)
     (first, _) = view["folders"]
     assert (first["job"], first["kind"], first["kept"]) == (attempt.job_id, "checkpoint", "")
     check_keys(view, "gc")
-    assert "Deleted 2 folders" in CliRunner().invoke(cli.command, []).stdout
+    assert "Deleted 2 folders," in CliRunner().invoke(cli.command, []).stdout
     assert steps_on_disk(attempt) == steps_in_sql(store, attempt.job_id) == [1]
-    assert "Deleted 0 folders, 0 B." in CliRunner().invoke(cli.command, []).stdout
+    assert "Deleted 0 folders, 0 B, and 0 minutes" in CliRunner().invoke(cli.command, []).stdout
     (entry,) = list_audit_views(store, subject=Subject.GARBAGE)  # looking and deleting nothing leave none
     assert (entry.action, entry.name, entry.actor) == ("removed", HOST, current_actor(store).name)
     assert entry.after == {"folders": 2, "bytes": view["bytes"], "jobs": [attempt.job_id]}

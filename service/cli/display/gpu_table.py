@@ -71,11 +71,12 @@ def _cells(view: GpuView, *, wide: bool) -> Iterator[Text]:
 
 
 def _memory(view: GpuView) -> str:
-    used = "?" if view.memory_used_mib is None else _gib(view.memory_used_mib)
-    return f"{used}/{_gib(view.memory_mib)}"
+    used = "?" if view.memory_used_mib is None else format_gib(view.memory_used_mib)
+    return f"{used}/{format_gib(view.memory_mib)}"
 
 
-def _gib(mib: int) -> str:
+def format_gib(mib: float) -> str:
+    """Memory as text, in GiB: 0.3, 12.0, 137."""
     gib = mib / MIB_PER_GIB
     return f"{gib:.0f}" if gib >= 100 else f"{gib:.1f}"
 

@@ -1,4 +1,4 @@
-"""cnnctl gpus: all GPUs, taking some out of use, and giving them back."""
+"""cnnctl gpus: all GPUs and their history, taking some out of use, and giving them back."""
 
 import sys
 import time
@@ -10,9 +10,10 @@ from rich.live import Live
 
 from cnnctl.client import Client
 from cnnctl.views.fleet import GpuView
-from service.cli.display.gpu_table import gpu_table
+from service.cli.display.gpu_history_table import CURVE_POINTS, gpu_history_table
+from service.cli.display.gpu_table import NO_WORKER_YET, gpu_table
 from service.cli.session import open_client, print_json
-from service.cli.terminal import echo, make_console
+from service.cli.terminal import echo, make_console, say
 
 WATCH_SECONDS = 2.0
 
@@ -38,6 +39,23 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     else:
         console = make_console()
         console.print(gpu_table(client.list_gpus(), width=console.width))
+
+
+@command.command("history")
+@click.option("--hours", type=float, default=24.0, show_default=True, help="How far back, at most 720.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def history(hours: float, as_json: bool) -> None:
+    """Show how busy each GPU was over the last hours: mean, highest minute, and a curve.
+
+    A dot in the curve says that nothing was read.
+    """
+    client = open_client()
+    if as_json:
+        print_json(client.list_gpu_history(hours=hours))
+    elif views := client.list_gpu_history(hours=hours, points=CURVE_POINTS):
+        make_console().print(gpu_history_table(views))
+    else:
+        say(NO_WORKER_YET)
 
 
 @command.command("drain")

@@ -13,7 +13,14 @@ from service.cli.display.table import make_table
 from service.cli.session import format_bytes, open_session, print_json, shorten_home
 from service.cli.terminal import echo, make_console
 from service.client.choose import find_api
-from service.commands.ops.garbage import Garbage, Policy, describe, list_garbage, remove_all
+from service.commands.ops.garbage import (
+    Garbage,
+    Policy,
+    describe,
+    list_garbage,
+    remove_all,
+    remove_old_minutes,
+)
 from service.commands.people.identity import current_actor
 from service.settings import Settings, load_settings
 from service.store.transaction import Store
@@ -39,8 +46,9 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
 
     A succeeded job keeps its best checkpoint. Failed and cancelled jobs keep theirs for a while, so that
     `cnnctl retry` can continue them. Other jobs keep theirs. Also deletes unpacked images of datasets that no
-    run has used for as long. Networks, logs, events and specs stay. Searches the run folders of this
-    host only, or of the API's. Exits with 1 when something could not be deleted.
+    run has used for as long, and what was read of the GPUs more than 30 days ago. Networks, logs, events and
+    specs stay. Searches the run folders of this host only, or of the API's. Exits with 1 when something
+    could not be deleted.
     """
     api = find_api(load_settings())
     if api is not None:
@@ -50,7 +58,8 @@ def command(dry_run: bool, days: int, orphans: bool, as_json: bool) -> None:
     policy = Policy(older_than_days=days, orphans=orphans)
     found = list_garbage(store, settings, policy)
     kept = ["" for _ in found] if dry_run else _remove_all(store, settings, found, policy)
-    _finish(describe(found, kept, dry_run=dry_run), as_json=as_json)
+    old = remove_old_minutes(store, settings, dry_run=dry_run, actor=current_actor(store))
+    _finish(describe(found, kept, old_minutes=old, dry_run=dry_run), as_json=as_json)
 
 
 def _finish(view: GarbageView, *, as_json: bool) -> NoReturn:
@@ -77,5 +86,6 @@ def _show(view: GarbageView) -> None:
         make_console().print(table)
     count, size = sum(not one.kept for one in view.folders), format_bytes(view.bytes)
     folders = "1 folder" if count == 1 else f"{count} folders"
-    would = f"Would delete {folders}, {size}; nothing was deleted."
-    echo(would if view.dry_run else f"Deleted {folders}, {size}.")
+    minutes = "1 minute" if view.gpu_minutes == 1 else f"{view.gpu_minutes:,} minutes"
+    what = f"{folders}, {size}, and {minutes} of the GPUs' history"
+    echo(f"Would delete {what}; nothing was deleted." if view.dry_run else f"Deleted {what}.")

@@ -1,13 +1,14 @@
 """Deletes what no job can still need: checkpoints, also half-written ones, orphans, unpacked
-images, datasets that nobody uses."""
+images, datasets that nobody uses, and the oldest minutes of the GPUs' history."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from cnnctl.views.ops import GarbageFolder, GarbageView
 from service.commands.datasets.files import delete
@@ -28,9 +29,10 @@ from service.domain.people import Actor
 from service.domain.run_folder import CHECKPOINTS_DIR, SURVEYS_DIR, is_checkpoint, job_folder, path_within
 from service.domain.states import FINISHED, RETRYABLE, Action, CheckpointKind, JobState, Subject
 from service.settings import Settings
+from service.store.fleet import gpu_minutes
 from service.store.jobs import attempts, checkpoints, jobs
 from service.store.people import audit
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 
 NEEDED_AGAIN = "it is needed again"
 
@@ -107,7 +109,21 @@ def remove(store: Store, garbage: Garbage, policy: Policy) -> str:
     return ""
 
 
-def describe(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) -> GarbageView:
+def remove_old_minutes(store: Store, settings: Settings, *, dry_run: bool, actor: Actor) -> int:
+    """Delete the minutes of the GPUs' history that are older than HISTORY_DAYS, or count them; how many."""
+    if dry_run:
+        with store.reading() as tx:
+            return gpu_minutes.count_old(tx)
+    with store.transaction() as tx:
+        count = gpu_minutes.remove_old(tx)
+        if count:
+            _record(tx, settings, {"gpu_minutes": count}, actor=actor)
+        return count
+
+
+def describe(
+    garbage: Sequence[Garbage], kept: Sequence[str], *, old_minutes: int, dry_run: bool
+) -> GarbageView:
     """What was removed, or would be; `kept` says of each folder why it stays, as `remove` did."""
     folders = [
         GarbageFolder(
@@ -121,7 +137,7 @@ def describe(garbage: Sequence[Garbage], kept: Sequence[str], *, dry_run: bool) 
         for one, stays in zip(garbage, kept, strict=True)
     ]
     freed = sum(folder.bytes for folder in folders if not folder.kept)
-    return GarbageView(dry_run=dry_run, bytes=freed, folders=folders)
+    return GarbageView(dry_run=dry_run, bytes=freed, folders=folders, gpu_minutes=old_minutes)
 
 
 def remove_all(
@@ -159,8 +175,12 @@ def record(
         "jobs": sorted({one.source.id for one in gone if isinstance(one.source, Job)}),
     }
     with store.transaction() as tx:
-        name = settings.host_name
-        audit.add_entry_about(tx, Subject.GARBAGE, name, Action.REMOVED, actor=actor, after=after)
+        _record(tx, settings, after, actor=actor)
+
+
+def _record(tx: Transaction, settings: Settings, after: Mapping[str, Any], *, actor: Actor) -> None:
+    name = settings.host_name
+    audit.add_entry_about(tx, Subject.GARBAGE, name, Action.REMOVED, actor=actor, after=after)
 
 
 def _list_of_attempt(
@@ -252,7 +272,7 @@ def _release(store: Store, garbage: Garbage, policy: Policy) -> bool:
 def collect_garbage(
     store: Store, settings: Settings, policy: Policy, *, dry_run: bool, actor: Actor
 ) -> GarbageView:
-    """Delete everything on this host's disk that may go, or only say what would.
+    """Delete everything that may go on this host's disk and of the GPUs' history, or only say what would.
 
     Raises:
         NotAllowed: `actor` is no administrator.
@@ -260,6 +280,6 @@ def collect_garbage(
     with store.reading() as tx:
         check_administrator(tx, actor, act="delete what no job needs")
     found = list_garbage(store, settings, policy)
-    if dry_run:
-        return describe(found, ["" for _ in found], dry_run=True)
-    return describe(found, remove_all(store, settings, found, policy, actor=actor), dry_run=False)
+    kept = ["" for _ in found] if dry_run else remove_all(store, settings, found, policy, actor=actor)
+    old = remove_old_minutes(store, settings, dry_run=dry_run, actor=actor)
+    return describe(found, kept, old_minutes=old, dry_run=dry_run)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, RowMapping, case, func, insert, select, up
 from service.db.tables import gpus, hosts
 from service.domain.gpus import Gpu, Host
 from service.domain.states import GpuState, Standing
+from service.store.fleet import gpu_minutes
 from service.store.rows import columns_of, to_value
 from service.store.transaction import Transaction
 
@@ -141,7 +142,7 @@ def leave(tx: Transaction, name: str, *, worker: str) -> None:
 
 
 def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -> bool:
-    """Remove a host and its GPUs until a worker of its name starts; jobs that ran there keep their history.
+    """Remove a host, its GPUs and their history until a worker of its name starts; jobs keep theirs.
 
     Returns False if its worker sent a heartbeat within the lease.
     """
@@ -152,6 +153,7 @@ def remove_host_if_silent(tx: Transaction, name: str, *, lease_seconds: float) -
     values = {"standing": Standing.REMOVED, "heartbeat_at": None}
     tx.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
     tx.connection.execute(update(gpus).where(gpus.c.host_name == name).values(present=False))
+    gpu_minutes.remove_of_host(tx, name)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Readings: what the workers last measured on their GPUs; only the newest reading of each is kept."""
+"""Readings: what the workers last measured on their GPUs; of older ones only the means are kept."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from service.db.tables import gpu_readings
 from service.domain.gpus import Outsider, Reading
 from service.domain.stored import read_stored
+from service.store.fleet import gpu_minutes
 from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
@@ -17,13 +18,14 @@ _COLUMNS = columns_of(gpu_readings, Reading)
 
 
 def set_readings(tx: Transaction, readings: Mapping[str, Reading]) -> None:
-    """Replace the readings of registered GPUs, by UUID."""
+    """Replace the readings of registered GPUs, by UUID, and take them into the history."""
     for uuid, reading in readings.items():
         values = {**asdict(reading), "read_at": tx.now}
         values["outsiders"] = json.dumps([asdict(outsider) for outsider in reading.outsiders])
         mine = gpu_readings.c.gpu_uuid == uuid
         if tx.connection.execute(update(gpu_readings).where(mine).values(values)).rowcount == 0:
             tx.connection.execute(insert(gpu_readings).values(gpu_uuid=uuid, **values))
+    gpu_minutes.add_readings(tx, readings)
 
 
 def list_readings(tx: Transaction) -> Mapping[str, tuple[datetime, Reading]]:
