@@ -34,6 +34,21 @@ class SubmissionRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRequest:
+    """A network to describe."""
+
+    fields: Annotated[Mapping[str, Any], "fields of the spec by dotted path, those of `model` alone"] = field(
+        default_factory=dict
+    )
+    input_shape: Annotated[
+        Sequence[int] | None,
+        "height, width and channels of an image; `null`: the network's own size, three channels",
+    ] = None
+    classes: Annotated[int, "number of classes"] = 10
+    batch_size: Annotated[int, "images per step, for the memory"] = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
     """Which jobs to list: those for which all that is given holds."""
 

@@ -17,7 +17,13 @@ MOST_LAYERS = 1_000  # more than anybody trains: a slip in an option must not ke
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """One layer, for one image: Keras class, numbers that go in, shape that comes out, weights."""
+    """One layer, for one image: Keras class, numbers that go in, shape that comes out, weights.
+
+    `macs` are multiply-adds; those of biases and element-wise layers are left out, as usual.
+    `receptive_field` is the side, in pixels, of what one output sees, `stride` how many pixels lie between
+    two neighbouring outputs; both are None where there is no space left. `dense_parameters` is what a dense
+    layer with the same input and output would need; None without a kernel.
+    """
 
     name: str
     kind: str
@@ -25,10 +31,18 @@ class LayerCost:
     output_shape: tuple[int, ...]
     trained: int = 0
     untrained: int = 0
+    macs: int = 0
+    receptive_field: int | None = None
+    stride: int | None = None
+    dense_parameters: int | None = None
 
     @property
     def outputs(self) -> int:
         return math.prod(self.output_shape)
+
+    @property
+    def parameters(self) -> int:
+        return self.trained + self.untrained
 
 
 class WindowDoesNotFit(Exception):
@@ -44,12 +58,13 @@ class WindowDoesNotFit(Exception):
 class Counted:
     """Stands for a tensor: `sides` is its shape without the batch.
 
-    Something is left here of images of at least `least_side` pixels a side. Two neighbours are `stride`
-    pixels of the image apart.
+    Something is left here of images of at least `least_side` pixels a side. Each number sees
+    `receptive_field` pixels a side; two neighbours are `stride` pixels of the image apart.
     """
 
     sides: tuple[int, ...]
     least_side: int = 1
+    receptive_field: int = 1
     stride: int = 1
 
     @property
@@ -73,11 +88,11 @@ class CostBuilder(NetworkBuilder[Counted]):
         y_BHWC = _slide(x_BHWC, layer=name, size=size, stride=stride, padding=padding, channels=filters)
         kernel = size * size * (x_BHWC.sides[-1] // groups) * filters
         kind = "TowerConv2D" if groups > 1 else "Conv2D"
-        return self._note(x_BHWC, kind, y_BHWC, name=name, trained=kernel + self._biases(name, filters))
+        return self._note_kernel(x_BHWC, kind, y_BHWC, name=name, kernel=kernel)
 
     def add_dense(self, x_BN: Counted, *, units: int, name: str) -> Counted:
-        trained = x_BN.numbers * units + self._biases(name, units)
-        return self._note(x_BN, "Dense", Counted(sides=(units,)), name=name, trained=trained)
+        y_BN = Counted(sides=(units,))
+        return self._note_kernel(x_BN, "Dense", y_BN, name=name, kernel=x_BN.numbers * units)
 
     def add_batch_norm(self, x: Counted, *, name: str) -> Counted:
         both = 2 * x.sides[-1]  # scale and shift are trained, moving mean and variance are not
@@ -110,24 +125,34 @@ class CostBuilder(NetworkBuilder[Counted]):
     def add_average(self, x_BHWC: Counted, *, name: str) -> Counted:
         return self._note(x_BHWC, "GlobalAveragePooling2D", Counted(sides=x_BHWC.sides[-1:]), name=name)
 
-    def _biases(self, name: str, count: int) -> int:
-        return count if self.uses_bias(name) else 0
+    def _note_kernel(self, x: Counted, kind: str, y: Counted, *, name: str, kernel: int) -> Counted:
+        """Note a layer whose kernel is applied at each place, with a bias for each channel."""
+        channels, has_bias = y.sides[-1], self.uses_bias(name)
+        return self._note(
+            x,
+            kind,
+            y,
+            name=name,
+            trained=kernel + (channels if has_bias else 0),
+            macs=kernel * (y.numbers // channels),
+            dense_parameters=x.numbers * y.numbers + (y.numbers if has_bias else 0),
+        )
 
-    def _note(
-        self, x: Counted, kind: str, y: Counted, *, name: str, trained: int = 0, untrained: int = 0
-    ) -> Counted:
+    def _note(self, x: Counted, kind: str, y: Counted, *, name: str, **counts: int) -> Counted:
         if len(self.layers) == MOST_LAYERS:
             raise CatalogError(
                 f"{self.config.architecture} must have at most {MOST_LAYERS:,} layers: ask for fewer. "
                 f"Received: {dict(self.config.parsed_options)}"
             )
+        has_space = len(y.sides) == 3
         cost = LayerCost(
             name=name,
             kind=kind,
             inputs=x.numbers,
             output_shape=y.sides,
-            trained=trained,
-            untrained=untrained,
+            receptive_field=y.receptive_field if has_space else None,
+            stride=y.stride if has_space else None,
+            **counts,
         )
         self.layers.append(cost)
         return y
@@ -144,7 +169,12 @@ def _slide(x_BHWC: Counted, *, layer: str, size: int, stride: int, padding: str,
     least_side = x_BHWC.least_side + (span - 1) * x_BHWC.stride
     if min(height, width) < 1:
         raise WindowDoesNotFit(layer, least_side=least_side)
-    return Counted(sides=(height, width, channels), least_side=least_side, stride=x_BHWC.stride * stride)
+    return Counted(
+        sides=(height, width, channels),
+        least_side=least_side,
+        receptive_field=x_BHWC.receptive_field + (size - 1) * x_BHWC.stride,
+        stride=x_BHWC.stride * stride,
+    )
 
 
 def _pad(x_BHWC: Counted, *, pixels: int) -> Counted:

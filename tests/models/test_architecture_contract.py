@@ -14,14 +14,13 @@ from models.build import logits_model
 from models.catalog.costs import count_layers
 from models.catalog.lookup import ARCHITECTURES, DATASETS, Architecture, CatalogError
 from models.catalog.network_builder import CLASS_MAPS, LOGITS, find_features
-from models.catalog.training_memory import predict_memory
 from models.catalog.verdicts import PREFIX, in_order
-from models.description import describe_model, list_costs
 from models.diagnostics import Diagnostics
 from models.errors import CannotSlide
 from models.inference.sliding import make_sliding
 from models.losses import LossConfig, make_loss
 from service.domain.spec_request import resolve_spec
+from tests.models.built_costs import list_costs
 from tests.models.declared_network import (
     NUM_CLASSES,
     build_declared,
@@ -86,9 +85,7 @@ def test_its_layers_sort_by_name_in_their_order_and_the_logits_come_last(whole: 
 def test_every_layer_is_counted_as_keras_builds_it(network: Architecture, whole: Any) -> None:
     counted = count_layers(choose(network), input_shape=image_shape(network), num_classes=NUM_CLASSES)
     assert counted == list_costs(whole)
-    described = describe_model(whole, batch_size=5)
-    assert described.total_parameters == sum(layer.trained + layer.untrained for layer in counted)
-    assert described.training_bytes == predict_memory(counted, batch_size=5).total
+    assert sum(layer.parameters for layer in counted) == whole.count_params()
 
 
 def test_every_default_survives_into_the_spec(network: Architecture) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from models.build import logits_model
 from models.catalog.lookup import ARCHITECTURES, CatalogError
-from models.description import describe_model
+from tests.models.built_costs import list_costs
 
 Build = Callable[..., Any]
 SPATIAL = "spatial:0.2"
@@ -101,9 +101,7 @@ def test_stacked_3x3_convolutions_see_as_much_with_fewer_weights(
         )
 
     def field(model: Any) -> Any:
-        return next(
-            row.receptive_field for row in describe_model(model, batch_size=1).layers if row.name == "pool1"
-        )
+        return next(layer.receptive_field for layer in list_costs(model) if layer.name == "pool1")
 
     small, large = build_one(3), build_one(kernel)
     assert weights(small) / weights(large) == pytest.approx(share, abs=0.005)

@@ -10,8 +10,8 @@ from models.catalog.costs import count_layers
 from models.catalog.lookup import ACTIVATIONS, ARCHITECTURES, get_architecture
 from models.catalog.network_config import NetworkConfig, network_defaults
 from models.catalog.training_memory import count_slots, largest_batch, predict_memory
-from models.description import describe_model, list_costs
 from service.domain.spec import OptimizerSpec
+from tests.models.built_costs import list_costs
 from workers.train.optimizers import make_optimizer
 
 NARROW = {"width": 0.125}
@@ -58,8 +58,7 @@ def test_every_layer_is_counted_as_keras_builds_it(
     counted = count_layers(config, input_shape=input_shape, num_classes=7)
     model = build_model(config, input_shape=input_shape, num_classes=7, seed=0, pixel_mean=None)
     assert counted == list_costs(model)
-    assert sum(layer.trained + layer.untrained for layer in counted) == model.count_params()
-    assert describe_model(model, batch_size=5).training_bytes == predict_memory(counted, batch_size=5).total
+    assert sum(layer.parameters for layer in counted) == model.count_params()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -129,7 +129,7 @@ def test_every_documented_shape_is_compared() -> None:
         *("label JOB", "diff JOB JOB"),  # test_labels, test_diff
         "download JOB --list",  # test_files
         "doctor",  # test_doctor
-        "describe NAME",  # models/test_describe
+        "describe NAME",  # unit/test_describe
         *("predict JOB IMAGE…", "evaluate JOB", "detect JOB IMAGE"),  # acceptance/test_after_training
     }
     named = {f"cnnctl {command} --json" for command in here | elsewhere}

@@ -48,8 +48,8 @@ NEEDED = {
     "hosts remove": ["gpu01"],
     "token create": ["--name=laptop"],
 }
-# These run for long; `run` submits as `submit` does, and `describe` starts TensorFlow.
-LONG = {"up", "scheduler", "worker", "api", "login", "run", "describe"}
+# These run for long; `run` submits as `submit` does.
+LONG = {"up", "scheduler", "worker", "api", "login", "run"}
 # Only what is known is found: numbers of jobs, hooks and tokens, names of networks, hosts, GPUs and files.
 LOOKED_UP = {
     "job",

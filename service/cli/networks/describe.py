@@ -1,18 +1,15 @@
 """cnnctl describe: what a network costs."""
 
-import json
-
 import click
 
 from cnnctl.views.networks import NetworkView
+from cnnctl.views.requests import NetworkRequest
 from service.cli.display.table import make_table
 from service.cli.param_types import Shape
 from service.cli.session import print_json
-from service.cli.terminal import make_console, say
-from service.commands.networks.library import describe_network
-from service.domain.bounds import check_option
-from service.domain.spec_request import parse_assignment, resolve_spec
-from service.errors import SpecError
+from service.cli.terminal import make_console
+from service.commands.networks.description import describe_network
+from service.domain.spec_request import parse_assignment
 
 MIB = 1024 * 1024
 
@@ -45,29 +42,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Show a network layer by layer."""
-    check_option("--classes", classes)
-    check_option("--batch-size", batch_size)
-    network = _choice(architecture, input_shape, assignments)
-    say("Building the network (TensorFlow takes some seconds to import) …")
-    description = describe_network(
-        network, input_shape=input_shape, num_classes=classes, batch_size=batch_size
+    # Without a client: it needs no database and no service, and works where neither is.
+    request = NetworkRequest(
+        fields=dict(map(parse_assignment, assignments)),
+        input_shape=input_shape,
+        classes=classes,
+        batch_size=batch_size,
     )
+    description = describe_network(architecture, request)
     if as_json:
         print_json(description)
     else:
         _print(description, batch_size)
-
-
-def _choice(architecture: str, input_shape: tuple[int, int, int] | None, assignments: tuple[str, ...]) -> str:
-    """Resolve the network as a submission would."""
-    given = {path if "." in path else f"model.{path}": v for path, v in map(parse_assignment, assignments)}
-    for path in given:
-        if not path.startswith("model."):
-            raise SpecError(f"describe takes fields of the network, as in model.head=gap. Received: {path!r}")
-    for side in input_shape or ():
-        check_option("--input", side)
-    size = {"data.image_size": min(input_shape[:2])} if input_shape else {}
-    return json.dumps(resolve_spec(architecture, {**given, **size}).model_dump()["model"])
 
 
 def _print(description: NetworkView, batch_size: int) -> None:

@@ -16,6 +16,7 @@ FIELDS = "fields"
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(section: str, as_json: bool) -> None:
     """List what can be named in a submission."""
+    # Without a client: it needs no database and no service, and works where neither is.
     views = list_fields() if section == FIELDS else list_entries(section)
     if as_json:
         print_json(views)

@@ -5,26 +5,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cnnctl.views.codec import from_json
-from cnnctl.views.networks import NetworkView
 from service.errors import CnnctlError, MissingExtra, SpecError
 from service.own_python import run_module
 from service.private_files import close_umask
 
 REFUSED = 2
-
-
-def describe_network(
-    network: str, *, input_shape: Sequence[int] | None, num_classes: int, batch_size: int
-) -> NetworkView:
-    """Count what a network costs; `network` is a resolved spec's, as JSON.
-
-    Raises:
-        MissingExtra, SpecError, CnnctlError: as `ask_library` says.
-    """
-    words = [network, "--num-classes", str(num_classes), "--batch-size", str(batch_size)]
-    words += ["--input", "x".join(map(str, input_shape))] if input_shape else []
-    return from_json(NetworkView, ask_library("describe", words))
 
 
 def ask_library(module: str, words: Sequence[str]) -> Any:
