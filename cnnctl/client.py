@@ -28,6 +28,7 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
+from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView
 from cnnctl.views.requests import (
@@ -35,6 +36,7 @@ from cnnctl.views.requests import (
     HookRequest,
     JobQuery,
     LabelRequest,
+    NetworkRequest,
     SubmissionRequest,
     TokenRequest,
 )
@@ -75,6 +77,12 @@ class Client(Protocol):
     def resume(self, job: int, *, from_start: bool = False) -> JobStateView: ...
     def retry(self, job: int) -> JobStateView: ...
     def set_priority(self, job: int, priority: str) -> JobStateView: ...
+
+    # Networks
+
+    def describe_network(self, architecture: str, request: NetworkRequest) -> NetworkView: ...
+    def list_catalog(self, section: str) -> Sequence[CatalogEntry]: ...
+    def list_spec_fields(self) -> Sequence[SpecField]: ...
 
     # The lab's own datasets
 

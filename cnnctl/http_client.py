@@ -35,6 +35,7 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
+from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView
 from cnnctl.views.requests import (
@@ -42,6 +43,7 @@ from cnnctl.views.requests import (
     HookRequest,
     JobQuery,
     LabelRequest,
+    NetworkRequest,
     SubmissionRequest,
     TokenRequest,
 )
@@ -195,6 +197,17 @@ class HttpClient:
 
     def _act(self, job: int, verb: str, body: object = None) -> JobStateView:
         return read_view(JobStateView, self._api.act("POST", "jobs", job, verb, body=body))
+
+    # Networks
+
+    def describe_network(self, architecture: str, request: NetworkRequest) -> NetworkView:
+        return read_view(NetworkView, self._api.act("POST", "networks", architecture, body=to_json(request)))
+
+    def list_catalog(self, section: str) -> Sequence[CatalogEntry]:
+        return _all(CatalogEntry, self._api.get("catalog", section))
+
+    def list_spec_fields(self) -> Sequence[SpecField]:
+        return _all(SpecField, self._api.get("spec-fields"))
 
     # The lab's own datasets
 

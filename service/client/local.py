@@ -27,6 +27,7 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
+from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView
 from cnnctl.views.requests import (
@@ -34,6 +35,7 @@ from cnnctl.views.requests import (
     HookRequest,
     JobQuery,
     LabelRequest,
+    NetworkRequest,
     SubmissionRequest,
     TokenRequest,
     UploadRequest,
@@ -179,6 +181,23 @@ class LocalClient:
     def _act(self, job: int, act: Any) -> JobStateView:
         state: JobState = act(self._store, JobId(job), actor=self._actor)
         return JobStateView(job=job, state=state.value)
+
+    # Networks
+
+    def describe_network(self, architecture: str, request: NetworkRequest) -> NetworkView:
+        from service.commands.networks.description import describe_network  # with Pydantic
+
+        return describe_network(architecture, request)
+
+    def list_catalog(self, section: str) -> Sequence[CatalogEntry]:
+        from service.commands.networks.catalog import list_entries  # the same
+
+        return list_entries(section)
+
+    def list_spec_fields(self) -> Sequence[SpecField]:
+        from service.commands.networks.catalog import list_fields  # the same
+
+        return list_fields()
 
     # The lab's own datasets
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cnnctl.client import Client
+from cnnctl.errors import SpecError
 from cnnctl.http_client import HttpClient
 from cnnctl.views.codec import to_json
 from cnnctl.views.requests import (
@@ -16,11 +17,13 @@ from cnnctl.views.requests import (
     HookRequest,
     JobQuery,
     LabelRequest,
+    NetworkRequest,
     SubmissionRequest,
     TokenRequest,
 )
 from service.client.local import LocalClient
 from service.domain.gpus import Reading
+from service.commands.networks.catalog import SECTIONS
 from service.domain.people import Actor
 from service.settings import load_settings
 from service.store.fleet import hosts, readings
@@ -77,8 +80,22 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
             to_json(local.list_gpu_history(hours=1, points=7)),
         )  # a minute may have begun
         assert to_json(over.get_health()) == to_json(local.get_health())
+        network = NetworkRequest(fields={"head": "gap"}, input_shape=(64, 48, 1))
+        assert to_json(over.describe_network("lenet5", network)) == to_json(
+            local.describe_network("lenet5", network)
+        )
+        for section in SECTIONS:
+            assert to_json(over.list_catalog(section)) == to_json(local.list_catalog(section))
+        assert to_json(over.list_spec_fields()) == to_json(local.list_spec_fields())
         assert to_json(over.read_log(first)) == to_json(local.read_log(first))
         assert to_json(over.list_files(first)) == to_json(local.list_files(first))
+        for client in (over, local):
+            with pytest.raises(SpecError, match=r"Did you mean lenet5\?"):
+                client.describe_network("lenet", NetworkRequest())
+            with pytest.raises(SpecError, match="at most 1,000 layers"):
+                client.describe_network("mlp", NetworkRequest(fields={"hidden_layers": 10**6}))
+            with pytest.raises(SpecError, match=r"Did you mean datasets\?"):
+                client.list_catalog("dataset")
     assert {one.subject for one in over.examine()} >= {"python", "database"}
     assert over.collect_garbage(GarbageRequest(dry_run=True)).folders == ()
 

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 from cnnctl.views.networks import CatalogEntry, SpecField
 from models.catalog import lookup
 from service.domain.spec_request import spec_paths
+from service.errors import SpecError
 
 SECTIONS = tuple(lookup.SECTIONS)
 
 
 def list_entries(section: str) -> Sequence[CatalogEntry]:
-    """The entries of one of `SECTIONS`."""
+    """The entries of one of `SECTIONS`.
+
+    Raises:
+        SpecError: there is no such section.
+    """
+    if section not in lookup.SECTIONS:
+        raise SpecError(str(lookup.unknown_name("section", section, SECTIONS)))
     return [
         CatalogEntry(name=_written(entry), summary=entry.summary, source=entry.source)
         for entry in lookup.SECTIONS[section].values()
