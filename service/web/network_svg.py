@@ -16,7 +16,7 @@ from service.web.network_blocks import Block, Stage, format_shape, format_short,
 
 GREY = "#767676"  # 4.5 to 1 on white as on black
 MARGIN, GUTTER, CELL, LINE = 8, 92, 82, 15  # pixels
-FONT, LETTER = 12, 6.0  # size of the letters, and about their width
+FONT, LETTER, BOLD = 12, 6.0, 6.6  # size of the letters, and about their widths
 LOWEST, HIGHEST, NARROWEST, WIDEST = 8.0, 110.0, 6.0, 62.0  # of blocks
 LONGEST_NAME = 22
 BRACKET, GAP = 28, 16  # above the blocks of a row, and between rows
@@ -171,7 +171,7 @@ def _text(
     weight: str = "",
 ) -> str:
     """One line of text, squeezed where it would leave its room."""
-    fits = len(words) * LETTER <= room
+    fits = len(words) * (BOLD if weight else LETTER) <= room
     squeezed = "" if fits else f' textLength="{room:.0f}" lengthAdjust="spacingAndGlyphs"'
     align = "" if anchor == "middle" else f' text-anchor="{anchor}"'
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{align}{weight}{squeezed}>{escape(words)}</text>'
