@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
+from cnnctl.views.curves import CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -68,6 +69,15 @@ class Client(Protocol):
     def get_progress(self, job: int) -> ProgressView: ...
     def list_history(self, job: int) -> Sequence[AuditEntryView]: ...
     def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView: ...
+    def get_curves(
+        self,
+        jobs: Sequence[int],
+        metrics: Sequence[str],
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+    ) -> Sequence[CurveView]: ...
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView: ...
     def list_files(self, job: int) -> Sequence[JobFile]: ...
     def download(self, job: int, file: JobFile, target: Path) -> Iterator[int]: ...

@@ -17,6 +17,7 @@ from cnnctl.files import file_digest
 from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
 from cnnctl.views.codec import to_json
+from cnnctl.views.curves import CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -119,6 +120,18 @@ class HttpClient:
 
     def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView:
         return read_view(MetricsView, self._api.get("jobs", job, "metrics", after=after))
+
+    def get_curves(
+        self,
+        jobs: Sequence[int],
+        metrics: Sequence[str],
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+    ) -> Sequence[CurveView]:
+        found = self._api.get("curves", job=jobs, metric=metrics, start=start, end=end, points=points)
+        return _all(CurveView, found)
 
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
         return read_view(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start))

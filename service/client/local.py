@@ -9,6 +9,7 @@ from typing import Any
 
 from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
+from cnnctl.views.curves import CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -46,6 +47,7 @@ from service.commands.fleet import gpus, hosts
 from service.commands.fleet.gpu_history import list_gpu_history
 from service.commands.fleet.health import check_health
 from service.commands.jobs import control, files, job_list, logs, metrics, progress, status
+from service.commands.jobs.curves import get_curves
 from service.commands.jobs.diff import diff_jobs
 from service.commands.jobs.labels import change_labels
 from service.commands.people import audit, credentials, hooks, usage, users
@@ -147,6 +149,18 @@ class LocalClient:
 
     def get_metrics(self, job: int, *, after: int | None = None) -> MetricsView:
         return metrics.get_metrics_view(self._store, JobId(job), after=after)
+
+    def get_curves(
+        self,
+        jobs: Sequence[int],
+        metrics: Sequence[str],
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+    ) -> Sequence[CurveView]:
+        ids = [JobId(job) for job in jobs]
+        return get_curves(self._store, ids, metrics, start=start, end=end, points=points)
 
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
         return logs.read_log(self._store, self._settings, JobId(job), attempt=attempt, start=start)

@@ -101,6 +101,18 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
     return job
 
 
+def get_jobs(tx: Transaction, job_ids: Collection[JobId]) -> Sequence[Job]:
+    """The jobs with these numbers, in this order.
+
+    Raises:
+        JobNotFound: one of them does not exist.
+    """
+    known = [number for number in job_ids if 0 < number <= LARGEST_ID]
+    rows = tx.connection.execute(select(*_COLUMNS).where(jobs.c.id.in_(known))).mappings()
+    found = {row["id"]: _to_job(row) for row in rows}
+    return [found[number] if number in found else get_job(tx, number) for number in job_ids]
+
+
 def lock_job(tx: Transaction, job_id: JobId) -> Job:
     """The job with this number, locked until the end of this transaction."""
     statement = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update()  # SQLite has only one writer

@@ -1,0 +1,29 @@
+"""Curves of jobs as a chart shows them: thinned out by minimum and maximum, never by leaving out points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveView:
+    """A metric of a job within a range of steps, one point for all that fall into one bucket of it."""
+
+    job: Annotated[int, "the job's number"]
+    metric: Annotated[str, "the metric's name, see metrics.md"]
+    steps_per_epoch: Annotated[int | None, "steps of one epoch; `null` before the first one is complete"]
+    decimated: Annotated[bool, "whether some point stands for several"]
+    total: Annotated[int, "recorded points in the range"]
+    not_finite: Annotated[int, "so many of these are no finite numbers"]
+    last: Annotated[
+        float | None, "the last value in the range; `null` where there is none or it is not finite"
+    ]
+    points: Annotated[
+        Sequence[tuple[int, float | None, float | None, float | None]],
+        "step, least, largest and mean value of each bucket that has points, in the order of steps; the step "
+        "is that of the bucket's first point, and values are `null` where no point of it is finite",
+    ]
+    clock: Annotated[
+        Sequence[tuple[int, float]],
+        "pairs of step and seconds of training up to it, for an axis of time; empty where no speed is known",
+    ]
