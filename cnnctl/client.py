@@ -36,6 +36,7 @@ from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
     JobQuery,
+    JobSort,
     LabelRequest,
     NetworkRequest,
     SubmissionRequest,
@@ -59,7 +60,12 @@ class Client(Protocol):
     def submit(self, request: SubmissionRequest) -> SubmissionView: ...
     def dry_run(self, request: SubmissionRequest) -> DryRunView: ...
     def list_jobs(
-        self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None
+        self,
+        query: JobQuery = ALL_JOBS,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        sort: JobSort = "newest",
     ) -> JobPage: ...
     def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts: ...
     def diff(self, first: int, second: int) -> JobDiffView: ...

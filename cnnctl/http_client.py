@@ -43,6 +43,7 @@ from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
     JobQuery,
+    JobSort,
     LabelRequest,
     NetworkRequest,
     SubmissionRequest,
@@ -94,8 +95,17 @@ class HttpClient:
     def dry_run(self, request: SubmissionRequest) -> DryRunView:
         return read_view(DryRunView, self._api.act("POST", "dry-runs", body=to_json(request)))
 
-    def list_jobs(self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None) -> JobPage:
-        return read_view(JobPage, self._api.get("jobs", **_given(query), limit=limit, before=before))
+    def list_jobs(
+        self,
+        query: JobQuery = ALL_JOBS,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        sort: JobSort = "newest",
+    ) -> JobPage:
+        return read_view(
+            JobPage, self._api.get("jobs", **_given(query), limit=limit, before=before, sort=sort)
+        )
 
     def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts:
         return read_view(JobCounts, self._api.get("job-counts", **_given(query)))

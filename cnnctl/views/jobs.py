@@ -60,11 +60,11 @@ class JobSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPage:
-    """A page of the list of jobs, which begins with the newest."""
+    """A page of a list of jobs."""
 
     items: Annotated[Sequence[JobSummary], "its jobs"]
     next: Annotated[
-        int | None, "the job before which the next page goes on; `null` where this page is the last one"
+        int | None, "the job after which the next page goes on; `null` where this page is the last one"
     ]
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cnnctl.views.states import Channel, DatasetKind, JobState, Occasion, Priority, Scope
+
+JobSort = Literal[
+    "newest", "oldest", "ended", "priority", "owner", "network", "dataset", "state", "start"
+]  # the orders of a list of jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class JobQuery:
     network: Annotated[str | None, "its architecture"] = None
     dataset: Annotated[str | None, "a name, or where it lies"] = None
     since: Annotated[datetime | None, "submitted then or later"] = None
+    ended_since: Annotated[datetime | None, "ended then or later"] = None
     text: Annotated[str, "a part of its name or note, in any case"] = ""
     like: Annotated[int | None, "made like this job"] = None
 

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from cnnctl.connection import PREFIX
 from cnnctl.version import find_version
-from service.api import browser, curves, datasets, fleet, jobs, live, networks, ops, people, prometheus
+from service.api import curves, datasets, fleet, jobs, live, networks, ops, people, prometheus
 from service.api.ask import Service
 from service.api.declare import VIEWS
 from service.api.guard import Guard
@@ -47,7 +47,6 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
     app.state.figures = make_registry(FigureReader(store, settings), traffic)
     for part in (jobs, curves, networks, datasets, fleet, people, ops, live):
         app.include_router(part.router, prefix=PREFIX)
-    app.include_router(browser.router)
     app.include_router(prometheus.router)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     add_handlers(app)

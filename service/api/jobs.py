@@ -23,7 +23,14 @@ from cnnctl.views.jobs import (
     ProgressView,
     SubmissionView,
 )
-from cnnctl.views.requests import JobQuery, LabelRequest, PriorityRequest, ResumeRequest, SubmissionRequest
+from cnnctl.views.requests import (
+    JobQuery,
+    JobSort,
+    LabelRequest,
+    PriorityRequest,
+    ResumeRequest,
+    SubmissionRequest,
+)
 from cnnctl.views.states import JobState
 from service.api.ask import Asked
 from service.api.declare import act, get, raw
@@ -57,6 +64,7 @@ def _read_query(
     network: Text = None,
     dataset: Text = None,
     since: Annotated[AwareDatetime | None, Query(description="submitted then or later")] = None,
+    ended_since: Annotated[AwareDatetime | None, Query(description="ended then or later")] = None,
     text: Annotated[str, Query(description="a part of its name or note, in any case")] = "",
     like: Annotated[int | None, Query(description="made like this job")] = None,
 ) -> JobQuery:
@@ -68,6 +76,7 @@ def _read_query(
         network=network,
         dataset=dataset,
         since=since,
+        ended_since=ended_since,
         text=text,
         like=like,
     )
@@ -82,9 +91,10 @@ def list_jobs(
     query: Asking,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 50,
     before: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
+    sort: Annotated[JobSort, Query(description="in which order")] = "newest",
 ) -> Response:
-    """Jobs, the newest first, page by page."""
-    return ask.look(lambda client: client.list_jobs(query, limit=limit, before=before))
+    """Jobs, page by page."""
+    return ask.look(lambda client: client.list_jobs(query, limit=limit, before=before, sort=sort))
 
 
 @get(router, "/job-counts", JobCounts)

@@ -8,9 +8,10 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Header, Query
 from starlette.concurrency import run_in_threadpool
@@ -51,12 +52,23 @@ class Listener:
             self.queue.put_nowait(event)
 
 
+class OpenPage(Protocol):
+    """A stream of something else, which counts among the streams of its owner."""
+
+    owner: str
+
+    def end(self) -> None:
+        """Let the stream end soon."""
+
+
 class Hub:
     """Hands out what is new to all listeners."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._listeners: set[Listener] = set()
+        self._told: list[Callable[[Sequence[AuditView]], None]] = []
+        self._pages: set[OpenPage] = set()
         self._stop = threading.Event()
         self._position = 0
 
@@ -76,9 +88,31 @@ class Hub:
         self._stop.set()
         for listener in self._listeners:
             listener.put(None)
+        for page in self._pages:
+            page.end()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all streams shall end."""
+        return self._stop.is_set()
+
+    def tell(self, call: Callable[[Sequence[AuditView]], None]) -> None:
+        """Call back with all new entries, in the event loop's thread."""
+        self._told.append(call)
+
+    @contextmanager
+    def count(self, page: OpenPage) -> Iterator[None]:
+        """Count a page among the streams while it is open; see `check_room`."""
+        self._pages.add(page)
+        try:
+            yield
+        finally:
+            self._pages.discard(page)
 
     def _give(self, views: Sequence[AuditView]) -> None:
         self._position = views[-1].entry
+        for call in self._told:
+            call(views)
         for view in views:
             event = _write(view)  # once for all
             for listener in self._listeners:
@@ -123,9 +157,10 @@ class Hub:
         """
         if self._stop.is_set():
             raise ServiceUnavailable("The service is being stopped")
-        if sum(listener.owner == owner for listener in self._listeners) >= MOST_OF_ONE:
+        streams = [listener.owner for listener in self._listeners] + [page.owner for page in self._pages]
+        if streams.count(owner) >= MOST_OF_ONE:
             raise TooManyRequests(f"{owner} has {MOST_OF_ONE} streams of events open, and nobody has more")
-        if len(self._listeners) >= MOST_CLIENTS:
+        if len(streams) >= MOST_CLIENTS:
             raise ServiceUnavailable(f"{MOST_CLIENTS} clients listen already, and more are not taken")
 
 

@@ -4,14 +4,23 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from cnnctl.version import find_version
+from cnnctl.views.access import VersionView
+from cnnctl.views.codec import to_json
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.requests import GarbageRequest
 from service.api.ask import Asked
 from service.api.declare import act, get
 
 router = APIRouter(tags=["service"])
+
+
+@get(router, "/version", VersionView)
+def get_version() -> Response:
+    """What answers here; anybody may ask."""
+    return JSONResponse(to_json(VersionView(version=find_version())))
 
 
 @get(router, "/doctor", Sequence[Finding])

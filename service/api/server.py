@@ -12,12 +12,11 @@ from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
-from service.api.app import make_app
 from service.api.peer import PeerProtocol, raise_descriptor_limit
 from service.errors import AlreadyRunning, SettingError
 from service.settings import Settings
-from service.store.transaction import Store
 
 BACKLOG = 512
 STOP_SECONDS = 5
@@ -31,8 +30,8 @@ class Server(uvicorn.Server):
         return nullcontext()
 
 
-def serve(store: Store, settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT.
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve an app that `make_app` made until SIGTERM or SIGINT.
 
     Raises:
         AlreadyRunning: another process serves the socket or the port.
@@ -44,7 +43,7 @@ def serve(store: Store, settings: Settings) -> None:
     made = path.stat().st_ino
     try:
         tcp = None if settings.api_address == "none" else open_port(settings.api_address)
-        asyncio.run(_serve(store, settings, unix, tcp))
+        asyncio.run(_serve(app, settings, unix, tcp))
     finally:
         unix.close()
         with suppress(FileNotFoundError):
@@ -52,8 +51,7 @@ def serve(store: Store, settings: Settings) -> None:
                 path.unlink()
 
 
-async def _serve(store: Store, settings: Settings, unix: socket.socket, tcp: socket.socket | None) -> None:
-    app = make_app(store, settings)
+async def _serve(app: FastAPI, settings: Settings, unix: socket.socket, tcp: socket.socket | None) -> None:
     servers = [(Server(_configure(app, lifespan="on")), unix)]
     if tcp is not None:
         servers.append((Server(_configure(app, lifespan="off", settings=settings)), tcp))

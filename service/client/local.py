@@ -35,6 +35,7 @@ from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
     JobQuery,
+    JobSort,
     LabelRequest,
     NetworkRequest,
     SubmissionRequest,
@@ -116,9 +117,18 @@ class LocalClient:
             "hold": request.hold,
         }
 
-    def list_jobs(self, query: JobQuery = ALL_JOBS, *, limit: int = 50, before: int | None = None) -> JobPage:
+    def list_jobs(
+        self,
+        query: JobQuery = ALL_JOBS,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        sort: JobSort = "newest",
+    ) -> JobPage:
         number = None if before is None else JobId(before)
-        return job_list.list_job_page(self._store, filter=_to_filter(query), limit=limit, before=number)
+        return job_list.list_job_page(
+            self._store, filter=_to_filter(query), limit=limit, before=number, sort=sort
+        )
 
     def count_jobs(self, query: JobQuery = ALL_JOBS) -> JobCounts:
         return job_list.count_job_states(self._store, filter=_to_filter(query))
@@ -356,6 +366,7 @@ class LocalClient:
 
 def _to_filter(query: JobQuery) -> JobFilter:
     _check_zone("since", query.since)
+    _check_zone("ended_since", query.ended_since)
     return JobFilter(
         owner=query.owner,
         states=[JobState(state) for state in query.state],
@@ -364,6 +375,7 @@ def _to_filter(query: JobQuery) -> JobFilter:
         architecture=query.network,
         dataset=query.dataset,
         since=query.since,
+        ended_since=query.ended_since,
         text=query.text,
         like=None if query.like is None else JobId(query.like),
     )

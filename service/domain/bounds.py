@@ -69,6 +69,7 @@ OPTIONS: Mapping[str, Bound] = {
     "--describe": Bound(least=0, most=500, why="it is shown in a table"),
     "--reason": Bound(least=0, most=500, why="it is shown in a table"),
     "--user": _NAME,
+    "--ended-since": Bound(least=-1, most=36_500, why="in days ago: no job ended a century ago"),
     "--since": Bound(least=-1, most=36_500, why="in days ago: nobody used a GPU a century ago"),
     "NAME": _NAME,
     "--weight": Bound(least=1e-6, most=1e6, why="a millionth of everybody's is as good as nothing"),

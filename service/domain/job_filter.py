@@ -30,6 +30,8 @@ class JobFilter:
     """As it is stored: a name, or a place with its absolute path."""
     since: datetime | None = None
     """It was submitted then or later."""
+    ended_since: datetime | None = None
+    """It succeeded, failed or was cancelled then or later."""
     text: str = ""
     """A part of its name or note, in any case; SQLite knows the case of the letters A to Z only."""
     like: JobId | None = None

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from sqlalchemy import event, text
 
+from cnnctl.views.requests import JobSort
 from service.commands.jobs.job_list import count_job_states, list_job_page
 from service.domain.job_filter import JobFilter
-from service.domain.jobs import JobId
+from service.domain.jobs import JobId, Waiting
 from service.domain.labels import Labels
 from service.domain.scheduling_options import SchedulingOptions
 from service.domain.spec_request import resolve_spec
@@ -202,3 +204,43 @@ def explained(tx: Transaction) -> Iterator[list[str]]:
     for statement, values in asked:
         lines = tx.connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars()  # type: ignore[arg-type]
         plans.append("\n".join(lines))
+
+
+@pytest.mark.parametrize("sort", get_args(JobSort))
+def test_in_every_order_the_pages_show_each_job_once(
+    store: Store, add: Callable[..., JobId], sort: JobSort
+) -> None:
+    there = [add(owner=owner, architecture=net) for owner in ("ada", "bob") for net in ("softmax", "lenet5")]
+    there += [add() for _ in range(3)]
+    with store.transaction() as tx:
+        for job in there[::2]:
+            jobs.set_state_if(tx, job, JobState.QUEUED, JobState.CANCELLED, reason="")
+        jobs.set_waits(tx, [Waiting(job_id=there[1], reason="waits", estimated_start_at=tx.now)])
+        whole = [job.id for job in jobs.list_jobs(tx, sort=sort)]
+    assert sorted(whole) == sorted(there)
+    seen: list[int] = []
+    before = None
+    while True:
+        page = list_job_page(store, limit=2, before=before, sort=sort)
+        seen += [job.job for job in page.items]
+        if page.next is None:
+            break
+        before = JobId(page.next)
+    assert seen == whole
+
+
+def test_orders_and_ends_are_as_they_say(store: Store, add: Callable[..., JobId]) -> None:
+    first, second, third = add(owner="bob"), add(owner="ada"), add(owner="cleo")
+    with store.transaction() as tx:
+        jobs.set_state_if(tx, first, JobState.QUEUED, JobState.CANCELLED, reason="")
+        jobs.set_waits(tx, [Waiting(job_id=third, reason="waits", estimated_start_at=tx.now)])
+        soon = tx.now - timedelta(minutes=1)
+
+    def order(sort: JobSort) -> list[int]:
+        return [job.job for job in list_job_page(store, sort=sort).items]
+
+    assert order("owner") == [second, first, third]
+    assert order("ended")[0] == first
+    assert order("start")[0] == third
+    assert order("oldest") == [first, second, third]
+    assert find(store, ended_since=soon) == [first]

@@ -9,6 +9,7 @@ from rich.text import Text
 from cnnctl.views.fleet import GpuView
 from service.cli.display.job_table import age_of
 from service.cli.display.table import make_table
+from service.commands.fleet.shown_state import name_state
 from service.domain.gpus import Outsider
 
 STYLES = {
@@ -39,24 +40,13 @@ def gpu_table(views: Sequence[GpuView], *, width: int) -> Group:
     table.padding = (0, 1) if wide else (0, 1, 0, 0)
     for view in views:
         table.add_row(*_cells(view, wide=wide))
-    return Group(table, *(Text(line, style=STYLES[state_of(view)]) for view in views for line in _why(view)))
-
-
-def state_of(view: GpuView) -> str:
-    """The state that the table shows of a GPU."""
-    if not view.alive:
-        return "no worker"
-    if view.state == "drained":
-        return "drained" if view.job is None else "draining"
-    if view.state != "available":
-        return view.state
-    if view.job is not None:
-        return "in use"
-    return "outside" if view.outsiders else "free"
+    return Group(
+        table, *(Text(line, style=STYLES[name_state(view)]) for view in views for line in _why(view))
+    )
 
 
 def _cells(view: GpuView, *, wide: bool) -> Iterator[Text]:
-    state = state_of(view)
+    state = name_state(view)
     yield Text(f"{view.host}:{view.number}")
     if wide:
         yield Text(view.uuid if view.simulated else view.uuid[:ID_CHARACTERS])

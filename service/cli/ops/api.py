@@ -23,6 +23,7 @@ def command(stop_with_stdin: bool) -> None:
     if importlib.util.find_spec("uvicorn") is None:
         raise MissingExtra("The API needs FastAPI and uvicorn. Install them with: pip install 'cnnctl[api]'")
     from service.api.server import serve
+    from service.web.site import make_site
 
     settings = load_settings()
     configure_log(settings.log_level)
@@ -31,4 +32,4 @@ def command(stop_with_stdin: bool) -> None:
         stop_when_parent_ends()
     store = open_until_end(settings)
     store.wait_until_ready()
-    serve(store, settings)
+    serve(make_site(store, settings), settings)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cnnctl.views.jobs import JobCounts, JobPage, JobSummary
+from cnnctl.views.requests import JobSort
 from service.domain.bounds import check_option
 from service.domain.job_filter import ALL_JOBS, JOB, PAGE, JobFilter, clean_filter
 from service.domain.jobs import Attempt, AttemptId, Job, JobId
@@ -19,9 +20,14 @@ UNREADABLE = "{}"  # in the place of a spec that cannot be read
 
 
 def list_job_page(
-    store: Store, *, filter: JobFilter = ALL_JOBS, limit: int = PAGE_LENGTH, before: JobId | None = None
+    store: Store,
+    *,
+    filter: JobFilter = ALL_JOBS,
+    limit: int = PAGE_LENGTH,
+    before: JobId | None = None,
+    sort: JobSort = "newest",
 ) -> JobPage:
-    """A page of the jobs that pass the filter, newest first; it goes on `before` a job.
+    """A page of the jobs that pass the filter, in an order; it goes on after the last job `before` it.
 
     Raises:
         SpecError: the filter, the limit or the number of the job is beyond its bounds.
@@ -30,7 +36,7 @@ def list_job_page(
     JOB.check("before", before)
     with store.reading() as tx:
         _check_since(tx, filter)
-        found = jobs.list_jobs(tx, filter=clean_filter(filter), limit=limit + 1, before=before)
+        found = jobs.list_jobs(tx, filter=clean_filter(filter), limit=limit + 1, before=before, sort=sort)
         items = list(summarize_jobs(tx, found[:limit]))
     return JobPage(items=items, next=items[-1].job if len(found) > limit else None)
 
@@ -49,8 +55,9 @@ def count_job_states(store: Store, *, filter: JobFilter = ALL_JOBS) -> JobCounts
 
 
 def _check_since(tx: Transaction, filter: JobFilter) -> None:
-    if filter.since is not None:
-        check_option("--since", (tx.now - filter.since).total_seconds() / 86400)
+    for option, since in (("--since", filter.since), ("--ended-since", filter.ended_since)):
+        if since is not None:
+            check_option(option, (tx.now - since).total_seconds() / 86400)
 
 
 def summarize_jobs(tx: Transaction, found: Sequence[Job]) -> Iterator[JobSummary]:

@@ -31,6 +31,7 @@ from service.store.transaction import Store, Transaction
 USED_EVERY = timedelta(minutes=1)  # is recorded at most so often
 NO_LINK = "This link was used or is more than a minute old. Another one: cnnctl web"
 HOW_TO_GET_ONE = "Make a token on the service's machine: cnnctl token create. Then: cnnctl login"
+NOT_VALID = f"The token or session is not valid, or no longer. {HOW_TO_GET_ONE}"
 
 
 def create_token(store: Store, request: TokenRequest, *, actor: Actor) -> NewTokenView:
@@ -128,11 +129,31 @@ def open_browser_session(store: Store, link_secret: str, *, origin: str) -> str:
         actor = Actor(
             name=link.owner, operator=link.operator, scope=link.scope, via=BY_BROWSER, origin=origin
         )
-        for old in credentials.list_credentials(tx, CredentialKind.SESSION, link.owner)[: -MOST_SESSIONS + 1]:
-            credentials.revoke(tx, old.id)
-        _add(tx, CredentialKind.SESSION, actor, "browser", link.scope, secret, SESSION_LIFE)
-        credentials.forget_old(tx, before=tx.now - SESSION_LIFE)
+        _add_session(tx, actor, secret, name=BY_BROWSER, life=SESSION_LIFE)
     return secret
+
+
+def open_session_by_token(store: Store, token_secret: str, *, origin: str) -> str:
+    """The secret of a new session, which may do what the token may, and ends with it.
+
+    Raises:
+        NotAuthenticated: it is no valid token.
+    """
+    secret = make_secret(CredentialKind.SESSION)
+    actor = get_actor(store, CredentialKind.TOKEN, token_secret, origin=origin)
+    with store.transaction() as tx:
+        token = _find_valid(tx, CredentialKind.TOKEN, token_secret)
+        if token is None:
+            raise NotAuthenticated(NOT_VALID)
+        _add_session(tx, actor, secret, name=actor.via, life=min(SESSION_LIFE, token.expires_at - tx.now))
+    return secret
+
+
+def _add_session(tx: Transaction, actor: Actor, secret: str, *, name: str, life: timedelta) -> None:
+    for old in credentials.list_credentials(tx, CredentialKind.SESSION, actor.name)[: -MOST_SESSIONS + 1]:
+        credentials.revoke(tx, old.id)
+    _add(tx, CredentialKind.SESSION, actor, name, actor.scope, secret, life)
+    credentials.forget_old(tx, before=tx.now - SESSION_LIFE)
 
 
 def close_browser_session(store: Store, secret: str) -> None:
@@ -154,12 +175,13 @@ def get_actor(store: Store, kind: CredentialKind, secret: str, *, origin: str) -
         found = _find_valid(tx, kind, secret)
         stale = found is not None and (found.used_at is None or tx.now - found.used_at > USED_EVERY)
     if found is None:
-        raise NotAuthenticated(f"The token or session is not valid, or no longer. {HOW_TO_GET_ONE}")
+        raise NotAuthenticated(NOT_VALID)
     if stale:
         with store.transaction() as tx:
             credentials.set_used(tx, found.id)
             sightings.set_seen(tx, found.owner, uid=None)
-    via = by_token(found.name) if kind is CredentialKind.TOKEN else BY_BROWSER
+    # A session has the name of how its owner came in: as by `token laptop`, which it can do no more than.
+    via = by_token(found.name) if kind is CredentialKind.TOKEN else found.name
     return Actor(name=found.owner, operator=found.operator, scope=found.scope, via=via, origin=origin)
 
 
@@ -168,7 +190,15 @@ def _find_valid(tx: Transaction, kind: CredentialKind, secret: str) -> Credentia
     if len(secret) > LONGEST_SECRET or (kind is CredentialKind.TOKEN and not secret.startswith(TOKEN_PREFIX)):
         return None
     found = credentials.find_credential(tx, kind, digest_of(secret))
-    return found if found and found.is_valid(tx.now) else None
+    return found if found and found.is_valid(tx.now) and _has_token(tx, found) else None
+
+
+def _has_token(tx: Transaction, found: Credential) -> bool:
+    """Whether the token is valid still by which a session was opened; true of all others."""
+    if found.kind is not CredentialKind.SESSION or found.name == BY_BROWSER:
+        return True
+    tokens = credentials.list_credentials(tx, CredentialKind.TOKEN, found.owner)
+    return any(by_token(token.name) == found.name for token in tokens)
 
 
 def _add(

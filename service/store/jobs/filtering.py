@@ -23,6 +23,8 @@ def list_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
         yield jobs.c.state.in_(wanted.states)
     if wanted.since is not None:
         yield jobs.c.submitted_at >= wanted.since
+    if wanted.ended_since is not None:
+        yield jobs.c.ended_at >= wanted.ended_since
     for tag in wanted.tags:
         yield jobs.c.id.in_(select(job_tags.c.job_id).where(job_tags.c.tag == tag))
     if wanted.text:

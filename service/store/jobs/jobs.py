@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 
+from cnnctl.views.requests import JobSort
 from service.db.tables import jobs
 from service.domain.job_filter import ALL_JOBS, JobFilter
 from service.domain.jobs import Job, JobId, Waiting
@@ -16,6 +17,7 @@ from service.domain.states import FINISHED, JOB_TRANSITIONS, JobState, Priority
 from service.errors import JobNotFound
 from service.store.jobs.filtering import list_conditions
 from service.store.jobs.labels import add_tags
+from service.store.jobs.sorting import come_after, list_orders
 from service.store.rows import columns_of
 from service.store.transaction import Transaction
 
@@ -120,12 +122,17 @@ def lock_job(tx: Transaction, job_id: JobId) -> Job:
 
 
 def list_jobs(
-    tx: Transaction, *, filter: JobFilter = ALL_JOBS, limit: int | None = None, before: JobId | None = None
+    tx: Transaction,
+    *,
+    filter: JobFilter = ALL_JOBS,
+    limit: int | None = None,
+    before: JobId | None = None,
+    sort: JobSort = "newest",
 ) -> Sequence[Job]:
-    """Jobs that pass the filter, newest first; a page goes on `before` the last job of the page before it."""
-    statement = select(*_COLUMNS).where(*list_conditions(filter)).order_by(jobs.c.id.desc()).limit(limit)
+    """Jobs that pass the filter, in an order; a page goes on after the last job of the page `before` it."""
+    statement = select(*_COLUMNS).where(*list_conditions(filter)).order_by(*list_orders(sort)).limit(limit)
     if before is not None:
-        statement = statement.where(jobs.c.id < before)
+        statement = statement.where(come_after(tx, before, sort))
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
 
 

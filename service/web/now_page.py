@@ -1,0 +1,143 @@
+"""The first page: who trains on which GPU, what starts next, one's own jobs, and what went wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from starlette.datastructures import QueryParams
+
+from cnnctl.views.access import HealthView
+from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
+from cnnctl.views.jobs import JobSummary
+from cnnctl.views.requests import JobQuery
+from service.web.address import check_query
+from service.web.gpu_card import GpuCard, make_card
+from service.web.parts import Page, Part, Visit
+
+MOST_QUEUED = 20  # that are shown
+MOST_MINE = 20
+MOST_TROUBLES = 10
+HISTORY_HOURS = 1
+HISTORY_POINTS = 60
+
+
+def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
+    """The page; its address says nothing more."""
+    check_query(query, ())
+    return Page(
+        title="Now",
+        template="now",
+        section="Now",
+        command="cnnctl status; cnnctl gpus",
+        parts=[
+            Part(name="line", look=get_line, seconds=5),
+            Part(name="strip", look=list_racks, seconds=5),
+            Part(name="queue", look=list_queue, seconds=10),
+            Part(name="mine", look=list_mine, personal=True, seconds=3),
+            Part(name="troubles", look=list_troubles, seconds=15),
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The whole room in a line."""
+
+    gpus: int
+    train: int
+    free: int
+    outside: int
+    drained: int
+    quarantined: int
+    silent: int
+    running: int
+    queued: int
+    next_start_at: datetime | None
+    health: HealthView
+
+
+def get_line(visit: Visit) -> Line:
+    """How many GPUs train, how many jobs wait, and when the next one starts."""
+    states = [make_card(gpu).state for gpu in visit.client.list_gpus()]
+    counts = visit.client.count_jobs().states
+    first = visit.client.list_jobs(JobQuery(state=["queued"]), limit=1, sort="start").items
+    return Line(
+        gpus=len(states),
+        train=states.count("in use") + states.count("draining"),
+        free=states.count("free"),
+        outside=states.count("outside"),
+        drained=states.count("drained"),
+        quarantined=states.count("quarantined"),
+        silent=states.count("no worker"),
+        running=counts["running"],
+        queued=counts["queued"],
+        next_start_at=first[0].estimated_start_at if first else None,
+        health=visit.client.get_health(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rack:
+    """A host and its GPUs."""
+
+    host: HostView | None
+    name: str
+    models: Sequence[str]
+    cards: Sequence[GpuCard]
+
+
+def list_racks(visit: Visit) -> Sequence[Rack]:
+    """Every host with its GPUs, each with the last hour."""
+    history = {
+        one.uuid: one for one in visit.client.list_gpu_history(hours=HISTORY_HOURS, points=HISTORY_POINTS)
+    }
+    hosts = {host.host: host for host in visit.client.list_hosts()}
+    gpus = visit.client.list_gpus()
+    names = list(dict.fromkeys([*(gpu.host for gpu in gpus), *hosts]))
+    return [_make_rack(name, hosts.get(name), gpus, history) for name in names]
+
+
+def _make_rack(
+    name: str, host: HostView | None, gpus: Sequence[GpuView], history: Mapping[str, GpuHistoryView]
+) -> Rack:
+    here = [gpu for gpu in gpus if gpu.host == name]
+    counts = {
+        model: sum(gpu.model == model for gpu in here) for model in dict.fromkeys(gpu.model for gpu in here)
+    }
+    return Rack(
+        host=host,
+        name=name,
+        models=[f"{count} × {model.removeprefix('NVIDIA ')}" for model, count in counts.items()],
+        cards=[make_card(gpu, history.get(gpu.uuid)) for gpu in here],
+    )
+
+
+def list_queue(visit: Visit) -> tuple[Sequence[JobSummary], int]:
+    """The jobs that start next, and how many wait in all."""
+    query = JobQuery(state=["queued"])
+    queued = visit.client.list_jobs(query, limit=MOST_QUEUED, sort="start").items
+    return queued, visit.client.count_jobs(query).total
+
+
+def list_mine(visit: Visit) -> Sequence[JobSummary]:
+    """One's own jobs that have not ended, then those that ended in the last day."""
+    unfinished = JobQuery(owner=visit.me.name, state=["running", "queued", "paused"])
+    ended = JobQuery(owner=visit.me.name, ended_since=_yesterday())
+    found = [
+        *visit.client.list_jobs(unfinished, limit=MOST_MINE).items,
+        *visit.client.list_jobs(ended, limit=MOST_MINE, sort="ended").items,
+    ]
+    return found[:MOST_MINE]
+
+
+def list_troubles(visit: Visit) -> tuple[Sequence[JobSummary], Sequence[GpuView], Sequence[str]]:
+    """Jobs that failed in the last day, GPUs that are out of use, and what keeps jobs waiting."""
+    failed = JobQuery(state=["failed"], ended_since=_yesterday())
+    jobs = visit.client.list_jobs(failed, limit=MOST_TROUBLES, sort="ended").items
+    gpus = [gpu for gpu in visit.client.list_gpus() if gpu.state == "quarantined"]
+    return jobs, gpus, visit.client.get_health().notices
+
+
+def _yesterday() -> datetime:
+    """A day ago, to the minute."""
+    return datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(days=1)

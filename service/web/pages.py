@@ -1,0 +1,33 @@
+"""The routes of pages."""
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from service.api.ask import Asked
+from service.web.answer import PageRoute, show, visit_of
+from service.web.places import PLACES, find_page
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+LONGEST_SEARCH = 200
+
+
+def show_page(ask: Asked) -> Response:
+    """The page at the address."""
+    visit, url = visit_of(ask), ask.request.url
+    return show(ask, find_page(f"{url.path}?{url.query}", visit), visit)
+
+
+@router.get("/find")
+def find(q: str = "") -> Response:
+    """Where the search of the head leads: to a job by its number, else to the jobs whose text it is in."""
+    words = q.strip()[:LONGEST_SEARCH]
+    number = words.removeprefix("#")
+    if number.isascii() and number.isdecimal() and len(number) < 19:
+        return RedirectResponse(f"/jobs/{number}", status_code=303)
+    return RedirectResponse(f"/jobs?{urlencode({'text': words})}", status_code=303)
+
+
+for place in PLACES:
+    router.add_api_route(place, show_page, methods=["GET"])

@@ -1,0 +1,35 @@
+"""Which page stands at an address; the address is all that decides it, besides who asks."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote, urlsplit
+
+from starlette.datastructures import QueryParams
+from starlette.routing import compile_path
+
+from service.errors import NotFound
+from service.web import now_page
+from service.web.parts import Page, Visit
+
+MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
+"""Gets who asks, what the path names, and the query."""
+PLACES: Mapping[str, MakePage] = {
+    "/": now_page.make_page,
+}
+_PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
+
+
+def find_page(address: str, visit: Visit) -> Page:
+    """The page at a path with its query.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise NotFound("This is no address of a page") from None
+    for pattern, make in _PATTERNS:
+        if found := pattern.match(parts.path):
+            names = {name: unquote(value) for name, value in found.groupdict().items()}
+            return make(visit, names, QueryParams(parts.query))
+    raise NotFound(f"There is no page at {parts.path}")

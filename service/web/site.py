@@ -1,0 +1,36 @@
+"""The API with the pages: all that a browser and a program can ask."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+
+from service.api.app import make_app
+from service.errors import NotFound
+from service.settings import Settings
+from service.store.transaction import Store
+from service.web import live, pages, sign_in, static
+from service.web.answer import show_problem
+from service.web.live import Watches
+
+
+def make_site(store: Store, settings: Settings) -> FastAPI:
+    """The app over a store."""
+    app = make_app(store, settings)
+    app.state.watches = Watches(app.state.hub)
+    for part in (static, sign_in, live, pages):
+        app.include_router(part.router)
+    _say_what_is_not_there(app)
+    return app
+
+
+def _say_what_is_not_there(app: FastAPI) -> None:
+    """Answer a person with a page where a program gets a problem."""
+    refuse = app.exception_handlers[HTTPException]
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: Exception) -> Any:
+        assert isinstance(error, HTTPException)
+        if error.status_code == NotFound.http_status and "text/html" in request.headers.get("accept", ""):
+            return show_problem(request, NotFound(f"There is no page at {request.url.path[:200]}"))
+        return refuse(request, error)

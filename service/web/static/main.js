@@ -1,0 +1,12 @@
+// What a page needs to be alive; without it all is there, as it was when the page was asked for.
+import { follow } from "./live.js";
+import { writeTimes } from "./times.js";
+import { listenToKeys } from "./keys.js";
+
+writeTimes(document);
+setInterval(() => writeTimes(document), 1000);
+listenToKeys();
+if (document.querySelector("[data-digest]")) follow();
+for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
+  if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
+}

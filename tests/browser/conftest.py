@@ -1,0 +1,64 @@
+"""A real Chromium that looks at a real API."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.api.conftest import Api, folder, make_api, shared_api
+
+__all__ = ["folder", "make_api", "shared_api"]
+HOW_TO_GET_ONE = "The pages are tested in Chromium, which is not here. On Debian: apt-get install chromium"
+WIDE = {"width": 1440, "height": 900}
+NARROW = {"width": 390, "height": 844}
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is on this machine."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(HOW_TO_GET_ONE)
+        pytest.skip(HOW_TO_GET_ONE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page, signed in by a link; whatever its scripts or the browser complain of fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_one(api: Api, address: str = "/", *, sign_in: bool = True, **options: object) -> Page:
+        context = chromium.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None
+        )
+        base = api.url
+        if sign_in:
+            link = urlsplit(api.client().make_link().url)
+            page.goto(link.geturl())
+            base = f"{link.scheme}://{link.netloc}"  # the cookie is for this name
+        page.goto(base + address)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
