@@ -34,6 +34,7 @@ from cnnctl.views.jobs import (
     LogView,
     MetricsView,
     ProgressView,
+    SpecView,
     SubmissionView,
 )
 from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
@@ -143,8 +144,11 @@ class HttpClient:
         found = self._api.get("curves", job=jobs, metric=metrics, start=start, end=end, points=points)
         return _all(CurveView, found)
 
-    def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
-        return read_view(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start))
+    def read_log(self, job: int, *, attempt: int = 0, start: int = 0, tail: bool = False) -> LogView:
+        return read_view(LogView, self._api.get("jobs", job, "log", attempt=attempt, start=start, tail=tail))
+
+    def explain_spec(self, job: int) -> SpecView:
+        return read_view(SpecView, self._api.get("jobs", job, "spec"))
 
     def list_files(self, job: int) -> Sequence[JobFile]:
         return _all(JobFile, self._api.get("jobs", job, "files"))

@@ -271,6 +271,25 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpecChoiceView:
+    """A field of a job's spec."""
+
+    field: Annotated[str, "its dotted path, see spec.md"]
+    value: Annotated[Any, "its value"]
+    default: Annotated[Any, "what it is where nothing is set for this architecture"]
+    chosen: Annotated[bool, "whether the two differ"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecView:
+    """A job's spec beside its defaults."""
+
+    job: Annotated[int, "its number"]
+    fields: Annotated[Sequence[SpecChoiceView], "in the order of the spec"]
+    command: Annotated[str, "what submits the very same spec again"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceView:
     """A value in which two jobs differ."""
 

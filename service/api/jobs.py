@@ -21,6 +21,7 @@ from cnnctl.views.jobs import (
     LogView,
     MetricsView,
     ProgressView,
+    SpecView,
     SubmissionView,
 )
 from cnnctl.views.requests import (
@@ -155,9 +156,16 @@ def read_log(
     job: Job,
     attempt: Annotated[int, Query(ge=0, description="the attempt that was read last")] = 0,
     start: Annotated[int, Query(ge=0, description="the byte to go on from")] = 0,
+    tail: Annotated[bool, Query(description="only the last lines, whatever the start")] = False,
 ) -> Response:
     """A part of what a job's newest attempt has written."""
-    return ask.look(lambda client: client.read_log(job, attempt=attempt, start=start))
+    return ask.look(lambda client: client.read_log(job, attempt=attempt, start=start, tail=tail))
+
+
+@get(router, "/jobs/{job}/spec", SpecView)
+def explain_spec(ask: Asked, job: Job) -> Response:
+    """A job's spec beside its defaults."""
+    return ask.look(lambda client: client.explain_spec(job))
 
 
 @get(router, "/jobs/{job}/files", Sequence[JobFile])

@@ -26,6 +26,7 @@ from cnnctl.views.jobs import (
     LogView,
     MetricsView,
     ProgressView,
+    SpecView,
     SubmissionView,
 )
 from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
@@ -172,8 +173,13 @@ class LocalClient:
         ids = [JobId(job) for job in jobs]
         return get_curves(self._store, ids, metrics, start=start, end=end, points=points)
 
-    def read_log(self, job: int, *, attempt: int = 0, start: int = 0) -> LogView:
-        return logs.read_log(self._store, self._settings, JobId(job), attempt=attempt, start=start)
+    def read_log(self, job: int, *, attempt: int = 0, start: int = 0, tail: bool = False) -> LogView:
+        return logs.read_log(self._store, self._settings, JobId(job), attempt=attempt, start=start, tail=tail)
+
+    def explain_spec(self, job: int) -> SpecView:
+        from service.commands.jobs.spec_choices import explain_spec  # with Pydantic, as submit
+
+        return explain_spec(self._store, JobId(job))
 
     def list_files(self, job: int) -> Sequence[JobFile]:
         return files.list_files(self._store, self._settings, JobId(job))

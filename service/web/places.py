@@ -7,13 +7,14 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from service.errors import NotFound
-from service.web import now_page
+from service.web import job_page, now_page
 from service.web.parts import Page, Visit
 
 MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
 """Gets who asks, what the path names, and the query."""
 PLACES: Mapping[str, MakePage] = {
     "/": now_page.make_page,
+    "/jobs/{job}": job_page.make_page,
 }
 _PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
 

@@ -92,6 +92,8 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
             assert to_json(over.list_catalog(section)) == to_json(local.list_catalog(section))
         assert to_json(over.list_spec_fields()) == to_json(local.list_spec_fields())
         assert to_json(over.read_log(first)) == to_json(local.read_log(first))
+        assert to_json(over.read_log(first, tail=True)) == to_json(local.read_log(first, tail=True))
+        assert to_json(over.explain_spec(second)) == to_json(local.explain_spec(second))
         assert to_json(over.list_files(first)) == to_json(local.list_files(first))
         for client in (over, local):
             with pytest.raises(SpecError, match=r"Did you mean lenet5\?"):

@@ -1,0 +1,226 @@
+"""The page of a job: how it comes along, why, with what, and what can be done to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import PurePath
+
+from starlette.datastructures import QueryParams
+
+from cnnctl.files import BEST_FILE
+from cnnctl.views.jobs import DifferenceView, JobView, ProgressView, SpecView
+from service.domain.states import FINISHED, RETRYABLE, JobState
+from service.errors import CnnctlError
+from service.web.address import check_query, read_number
+from service.web.ansi import Piece, color_lines
+from service.web.heat_map import draw_heat
+from service.web.lanes import Lane, draw_lanes
+from service.web.parts import Page, Part, Visit
+
+MOST_LINES = 300
+PARAMETERS = ("find", "heat")
+
+
+def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
+    """The page of a job by its number.
+
+    Raises:
+        JobNotFound, NotFound: there is no such job.
+    """
+    check_query(query, PARAMETERS)
+    job = read_number(names["job"], what="job")
+    words, quantity = query.get("find", ""), query.get("heat", "")
+    view = visit.client.get_job(job)
+    return Page(
+        title=f"{job} · {_title(view)}",
+        template="job",
+        section="Jobs",
+        command=f"cnnctl status {job}; cnnctl metrics {job}; cnnctl logs -f {job}",
+        parts=[
+            Part(name="head", look=lambda one: get_head(one, job), about=job, seconds=2, job=job),
+            Part(
+                name="acts",
+                look=lambda one: get_acts(one, job),
+                about=job,
+                personal=True,
+                seconds=10,
+                job=job,
+            ),
+            Part(name="curves", look=lambda one: get_charts(one, job), about=job, seconds=2, job=job),
+            Part(
+                name="heat",
+                look=lambda one: draw_heat(one.client, job, quantity),
+                about=(job, quantity),
+                seconds=10,
+                job=job,
+            ),
+            Part(name="attempts", look=lambda one: list_lanes(one, job), about=job, seconds=20, job=job),
+            Part(
+                name="log",
+                look=lambda one: read_tail(one, job, words),
+                about=(job, words),
+                seconds=2,
+                job=job,
+            ),
+            Part(name="side", look=lambda one: get_side(one, job), about=job, seconds=20, job=job),
+        ],
+        values={"job": job, "find": words},
+    )
+
+
+def _title(view: JobView) -> str:
+    return view.name or str(view.spec.get("model", {}).get("architecture", "job"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is to be known first."""
+
+    job: JobView
+    title: str
+    progress: ProgressView
+    ends_at: datetime | None
+    """About when it will have trained all epochs; None where that is unknown."""
+
+
+def get_head(visit: Visit, number: int) -> Head:
+    """State, how far it is, when it ends, and what is unusual."""
+    job, progress = visit.client.get_job(number), visit.client.get_progress(number)
+    return Head(job=job, title=_title(job), progress=progress, ends_at=_guess_end(job, progress))
+
+
+def _guess_end(job: JobView, view: ProgressView) -> datetime | None:
+    """From what is left and how fast it trains, to the minute."""
+    said, batch = view.progress, job.spec.get("training", {}).get("batch_size")
+    if view.state != "running" or said is None or not said.images_per_second or not isinstance(batch, int):
+        return None
+    left = max(0, said.epochs * said.steps_per_epoch - said.step) * batch / said.images_per_second
+    if left > timedelta(days=3650).total_seconds():
+        return None
+    end = datetime.now(timezone.utc) + timedelta(seconds=left)
+    return end.replace(second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What this person may do to the job now."""
+
+    job: JobView
+    mine: bool
+    names: Sequence[str]
+
+
+def get_acts(visit: Visit, number: int) -> Acts:
+    """The acts that make sense in the job's state; the use cases say who may."""
+    job, me = visit.client.get_job(number), visit.me
+    state = JobState(job.state)
+    names = {
+        JobState.QUEUED: ["hold", "cancel"],
+        JobState.RUNNING: ["pause", "cancel"],
+        JobState.PAUSED: ["resume", "cancel"],
+    }.get(state, ["retry"] if state in RETRYABLE else [])
+    may = me.scope != "read" and (job.owner == me.name or me.administrator)
+    return Acts(job=job, mine=may, names=names if may else [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart of some metrics; `last` are their newest values."""
+
+    title: str
+    metrics: Sequence[str]
+    labels: Sequence[str]
+    last: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """The charts of a job; `version` changes with their points, and `marks` are where attempts went on."""
+
+    job: int
+    version: str
+    charts: Sequence[Chart]
+    marks: Sequence[tuple[int, str]]
+
+
+CHARTS: Mapping[str, Mapping[str, str]] = {
+    "Loss": {"loss": "train", "val_loss": "validation", "batch_loss": "batches"},
+    "Accuracy": {"accuracy": "train", "val_accuracy": "validation", "batch_accuracy": "batches"},
+    "Learning rate": {"lr": "learning rate"},
+    "Images per second": {"images_per_second": "images/s"},
+}
+
+
+def get_charts(visit: Visit, number: int) -> Charts:
+    """Which charts there are points for."""
+    job, progress = visit.client.get_job(number), visit.client.get_progress(number)
+    charts = []
+    for title, labels in CHARTS.items():
+        there = [name for name in labels if name in job.metrics]
+        if there:
+            charts.append(
+                Chart(
+                    title=title,
+                    metrics=there,
+                    labels=[labels[name] for name in there],
+                    last=[job.metrics[name] for name in there],
+                )
+            )
+    step = progress.progress.step if progress.progress else 0
+    marks = [
+        (attempt.start_step, f"attempt {attempt.number}")
+        for attempt in job.attempts[1:]
+        if attempt.start_step is not None
+    ]
+    return Charts(job=number, version=f"{job.state}-{job.epochs}-{step}", charts=charts, marks=marks)
+
+
+def list_lanes(visit: Visit, number: int) -> tuple[JobView, Sequence[Lane]]:
+    """The attempts on a line of time, and the history."""
+    job = visit.client.get_job(number)
+    return job, draw_lanes(job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """The last lines of the log, or those of them in which the words are."""
+
+    job: int
+    find: str
+    lines: Sequence[Sequence[Piece]]
+
+
+def read_tail(visit: Visit, number: int, words: str) -> Tail:
+    """What the newest attempt wrote last."""
+    text = visit.client.read_log(number, tail=True).text
+    lines = [line for line in text.splitlines() if words.lower() in line.lower()]
+    return Tail(job=number, find=words, lines=color_lines(lines[-MOST_LINES:]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What the job is made of."""
+
+    job: JobView
+    spec: SpecView | None
+    trouble: str
+    """Why there is no spec to show."""
+    changes: Sequence[DifferenceView]
+    """Where it differs from the job that it was made like."""
+    files: Sequence[str]
+    finished: bool
+
+
+def get_side(visit: Visit, number: int) -> Side:
+    """Its spec, what differs from its parent, files and environment."""
+    job = visit.client.get_job(number)
+    spec, trouble, changes = None, "", []
+    try:
+        spec = visit.client.explain_spec(number)
+        changes = list(visit.client.diff(job.like, number).spec) if job.like else []
+    except CnnctlError as error:  # a stored spec that cannot be read hides nothing else
+        trouble = str(error)
+    files = [BEST_FILE, PurePath(job.model).name] if job.model else []
+    files += ["spec.json", "trainer.log"] if job.attempts else []
+    finished = JobState(job.state) in FINISHED
+    return Side(job=job, spec=spec, trouble=trouble, changes=changes, files=files, finished=finished)

@@ -1,0 +1,132 @@
+// Draws a job's curves, asks anew when they have grown, and when somebody zooms in.
+
+const HEIGHT = 190, AGAIN_MS = 2000;
+const STROKES = { loss: "--train", accuracy: "--train", val_loss: "--validation", val_accuracy: "--validation", lr: "--train", images_per_second: "--train" };
+const plots = new Map();
+
+function load() {
+  if (window.uPlot) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("./vendor/uPlot.iife.min.js", import.meta.url);
+    script.onload = resolve;
+    script.onerror = reject;
+    document.head.append(script);
+  });
+}
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const strokeOf = (metric) => (metric.startsWith("batch_") ? `color-mix(in srgb, ${color("--train")} 35%, transparent)` : color(STROKES[metric] ?? "--train"));
+
+async function ask(job, metrics, width, range) {
+  const query = new URLSearchParams([["job", job], ...metrics.map((metric) => ["metric", metric]), ["points", Math.max(50, Math.round(width))]]);
+  if (range) for (const [name, step] of Object.entries(range)) query.set(name, Math.round(step));
+  const answer = await fetch(`/api/v1/curves?${query}`);
+  if (!answer.ok) throw new Error(`curves: ${answer.status}`);
+  return answer.json();
+}
+
+function join(curves) {
+  // Each curve gives three series: its mean, and the least and largest value of what one pixel stands for.
+  const tables = curves.map((curve) => [
+    curve.points.map((point) => point[0]),
+    curve.points.map((point) => point[3]),
+    curve.points.map((point) => point[1]),
+    curve.points.map((point) => point[2]),
+  ]);
+  return uPlot.join(tables);
+}
+
+class Plot {
+  constructor(box, job) {
+    this.box = box;
+    this.job = job;
+    this.metrics = box.dataset.metrics.split(" ").sort((a) => (a.startsWith("batch_") ? -1 : 1));
+    this.range = null;
+    this.drawing = null;
+    this.askedAt = 0;
+  }
+
+  async refresh() {
+    const wait = this.askedAt + AGAIN_MS - Date.now();
+    clearTimeout(this.timer);
+    if (wait > 0) return void (this.timer = setTimeout(() => this.refresh(), wait));
+    this.askedAt = Date.now();
+    const curves = (await ask(this.job, this.metrics, this.box.clientWidth, this.range)).filter((curve) => curve.points.length);
+    if (!curves.length) return;
+    const shape = curves.map((curve) => curve.metric).join();
+    if (this.drawing && this.shape === shape) this.drawing.setData(join(curves));
+    else this.make(curves);
+    this.shape = shape;
+    this.say(curves);
+  }
+
+  say(curves) {
+    this.box.dataset.points = curves.reduce((sum, curve) => sum + curve.total, 0);
+    const note = curves.some((curve) => curve.decimated) ? "least and largest value of each pixel's points" : "every point";
+    this.box.title = `${note}; drag to zoom in, double-click to zoom out`;
+  }
+
+  make(curves) {
+    this.drawing?.destroy();
+    const series = [{}], bands = [];
+    for (const { metric } of curves) {
+      const stroke = strokeOf(metric), at = series.length;
+      series.push(
+        { stroke, width: 1.5, points: { size: 4 }, spanGaps: true },
+        { stroke, width: 0.5, points: { show: false }, spanGaps: true },
+        { stroke, width: 0.5, points: { show: false }, spanGaps: true },
+      );
+      bands.push({ series: [at + 2, at + 1], fill: `color-mix(in srgb, ${stroke} 22%, transparent)` });
+    }
+    const per = curves.find((curve) => curve.steps_per_epoch)?.steps_per_epoch;
+    const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+    this.drawing = new uPlot({
+      width: this.box.clientWidth, height: HEIGHT, legend: { show: false }, scales: { x: { time: false } }, series, bands,
+      cursor: { drag: { x: true, y: false, setScale: false } },
+      axes: [
+        { ...axis, values: (_, ticks) => ticks.map((step) => (per ? +(step / per).toFixed(2) : step)), label: per ? "epoch" : "step", size: 24, labelSize: 14, labelGap: -4, labelFont: "11px system-ui" },
+        { ...axis, size: 52 },
+      ],
+      hooks: {
+        setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: plot.posToVal(plot.select.left, "x"), end: plot.posToVal(plot.select.left + plot.select.width, "x") })],
+        draw: [(plot) => this.mark(plot)],
+      },
+    }, join(curves), this.box);
+    this.drawing.over.addEventListener("dblclick", () => this.zoom(null));
+  }
+
+  mark(plot) {
+    const { left, top, width, height } = plot.bbox;
+    for (const [step, label] of JSON.parse(this.box.closest("[data-curves]").dataset.marks)) {
+      const x = plot.valToPos(step, "x", true);
+      if (x < left || x > left + width) continue;
+      plot.ctx.fillStyle = color("--warn");
+      plot.ctx.fillRect(x, top, devicePixelRatio, height);
+      plot.ctx.font = `${10 * devicePixelRatio}px system-ui`;
+      plot.ctx.fillText(label, x + 4 * devicePixelRatio, top + 10 * devicePixelRatio);
+    }
+  }
+
+  zoom(range) {
+    this.range = range;
+    this.askedAt = 0;
+    this.drawing.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.refresh();
+  }
+}
+
+function draw() {
+  for (const box of document.querySelectorAll("[data-curves] .plot")) {
+    if (!plots.has(box.id) || plots.get(box.id).box !== box) plots.set(box.id, new Plot(box, box.closest("[data-curves]").dataset.job));
+    plots.get(box.id).refresh().catch(() => {}); // the stream says when the service is away
+  }
+}
+
+export async function begin() {
+  await load();
+  draw();
+  document.getElementById("part-curves").addEventListener("part", draw);
+  addEventListener("resize", () => { for (const plot of plots.values()) plot.drawing?.setSize({ width: plot.box.clientWidth, height: HEIGHT }); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const plot of plots.values()) { plot.shape = ""; plot.askedAt = 0; plot.refresh(); } });
+}

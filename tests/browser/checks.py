@@ -1,0 +1,48 @@
+"""What must hold of every page."""
+
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.api.conftest import Api
+
+NARROW = {"width": 390, "height": 844}
+HOSTILE = "<script>alert(1)</script> & <b>bold</b> " + "x" * 200
+
+
+def check_accessible(page: Page) -> None:
+    """axe-core finds nothing serious."""
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (one["id"], [node["target"] for node in one["nodes"]][:3])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert not serious, serious
+
+
+def check_fits(page: Page) -> None:
+    """Nothing scrolls sideways in a narrow window, nor at 200 % zoom of a usual one."""
+    for width in (NARROW["width"], 720):
+        page.set_viewport_size({"width": width, "height": 844})
+        beyond = page.evaluate(
+            "width => [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > width)"
+            ".map(one => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`)",
+            width,
+        )
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            raise AssertionError(f"wider than {width}: {beyond[:5]}")
+
+
+def check_page(open_page: Callable[..., Page], api: Api, address: str, *words: str) -> Page:
+    """A page is accessible, in light and dark; fits; and has the words without JavaScript."""
+    for scheme in ("light", "dark"):
+        page = open_page(api, address, color_scheme=scheme)
+        check_accessible(page)
+        check_fits(page)
+    bare = open_page(api, address, java_script_enabled=False)
+    for word in words:
+        assert word in bare.inner_text("main"), word
+    assert "<script>alert" not in bare.content()
+    return page

@@ -1,0 +1,84 @@
+"""The page of a job: its curves grow, its buttons do what they say, and strangers' words are text."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from cnnctl.views.requests import LabelRequest, SubmissionRequest
+from service.domain.jobs import Attempt
+from service.domain.metrics import Point
+from service.store.jobs import attempts, metrics
+from service.store.transaction import Store
+from tests.api.conftest import Api
+from tests.browser.checks import HOSTILE, check_page
+
+pytestmark = pytest.mark.xdist_group("browser")
+Open = Callable[..., Page]
+
+
+def submit(api: Api, name: str = "") -> int:
+    request = SubmissionRequest(architecture="softmax", fields={"data.dataset": "synthetic"}, name=name)
+    return api.client().submit(request).job
+
+
+def test_each_button_does_what_it_says(shared_api: Api, open_page: Open) -> None:
+    job = submit(shared_api)
+    page = open_page(shared_api, f"/jobs/{job}")
+    state = page.locator("h1 .state")
+    for button, result in (
+        ("Hold", "paused"),
+        ("Resume", "queued"),
+        ("Cancel", "cancelled"),
+        ("Retry", "queued"),
+    ):
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(state).to_have_text(result)
+    page.get_by_label("Priority").select_option("low")
+    page.get_by_role("button", name="Set priority").click()
+    expect(page.locator("aside")).to_contain_text("low")
+    page.get_by_text("Labels").click()
+    page.get_by_label("Name").fill("called")
+    page.get_by_label("Tags").fill("one two")
+    page.get_by_label("Note").fill("said of it")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_contain_text("called")
+    view = shared_api.client().get_job(job)
+    assert (view.name, view.tags, view.note) == ("called", ("one", "two"), "said of it")
+
+
+def test_a_button_that_comes_too_late_says_why(shared_api: Api, open_page: Open) -> None:
+    job = submit(shared_api)
+    page = open_page(shared_api, f"/jobs/{job}", java_script_enabled=False)
+    shared_api.client().cancel(job)
+    page.get_by_role("button", name="Hold").click()
+    expect(page.get_by_text("cannot be held: it is cancelled")).to_be_visible()
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(page.locator("h1 .state")).to_have_text("cancelled")
+
+
+def test_words_from_outside_are_text(shared_api: Api, open_page: Open) -> None:
+    job = submit(shared_api, HOSTILE)
+    shared_api.client().change_labels(job, LabelRequest(note=HOSTILE + "y" * 9_000))
+    check_page(open_page, shared_api, f"/jobs/{job}", "<script>alert(1)</script>", "cnnctl submit")
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_curves_grow_while_the_page_is_open(
+    make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    layers = [Point(f"layer/conv{n}/dead", 10, 0.1 * n) for n in (1, 2)]
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        metrics.add_points(tx, attempt.id, [Point("loss", 10, 2.0), Point("val_loss", 10, 2.5), *layers])
+    api = make_api()
+    page = open_page(api, f"/jobs/{attempt.job_id}")
+    expect(page.locator("#plot-1[data-points='2'] canvas")).to_be_visible()
+    expect(page.locator("#chart-1")).to_contain_text("validation 2.500")
+    expect(page.get_by_role("row", name="conv2")).to_contain_text("0.200")
+    with store.transaction() as tx:
+        metrics.add_points(tx, attempt.id, [Point("loss", 20, 1.0)])
+    expect(page.locator("#chart-1")).to_contain_text("train 1.000")
+    expect(page.locator("#plot-1[data-points='3']")).to_be_attached(timeout=10_000)
+    check_page(open_page, api, f"/jobs/{attempt.job_id}", "train 1.000", "Dead ReLUs", "Attempts")
