@@ -53,9 +53,9 @@ def render(template: str, **values: Any) -> str:
     return _environment.get_template(template).render(values)
 
 
-def render_part(page: Page, part: Part, visit: Visit) -> str:
-    """A part as it is now; only a personal one is told whose it is."""
-    values = {"view": part.look(visit), **({"me": visit.me} if part.personal else {})}
+def render_part(page: Page, part: Part, visit: Visit, view: Any) -> str:
+    """A part with its view; only a personal one is told whose it is."""
+    values = {"view": view, **({"me": visit.me} if part.personal else {})}
     return render(f"{page.template}/{part.name}.html", **values)
 
 
@@ -77,7 +77,9 @@ def visit_of(ask: Ask) -> Visit:
 def show(ask: Ask, page: Page, visit: Visit, *, status: int = 200) -> Response:
     """A whole page."""
     with ask.service.shares.take(visit.me.name):
-        parts = {part.name: _wrap(part, render_part(page, part, visit)) for part in page.parts}
+        parts = {
+            part.name: _wrap(part, render_part(page, part, visit, part.look(visit))) for part in page.parts
+        }
     return answer(f"{page.template}.html", status=status, page=page, parts=parts, me=visit.me, **page.values)
 
 

@@ -50,5 +50,5 @@ def draw_line(buckets: Sequence[tuple[float, float] | None], *, most: float = PE
             continue
         x = WIDTH * number / max(1, len(buckets) - 1)
         y = HEIGHT * (1 - min(bucket[1], most) / most) if most else HEIGHT
-        lines[-1].append(f"{x:.1f},{y:.1f}")
+        lines[-1].append(f"{x:.0f},{y:.0f}")
     return [" ".join(points) for points in lines if points]

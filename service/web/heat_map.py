@@ -7,6 +7,7 @@ from itertools import islice
 
 from cnnctl.client import Client
 from models.catalog.verdicts import PREFIX, QUANTITIES, in_order
+from service.web.parts import Visit
 
 COLUMNS = 60
 AT_ONCE = 20  # curves of one question
@@ -36,16 +37,16 @@ class HeatMap:
     most: float
 
 
-def draw_heat(client: Client, job: int, quantity: str) -> HeatMap | None:
+def draw_heat(visit: Visit, job: int, quantity: str) -> HeatMap | None:
     """The map of a quantity; None where no layer was measured."""
-    names = [name for name in client.get_job(job).metrics if name.startswith(PREFIX)]
+    names = [name for name in visit.get_job(job).metrics if name.startswith(PREFIX)]
     there = {name.rpartition("/")[2] for name in names}
     quantities = [one for one in QUANTITIES if one in there]
     if not quantities:
         return None
     shown = quantity if quantity in quantities else FIRST if FIRST in quantities else quantities[0]
     metrics = [name for name in names if name.rpartition("/")[2] == shown]
-    means = dict(_list_means(client, job, metrics))
+    means = dict(_list_means(visit.client, job, metrics))
     rows = {name.removeprefix(PREFIX).rpartition("/")[0]: means.get(name, []) for name in metrics}
     least, most = _find_range(shown, rows)
     return HeatMap(

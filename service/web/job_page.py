@@ -1,9 +1,10 @@
 """The page of a job: how it comes along, why, with what, and what can be done to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePath
+from typing import Any
 
 from starlette.datastructures import QueryParams
 
@@ -15,9 +16,10 @@ from service.web.address import check_query, read_number
 from service.web.ansi import Piece, color_lines
 from service.web.heat_map import draw_heat
 from service.web.lanes import Lane, draw_lanes
-from service.web.parts import Page, Part, Visit
+from service.web.parts import Page, Part, Visit, about_job
 
 MOST_LINES = 300
+SLOW = 60  # times as seldom, a job is looked at anew that has ended
 PARAMETERS = ("find", "heat")
 
 
@@ -30,39 +32,32 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     check_query(query, PARAMETERS)
     job = read_number(names["job"], what="job")
     words, quantity = query.get("find", ""), query.get("heat", "")
-    view = visit.client.get_job(job)
+    view = visit.get_job(job)
+    slow = SLOW if JobState(view.state) in FINISHED else 1
+
+    def part(name: str, look: Callable[[Visit], Any], *, seconds: int, about: Hashable = None) -> Part:
+        return Part(
+            name=name,
+            look=look,
+            about=(job, about),
+            personal=name == "acts",
+            seconds=seconds * slow,
+            concerns=about_job(job),
+        )
+
     return Page(
         title=f"{job} · {_title(view)}",
         template="job",
         section="Jobs",
         command=f"cnnctl status {job}; cnnctl metrics {job}; cnnctl logs -f {job}",
         parts=[
-            Part(name="head", look=lambda one: get_head(one, job), about=job, seconds=2, job=job),
-            Part(
-                name="acts",
-                look=lambda one: get_acts(one, job),
-                about=job,
-                personal=True,
-                seconds=10,
-                job=job,
-            ),
-            Part(name="curves", look=lambda one: get_charts(one, job), about=job, seconds=2, job=job),
-            Part(
-                name="heat",
-                look=lambda one: draw_heat(one.client, job, quantity),
-                about=(job, quantity),
-                seconds=10,
-                job=job,
-            ),
-            Part(name="attempts", look=lambda one: list_lanes(one, job), about=job, seconds=20, job=job),
-            Part(
-                name="log",
-                look=lambda one: read_tail(one, job, words),
-                about=(job, words),
-                seconds=2,
-                job=job,
-            ),
-            Part(name="side", look=lambda one: get_side(one, job), about=job, seconds=20, job=job),
+            part("head", lambda one: get_head(one, job), seconds=4),
+            part("acts", lambda one: get_acts(one, job), seconds=30),
+            part("curves", lambda one: get_charts(one, job), seconds=4),
+            part("heat", lambda one: draw_heat(one, job, quantity), seconds=20, about=quantity),
+            part("attempts", lambda one: list_lanes(one, job), seconds=30),
+            part("log", lambda one: read_tail(one, job, words), seconds=4, about=words),
+            part("side", lambda one: get_side(one, job), seconds=30),
         ],
         values={"job": job, "find": words},
     )
@@ -85,7 +80,7 @@ class Head:
 
 def get_head(visit: Visit, number: int) -> Head:
     """State, how far it is, when it ends, and what is unusual."""
-    job, progress = visit.client.get_job(number), visit.client.get_progress(number)
+    job, progress = visit.get_job(number), visit.client.get_progress(number)
     return Head(job=job, title=_title(job), progress=progress, ends_at=_guess_end(job, progress))
 
 
@@ -112,7 +107,7 @@ class Acts:
 
 def get_acts(visit: Visit, number: int) -> Acts:
     """The acts that make sense in the job's state; the use cases say who may."""
-    job, me = visit.client.get_job(number), visit.me
+    job, me = visit.get_job(number), visit.me
     state = JobState(job.state)
     names = {
         JobState.QUEUED: ["hold", "cancel"],
@@ -153,7 +148,7 @@ CHARTS: Mapping[str, Mapping[str, str]] = {
 
 def get_charts(visit: Visit, number: int) -> Charts:
     """Which charts there are points for."""
-    job, progress = visit.client.get_job(number), visit.client.get_progress(number)
+    job, progress = visit.get_job(number), visit.client.get_progress(number)
     charts = []
     for title, labels in CHARTS.items():
         there = [name for name in labels if name in job.metrics]
@@ -177,7 +172,7 @@ def get_charts(visit: Visit, number: int) -> Charts:
 
 def list_lanes(visit: Visit, number: int) -> tuple[JobView, Sequence[Lane]]:
     """The attempts on a line of time, and the history."""
-    job = visit.client.get_job(number)
+    job = visit.get_job(number)
     return job, draw_lanes(job)
 
 
@@ -213,7 +208,7 @@ class Side:
 
 def get_side(visit: Visit, number: int) -> Side:
     """Its spec, what differs from its parent, files and environment."""
-    job = visit.client.get_job(number)
+    job = visit.get_job(number)
     spec, trouble, changes = None, "", []
     try:
         spec = visit.client.explain_spec(number)

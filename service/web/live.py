@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import structlog
@@ -28,6 +28,7 @@ from service.web.parts import Page, Part, Visit
 from service.web.places import find_page
 
 GAP_SECONDS = 0.4  # between two looks at a part, however much happens
+SEEN_SECONDS = 1.0
 MOST_AT_ONCE = 4  # parts that are made at the same time, of the forty threads that answer
 DEAF_SECONDS = 60.0
 LONGEST_ADDRESS = 8000
@@ -68,13 +69,34 @@ class Viewer:
         return events
 
 
+class Looks:
+    """What looks at parts share: turns, and for a second what others saw, unless something happens."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._seen: dict[Hashable, Any] = {}
+        self._until = 0.0
+
+    def get_seen(self) -> dict[Hashable, Any]:
+        """To be read and added to by a look that begins now."""
+        if time.monotonic() > self._until:
+            self.forget()
+        return self._seen
+
+    def forget(self) -> None:
+        """Let looks that begin from now on ask anew; one that is under way keeps what it has."""
+        self._seen = {}
+        self._until = time.monotonic() + SEEN_SECONDS
+
+
 class Watch:
     """A part that somebody looks at."""
 
-    def __init__(self, page: Page, part: Part, visit: Visit, *, turns: asyncio.Semaphore) -> None:
-        self._page, self._part, self._visit, self._turns = page, part, visit, turns
+    def __init__(self, page: Page, part: Part, visit: Visit, *, looks: "Looks") -> None:
+        self._page, self._part, self._visit, self._looks = page, part, visit, looks
         self._woken = asyncio.Event()
         self._event, self._digest = "", ""
+        self._view: Any = None
         self.viewers: set[Viewer] = set()
         self._task = asyncio.create_task(self._run())
 
@@ -88,25 +110,27 @@ class Watch:
 
     def wake(self, views: Iterable[AuditView]) -> None:
         """Look anew, if what happened may have changed the part."""
-        if self._part.job is None or any(view.job == self._part.job for view in views):
+        if any(self._part.concerns(view, self._view) for view in views):
             self._woken.set()
 
     async def _run(self) -> None:
         while True:
             began = time.monotonic()
             self._woken.clear()
-            async with self._turns:
-                html = await run_in_threadpool(self._make)
+            async with self._looks.turns:
+                html = await run_in_threadpool(self._make, self._looks.get_seen())
             if html is not None:
                 self._give(html)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._part.seconds)
             await asyncio.sleep(max(0.0, began + GAP_SECONDS - time.monotonic()))
 
-    def _make(self) -> str | None:
+    def _make(self, seen: dict[Hashable, Any]) -> str | None:
         """The part as it is now; None where it cannot be made: browsers keep what they have."""
         try:
-            return render_part(self._page, self._part, self._visit)
+            visit = replace(self._visit, seen=seen)
+            self._view = self._part.look(visit)
+            return render_part(self._page, self._part, visit, self._view)
         except CnnctlError as error:
             log.info("part", name=self._part.name, action="not_made", error=str(error))
         except Exception:  # one part must not end the others
@@ -129,10 +153,11 @@ class Watches:
 
     def __init__(self, hub: Hub) -> None:
         self._watches: dict[Hashable, Watch] = {}
-        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._looks = Looks()
         hub.tell(self._wake)
 
     def _wake(self, views: Sequence[AuditView]) -> None:
+        self._looks.forget()
         for watch in self._watches.values():
             watch.wake(views)
 
@@ -142,7 +167,7 @@ class Watches:
         keys = [_key(page, part, visit) for part in page.parts]
         for key, part in zip(keys, page.parts, strict=True):
             if key not in self._watches:
-                self._watches[key] = Watch(page, part, visit, turns=self._turns)
+                self._watches[key] = Watch(page, part, visit, looks=self._looks)
             self._watches[key].join(viewer)
         try:
             yield

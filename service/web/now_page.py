@@ -1,12 +1,12 @@
 """The first page: who trains on which GPU, what starts next, one's own jobs, and what went wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from starlette.datastructures import QueryParams
 
-from cnnctl.views.access import HealthView
+from cnnctl.views.access import AuditView, HealthView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
@@ -18,7 +18,7 @@ MOST_QUEUED = 20  # that are shown
 MOST_MINE = 20
 MOST_TROUBLES = 10
 HISTORY_HOURS = 1
-HISTORY_POINTS = 60
+HISTORY_POINTS = 30
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
@@ -31,10 +31,10 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         command="cnnctl status; cnnctl gpus",
         parts=[
             Part(name="line", look=get_line, seconds=5),
-            Part(name="strip", look=list_racks, seconds=5),
+            Part(name="strip", look=list_racks, seconds=5, concerns=changes_gpus),
             Part(name="queue", look=list_queue, seconds=10),
-            Part(name="mine", look=list_mine, personal=True, seconds=3),
-            Part(name="troubles", look=list_troubles, seconds=15),
+            Part(name="mine", look=list_mine, personal=True, seconds=10, concerns=is_mine(visit.me.name)),
+            Part(name="troubles", look=list_troubles, seconds=15, concerns=goes_wrong),
         ],
     )
 
@@ -58,7 +58,7 @@ class Line:
 
 def get_line(visit: Visit) -> Line:
     """How many GPUs train, how many jobs wait, and when the next one starts."""
-    states = [make_card(gpu).state for gpu in visit.client.list_gpus()]
+    states = [make_card(gpu).state for gpu in visit.list_gpus()]
     counts = visit.client.count_jobs().states
     first = visit.client.list_jobs(JobQuery(state=["queued"]), limit=1, sort="start").items
     return Line(
@@ -72,7 +72,7 @@ def get_line(visit: Visit) -> Line:
         running=counts["running"],
         queued=counts["queued"],
         next_start_at=first[0].estimated_start_at if first else None,
-        health=visit.client.get_health(),
+        health=visit.get_health(),
     )
 
 
@@ -92,7 +92,7 @@ def list_racks(visit: Visit) -> Sequence[Rack]:
         one.uuid: one for one in visit.client.list_gpu_history(hours=HISTORY_HOURS, points=HISTORY_POINTS)
     }
     hosts = {host.host: host for host in visit.client.list_hosts()}
-    gpus = visit.client.list_gpus()
+    gpus = visit.list_gpus()
     names = list(dict.fromkeys([*(gpu.host for gpu in gpus), *hosts]))
     return [_make_rack(name, hosts.get(name), gpus, history) for name in names]
 
@@ -134,10 +134,30 @@ def list_troubles(visit: Visit) -> tuple[Sequence[JobSummary], Sequence[GpuView]
     """Jobs that failed in the last day, GPUs that are out of use, and what keeps jobs waiting."""
     failed = JobQuery(state=["failed"], ended_since=_yesterday())
     jobs = visit.client.list_jobs(failed, limit=MOST_TROUBLES, sort="ended").items
-    gpus = [gpu for gpu in visit.client.list_gpus() if gpu.state == "quarantined"]
-    return jobs, gpus, visit.client.get_health().notices
+    gpus = [gpu for gpu in visit.list_gpus() if gpu.state == "quarantined"]
+    return jobs, gpus, visit.get_health().notices
 
 
 def _yesterday() -> datetime:
     """A day ago, to the minute."""
     return datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(days=1)
+
+
+def changes_gpus(entry: AuditView, racks: Sequence[Rack] | None) -> bool:
+    """Whether somebody else may hold a GPU by now."""
+    holding = {card.gpu.job for rack in racks or () for card in rack.cards}
+    return entry.subject in ("gpu", "host") or entry.action == "dispatched" or entry.job in holding
+
+
+def goes_wrong(entry: AuditView, _: object) -> bool:
+    """Whether an entry is of those that are listed as troubles."""
+    return entry.subject in ("gpu", "host") or entry.action in ("failed", "retried")
+
+
+def is_mine(name: str) -> Callable[[AuditView, Sequence[JobSummary] | None], bool]:
+    """Whether an entry is about a person's jobs: about those that were shown, or done by themselves."""
+
+    def concerns(entry: AuditView, shown: Sequence[JobSummary] | None) -> bool:
+        return entry.actor == name or entry.job in {job.job for job in shown or ()}
+
+    return concerns

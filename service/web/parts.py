@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from cnnctl.client import Client
-from cnnctl.views.access import MeView
+from cnnctl.views.access import AuditView, HealthView, MeView
+from cnnctl.views.fleet import GpuView
+from cnnctl.views.jobs import JobView
+
+View = TypeVar("View")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +18,30 @@ class Visit:
 
     client: Client
     me: MeView
+    seen: dict[Hashable, Any] = field(default_factory=dict)
+    """What was asked already and is the same for everybody."""
+
+    def get_job(self, number: int) -> JobView:
+        """A job's view, which several parts of a page ask for.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        return self._once(("job", number), lambda: self.client.get_job(number))
+
+    def list_gpus(self) -> Sequence[GpuView]:
+        """All GPUs."""
+        return self._once("gpus", self.client.list_gpus)
+
+    def get_health(self) -> HealthView:
+        """Whether the service is there to do the work."""
+        return self._once("health", self.client.get_health)
+
+    def _once(self, key: Hashable, ask: Callable[[], View]) -> View:
+        if key not in self.seen:
+            self.seen[key] = ask()
+        view: View = self.seen[key]
+        return view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +57,13 @@ class Part:
     personal: bool = False
     seconds: float = 5.0
     """After how long it is looked at anew, where nothing was said to have happened."""
-    job: int | None = None
-    """The job whose entries in the audit change it; None: any entry may."""
+    concerns: Callable[[AuditView, Any], bool] = lambda entry, view: True
+    """Whether an entry of the audit may have changed what was last looked at."""
+
+
+def about_job(number: int) -> Callable[[AuditView, Any], bool]:
+    """Whether an entry is about a job."""
+    return lambda entry, _: entry.job == number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

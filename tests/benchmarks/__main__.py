@@ -18,6 +18,7 @@ BENCHMARKS = (
     "submitting",
     "serving",
     "streaming",
+    "pages",
     "idling",
     "preempting",
     "scheduling",

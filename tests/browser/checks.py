@@ -8,6 +8,9 @@ from playwright.sync_api import Page
 from tests.api.conftest import Api
 
 NARROW = {"width": 390, "height": 844}
+BEYOND = """width => [...document.querySelectorAll("body *")]
+    .filter(one => one.getBoundingClientRect().right > width)
+    .map(one => `${one.tagName} ${one.className}`)"""
 HOSTILE = "<script>alert(1)</script> & <b>bold</b> " + "x" * 200
 
 
@@ -26,11 +29,7 @@ def check_fits(page: Page) -> None:
     """Nothing scrolls sideways in a narrow window, nor at 200 % zoom of a usual one."""
     for width in (NARROW["width"], 720):
         page.set_viewport_size({"width": width, "height": 844})
-        beyond = page.evaluate(
-            "width => [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > width)"
-            ".map(one => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`)",
-            width,
-        )
+        beyond = page.evaluate(BEYOND, width)
         if page.evaluate("document.documentElement.scrollWidth") > width:
             raise AssertionError(f"wider than {width}: {beyond[:5]}")
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, text, update
 
 from service.db.tables import attempts, metrics
 from service.domain.jobs import AttemptId, JobId
@@ -15,6 +15,22 @@ from service.store.transaction import Transaction
 # statement than on a row of a COPY.
 _INSERT = "INSERT INTO metrics (attempt_id, name, step, value) VALUES (?, ?, ?, ?)"
 _COPY = "COPY metrics (attempt_id, name, step, value) FROM STDIN"
+# One name after the other, each with its newest point; a GROUP BY would read all points.
+_LAST_VALUES = text("""
+WITH RECURSIVE names(name) AS (
+    SELECT min(name) FROM metrics WHERE attempt_id = :attempt
+    UNION ALL
+    SELECT (SELECT min(m.name) FROM metrics AS m WHERE m.attempt_id = :attempt AND m.name > names.name)
+    FROM names WHERE names.name IS NOT NULL
+), newest AS (
+    SELECT name, (SELECT max(m.step) FROM metrics AS m
+        WHERE m.attempt_id = :attempt AND m.name = names.name AND m.step <= :last) AS step
+    FROM names WHERE name IS NOT NULL
+)
+SELECT newest.name, newest.step, m.value FROM newest
+LEFT JOIN metrics AS m ON m.attempt_id = :attempt AND m.name = newest.name AND m.step = newest.step
+""")
+LARGEST_STEP = 2**63 - 1
 LONGEST_STALL_SECONDS = 86_400.0  # that is counted
 
 
@@ -86,19 +102,11 @@ def _finite(value: float | None) -> float | None:
 def _last_values_of_attempt(
     tx: Transaction, attempt_id: AttemptId, limit: int | None
 ) -> Mapping[str, float | None]:
-    newest = (
-        select(metrics.c.name, func.max(metrics.c.step).label("step"))
-        .where(metrics.c.attempt_id == attempt_id)
-        .group_by(metrics.c.name)
-    )
-    if limit is not None:
-        newest = newest.where(metrics.c.step <= limit)
-    chosen = newest.subquery()
-    statement = select(metrics.c.name, metrics.c.value).join(
-        chosen, (metrics.c.name == chosen.c.name) & (metrics.c.step == chosen.c.step)
-    )
-    rows = tx.connection.execute(statement.where(metrics.c.attempt_id == attempt_id))
-    return {row.name: row.value for row in rows}
+    """By two steps in the primary key for each metric: a long run has many thousand points of each."""
+    values = {"attempt": attempt_id, "last": LARGEST_STEP if limit is None else limit}
+    return {
+        row.name: row.value for row in tx.connection.execute(_LAST_VALUES, values) if row.step is not None
+    }
 
 
 def _last_valid_steps(tx: Transaction, job_id: JobId) -> Mapping[AttemptId, int | None]:
