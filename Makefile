@@ -10,7 +10,7 @@ CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u C
 DEMO := $(CLEAN) CNNCTL_HOME="$$PWD/.demo" CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 PYTEST := $(CLEAN) $(BIN)/python -m pytest
 
-.PHONY: help install demo test lint unit fast long pythons bench chaos crowd hooks lock clean
+.PHONY: help install demo test lint unit fast long pythons bench chaos crowd pages hooks lock clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ chaos: $(INSTALLED)  ## N random faults against a live stack, first with files, 
 
 crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulated GPUs: who had how much of them
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.crowd --jobs $(N) $(if $(SEED),--seed $(SEED))
+
+pages: $(INSTALLED)  ## take the pictures of the README from a real run, into docs/pictures
+	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.pictures
 
 hooks: $(INSTALLED)  ## run make lint before each commit
 	$(BIN)/pre-commit install
