@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
-from cnnctl.views.curves import CurveView
+from cnnctl.views.curves import BandView, CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -87,6 +87,16 @@ class Client(Protocol):
     ) -> Sequence[CurveView]: ...
     def read_log(self, job: int, *, attempt: int = 0, start: int = 0, tail: bool = False) -> LogView: ...
     def explain_spec(self, job: int) -> SpecView: ...
+    def get_bands(
+        self,
+        jobs: Sequence[int],
+        metric: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+        ignoring: Sequence[str] = ("training.seed",),
+    ) -> Sequence[BandView]: ...
     def list_files(self, job: int) -> Sequence[JobFile]: ...
     def download(self, job: int, file: JobFile, target: Path) -> Iterator[int]: ...
     def cancel(self, job: int) -> JobStateView: ...

@@ -17,7 +17,7 @@ from cnnctl.files import file_digest
 from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
 from cnnctl.views.codec import to_json
-from cnnctl.views.curves import CurveView
+from cnnctl.views.curves import BandView, CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -149,6 +149,19 @@ class HttpClient:
 
     def explain_spec(self, job: int) -> SpecView:
         return read_view(SpecView, self._api.get("jobs", job, "spec"))
+
+    def get_bands(
+        self,
+        jobs: Sequence[int],
+        metric: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+        ignoring: Sequence[str] = ("training.seed",),
+    ) -> Sequence[BandView]:
+        query = {"job": jobs, "metric": metric, "start": start, "end": end, "points": points}
+        return _all(BandView, self._api.get("bands", **query, ignoring=list(ignoring) or ""))
 
     def list_files(self, job: int) -> Sequence[JobFile]:
         return _all(JobFile, self._api.get("jobs", job, "files"))

@@ -1,8 +1,8 @@
 """Curves of jobs as a chart shows them: thinned out by minimum and maximum, never by leaving out points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,4 +26,21 @@ class CurveView:
     clock: Annotated[
         Sequence[tuple[int, float]],
         "pairs of step and seconds of training up to it, for an axis of time; empty where no speed is known",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandView:
+    """A metric of jobs that differ only in what is ignored, as their seeds: the mean, and how sure it is."""
+
+    group: Annotated[
+        Mapping[str, Any],
+        "fields of the spec, by dotted path, in which the groups differ, with the values of this one",
+    ]
+    jobs: Annotated[Sequence[int], "the group's jobs"]
+    metric: Annotated[str, "the metric's name, see metrics.md"]
+    points: Annotated[
+        Sequence[tuple[int, float, float | None, float | None, int]],
+        "step, mean of the jobs, lower and upper end of its 95 % confidence interval by Student's t, and the "
+        "number of jobs, of each bucket in which some job has a finite point; the ends are `null` of one job",
     ]

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from cnnctl.views.curves import CurveView
+from cnnctl.views.curves import BandView, CurveView
 from service.api.ask import Asked
 from service.api.declare import get
 
@@ -23,3 +23,23 @@ def get_curves(
 ) -> Response:
     """Curves of jobs; points that fall together keep their least and largest value."""
     return ask.look(lambda client: client.get_curves(job, metric, start=start, end=end, points=points))
+
+
+@get(router, "/bands", Sequence[BandView])
+def get_bands(
+    ask: Asked,
+    job: Jobs,
+    metric: str,
+    start: Step = None,
+    end: Step = None,
+    points: Points = 600,
+    ignoring: Annotated[
+        Sequence[str],
+        Query(description="fields in which jobs of a group may differ; empty: none"),
+    ] = ("training.seed",),
+) -> Response:
+    """The mean of jobs that differ only in their seeds, with its 95 % confidence band."""
+    fields = [path for path in ignoring if path]
+    return ask.look(
+        lambda client: client.get_bands(job, metric, start=start, end=end, points=points, ignoring=fields)
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnctl.client import ALL_JOBS, Progress
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
-from cnnctl.views.curves import CurveView
+from cnnctl.views.curves import BandView, CurveView
 from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
@@ -49,6 +49,7 @@ from service.commands.fleet import gpus, hosts
 from service.commands.fleet.gpu_history import list_gpu_history
 from service.commands.fleet.health import check_health
 from service.commands.jobs import control, files, job_list, logs, metrics, progress, status
+from service.commands.jobs.bands import get_bands
 from service.commands.jobs.curves import get_curves
 from service.commands.jobs.diff import diff_jobs
 from service.commands.jobs.labels import change_labels
@@ -180,6 +181,19 @@ class LocalClient:
         from service.commands.jobs.spec_choices import explain_spec  # with Pydantic, as submit
 
         return explain_spec(self._store, JobId(job))
+
+    def get_bands(
+        self,
+        jobs: Sequence[int],
+        metric: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        points: int = 600,
+        ignoring: Sequence[str] = ("training.seed",),
+    ) -> Sequence[BandView]:
+        ids = [JobId(job) for job in jobs]
+        return get_bands(self._store, ids, metric, start=start, end=end, points=points, ignoring=ignoring)
 
     def list_files(self, job: int) -> Sequence[JobFile]:
         return files.list_files(self._store, self._settings, JobId(job))

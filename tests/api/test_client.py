@@ -67,10 +67,13 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
         assert to_json(over.diff(first, second)) == to_json(local.diff(first, second))
         assert to_json(over.get_progress(first)) == to_json(local.get_progress(first))
         assert to_json(over.get_metrics(first, after=3)) == to_json(local.get_metrics(first, after=3))
-        for asked in ({}, {"start": 3, "end": 9, "points": 2}):
-            both = [one.get_curves([first, second], ["loss", "lr"], **asked) for one in (over, local)]
-            assert to_json(both[0]) == to_json(both[1])
-            assert [(one.job, one.metric) for one in both[0]][1:3] == [(first, "lr"), (second, "loss")]
+        both = [first, second]
+        curves = [one.get_curves(both, ["loss", "lr"], start=3, points=2) for one in (over, local)]
+        assert to_json(curves[0]) == to_json(curves[1])
+        assert [(one.job, one.metric) for one in curves[0]][1:3] == [(first, "lr"), (second, "loss")]
+        assert to_json(over.get_bands(both, "loss")) == to_json(local.get_bands(both, "loss"))
+        for fields, groups in (((), 2), (("training.seed", "optimizer.lr"), 1)):
+            assert len(over.get_bands(both, "loss", ignoring=fields)) == groups
         assert to_json(over.list_history(second)) == to_json(local.list_history(second))
         assert to_json(over.list_audit(subject="hook")) == to_json(local.list_audit(subject="hook"))
         assert to_json(over.list_hooks()) == to_json(local.list_hooks())

@@ -56,7 +56,7 @@ def diff_jobs(store: Store, settings: Settings, first: JobId, second: JobId) -> 
     return JobDiffView(
         first=first,
         second=second,
-        spec=_list_differences(_spec(left), _spec(right)),
+        spec=_list_differences(read_spec_values(left.job), read_spec_values(right.job)),
         scheduling=_list_differences(_scheduling(left), _scheduling(right)),
         outcome=_list_differences(_outcome(left), _outcome(right)),
         metrics=_list_differences(left.metrics, right.metrics),
@@ -81,11 +81,16 @@ def _list_differences(first: Values, second: Values) -> Sequence[DifferenceView]
     ]
 
 
-def _spec(side: Side) -> Values:
+def read_spec_values(job: Job) -> Values:
+    """The values of a job's stored spec by dotted path.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
     try:
-        return dict(list_values(load_spec_tree(side.job.spec)))
+        return dict(list_values(load_spec_tree(job.spec)))
     except Exception as error:  # a stored text may be anything
-        raise SpecError(f"Job {side.job.id} cannot be compared: its spec cannot be read") from error
+        raise SpecError(f"Job {job.id} cannot be compared: its spec cannot be read") from error
 
 
 def _scheduling(side: Side) -> Values:

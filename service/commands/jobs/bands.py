@@ -1,0 +1,121 @@
+"""The mean of repeated jobs along their training, with the band that it surely lies in."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnnctl.views.curves import BandView
+from service.bound import Bound
+from service.commands.jobs.curves import check_bounds, cut_range
+from service.commands.jobs.diff import read_spec_values
+from service.domain.jobs import JobId
+from service.errors import MissingExtra, SpecError
+from service.store.jobs import curves, jobs
+from service.store.jobs.curves import LARGEST_SUMMED, Bucket
+from service.store.transaction import Store
+
+SEED = "training.seed"
+IGNORED = Bound(least=0, most=100, why="no spec has more fields")
+QUANTILE = 0.975  # two-sided, 95 %
+
+Values = Mapping[str, Any]
+
+
+def get_bands(
+    store: Store,
+    job_ids: Sequence[JobId],
+    metric: str,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    points: int = 600,
+    ignoring: Sequence[str] = (SEED,),
+) -> Sequence[BandView]:
+    """Group jobs whose specs are equal but for the ignored fields, and average a metric over each group.
+
+    Steps are cut into buckets as in `get_curves`; a job counts in a bucket with the mean of its points.
+
+    Raises:
+        JobNotFound: there is no such job.
+        SpecError: something is beyond its bounds, no spec has an ignored field, or a spec cannot be read.
+        MissingExtra: SciPy is not installed.
+    """
+    check_bounds(job_ids, [metric], start=start, end=end, points=points)
+    IGNORED.check("ignoring", ignoring)
+    with store.reading() as tx:
+        found = jobs.get_jobs(tx, dict.fromkeys(job_ids))
+        ids = [job.id for job in found]
+        extents = curves.find_extents(tx, ids, [metric], start=start, end=end)
+        buckets = cut_range(extents, start=start, end=end, points=points)
+        rows = curves.list_buckets(tx, ids, [metric], buckets)
+    specs = {job.id: read_spec_values(job) for job in found}
+    for path in ignoring:
+        if not any(path in spec for spec in specs.values()):
+            raise SpecError(f"No spec of these jobs has a field {path!r}. All fields: cnnctl list fields")
+    kept = {
+        job_id: {path: value for path, value in spec.items() if path not in ignoring}
+        for job_id, spec in specs.items()
+    }
+    groups: dict[str, list[JobId]] = defaultdict(list)
+    for job_id, spec in kept.items():
+        groups[json.dumps(spec, sort_keys=True)].append(job_id)
+    differing = _list_differing([kept[members[0]] for members in groups.values()])
+    return [
+        BandView(
+            group={path: kept[members[0]].get(path) for path in differing},
+            jobs=members,
+            metric=metric,
+            points=_average([rows.get((job_id, metric), ()) for job_id in members]),
+        )
+        for members in groups.values()
+    ]
+
+
+def _list_differing(specs: Sequence[Values]) -> Sequence[str]:
+    """The fields that have not the same value in all of these."""
+    paths = dict.fromkeys(path for spec in specs for path in spec)
+    return [path for path in paths if any(spec.get(path) != specs[0].get(path) for spec in specs)]
+
+
+def _average(
+    of_jobs: Sequence[Sequence[Bucket]],
+) -> Sequence[tuple[int, float, float | None, float | None, int]]:
+    """Step, mean, band and number of jobs of each bucket that has a finite point."""
+    steps: dict[int, int] = {}
+    values: dict[int, list[float]] = defaultdict(list)
+    for row in of_jobs:
+        for one in row:
+            if one.mean is not None:
+                steps[one.number] = min(one.step, steps.get(one.number, one.step))
+                values[one.number].append(min(max(one.mean, -LARGEST_SUMMED), LARGEST_SUMMED))
+    widths = _quantiles(len(of_jobs))
+    return [
+        (steps[number], *_estimate(values[number], widths), len(values[number])) for number in sorted(values)
+    ]
+
+
+def _estimate(values: Sequence[float], widths: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """The mean of a sample, and its confidence interval by Student's t."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return mean, None, None
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = widths[count] * deviation / math.sqrt(count)
+    return mean, mean - half, mean + half
+
+
+def _quantiles(most: int) -> Sequence[float]:
+    """Student's t of each size of a sample; of 0 and 1 there is none."""
+    if most < 2:
+        return []
+    try:
+        from scipy.special import stdtrit  # imported late: 0.2 s
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"Confidence bands need a package that is not installed: {error.name}. "
+            "Install it with: pip install 'cnnctl[api]'"
+        ) from None
+    return [0.0, 0.0, *(float(stdtrit(count - 1, QUANTILE)) for count in range(2, most + 1))]
