@@ -23,6 +23,7 @@ from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    ComparisonView,
     JobCounts,
     JobDiffView,
     JobFile,
@@ -113,6 +114,9 @@ class HttpClient:
 
     def diff(self, first: int, second: int) -> JobDiffView:
         return read_view(JobDiffView, self._api.get("jobs", first, "diff", second))
+
+    def compare(self, jobs: Sequence[int]) -> ComparisonView:
+        return read_view(ComparisonView, self._api.get("comparison", job=jobs))
 
     def change_labels(self, job: int, request: LabelRequest) -> LabelsView:
         return read_view(LabelsView, self._api.act("PATCH", "jobs", job, "labels", body=to_json(request)))

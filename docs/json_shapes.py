@@ -12,6 +12,7 @@ from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    ComparisonView,
     JobDiffView,
     JobFile,
     JobResult,
@@ -43,6 +44,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "cnnctl status JOB --json": JobView,
     "cnnctl label JOB --json": LabelsView,
     "cnnctl diff JOB JOB --json": JobDiffView,
+    "cnnctl compare JOB JOB… --json": ComparisonView,
     "cnnctl history JOB --json": Sequence[AuditEntryView],
     "cnnctl download JOB --list --json": Sequence[JobFile],
     "cnnctl metrics JOB --json": MetricsView,

@@ -324,3 +324,28 @@ class JobDiffView:
     same_weights: Annotated[
         bool | None, "whether the weights are the same, bit for bit; `null` where a job has none"
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariedField:
+    """A value that is not the same in all jobs that are compared."""
+
+    field: Annotated[str, "its name"]
+    values: Annotated[Sequence[Any], "one of each job, in their order; `null` also where a job has none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonView:
+    """In what jobs differ; what is the same in all is left out."""
+
+    jobs: Annotated[Sequence[int], "their numbers, in the order given"]
+    labels: Annotated[Sequence[VariedField], "owner, name and tags"]
+    spec: Annotated[Sequence[VariedField], "fields of their specs, by dotted path; see spec.md"]
+    scheduling: Annotated[Sequence[VariedField], "what was asked of the scheduler"]
+    outcome: Annotated[Sequence[VariedField], "how they ended, or stand, as `cnnctl diff` says it"]
+    metrics: Annotated[Sequence[VariedField], "last values of metrics, by name; see metrics.md"]
+    environment: Annotated[Sequence[VariedField], "where the newest attempts ran, as `cnnctl diff` says it"]
+    weights_digest: Annotated[
+        Sequence[str | None], "SHA-256 of their weights, hex; `null` until a job has succeeded"
+    ]
+    metric_names: Annotated[Sequence[str], "all metrics that some of the jobs have, in alphabetical order"]

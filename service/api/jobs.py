@@ -10,6 +10,7 @@ from starlette.responses import Response
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    ComparisonView,
     JobCounts,
     JobDiffView,
     JobFile,
@@ -108,6 +109,15 @@ def count_jobs(ask: Asked, query: Asking) -> Response:
 def diff(ask: Asked, job: Job, other: Job) -> Response:
     """In what two jobs differ."""
     return ask.look(lambda client: client.diff(job, other))
+
+
+@get(router, "/comparison", ComparisonView)
+def compare(
+    ask: Asked,
+    job: Annotated[Sequence[int], Query(description="2 to 100 jobs", min_length=2, max_length=100)],
+) -> Response:
+    """In what several jobs differ."""
+    return ask.look(lambda client: client.compare(job))
 
 
 @act(router, "PATCH", "/jobs/{job}/labels", LabelsView, body=LabelRequest)

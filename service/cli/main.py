@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("service.cli.jobs.run", "Queue a job and follow it to its end."),
     "status": ("service.cli.jobs.status", "Show the jobs, or everything about one."),
     "diff": ("service.cli.jobs.diff", "Show in what two jobs differ."),
+    "compare": ("service.cli.jobs.compare", "Show in what several jobs differ."),
     "label": ("service.cli.jobs.label", "Change the name, the note and the tags of a job."),
     "logs": ("service.cli.jobs.logs", "Print what a job's trainer wrote."),
     "metrics": ("service.cli.jobs.metrics", "Plot a job's curves, or print its numbers."),

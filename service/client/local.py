@@ -15,6 +15,7 @@ from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
     AuditEntryView,
+    ComparisonView,
     JobCounts,
     JobDiffView,
     JobFile,
@@ -50,6 +51,7 @@ from service.commands.fleet.gpu_history import list_gpu_history
 from service.commands.fleet.health import check_health
 from service.commands.jobs import control, files, job_list, logs, metrics, progress, status
 from service.commands.jobs.bands import get_bands
+from service.commands.jobs.comparison import compare_jobs
 from service.commands.jobs.curves import get_curves
 from service.commands.jobs.diff import diff_jobs
 from service.commands.jobs.labels import change_labels
@@ -137,6 +139,9 @@ class LocalClient:
 
     def diff(self, first: int, second: int) -> JobDiffView:
         return diff_jobs(self._store, self._settings, JobId(first), JobId(second))
+
+    def compare(self, jobs: Sequence[int]) -> ComparisonView:
+        return compare_jobs(self._store, self._settings, [JobId(job) for job in jobs])
 
     def change_labels(self, job: int, request: LabelRequest) -> LabelsView:
         changes = LabelChanges(

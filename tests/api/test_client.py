@@ -65,6 +65,7 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
             local.count_jobs(JobQuery(text="NOTE"))
         )
         assert to_json(over.diff(first, second)) == to_json(local.diff(first, second))
+        assert to_json(over.compare([second, first])) == to_json(local.compare([second, first]))
         assert to_json(over.get_progress(first)) == to_json(local.get_progress(first))
         assert to_json(over.get_metrics(first, after=3)) == to_json(local.get_metrics(first, after=3))
         both = [first, second]

@@ -48,6 +48,7 @@ CODES: Sequence[tuple[str, int]] = (
     ("pause 7", 3),
     ("history 7", 3),
     ("diff 1 1", 0),
+    ("compare 1 1", 0),
     ("label 1 --tag ablation", 0),
     ("download 7", 3),
     ("download 1 --list", 0),

@@ -126,7 +126,7 @@ def test_every_documented_shape_is_compared() -> None:
         "submit --follow",  # as run
         *("dataset add NAME PATH", "dataset list", "dataset show NAME"),  # test_datasets
         "gc",  # test_garbage
-        *("label JOB", "diff JOB JOB"),  # test_labels, test_diff
+        *("label JOB", "diff JOB JOB", "compare JOB JOB…"),  # test_labels, test_diff, test_comparison
         "download JOB --list",  # test_files
         "doctor",  # test_doctor
         "describe NAME",  # unit/test_describe

@@ -38,7 +38,7 @@ def _draw(view: JobDiffView) -> Group:
             names = (section.upper(), f"JOB {view.first}", f"JOB {view.second}")
             table = make_table(*names, whole=names[:1], folded=names[1:])
             for row in rows:
-                table.add_row(row.field, _format(row.first), _format(row.second))
+                table.add_row(row.field, format_value(row.first), format_value(row.second))
             parts += [table, ""]
     return Group(*parts, Text(_weights(view), style="bold"))
 
@@ -49,7 +49,8 @@ def _weights(view: JobDiffView) -> str:
     return "The weights are the same, bit for bit." if view.same_weights else "The weights differ."
 
 
-def _format(value: object) -> str:
+def format_value(value: object) -> str:
+    """A value of any kind in a cell."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return "" if value is None else str(value)

@@ -8,8 +8,8 @@ from typing import Any
 
 from cnnctl.views.curves import BandView
 from service.bound import Bound
+from service.commands.jobs.comparison import read_spec_values
 from service.commands.jobs.curves import check_bounds, cut_range
-from service.commands.jobs.diff import read_spec_values
 from service.domain.jobs import JobId
 from service.errors import MissingExtra, SpecError
 from service.store.jobs import curves, jobs
