@@ -2,14 +2,13 @@
 
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+from service.domain.moments import parse_duration, parse_moment
 
 
 class FiniteFloat(click.FloatRange):
@@ -63,13 +62,10 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         text = str(value).strip()
-        found = _DURATION.fullmatch(f"{text}m" if self._minutes and text[-1:].isdigit() else text)
-        if not found:
-            self.fail(f"{text!r} is not a duration. Allowed: 90s, 45m, 2h, 7d, 2w", param, ctx)
         try:
-            return timedelta(seconds=float(found[1]) * UNITS[found[2]])
-        except OverflowError:
-            self.fail(f"{text!r} is too long", param, ctx)
+            return parse_duration(f"{text}m" if self._minutes and text[-1:].isdigit() else text)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Minutes(Duration):
@@ -98,14 +94,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         self._ahead = ahead
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        text = str(value).strip()
         try:
-            if _DURATION.fullmatch(text):
-                span = Duration().convert(text, param, ctx)
-                now = datetime.now(timezone.utc)
-                return now + span if self._ahead else now - span
-            return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{text!r} is not a date or time. Allowed: 2026-11-01, 2026-11-01T22:00, 7d", param, ctx
-            )
+            return parse_moment(str(value).strip(), ahead=self._ahead)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

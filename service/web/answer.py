@@ -70,7 +70,8 @@ def visit_of(ask: Ask) -> Visit:
     Raises:
         NotAuthenticated, NotAllowed, TooManyRequests: see `Gatekeeper.get_actor`.
     """
-    client = LocalClient(ask.service.store, ask.service.settings, ask.get_actor())
+    actor = ask.service.gatekeeper.get_actor(ask.request)  # each page checks the query of its own address
+    client = LocalClient(ask.service.store, ask.service.settings, actor)
     return Visit(client=client, me=client.get_me())
 
 

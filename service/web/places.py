@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from service.errors import NotFound
-from service.web import job_page, now_page
+from service.web import compare_page, job_page, now_page
 from service.web.parts import Page, Visit
 
 MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
@@ -15,6 +15,7 @@ MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
 PLACES: Mapping[str, MakePage] = {
     "/": now_page.make_page,
     "/jobs/{job}": job_page.make_page,
+    "/compare": compare_page.make_page,
 }
 _PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
 

@@ -20,8 +20,8 @@ SECTIONS = ("labels", "spec", "scheduling", "outcome", "metrics", "environment")
 def command(jobs: Sequence[int], as_json: bool) -> None:
     """Show in what several jobs differ.
 
-    Labels, spec, scheduling, outcome, metrics and environment of 2 to 100 jobs; what is the same in all of them is
-    left out.
+    Labels, spec, scheduling, outcome, metrics and environment of 2 to 100 jobs.
+    What is the same in all of them is left out.
     """
     view = open_client().compare(jobs)
     if as_json:

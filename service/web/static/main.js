@@ -7,6 +7,6 @@ writeTimes(document);
 setInterval(() => writeTimes(document), 1000);
 listenToKeys();
 if (document.querySelector("[data-digest]")) follow();
-for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
+for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
