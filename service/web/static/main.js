@@ -8,5 +8,6 @@ setInterval(() => writeTimes(document), 1000);
 listenToKeys();
 if (document.querySelector("[data-digest]")) follow();
 for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
+for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"], ["[data-checked]", "./jobs.js"]]) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
