@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from service.errors import NotFound
-from service.web import architecture_pages, compare_page, job_page, jobs_page, now_page
+from service.web import architecture_pages, compare_page, job_page, jobs_page, new_page, now_page
 from service.web.parts import Page, Visit
 
 MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
@@ -17,6 +17,7 @@ PLACES: Mapping[str, MakePage] = {
     "/jobs/{job}": job_page.make_page,
     "/compare": compare_page.make_page,
     "/jobs": jobs_page.make_page,
+    "/new": new_page.make_page,
     "/networks": architecture_pages.make_list,
     "/networks/{name}": architecture_pages.make_page,
 }

@@ -9,5 +9,6 @@ listenToKeys();
 if (document.querySelector("[data-digest]")) follow();
 for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
 for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"], ["[data-checked]", "./jobs.js"]]) {
+for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"], ["[data-checked]", "./jobs.js"], ["[data-new]", "./new.js"]]) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
