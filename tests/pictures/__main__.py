@@ -28,8 +28,8 @@ JOBS = (
     (
         "ada",
         "lenet5",
-        "lr 0.05",
-        {"training.epochs": 400, "optimizer.lr": 0.05},
+        "lr 0.02",
+        {"training.epochs": 400, "optimizer.lr": 0.02},
     ),
     ("bob", "convnet4", "", {"training.epochs": 200, "resources.gpus": 2}),
     ("jan", "lenet5", "seed 1", {"training.epochs": 400, "training.seed": 1, "training.batch_size": 64}),
@@ -77,7 +77,7 @@ def _run_jobs(stack: Stack) -> Mapping[str, int]:
     numbers: dict[str, int] = {}
     for owner, network, name, fields in JOBS:
         client = LocalClient(stack.store, stack.settings, Actor(name=owner))
-        like = numbers["lr 0.01"] if name == "lr 0.05" else None
+        like = numbers["lr 0.01"] if name == "lr 0.02" else None
         request = SubmissionRequest(
             architecture=None if like else network,
             fields=fields if like else {"data.dataset": "digits", **fields},
@@ -87,13 +87,13 @@ def _run_jobs(stack: Stack) -> Mapping[str, int]:
             like=like,
         )
         numbers[name or network] = client.submit(request).job
-    stack.wait(numbers["lr 0.05"], lambda job: job["epochs"] >= 60, seconds=MANY_SECONDS)
+    stack.wait(numbers["lr 0.02"], lambda job: job["epochs"] >= 60, seconds=MANY_SECONDS)
     return numbers
 
 
 def _take_pictures(browser: Browser, client: HttpClient, numbers: Mapping[str, int], folder: Path) -> None:
-    alike = ",".join(str(numbers[name]) for name in ("lr 0.01", "lr 0.05", "seed 1", "seed 2"))
-    pages = {"now": "/", "job": f"/jobs/{numbers['lr 0.05']}", "compare": f"/compare?jobs={alike}"}
+    alike = ",".join(str(numbers[name]) for name in ("lr 0.01", "lr 0.02", "seed 1", "seed 2"))
+    pages = {"now": "/", "job": f"/jobs/{numbers['lr 0.02']}", "compare": f"/compare?jobs={alike}"}
     link = client.make_link().url
     context = browser.new_context()
     page = context.new_page()
@@ -104,8 +104,8 @@ def _take_pictures(browser: Browser, client: HttpClient, numbers: Mapping[str, i
         for name, place in pages.items():
             page.goto(base + place)
             page.locator("html[data-live]").wait_for(state="attached")
-            if page.locator(".plot").count():
-                page.locator(".plot canvas").first.wait_for()
+            for plot in page.locator(".plot").all():
+                plot.locator("canvas").wait_for()
             page.screenshot(path=folder / f"{name}{suffix}.png")
             print(f"{name}{suffix}.png", flush=True)
     context.close()

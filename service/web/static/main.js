@@ -7,8 +7,13 @@ writeTimes(document);
 setInterval(() => writeTimes(document), 1000);
 listenToKeys();
 if (document.querySelector("[data-digest]")) follow();
-for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
-for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"], ["[data-checked]", "./jobs.js"]]) {
-for (const [mark, module] of [["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"], ["[data-checked]", "./jobs.js"], ["[data-new]", "./new.js"]]) {
+const MODULES = {
+  "[data-curves]": "./charts.js",
+  "[data-log]": "./log.js",
+  "[data-checked]": "./jobs.js",
+  "[data-compare]": "./compare.js",
+  "[data-new]": "./new.js",
+};
+for (const [mark, module] of Object.entries(MODULES)) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
