@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LARGEST = 1e150  # what is larger is drawn there: a picture needs differences that are numbers
-DECADES = 2.0  # positive values that span so many are drawn on a logarithmic axis, where that is left open
+DECADES = 1.0  # positive values that span so many are drawn on a logarithmic axis, where that is left open
 MOST_TICKS = 400
+ALIKE, LEAST = 1e-12, 1e-200  # values no further apart than these, by their size and at all, are one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,10 @@ def make_scale(
             end=end,
             logarithmic=True,
         )
-    if low == high:
-        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * ALIKE, LEAST):
+        half = size / 2 if size > LEAST else 0.5
+        low, high = low - half, high + half
     gap = (high - low) * room
     at_zero = room > 0 and 0 <= low <= high - low
     return Scale(low=0.0 if at_zero else low - gap, high=high + gap, start=start, end=end)

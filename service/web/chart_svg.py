@@ -46,7 +46,8 @@ def draw_chart(chart: Chart, *, width: int = 900, height: int = 420) -> str:
         y=make_scale([y for _, y in values], start=height - BELOW, end=TOP),
     )
     parts = [*_draw_axes(chart, plot), *_draw_marks(chart, plot)]
-    clipped = [part for curve in chart.curves for part in _draw_curve(curve, plot)]
+    clipped = [part for curve in chart.curves for part in _draw_behind(curve, plot)]
+    clipped += [part for curve in chart.curves for part in _draw_curve(curve, plot)]
     parts += ['<g clip-path="url(#plot)">', *clipped, "</g>", *_draw_ends(chart.curves, plot)]
     parts += _draw_dots(chart, plot)
     if not values:
@@ -82,7 +83,8 @@ def _draw_marks(chart: Chart, plot: _Plot) -> Iterator[str]:
             yield _text(at + 4, plot.y.end + 10, words, fill=QUIET)
 
 
-def _draw_curve(curve: Curve, plot: _Plot) -> Iterator[str]:
+def _draw_behind(curve: Curve, plot: _Plot) -> Iterator[str]:
+    """What lies behind all curves: bands, and what was measured of smoothed ones."""
     colour = curve.look.colour
     if curve.band:
         there = [(x, high) for x, _, high in curve.band]
@@ -91,10 +93,13 @@ def _draw_curve(curve: Curve, plot: _Plot) -> Iterator[str]:
         yield f'<polygon points="{corners}" fill="{colour}" fill-opacity="0.18"/>'
     if curve.behind:
         yield _line(plot.path(curve.behind), Look(colour=colour), 'stroke-opacity="0.3" stroke-width="1"')
+
+
+def _draw_curve(curve: Curve, plot: _Plot) -> Iterator[str]:
     yield _line(plot.path(curve.points), curve.look, 'stroke-width="1.6"')
     alone = _list_alone(curve.points)
     yield "".join(
-        f'<circle cx="{plot.x.place(x):.1f}" cy="{plot.y.place(y):.1f}" r="2.5" fill="{colour}"/>'
+        f'<circle cx="{plot.x.place(x):.1f}" cy="{plot.y.place(y):.1f}" r="2.5" fill="{curve.look.colour}"/>'
         for x, y in alone
     )
 
@@ -167,13 +172,13 @@ def _text(x: float, y: float, words: str, *, anchor: str = "", fill: str = INK, 
 
 
 def _wrap(chart: Chart, plot: _Plot, parts: Sequence[str], *, width: int, height: int) -> str:
-    title = make_visible(f"{chart.y_label} over {chart.x_label}")
-    said = ", ".join(f"{curve.label}: {format_value(curve.last)}" for curve in chart.curves)
+    title = f"{_shorten(chart.y_label)} over {_shorten(chart.x_label)}"
+    said = ", ".join(f"{_shorten(curve.label)}: {format_value(curve.last)}" for curve in chart.curves)
     clip = f'x="{plot.x.start}" y="{plot.y.end - 2}" width="{plot.x.end - plot.x.start}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)} width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FONT}">\n'
-        f"<title>{escape(title)}</title>\n<desc>{escape(make_visible(said))}</desc>\n"
+        f"<title>{escape(title)}</title>\n<desc>{escape(said)}</desc>\n"
         f'<clipPath id="plot"><rect {clip} height="{plot.y.start - plot.y.end + 4}"/></clipPath>\n'
         f'<rect width="{width}" height="{height}" fill="#fff"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from cnnctl.views.curves import CurveView
 
 AxisName = Literal["step", "epoch", "time"]
-AXES = get_args(AxisName)
+AXES: Sequence[AxisName] = get_args(AxisName)
 LABELS = {"step": "step", "epoch": "epoch", "time": "minutes of training"}
 MINUTE = 60.0
 

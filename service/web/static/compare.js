@@ -78,6 +78,8 @@ function draw() {
       bands.push({ series: [series.length - 2, series.length - 1], fill: `${curve.colour}33` });
     }
     if (curve.behind.length && curve.behind[0].length) add(curve.behind, curve, { stroke: `${curve.colour}55`, width: 1 });
+  }
+  for (const curve of shown.curves) {
     const few = curve.points[0].length < 40;
     add(curve.points, curve, { width: 1.6, main: true, dash: curve.dash ? curve.dash.split(" ").map(Number) : undefined, points: { show: few, size: 5, fill: curve.colour } });
   }

@@ -1,0 +1,110 @@
+"""The curves of one job as a picture: training and validation in two colours, and where attempts began."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from cnnctl.views.curves import CurveView
+from service.api.ask import Asked
+from service.errors import SpecError
+from service.web.address import check_query, read_number
+from service.web.answer import PageRoute, visit_of
+from service.web.chart import TRAIN, VALIDATION, Chart, Curve, Look, choose_look
+from service.web.chart_svg import draw_chart
+from service.web.compare_address import WINDOW, read_smooth, read_window
+from service.web.compare_chart import read_curves
+from service.web.compare_files import picture, read_width
+from service.web.curve_axis import AXES, LABELS, Axis, AxisName, find_axis
+from service.web.curve_lines import cut, smooth, trace
+from service.web.parts import Visit
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+MOST_METRICS = 8
+OF_VALIDATION = "val_"
+
+
+@router.get("/jobs/{job}/chart.svg")
+def get_picture(ask: Asked, job: str) -> Response:
+    """One metric, or several in one picture: `metric=loss&metric=val_loss`."""
+    visit, query = visit_of(ask), ask.request.query_params
+    check_query(query, ("metric", "x", "smooth", "width", *WINDOW))
+    chart = make_job_chart(visit, read_number(job, what="job"), query)
+    return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
+
+
+def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
+    """The chart of a job that a query asks for.
+
+    Raises:
+        JobNotFound: there is no such job.
+        SpecError: a parameter takes something else.
+    """
+    metrics = list(dict.fromkeys(query.getlist("metric"))) or ["loss", "val_loss"]
+    if len(metrics) > MOST_METRICS:
+        raise SpecError(f"A picture has at most {MOST_METRICS} metrics. Received: {len(metrics)}")
+    x, weight, window = (
+        _read_axis(query.get("x", "")),
+        read_smooth(query.get("smooth", "")),
+        read_window(query),
+    )
+    views = read_curves(visit.client, [job], metrics, x=x, window=window, before=weight > 0)
+    axis = find_axis(views[0], x) if views else None
+    curves = [] if axis is None else list(_list_curves(views, axis, weight, window))
+    missing = [view.metric for view in views if not view.points]
+    return Chart(
+        title=f"Job {job}" + (f", smoothed by {weight:g}" if weight else ""),
+        x_label=LABELS[x],
+        y_label=metrics[0]
+        if set(metrics) <= {metrics[0], OF_VALIDATION + metrics[0]}
+        else ", ".join(metrics),
+        curves=curves,
+        marks=[] if axis is None else _list_marks(visit, job, axis),
+        notes=[f"Not recorded: {', '.join(missing)}"] if missing else [],
+        x_range=window,
+    )
+
+
+def _read_axis(text: str) -> AxisName:
+    for name in AXES:
+        if name == (text or "step"):
+            return name
+    raise SpecError(f"x takes {', '.join(AXES)}. Received: {text[:40]!r}")
+
+
+def _list_curves(
+    views: Sequence[CurveView], axis: Axis, weight: float, window: tuple[float, float] | None
+) -> Sequence[Curve]:
+    there = [view for view in views if view.points]
+    looks = choose_looks([view.metric for view in there])
+    return [
+        Curve(
+            key=view.metric,
+            label=view.metric,
+            look=look,
+            last=view.last,
+            points=cut(list(smooth(view, axis, weight=weight)), window) if weight else measured,
+            behind=measured if weight else (),
+        )
+        for view, look in zip(there, looks, strict=True)
+        for measured in [cut(list(trace(view, axis)), window)]
+    ]
+
+
+def choose_looks(metrics: Sequence[str]) -> Sequence[Look]:
+    """The first metric of the training and the first of the validation have the two colours of these."""
+    looks: dict[str, Look] = {}
+    for number, metric in enumerate(metrics):
+        validation = metric.startswith(OF_VALIDATION)
+        look = Look(colour=VALIDATION, dash="6 3") if validation else Look(colour=TRAIN)
+        looks[metric] = choose_look(number + 2) if look in looks.values() else look
+    return list(looks.values())
+
+
+def _list_marks(visit: Visit, job: int, axis: Axis) -> Sequence[tuple[float, str]]:
+    return [
+        (axis.place(attempt.start_step), f"attempt {attempt.number}")
+        for attempt in visit.client.get_job(job).attempts
+        if attempt.number > 1 and attempt.start_step is not None
+    ]
