@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from service.errors import NotFound
-from service.web import architecture_pages, compare_page, job_page, jobs_page, new_page, now_page
+from service.web import architecture_pages, compare_page, gpus_page, job_page, jobs_page, new_page, now_page
 from service.web.parts import Page, Visit
 
 MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
@@ -20,6 +20,7 @@ PLACES: Mapping[str, MakePage] = {
     "/new": new_page.make_page,
     "/networks": architecture_pages.make_list,
     "/networks/{name}": architecture_pages.make_page,
+    "/gpus": gpus_page.make_page,
 }
 _PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
 

@@ -9,7 +9,18 @@ from service.api.app import make_app
 from service.errors import NotFound
 from service.settings import Settings
 from service.store.transaction import Store
-from service.web import bulk_acts, compare_files, job_acts, job_chart, live, new_acts, pages, sign_in, static
+from service.web import (
+    bulk_acts,
+    compare_files,
+    gpu_acts,
+    job_acts,
+    job_chart,
+    live,
+    new_acts,
+    pages,
+    sign_in,
+    static,
+)
 from service.web.answer import show_problem
 from service.web.live import Watches
 
@@ -18,7 +29,18 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
     """The app over a store."""
     app = make_app(store, settings)
     app.state.watches = Watches(app.state.hub)
-    for part in (static, sign_in, live, bulk_acts, compare_files, job_acts, job_chart, new_acts, pages):
+    for part in (
+        static,
+        sign_in,
+        live,
+        bulk_acts,
+        compare_files,
+        gpu_acts,
+        job_acts,
+        job_chart,
+        new_acts,
+        pages,
+    ):
         app.include_router(part.router)
     _say_what_is_not_there(app)
     return app
