@@ -46,7 +46,9 @@ async function zoom(part) {
   if (!part) return show(whole);
   chart.setScale("x", { min: part[0], max: part[1] });
   const found = await ask(part);
-  if (mine === asked) show({ ...found, curves: whole.curves.map((curve) => refine(curve, found.curves.find(({ key, label }) => key === curve.key && label === curve.label), part)) });
+  if (mine !== asked) return;
+  show({ ...found, curves: whole.curves.map((curve) => refine(curve, found.curves.find(({ key, label }) => key === curve.key && label === curve.label), part)) });
+  place.dataset.refined = "yes";
 }
 
 // A curve that is exact within a part, and goes on to both sides as it was.
@@ -70,7 +72,7 @@ const size = () => ({ width: place.clientWidth, height: Math.min(420, Math.max(2
 
 function draw() {
   const lines = [], series = [{}], bands = [];
-  const add = (row, curve, options) => { lines.push(row); series.push({ curve, stroke: curve.colour, points: { show: false }, ...options }); };
+  const add = (row, curve, options) => { lines.push(row); series.push({ of: shown.curves.indexOf(curve), stroke: curve.colour, points: { show: false }, ...options }); };
   for (const curve of shown.curves) {
     if (curve.band.length) {
       add([curve.band[0], curve.band[2]], curve, { stroke: "transparent" });
@@ -94,7 +96,7 @@ function draw() {
     axes: [axis(shown.x, { values: (u, ticks) => ticks.map(write) }), axis(shown.y, { size: 64, values: (u, ticks) => ticks.map(write) })],
     hooks: {
       setSelect: [(u) => { if (u.select.width > 4) zoom([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")].map((value) => Math.max(0, value))); }],
-      setSeries: [(u, at, { focus }) => { if (focus !== undefined) mark(at ? u.series[at].curve : null); }],
+      setSeries: [(u, at, { focus }) => { if (focus !== undefined) mark(at ? shown.curves[u.series[at].of] : null); }],
       draw: [() => { place.dataset.drawn = Number(place.dataset.drawn || 0) + 1; }],
     },
   }, align(lines), (u, init) => { place.insertBefore(u.root, keys); init(); });
@@ -175,12 +177,12 @@ function writeKeys(keys) {
   }));
 }
 
-const find = (curve) => chart.series.findIndex((one) => one.main && one.curve === curve);
+const find = (curve) => chart.series.findIndex((one) => one.main && shown.curves[one.of] === curve);
 
 function toggle(curve, button) {
   const on = button.getAttribute("aria-pressed") !== "true";
   button.setAttribute("aria-pressed", on);
-  chart.series.forEach((one, at) => { if (one.curve === curve) chart.setSeries(at, { show: on }); });
+  chart.series.forEach((one, at) => { if (shown.curves[one.of] === curve) chart.setSeries(at, { show: on }); });
 }
 
 // The curve under the pointer: its entry of the legend, and its row of the table.
