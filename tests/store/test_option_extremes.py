@@ -134,7 +134,7 @@ def beyond(name: str, parameter: click.Parameter) -> Iterator[list[str]]:
     bound = OPTIONS[name]
     if name == "--after":
         yield ["--after=1"] * (int(bound.most) + 1)
-    elif name in ("--not-before", "--since", "--expires"):
+    elif name in ("--not-before", "--since", "--ended-since", "--expires"):
         yield [f"{name}={bound.most + 1:.0f}d"]
     elif name == "--input":
         yield [f"--input={bound.most + 1:.0f}x9x1"]

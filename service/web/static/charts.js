@@ -86,7 +86,7 @@ class Plot {
       cursor: { drag: { x: true, y: false, setScale: false } },
       axes: [
         { ...axis, values: (_, ticks) => ticks.map((step) => (per ? +(step / per).toFixed(2) : step)), label: per ? "epoch" : "step", size: 24, labelSize: 14, labelGap: -4, labelFont: "11px system-ui" },
-        { ...axis, size: 52 },
+        { ...axis, size: 52, values: (_, ticks) => ticks.map((value) => (Math.abs(value) >= 1000 ? value.toLocaleString("en") : +value.toPrecision(4))) },
       ],
       hooks: {
         setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: plot.posToVal(plot.select.left, "x"), end: plot.posToVal(plot.select.left + plot.select.width, "x") })],
