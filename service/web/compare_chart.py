@@ -12,8 +12,8 @@ from service.web.compare_address import Asked
 from service.web.curve_axis import LABELS, Axis, AxisName, find_axis
 from service.web.curve_lines import cut, smooth, trace
 
-MOST_POINTS = 16_000  # of all curves together: more than a screen has
-FEWEST, MOST = 160, 600  # of one
+MOST_POINTS = 12_000  # of all curves together: more than a screen has
+FEWEST, MOST = 120, 600  # of one
 Window = tuple[float, float] | None
 
 

@@ -119,14 +119,9 @@ def _to_json(curve: Curve) -> dict[str, object]:
         "last": curve.last,
         "points": _split(curve.points),
         "behind": _split(curve.behind),
-        "band": [[_round(value) for value in column] for column in zip(*curve.band, strict=True)],
+        "band": list(zip(*curve.band, strict=True)),
     }
 
 
 def _split(points: Sequence[Point]) -> Sequence[Sequence[float | None]]:
-    return [[_round(x) for x, _ in points], [_round(y) for _, y in points]]
-
-
-def _round(value: float | None) -> float | None:
-    """With as many digits as a screen can show."""
-    return None if value is None else float(f"{value:.7g}")
+    return [[x for x, _ in points], [y for _, y in points]]

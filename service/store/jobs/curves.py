@@ -195,7 +195,7 @@ def _list_rows(
             steps: Any = bindparam("steps", again, expanding=True, literal_execute=True)
             statement = plain.where(metrics.c.step.not_in(steps)) if again else plain
             values = {"attempt": span.id, "metric": name, "last": last}
-            for row in tx.connection.execute(statement, values):
+            for row in tx.connection.execute(statement, values).all():
                 yield curve, row
 
 

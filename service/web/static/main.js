@@ -15,5 +15,7 @@ const MODULES = {
   "[data-new]": "./new.js",
 };
 for (const [mark, module] of Object.entries(MODULES)) {
+if (document.querySelector("[data-digest]")) addEventListener("load", follow); // what the page needs comes first
+for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
