@@ -54,8 +54,8 @@ def _list_powers(low: float, high: float, most: int) -> Sequence[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(1, math.ceil((last - first) / most))
     ticks = [10.0**power for power in range(first, last + 1, every)]
-    if last - first <= 1:
-        ticks = [mark * 10.0**first for mark in (1, 2, 5, 10)]
+    if last - first <= 2:
+        ticks = [mark * 10.0**power for power in range(first, last + 1) for mark in (1, 2, 5)]
     return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
