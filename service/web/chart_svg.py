@@ -119,17 +119,18 @@ def _line(path: str, look: Look, more: str) -> str:
 
 def _draw_ends(curves: Sequence[Curve], plot: _Plot) -> Iterator[str]:
     """The key of each curve at its end, moved apart where they would lie on each other."""
-    if not 1 < len(curves) <= MOST_ENDS:
+    if not 1 < len(curves) <= MOST_ENDS or any(len(curve.key) * LETTER > RIGHT - 6 for curve in curves):
         return
     ends = []
     for curve in curves:
         last = next(((x, y) for x, y in reversed(curve.points) if y is not None and x <= plot.x.high), None)
         if last is not None:
             ends.append((plot.y.place(last[1]) + 4, plot.x.place(last[0]) + 4, curve))
-    lowest = -math.inf
-    for at, x, curve in sorted(ends, key=lambda end: end[0]):
-        lowest = max(at, lowest + FONT)
-        yield _text(x, lowest, curve.key, fill=curve.look.colour)
+    written: list[tuple[float, float]] = []
+    for y, x, curve in sorted(ends, key=lambda end: -end[0]):
+        beside = [above for above, left in written if abs(left - x) < RIGHT]
+        written.append((min([y, *(above - FONT for above in beside)]), x))
+        yield _text(x, written[-1][0], curve.key, fill=curve.look.colour)
 
 
 def _draw_dots(chart: Chart, plot: _Plot) -> Iterator[str]:
