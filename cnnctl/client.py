@@ -33,7 +33,7 @@ from cnnctl.views.jobs import (
 )
 from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
-from cnnctl.views.people import HookView, UsageView, UserView
+from cnnctl.views.people import HookView, UsageDayView, UsageView, UserView
 from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
@@ -144,6 +144,7 @@ class Client(Protocol):
     def list_usage(
         self, *, owner: str | None = None, since: datetime | None = None
     ) -> Sequence[UsageView]: ...
+    def list_usage_by_day(self, *, since: datetime | None = None) -> Sequence[UsageDayView]: ...
     def list_users(self) -> Sequence[UserView]: ...
     def change_user(self, name: str, changes: Mapping[str, Any]) -> UserView: ...
     def add_hook(self, request: HookRequest) -> HookView: ...

@@ -40,7 +40,7 @@ from cnnctl.views.jobs import (
 )
 from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
-from cnnctl.views.people import HookView, UsageView, UserView
+from cnnctl.views.people import HookView, UsageDayView, UsageView, UserView
 from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
@@ -312,6 +312,9 @@ class HttpClient:
 
     def list_usage(self, *, owner: str | None = None, since: datetime | None = None) -> Sequence[UsageView]:
         return _all(UsageView, self._api.get("usage", owner=owner, since=since and since.isoformat()))
+
+    def list_usage_by_day(self, *, since: datetime | None = None) -> Sequence[UsageDayView]:
+        return _all(UsageDayView, self._api.get("usage", "days", since=since and since.isoformat()))
 
     def list_users(self) -> Sequence[UserView]:
         return _all(UserView, self._api.get("users"))

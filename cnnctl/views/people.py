@@ -24,6 +24,15 @@ class UsageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageDayView:
+    """GPU-hours of one person on one day; a day on which they used none is left out."""
+
+    day: Annotated[str, "the day in UTC, as in `2026-11-01`"]
+    owner: Annotated[str, "who"]
+    gpu_hours: Annotated[float, "hours of that day in which their attempts held GPUs, times GPUs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserView:
     """What a person may have and do; a quota that is `null` is none."""
 

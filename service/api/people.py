@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
-from cnnctl.views.people import HookView, UsageView, UserView
+from cnnctl.views.people import HookView, UsageDayView, UsageView, UserView
 from cnnctl.views.requests import HookRequest, TokenRequest, UserChange
 from service.api.ask import Asked
 from service.api.declare import act, get
@@ -34,6 +34,12 @@ def get_health(ask: Asked) -> Response:
 def list_usage(ask: Asked, owner: str | None = None, since: AwareDatetime | None = None) -> Response:
     """GPU-hours by person, project and outcome."""
     return ask.look(lambda client: client.list_usage(owner=owner, since=since))
+
+
+@get(router, "/usage/days", Sequence[UsageDayView])
+def list_usage_by_day(ask: Asked, since: AwareDatetime | None = None) -> Response:
+    """GPU-hours by day and person."""
+    return ask.look(lambda client: client.list_usage_by_day(since=since))
 
 
 @get(router, "/users", Sequence[UserView])

@@ -32,7 +32,7 @@ from cnnctl.views.jobs import (
 )
 from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
-from cnnctl.views.people import HookView, UsageView, UserView
+from cnnctl.views.people import HookView, UsageDayView, UsageView, UserView
 from cnnctl.views.requests import (
     GarbageRequest,
     HookRequest,
@@ -339,6 +339,9 @@ class LocalClient:
 
     def list_usage(self, *, owner: str | None = None, since: datetime | None = None) -> Sequence[UsageView]:
         return usage.list_usage_views(self._store, owner=owner, since=since)
+
+    def list_usage_by_day(self, *, since: datetime | None = None) -> Sequence[UsageDayView]:
+        return usage.list_usage_day_views(self._store, since=since)
 
     def list_users(self) -> Sequence[UserView]:
         return users.list_user_views(self._store)

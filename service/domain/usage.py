@@ -1,8 +1,9 @@
 """GPU-hours: who used them for what, and which of them were wasted."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 
 from service.domain.states import Outcome
 
@@ -61,6 +62,29 @@ def add_up(stays: Iterable[Stay], *, since: datetime | None, now: datetime) -> S
         before = found.get(key) or Usage(owner=stay.owner, project=stay.project, outcome=outcome)
         found[key] = _add(before, stay, since=since, now=now)
     return [found[key] for key in sorted(found)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayUsage:
+    """GPU-hours of one person on one day in UTC."""
+
+    day: date
+    owner: str
+    gpu_hours: float
+
+
+def add_up_by_day(stays: Iterable[Stay], *, since: datetime | None, now: datetime) -> Sequence[DayUsage]:
+    """Count the hours of all stays from `since` until now, by day in UTC and owner."""
+    found: dict[tuple[date, str], float] = defaultdict(float)
+    for stay in stays:
+        start, end = stay.leased_at.astimezone(timezone.utc), stay.ended_at or now
+        start = max(start, since.astimezone(timezone.utc)) if since else start
+        while start < end:
+            midnight = start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            until = min(end, midnight)
+            found[start.date(), stay.owner] += stay.gpus * (until - start).total_seconds() / 3600
+            start = until.astimezone(timezone.utc)
+    return [DayUsage(day=day, owner=owner, gpu_hours=found[day, owner]) for day, owner in sorted(found)]
 
 
 def _add(usage: Usage, stay: Stay, *, since: datetime | None, now: datetime) -> Usage:

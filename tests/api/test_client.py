@@ -79,6 +79,7 @@ def test_the_api_gives_what_the_store_gives(api: Api) -> None:
         assert to_json(over.list_audit(subject="hook")) == to_json(local.list_audit(subject="hook"))
         assert to_json(over.list_hooks()) == to_json(local.list_hooks())
         assert to_json(over.list_usage()) == to_json(local.list_usage())
+        assert to_json(over.list_usage_by_day()) == to_json(local.list_usage_by_day())
         add_reading(store)
         before = to_json(local.list_gpu_history(hours=1, points=7))
         assert before[0]["utilization"] == [*6 * [None], [50.0, 50.0]]

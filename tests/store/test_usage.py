@@ -8,10 +8,11 @@ import pytest
 from cnnctl.views.codec import to_json
 from cnnctl.views.people import UsageView
 from service.commands.jobs.control import pause
-from service.commands.people.usage import list_usage_views
+from service.commands.people.usage import list_usage_day_views, list_usage_views
 from service.domain.jobs import Attempt, JobId, Progress
 from service.domain.people import SCHEDULER
 from service.domain.states import Cause, Outcome
+from service.errors import SpecError
 from service.store.fleet import leases
 from service.store.jobs import attempts
 from service.store.jobs.endings import end_attempt
@@ -125,3 +126,32 @@ def test_a_job_on_two_gpus_counts_twice(store: Store, clock: Clock, claimed: Cla
     clock.advance(HOUR)
     (view,) = list_usage_views(store)
     assert hours(view) == {"gpu_hours": pytest.approx(2.0)}
+
+
+def test_hours_are_counted_on_the_day_on_which_they_were_used(
+    store: Store, clock: Clock, claimed: Claim, add_job: Callable[..., JobId]
+) -> None:
+    attempt = claimed()  # at noon on the first of January
+    with store.transaction() as tx:
+        leases.acquire(tx, attempt.id, [f"{HOST}-1"])
+    clock.advance(38 * HOUR)
+    end(store, attempt, Outcome.SUCCEEDED)
+    claimed(add_job(owner="grace"))
+    clock.advance(HOUR)
+    found = [(view.day, view.owner, view.gpu_hours) for view in list_usage_day_views(store)]
+    assert found == [
+        ("2026-01-01", "ada", 24),
+        ("2026-01-02", "ada", 48),
+        ("2026-01-03", "ada", 4),
+        ("2026-01-03", "grace", 1),
+    ]
+    late = list_usage_day_views(store, since=clock.now - timedelta(hours=5))
+    assert [(view.day, view.gpu_hours) for view in late] == [
+        ("2026-01-02", 4),
+        ("2026-01-03", 4),
+        ("2026-01-03", 1),
+    ]
+    total = sum(view.gpu_hours for view in list_usage_day_views(store))
+    assert total == pytest.approx(sum(view.gpu_hours for view in list_usage_views(store)))
+    with pytest.raises(SpecError, match="--since"):
+        list_usage_day_views(store, since=clock.now + timedelta(days=2))
