@@ -6,7 +6,7 @@ import { listenToKeys } from "./keys.js";
 writeTimes(document);
 setInterval(() => writeTimes(document), 1000);
 listenToKeys();
-if (document.querySelector("[data-digest]")) follow();
+if (document.querySelector("[data-digest]")) addEventListener("load", follow); // what the page needs comes first
 const MODULES = {
   "[data-curves]": "./charts.js",
   "[data-log]": "./log.js",
@@ -15,7 +15,5 @@ const MODULES = {
   "[data-new]": "./new.js",
 };
 for (const [mark, module] of Object.entries(MODULES)) {
-if (document.querySelector("[data-digest]")) addEventListener("load", follow); // what the page needs comes first
-for (const [mark, module] of [["[data-compare]", "./compare.js"], ["[data-curves]", "./charts.js"], ["[data-log]", "./log.js"]]) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());
 }
