@@ -33,3 +33,13 @@ class AuditEntry:
     """The fields that were changed, as they were."""
     after: Mapping[str, Any] | None
     """The same fields, as they are since then."""
+
+
+def format_change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+    """What an entry says was changed, as in `weight 1.0 → 2.0`; empty if nothing was."""
+    keys = dict.fromkeys([*(before or {}), *(after or {})])
+    changed = [key for key in keys if (before or {}).get(key) != (after or {}).get(key)]
+    return ", ".join(
+        f"{key} {before[key]} → {after[key]}" if before and after else f"{key} {(after or before or {})[key]}"
+        for key in changed
+    )

@@ -7,7 +7,17 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 
 from service.errors import NotFound
-from service.web import architecture_pages, compare_page, gpus_page, job_page, jobs_page, new_page, now_page
+from service.web import (
+    architecture_pages,
+    audit_page,
+    compare_page,
+    gpus_page,
+    job_page,
+    jobs_page,
+    new_page,
+    now_page,
+    people_page,
+)
 from service.web.parts import Page, Visit
 
 MakePage = Callable[[Visit, Mapping[str, str], QueryParams], Page]
@@ -21,6 +31,8 @@ PLACES: Mapping[str, MakePage] = {
     "/networks": architecture_pages.make_list,
     "/networks/{name}": architecture_pages.make_page,
     "/gpus": gpus_page.make_page,
+    "/people": people_page.make_page,
+    "/people/audit": audit_page.make_page,
 }
 _PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
 

@@ -18,6 +18,7 @@ from service.web import (
     live,
     new_acts,
     pages,
+    people_acts,
     sign_in,
     static,
 )
@@ -39,6 +40,7 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
         job_acts,
         job_chart,
         new_acts,
+        people_acts,
         pages,
     ):
         app.include_router(part.router)

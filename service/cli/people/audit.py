@@ -1,6 +1,6 @@
 """cnnctl audit: who did what to jobs, GPUs, hosts, people and tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from service.cli.display.table import make_table
 from service.cli.param_types import Moment
 from service.cli.session import open_client, print_json
 from service.cli.terminal import make_console, say
+from service.domain.audit import format_change
 from service.domain.states import Subject
 
 
@@ -41,18 +42,8 @@ def _table(views: Sequence[AuditView]) -> Any:
     table = make_table(*names, whole=["AT", "WHO"], folded=["DETAIL"])
     for view in views:
         by = f"{view.via} {view.origin}".strip()
-        change = _format_change(view.before, view.after)
+        change = format_change(view.before, view.after)
         detail = "; ".join(filter(None, [view.detail, change]))
         about = f"{view.subject} {view.name}"
         table.add_row(f"{view.at:%Y-%m-%d %H:%M:%S}", view.actor, by, view.action, about, detail)
     return table
-
-
-def _format_change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """As in `weight 1.0 → 2.0`."""
-    keys = dict.fromkeys([*(before or {}), *(after or {})])
-    changed = [key for key in keys if (before or {}).get(key) != (after or {}).get(key)]
-    return ", ".join(
-        f"{key} {before[key]} → {after[key]}" if before and after else f"{key} {(after or before or {})[key]}"
-        for key in changed
-    )
