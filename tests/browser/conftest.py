@@ -22,7 +22,7 @@ def find_chromium() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop would stand in the way of other folders' tests
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
