@@ -22,21 +22,17 @@ class Band:
     gaps: Sequence[tuple[int, int]]
     """Where nothing was read: a bucket, and how many."""
     highest: float | None
-    is_cut: bool
-    """Whether something was read in some buckets, and nothing in others."""
 
 
 def draw_band(buckets: Buckets, *, most: float) -> Band:
     """The band of a window; a bucket is a step, so that a single one can be seen."""
     runs = list(_list_runs(buckets))
     gaps = [(start, length) for start, length, is_read in runs if not is_read]
-    read = [bucket for bucket in buckets if bucket]
     return Band(
         width=len(buckets),
         paths=[_draw_run(buckets, start, length, most=most) for start, length, is_read in runs if is_read],
         gaps=gaps,
-        highest=max((high for _, high in read), default=None),
-        is_cut=bool(read and gaps),
+        highest=max((bucket[1] for bucket in buckets if bucket), default=None),
     )
 
 
@@ -78,7 +74,7 @@ def place_holds(holders: Sequence[HolderView], *, start: datetime, seconds: floa
     end = start + timedelta(seconds=seconds)
     holds = []
     for holder in holders:
-        since, until = max(holder.since, start), min(holder.until or end, end)
+        since, until = min(max(holder.since, start), end), min(holder.until or end, end)
         held = max(0.0, (until - since).total_seconds())
         x = WIDTH * (since - start).total_seconds() / seconds
         width = max(1.5, WIDTH * held / seconds)

@@ -4,15 +4,17 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from itertools import accumulate
 
 from starlette.datastructures import QueryParams
 
-from cnnctl.views.access import MeView, TokenView
+from cnnctl.views.access import TokenView
 from cnnctl.views.people import HookView, UsageView, UserView
-from service.domain.people import User
+from service.domain.people import User, by_token
 from service.domain.states import Occasion, Scope
 from service.web.address import check_query
+from service.web.day_bars import DayBars, draw_days
 from service.web.parts import Page, Part, Visit
 from service.web.since import WINDOWS, name_since, read_since
 
@@ -48,6 +50,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
                 about=(since, may_change),
                 seconds=SECONDS,
             ),
+            Part(name="days", look=lambda one: list_days(one, since), about=since, seconds=SECONDS),
             *([form] if changed and may_change else []),
             Part(name="tokens", look=list_tokens, personal=True, seconds=SECONDS),
             Part(name="hooks", look=list_hooks, personal=True, seconds=SECONDS),
@@ -122,7 +125,8 @@ def list_people(visit: Visit, since: str, *, may_change: bool) -> People:
     for usage in visit.client.list_usage(since=read_since(since)):
         used[usage.owner].append(usage)
     users = list(visit.client.list_users())
-    users += [_make_user(name) for name in used if name not in {user.name for user in users}]
+    known = {user.name for user in users}
+    users += [_make_user(name) for name in used if name not in known]
     hours = {user.name: sum(one.gpu_hours for one in used[user.name]) for user in users}
     most, total, weight = max(hours.values(), default=0.0), sum(hours.values()), sum(u.weight for u in users)
     people = [
@@ -138,6 +142,12 @@ def list_people(visit: Visit, since: str, *, may_change: bool) -> People:
     ]
     people.sort(key=lambda person: (-person.hours, person.user.name))
     return People(people=people, since=since, may_change=may_change)
+
+
+def list_days(visit: Visit, since: str) -> DayBars:
+    """What each person used on each day."""
+    begin = read_since(since)
+    return draw_days(visit.client.list_usage_by_day(since=begin), since=begin, now=datetime.now(timezone.utc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,15 +201,11 @@ class Tokens:
     scopes: Sequence[str]
 
 
-def came_by_token(me: MeView) -> bool:
-    """Whether a browser's session was opened by a token, which may make no other."""
-    return me.via.startswith("token ")
-
-
 def list_tokens(visit: Visit) -> Tokens:
     """One's own tokens."""
     scopes = [scope.value for scope in Scope if scope is not Scope.ADMIN or visit.me.administrator]
-    return Tokens(tokens=visit.client.list_tokens(), by_token=came_by_token(visit.me), scopes=scopes)
+    came_by_token = visit.me.via.startswith(by_token(""))
+    return Tokens(tokens=visit.client.list_tokens(), by_token=came_by_token, scopes=scopes)
 
 
 def list_hooks(visit: Visit) -> tuple[Sequence[HookView], Sequence[str]]:

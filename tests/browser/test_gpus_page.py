@@ -100,6 +100,18 @@ def test_each_act_of_a_gpu(api: Api, open_page: Open) -> None:
     expect(gpu).to_contain_text("in use")
 
 
+def test_what_happens_comes_into_an_open_page_and_disturbs_no_form(api: Api, open_page: Open) -> None:
+    page = open_page(api, "/gpus")
+    expect(page.locator("html[data-live]")).to_be_attached()
+    gpu = page.locator(f"#gpu-{SECOND}")
+    gpu.get_by_text("Change").click()
+    gpu.get_by_label("Reason").fill("half a sen")
+    api.client().drain_gpus([FIRST], reason="moved")
+    expect(page.locator(f"#gpu-{FIRST}")).to_contain_text("draining")
+    expect(page.locator("#part-line")).to_contain_text("1 draining")
+    expect(gpu.get_by_label("Reason")).to_have_value("half a sen")
+
+
 def test_each_act_of_a_host_changes_the_gpus_that_it_can(api: Api, open_page: Open) -> None:
     api.client().quarantine_gpus([FIRST], reason="broken")
     page = open_page(api, "/gpus")

@@ -60,6 +60,9 @@ def test_it_says_who_used_most_and_what_each_may_have(api: Api, open_page: Open)
     row = page.locator("#person-ada")
     for words in ("3.0 (100 %)", "no project 3.0", "2 (50 %)", "10,000", "never"):
         expect(row).to_contain_text(words)
+    days = page.locator(".days")
+    expect(days.locator(".key").first).to_have_text("ada 3.0")
+    assert sum(float(rect.get_attribute("height") or 0) for rect in days.locator(".stack rect").all()) >= 100
     page.get_by_role("link", name="day", exact=True).click()
     expect(page.locator("#part-line")).to_contain_text("nobody used a GPU in the last day")
     assert page.url.endswith("/people?since=1d")
