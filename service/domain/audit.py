@@ -8,6 +8,8 @@ from typing import Any
 from service.domain.jobs import AttemptId, JobId
 from service.domain.states import Action, Subject
 
+NOTHING = "nothing"  # as which an empty value is shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -37,9 +39,20 @@ class AuditEntry:
 
 def format_change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
     """What an entry says was changed, as in `weight 1.0 → 2.0`; empty if nothing was."""
-    keys = dict.fromkeys([*(before or {}), *(after or {})])
-    changed = [key for key in keys if (before or {}).get(key) != (after or {}).get(key)]
+    was, now = ({key: _name(value) for key, value in (side or {}).items()} for side in (before, after))
+    changed = [key for key in dict.fromkeys([*was, *now]) if was.get(key) != now.get(key)]
     return ", ".join(
-        f"{key} {before[key]} → {after[key]}" if before and after else f"{key} {(after or before or {})[key]}"
+        f"{key} {was.get(key, NOTHING)} → {now.get(key, NOTHING)}"
+        if was and now
+        else f"{key} {(now or was)[key]}"
         for key in changed
     )
+
+
+def _name(value: object) -> str:
+    """A value in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or NOTHING
+    return NOTHING if value is None or value == "" else str(value)
