@@ -13,7 +13,7 @@ from service.commands.fleet.shown_state import ShownState, name_state
 from service.errors import SpecError
 from service.web.address import check_query
 from service.web.bands import Band, Hold, draw_band, place_holds
-from service.web.parts import Page, Part, Visit
+from service.web.parts import Page, Part, Visit, about_subjects
 
 WINDOWS: Mapping[str, str] = {"1": "1 h", "6": "6 h", "24": "24 h", "168": "7 d", "720": "30 d"}
 DAY = "24"
@@ -44,6 +44,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
                 look=look,
                 about=(hours, may_change),
                 seconds=SECONDS.get(hours, LONG_SECONDS),
+                concerns=about_subjects("gpu", "host"),
             ),
         ],
         values={"hours": hours, "windows": WINDOWS},

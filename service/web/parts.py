@@ -8,6 +8,7 @@ from cnnctl.client import Client
 from cnnctl.views.access import AuditView, HealthView, MeView
 from cnnctl.views.fleet import GpuView
 from cnnctl.views.jobs import JobView
+from cnnctl.views.states import Subject
 
 View = TypeVar("View")
 
@@ -64,6 +65,11 @@ class Part:
 def about_job(number: int) -> Callable[[AuditView, Any], bool]:
     """Whether an entry is about a job."""
     return lambda entry, _: entry.job == number
+
+
+def about_subjects(*subjects: Subject) -> Callable[[AuditView, Any], bool]:
+    """Whether an entry is about one of these."""
+    return lambda entry, _: entry.subject in subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from service.domain.people import User, by_token
 from service.domain.states import Occasion, Scope
 from service.web.address import check_query
 from service.web.day_bars import DayBars, draw_days
-from service.web.parts import Page, Part, Visit
+from service.web.parts import Page, Part, Visit, about_subjects
 from service.web.since import WINDOWS, name_since, read_since
 
 WEEK = "7d"
@@ -43,17 +43,38 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         command=f"cnnctl usage --since {shlex.quote(since)}; cnnctl users; "
         "cnnctl token list; cnnctl notify list",
         parts=[
-            Part(name="line", look=lambda one: get_line(one, since), about=since, seconds=SECONDS),
+            Part(
+                name="line",
+                look=lambda one: get_line(one, since),
+                about=since,
+                seconds=SECONDS,
+                concerns=about_subjects("user"),
+            ),
             Part(
                 name="table",
                 look=lambda one: list_people(one, since, may_change=may_change),
                 about=(since, may_change),
                 seconds=SECONDS,
+                concerns=about_subjects("user"),
             ),
-            Part(name="days", look=lambda one: list_days(one, since), about=since, seconds=SECONDS),
+            Part(
+                name="days",
+                look=lambda one: list_days(one, since),
+                about=since,
+                seconds=SECONDS,
+                concerns=about_subjects("user"),
+            ),
             *([form] if changed and may_change else []),
-            Part(name="tokens", look=list_tokens, personal=True, seconds=SECONDS),
-            Part(name="hooks", look=list_hooks, personal=True, seconds=SECONDS),
+            Part(
+                name="tokens",
+                look=list_tokens,
+                personal=True,
+                seconds=SECONDS,
+                concerns=about_subjects("token"),
+            ),
+            Part(
+                name="hooks", look=list_hooks, personal=True, seconds=SECONDS, concerns=about_subjects("hook")
+            ),
         ],
         values={"since": since, "windows": WINDOWS},
     )
