@@ -174,7 +174,8 @@ def get_table(asked: Asked, columns: Sequence[str], visit: Visit) -> Table:
     """The jobs of this page, in its order."""
     limit, before = find_number(asked, "limit"), find_number(asked, "before")
     sort: JobSort = find_text(asked, "sort") or "newest"  # type: ignore[assignment]  # checked when read
-    page = visit.client.list_jobs(to_query(asked), limit=limit or PAGE_LENGTH, before=before, sort=sort)
+    limit = PAGE_LENGTH if limit is None else limit
+    page = visit.client.list_jobs(to_query(asked), limit=limit, before=before, sort=sort)
     return Table(
         heads=[_make_head(asked, name, sort) for name in columns],
         jobs=page.items,

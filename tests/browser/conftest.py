@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.api.conftest import Api, folder, make_api, shared_api
@@ -20,6 +21,24 @@ def find_chromium() -> str | None:
     """Where Chromium is on this machine."""
     names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def send(page: Page, address: str, form: str) -> tuple[int, str, str]:
+    """Send a form as the page would, whatever is in it; the status, where it led to, and what is there."""
+    status, url, text = page.evaluate(
+        """async ([address, form]) => {
+            const answer = await fetch(address, { method: "POST", body: new URLSearchParams(form) });
+            return [answer.status, answer.url, await answer.text()];
+        }""",
+        [address, form],
+    )
+    return int(status), str(url), str(text)
+
+
+def list_barriers(page: Page) -> Sequence[str]:
+    """What of a page keeps people out who cannot see or point, as axe-core finds it."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes']}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 @pytest.fixture(scope="module")  # its event loop would stand in the way of other folders' tests
