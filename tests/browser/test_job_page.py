@@ -12,6 +12,7 @@ from service.store.jobs import attempts, metrics
 from service.store.transaction import Store
 from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
+from tests.browser.conftest import send
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
@@ -82,3 +83,11 @@ def test_curves_grow_while_the_page_is_open(
     expect(page.locator("#chart-1")).to_contain_text("train 1.000")
     expect(page.locator("#plot-1[data-points='3']")).to_be_attached(timeout=10_000)
     check_page(open_page, api, f"/jobs/{attempt.job_id}", "train 1.000", "Dead ReLUs", "Attempts")
+
+
+def test_a_priority_that_is_none_is_refused(shared_api: Api, open_page: Open) -> None:
+    job = submit(shared_api)
+    page = open_page(shared_api, f"/jobs/{job}")
+    status, _, text = send(page, f"/jobs/{job}/priority", "priority=urgent")
+    assert status == 422
+    assert "Allowed: low, normal, high" in text
