@@ -58,6 +58,7 @@ from service.commands.jobs.labels import change_labels
 from service.commands.people import audit, credentials, hooks, usage, users
 from service.commands.people.identity import describe_actor
 from service.commands.people.permissions import check_administrator
+from service.domain.choices import read_choice
 from service.domain.credentials import CredentialId
 from service.domain.datasets import UploadId
 from service.domain.hooks import HookId
@@ -104,7 +105,7 @@ class LocalClient:
     def _ask(self, request: SubmissionRequest) -> Mapping[str, Any]:
         _check_zone("not_before", request.not_before)
         asked: dict[str, Any] = {
-            "priority": Priority(request.priority) if request.priority else None,
+            "priority": _read_priority(request.priority) if request.priority else None,
             "project": request.project,
             "not_before": request.not_before,
             "exclusive": request.exclusive,
@@ -225,7 +226,7 @@ class LocalClient:
         return self._act(job, control.retry)
 
     def set_priority(self, job: int, priority: str) -> JobStateView:
-        return self._act(job, partial(control.set_priority, priority=Priority(priority)))
+        return self._act(job, partial(control.set_priority, priority=_read_priority(priority)))
 
     def _act(self, job: int, act: Any) -> JobStateView:
         state: JobState = act(self._store, JobId(job), actor=self._actor)
@@ -271,7 +272,7 @@ class LocalClient:
             self._store,
             self._settings,
             request.name,
-            kind=DatasetKind(request.kind),
+            kind=read_choice(DatasetKind, request.kind, what="kind"),
             total_bytes=request.total_bytes,
             digest=request.digest,
             description=request.description,
@@ -353,9 +354,9 @@ class LocalClient:
         return hooks.add_hook(
             self._store,
             self._settings,
-            channel=Channel(request.channel),
+            channel=read_choice(Channel, request.channel, what="channel"),
             address=request.address,
-            occasions={Occasion(name) for name in request.on},
+            occasions={read_choice(Occasion, name, what="occasion") for name in request.on},
             actor=self._actor,
         )
 
@@ -386,10 +387,14 @@ class LocalClient:
         limit: int = 100,
         before: int | None = None,
     ) -> Sequence[AuditView]:
-        about = Subject(subject) if subject else None
+        about = read_choice(Subject, subject, what="subject") if subject else None
         return audit.list_audit_views(
             self._store, since=since, actor=actor, subject=about, before=before, limit=limit
         )
+
+
+def _read_priority(text: str) -> Priority:
+    return read_choice(Priority, text, what="priority")
 
 
 def _to_filter(query: JobQuery) -> JobFilter:
@@ -397,7 +402,7 @@ def _to_filter(query: JobQuery) -> JobFilter:
     _check_zone("ended_since", query.ended_since)
     return JobFilter(
         owner=query.owner,
-        states=[JobState(state) for state in query.state],
+        states=[read_choice(JobState, state, what="state") for state in query.state],
         project=query.project,
         tags=query.tag,
         architecture=query.network,

@@ -3,15 +3,15 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from cnnctl.client import Client
 from cnnctl.views.jobs import JobStateView
-from cnnctl.views.states import Priority
 from service.api.ask import Asked
+from service.domain.choices import read_choice
+from service.domain.states import Priority
 from service.errors import CnnctlError, ServiceUnavailable, SpecError
 from service.web.address import read_number
 from service.web.answer import PageRoute, list_fields, show, visit_of
@@ -66,8 +66,8 @@ def act_on_jobs(ask: Asked) -> Response:
 def _check(name: str, priority: str, numbers: Sequence[int]) -> None:
     if name not in ACTS:
         raise SpecError(f"There is no act {name[:40]!r}. Acts: {', '.join(ACTS)}")
-    if name == "priority" and priority not in get_args(Priority):
-        raise SpecError(f"A priority is {', '.join(get_args(Priority))}. Received: {priority[:40]!r}")
+    if name == "priority":
+        read_choice(Priority, priority, what="priority")
     if not 0 < len(numbers) <= MOST_JOBS:
         raise SpecError(f"Check from 1 to {MOST_JOBS:,} jobs. Checked: {len(numbers):,}")
 

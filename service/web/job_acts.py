@@ -1,16 +1,14 @@
 """What the buttons of a job's page do."""
 
 from collections.abc import Callable, Mapping
-from typing import get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from cnnctl.views.requests import LabelRequest
-from cnnctl.views.states import Priority
 from service.api.ask import Asked
 from service.client.local import LocalClient
-from service.errors import NotFound, SpecError
+from service.errors import NotFound
 from service.web.acting import act
 from service.web.answer import PageRoute
 
@@ -28,19 +26,13 @@ def _set_labels(client: LocalClient, job: int, form: Mapping[str, str]) -> objec
     return client.change_labels(job, request)
 
 
-def _set_priority(client: LocalClient, job: int, priority: str) -> object:
-    if priority not in get_args(Priority):
-        raise SpecError(f"There is no such priority. Allowed: {', '.join(get_args(Priority))}")
-    return client.set_priority(job, priority)
-
-
 ACTS: Mapping[str, Callable[[LocalClient, int, Mapping[str, str]], object]] = {
     "cancel": lambda client, job, _: client.cancel(job),
     "pause": lambda client, job, _: client.pause(job),
     "hold": lambda client, job, _: client.hold(job),
     "resume": lambda client, job, form: client.resume(job, from_start="from_start" in form),
     "retry": lambda client, job, _: client.retry(job),
-    "priority": lambda client, job, form: _set_priority(client, job, form.get("priority", "")),
+    "priority": lambda client, job, form: client.set_priority(job, form.get("priority", "")),
     "labels": _set_labels,
 }
 

@@ -7,6 +7,7 @@ from cnnctl.views.access import LinkView, NewTokenView, TokenView
 from cnnctl.views.requests import TokenRequest
 from service.commands.people.permissions import check_administrator, check_in_person, is_administrator
 from service.domain.bounds import check_option
+from service.domain.choices import read_choice
 from service.domain.credentials import (
     LINK_LIFE,
     LONGEST_SECRET,
@@ -42,7 +43,7 @@ def create_token(store: Store, request: TokenRequest, *, actor: Actor) -> NewTok
         SpecError: the name is taken, a bound is passed, or there are as many tokens as one may have.
     """
     check_in_person(actor, act="make a token")
-    name, scope = _check_name(request.name), Scope(request.scope)
+    name, scope = _check_name(request.name), read_choice(Scope, request.scope, what="scope")
     check_option("--expires", request.days)
     secret = make_secret(CredentialKind.TOKEN)
     with store.transaction() as tx:
