@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any, get_args
+from typing import get_args
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
 from cnnctl.views.requests import JobQuery
 from cnnctl.views.states import JobState
-from service.domain.moments import parse_moment
 from service.errors import SpecError
-from service.web.address import check_query
+from service.web.address import check_query, check_words, is_number, read_parameter
 from service.web.curve_axis import AXES, AxisName
+from service.web.job_address import find_text, to_query
 from service.web.parts import Visit
 
 FILTERS = ("owner", "state", "project", "tag", "network", "dataset", "since", "text")
@@ -21,7 +20,6 @@ VIEW = ("metric", "x", "smooth", "group", "scatter", "sort")
 KNOWN = ("jobs", *FILTERS, *VIEW)
 MANY = ("jobs", "state", "tag", "scatter")  # may be repeated, or joined by commas
 WINDOW = ("start", "end")
-LONGEST = 1024
 MOST_JOBS = 100
 MOST_SMOOTH = 0.99
 METRICS = ("val_accuracy", "val_loss", "accuracy", "loss")  # the first of these that jobs have is shown
@@ -62,7 +60,8 @@ def read_address(query: QueryParams, *, also: Sequence[str] = ()) -> Asked:
         SpecError: a parameter is not known, or takes something else.
     """
     check_query(query, (*KNOWN, *also))
-    typed = {name: words for name in KNOWN if (words := _read(name, query.getlist(name)))}
+    typed = {name: words for name in KNOWN if (words := read_parameter(name, query.getlist(name), many=MANY))}
+    check_words("state", typed.get("state", ()), get_args(JobState))
     scatter = typed.get("scatter", ())
     if len(scatter) not in (0, 2):
         raise SpecError("scatter takes a setting and a metric, as in scatter=optimizer.lr,val_accuracy")
@@ -73,38 +72,24 @@ def read_address(query: QueryParams, *, also: Sequence[str] = ()) -> Asked:
     return Asked(
         typed=typed,
         jobs=[_read_job(word) for word in typed.get("jobs", ())],
-        query=_read_filter(typed),
-        metric=_find(typed, "metric"),
+        query=to_query(typed),
+        metric=find_text(typed, "metric"),
         x=axis,  # type: ignore[arg-type]  # it is one of AXES
-        smooth=read_smooth(_find(typed, "smooth")),
+        smooth=read_smooth(find_text(typed, "smooth")),
         grouped=grouped,
         scatter=scatter,
-        sort=_find(typed, "sort"),
+        sort=find_text(typed, "sort"),
     )
 
 
-def _read(name: str, texts: Sequence[str]) -> Sequence[str]:
-    if any(len(text) > LONGEST for text in texts):
-        raise SpecError(f"{name} takes at most {LONGEST:,} characters")
-    if name in MANY:
-        return list(dict.fromkeys(word for text in texts for word in text.replace(",", " ").split()))
-    return [text.strip() for text in texts[-1:] if text.strip()]
-
-
-def _find(typed: Mapping[str, Sequence[str]], name: str) -> str:
-    return next(iter(typed.get(name, ())), "")
-
-
 def _choose(name: str, typed: Mapping[str, Sequence[str]], known: Sequence[str]) -> str:
-    for word in typed.get(name, ()):
-        if word not in known:
-            raise SpecError(f"{name} takes {', '.join(known)}. Received: {word[:40]!r}")
-    return _find(typed, name)
+    check_words(name, typed.get(name, ()), known)
+    return find_text(typed, name)
 
 
 def _read_job(word: str) -> int:
     number = word.removeprefix("#")
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+    if not is_number(number, digits=9):
         raise SpecError(f"jobs takes numbers, as in jobs=7,9,12. Received: {word[:40]!r}")
     return int(number)
 
@@ -140,27 +125,6 @@ def read_window(query: QueryParams) -> tuple[float, float] | None:
     if not 0 <= start <= end < 2**62:
         raise SpecError("start and end take the two ends of a part of the axis")
     return start, end
-
-
-def _read_filter(typed: Mapping[str, Sequence[str]]) -> JobQuery:
-    _choose("state", typed, get_args(JobState))
-    texts: dict[str, Any] = {
-        name: _find(typed, name) or None for name in ("owner", "project", "network", "dataset")
-    }
-    return JobQuery(
-        **texts,
-        state=typed.get("state", ()),  # type: ignore[arg-type]  # checked above
-        tag=typed.get("tag", ()),
-        since=_read_since(_find(typed, "since")[:60]),
-        text=_find(typed, "text"),
-    )
-
-
-def _read_since(text: str) -> datetime | None:
-    try:
-        return parse_moment(text, ahead=False, zone=timezone.utc) if text else None
-    except ValueError as error:
-        raise SpecError(f"since: {error}") from None
 
 
 def find_jobs(asked: Asked, visit: Visit) -> Sequence[int]:

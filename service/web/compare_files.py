@@ -11,6 +11,7 @@ from starlette.responses import Response
 from service.api.ask import Asked as AskedRequest
 from service.bound import Bound
 from service.errors import SpecError
+from service.web.address import is_number
 from service.web.answer import SAFE_HEADERS, PageRoute, visit_of
 from service.web.chart import Chart, Curve, Point
 from service.web.chart_svg import draw_chart
@@ -88,7 +89,7 @@ def read_width(text: str) -> int:
     Raises:
         SpecError: it is no number, or beyond its bounds.
     """
-    width = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0 if text else WIDTH
+    width = int(text) if is_number(text, digits=5) else 0 if text else WIDTH
     WIDTHS.check("width", width)
     return width
 

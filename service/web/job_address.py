@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -10,15 +10,14 @@ from starlette.datastructures import QueryParams
 
 from cnnctl.views.requests import JobQuery, JobSort
 from cnnctl.views.states import JobState
-from service.domain.moments import is_duration, parse_moment
+from service.domain.moments import is_duration
 from service.errors import SpecError
-from service.web.address import check_query
+from service.web.address import check_query, check_words, is_number, read_moment, read_parameter, write_moment
 
 MANY = ("state", "tag", "columns")  # may be repeated, or joined by commas
 FILTERS = ("state", "owner", "project", "tag", "network", "dataset", "since", "ended_since", "text", "like")
 KNOWN = (*FILTERS, "sort", "limit", "before", "columns")
 WORDS = {"state": get_args(JobState), "sort": get_args(JobSort)}
-LONGEST = 1024
 PAGE_LENGTH = 50
 Asked = Mapping[str, Sequence[str]]
 """What an address says, by parameter; what it leaves out or empty is not there."""
@@ -31,20 +30,10 @@ def read_address(query: QueryParams) -> Asked:
         SpecError: a parameter that is not known, or a word that it does not take.
     """
     check_query(query, KNOWN)
-    asked = {name: values for name in KNOWN if (values := _read(name, query.getlist(name)))}
+    asked = {name: words for name in KNOWN if (words := read_parameter(name, query.getlist(name), many=MANY))}
     for name, known in WORDS.items():
-        for word in asked.get(name, ()):
-            if word not in known:
-                raise SpecError(f"{name} takes {', '.join(known)}. Received: {word[:40]!r}")
+        check_words(name, asked.get(name, ()), known)
     return asked
-
-
-def _read(name: str, typed: Sequence[str]) -> Sequence[str]:
-    if any(len(text) > LONGEST for text in typed):
-        raise SpecError(f"{name} takes at most {LONGEST:,} characters")
-    if name in MANY:
-        return list(dict.fromkeys(word for text in typed for word in text.replace(",", " ").split()))
-    return [text.strip() for text in typed[-1:] if text.strip()]
 
 
 def find_text(asked: Asked, name: str) -> str:
@@ -59,7 +48,7 @@ def find_number(asked: Asked, name: str) -> int | None:
         SpecError: it is none.
     """
     text = find_text(asked, name)
-    if text and not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if text and not is_number(text):
         raise SpecError(f"{name} takes a whole number. Received: {text[:40]!r}")
     return int(text) if text else None
 
@@ -86,10 +75,7 @@ def to_query(asked: Asked) -> JobQuery:
 
 def _find_moment(asked: Asked, name: str) -> datetime | None:
     text = find_text(asked, name)[:60]
-    try:
-        return parse_moment(text, ahead=False, zone=timezone.utc) if text else None
-    except ValueError as error:
-        raise SpecError(f"{name}: {error}") from None
+    return read_moment(text, name=name) if text else None
 
 
 def to_link(asked: Asked, **changes: str | None) -> str:
@@ -104,13 +90,8 @@ def to_command(asked: Asked) -> str:
     words = ["cnnctl", "status"]
     for name in (*FILTERS, "sort"):
         for text in asked.get(name, ()):
-            words += [f"--{name.replace('_', '-')}", _with_zone(text) if name.endswith("since") else text]
+            words += [f"--{name.replace('_', '-')}", write_moment(text) if name.endswith("since") else text]
     return shlex.join([*words, "--limit", find_text(asked, "limit") or str(PAGE_LENGTH)])
-
-
-def _with_zone(text: str) -> str:
-    """A moment as the command line takes it, which would read it in the zone of its own machine."""
-    return text if is_duration(text) else parse_moment(text, ahead=False, zone=timezone.utc).isoformat()
 
 
 PHRASES = {

@@ -8,9 +8,10 @@ from typing import Any, get_args
 from cnnctl.fields import FIELDS
 from cnnctl.views.requests import SubmissionRequest
 from cnnctl.views.states import Priority
-from service.domain.moments import is_duration, parse_moment
+from service.domain.moments import parse_moment
 from service.domain.spec_request import parse_assignment, spec_fields
 from service.errors import SpecError
+from service.web.address import is_number, write_moment
 
 LONGEST = 20_000
 TEXTS = ("project", "gpu_model", "host")  # None where nothing is typed
@@ -63,7 +64,7 @@ def _find_number(typed: Mapping[str, str], name: str) -> int | None:
 
 
 def _read_number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    if not is_number(text, digits=9):
         raise FieldError(name, f"{name} takes whole numbers. Received: {text[:40]!r}")
     return int(text)
 
@@ -112,16 +113,10 @@ def _list_options(typed: Mapping[str, str]) -> Iterator[str]:
         elif name in ("exclusive", "hold"):
             yield f"--{name}"
         else:
-            yield from _write(name.replace("_", "-"), _with_zone(text) if name == "not_before" else text)
+            yield from _write(
+                name.replace("_", "-"), write_moment(text, ahead=True) if name == "not_before" else text
+            )
 
 
 def _write(option: str, text: str) -> Sequence[str]:
     return [f"--{option}={text}"] if text.startswith("-") else [f"--{option}", text]
-
-
-def _with_zone(text: str) -> str:
-    """A moment as the command line takes it, which would read it in the zone of its own machine."""
-    try:
-        return text if is_duration(text) else parse_moment(text, ahead=True, zone=timezone.utc).isoformat()
-    except ValueError:
-        return text

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from service.api.ask import Asked
+from service.web.address import is_number
 from service.web.answer import PageRoute, show, visit_of
 from service.web.places import PLACES, find_page
 
@@ -24,7 +25,7 @@ def find(q: str = "") -> Response:
     """Where the search of the head leads: to a job by its number, else to the jobs whose text it is in."""
     words = q.strip()[:LONGEST_SEARCH]
     number = words.removeprefix("#")
-    if number.isascii() and number.isdecimal() and len(number) < 19:
+    if is_number(number):
         return RedirectResponse(f"/jobs/{number}", status_code=303)
     return RedirectResponse(f"/jobs?{urlencode({'text': words})}", status_code=303)
 

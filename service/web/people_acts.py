@@ -14,7 +14,7 @@ from service.client.local import LocalClient
 from service.domain.states import Occasion
 from service.errors import SpecError
 from service.web.acting import act
-from service.web.address import read_number
+from service.web.address import is_number, read_number
 from service.web.answer import PageRoute, answer, read_form, visit_of
 from service.web.people_page import WEEK
 
@@ -32,7 +32,7 @@ def _read_float(text: str, *, said: str) -> float:
 def _read_quota(text: str) -> int | None:
     if text.strip() in NO_QUOTA:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if not is_number(text):
         raise SpecError(f"A quota is a whole number, or nothing for none. Received: {text[:40]!r}")
     return int(text)
 

@@ -1,10 +1,10 @@
 """Windows of time in addresses: how long ago, as in 7d, or since when."""
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 
-from service.domain.moments import is_duration, parse_moment
-from service.errors import SpecError
+from service.domain.moments import is_duration
+from service.web.address import read_moment
 
 WINDOWS: Mapping[str, str] = {"1d": "day", "7d": "7 days", "30d": "30 days", "365d": "year"}
 
@@ -15,10 +15,7 @@ def read_since(text: str) -> datetime:
     Raises:
         SpecError: it is neither a duration nor a moment.
     """
-    try:
-        return parse_moment(text, ahead=False, zone=timezone.utc)
-    except ValueError as error:
-        raise SpecError(f"since: {error}") from None
+    return read_moment(text, name="since")
 
 
 def name_since(text: str) -> str:
