@@ -38,7 +38,6 @@ def _make_environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        enable_async=False,
     )
     environment.filters.update(words.FILTERS)
     environment.globals.update(static=static.ADDRESS, version=find_version())

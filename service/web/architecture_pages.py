@@ -27,7 +27,7 @@ def make_list(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkView:
+class Architecture:
     """A network, drawn, and where a job with it begins."""
 
     page: NetworkPage
@@ -46,7 +46,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     if not page.fields:
         raise NotFound(page.error)
     given = {name: value for name, value in query.items() if value and name != CLASSES}
-    view = NetworkView(
+    view = Architecture(
         page=page,
         drawing=Markup(page.drawing),  # our own words; its texts are escaped
         new=f"/new?{urlencode({'architecture': page.architecture, **given})}",

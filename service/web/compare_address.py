@@ -137,4 +137,7 @@ def find_jobs(asked: Asked, visit: Visit) -> Sequence[int]:
         raise SpecError(f"At most {MOST_JOBS} jobs are compared. Received: {len(asked.jobs)}")
     if asked.jobs or not asked.chosen:
         return asked.jobs
-    return [job.job for job in visit.client.list_jobs(asked.query, limit=MOST_JOBS).items]
+    found = visit.once(
+        ("compared", asked.link()), lambda: visit.client.list_jobs(asked.query, limit=MOST_JOBS)
+    )
+    return [job.job for job in found.items]

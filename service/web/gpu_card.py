@@ -1,5 +1,6 @@
 """A GPU as a card: who holds it, how full it is, and its last hours as a small curve."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,3 +53,9 @@ def draw_line(buckets: Sequence[tuple[float, float] | None], *, most: float = PE
         y = HEIGHT * (1 - min(bucket[1], most) / most) if most else HEIGHT
         lines[-1].append(f"{x:.0f},{y:.0f}")
     return [" ".join(points) for points in lines if points]
+
+
+def name_models(gpus: Sequence[GpuView]) -> Sequence[str]:
+    """How many there are of each model, as in `8 × H200`."""
+    counts = Counter(gpu.model.removeprefix("NVIDIA ") for gpu in gpus)
+    return [f"{count} × {model}" for model, count in counts.items()]

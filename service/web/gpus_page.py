@@ -13,6 +13,7 @@ from service.commands.fleet.shown_state import ShownState, name_state
 from service.errors import SpecError
 from service.web.address import check_query
 from service.web.bands import Band, Hold, draw_band, place_holds
+from service.web.gpu_card import name_models
 from service.web.parts import Page, Part, Visit, about_subjects
 
 WINDOWS: Mapping[str, str] = {"1": "1 h", "6": "6 h", "24": "24 h", "168": "7 d", "720": "30 d"}
@@ -75,7 +76,7 @@ class Line:
 
 def get_line(visit: Visit) -> Line:
     """How many hosts and GPUs there are, and how they are."""
-    gpus = visit.client.list_gpus()
+    gpus = visit.list_gpus()
     counts = Counter(name_state(gpu) for gpu in gpus)
     reasons = [gpu.reason for gpu in gpus if name_state(gpu) == "quarantined"]
     return Line(
@@ -126,17 +127,16 @@ def list_boxes(visit: Visit, *, hours: str, may_change: bool) -> Sequence[HostBo
     """Every host with its GPUs."""
     history = {one.uuid: one for one in visit.client.list_gpu_history(hours=int(hours), points=POINTS)}
     hosts = {host.host: host for host in visit.client.list_hosts()}
-    gpus = [gpu for gpu in visit.client.list_gpus() if gpu.uuid in history]  # one may have come between
+    gpus = [gpu for gpu in visit.list_gpus() if gpu.uuid in history]  # one may have come between
     names = sorted({*hosts, *(gpu.host for gpu in gpus)})
     boxes = []
     for name in names:
         here = [gpu for gpu in gpus if gpu.host == name]
-        models = Counter(gpu.model.removeprefix("NVIDIA ") for gpu in here)
         boxes.append(
             HostBox(
                 name=name,
                 host=hosts.get(name),
-                models=[f"{count} × {model}" for model, count in models.items()],
+                models=name_models(here),
                 rows=[_make_row(gpu, history[gpu.uuid]) for gpu in here],
                 start=history[here[0].uuid].start if here else None,
                 hours=hours,

@@ -18,6 +18,7 @@ from service.web.compare_chart import read_curves
 from service.web.compare_files import picture, read_width
 from service.web.curve_axis import AXES, LABELS, Axis, AxisName, find_axis
 from service.web.curve_lines import cut, smooth, trace
+from service.web.lanes import list_restarts
 from service.web.parts import Visit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -52,6 +53,7 @@ def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
     views = read_curves(visit.client, [job], metrics, x=x, window=window, before=weight > 0)
     axis = find_axis(views[0], x) if views else None
     curves = [] if axis is None else list(_list_curves(views, axis, weight, window))
+    restarts = list_restarts(visit.get_job(job))
     missing = [view.metric for view in views if not view.points]
     return Chart(
         title=f"Job {job}" + (f", smoothed by {weight:g}" if weight else ""),
@@ -60,7 +62,7 @@ def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
         if set(metrics) <= {metrics[0], OF_VALIDATION + metrics[0]}
         else ", ".join(metrics),
         curves=curves,
-        marks=[] if axis is None else _list_marks(visit, job, axis),
+        marks=[(axis.place(step), words) for step, words in restarts] if axis else [],
         notes=[f"Not recorded: {', '.join(missing)}"] if missing else [],
         x_range=window,
     )
@@ -100,11 +102,3 @@ def choose_looks(metrics: Sequence[str]) -> Sequence[Look]:
         look = Look(colour=VALIDATION, dash="6 3") if validation else Look(colour=TRAIN)
         looks[metric] = choose_look(number + 2) if look in looks.values() else look
     return list(looks.values())
-
-
-def _list_marks(visit: Visit, job: int, axis: Axis) -> Sequence[tuple[float, str]]:
-    return [
-        (axis.place(attempt.start_step), f"attempt {attempt.number}")
-        for attempt in visit.client.get_job(job).attempts
-        if attempt.number > 1 and attempt.start_step is not None
-    ]

@@ -8,14 +8,14 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from cnnctl.files import BEST_FILE
+from cnnctl.files import BEST_FILE, NAMES
 from cnnctl.views.jobs import DifferenceView, JobView, ProgressView, SpecView
 from service.domain.states import FINISHED, RETRYABLE, JobState
 from service.errors import CnnctlError
 from service.web.address import check_query, read_number
 from service.web.ansi import Piece, color_lines
 from service.web.heat_map import draw_heat
-from service.web.lanes import Lane, draw_lanes
+from service.web.lanes import Lane, draw_lanes, list_restarts
 from service.web.parts import Page, Part, Visit, about_job
 
 MOST_LINES = 300
@@ -80,7 +80,7 @@ class Head:
 
 def get_head(visit: Visit, number: int) -> Head:
     """State, how far it is, when it ends, and what is unusual."""
-    job, progress = visit.get_job(number), visit.client.get_progress(number)
+    job, progress = visit.get_job(number), visit.get_progress(number)
     return Head(job=job, title=_title(job), progress=progress, ends_at=_guess_end(job, progress))
 
 
@@ -107,14 +107,14 @@ class Acts:
 
 def get_acts(visit: Visit, number: int) -> Acts:
     """The acts that make sense in the job's state; the use cases say who may."""
-    job, me = visit.get_job(number), visit.me
+    job = visit.get_job(number)
     state = JobState(job.state)
     names = {
         JobState.QUEUED: ["hold", "cancel"],
         JobState.RUNNING: ["pause", "cancel"],
         JobState.PAUSED: ["resume", "cancel"],
     }.get(state, ["retry"] if state in RETRYABLE else [])
-    may = me.scope != "read" and (job.owner == me.name or me.administrator)
+    may = visit.may_change(job.owner)
     return Acts(job=job, mine=may, names=names if may else [])
 
 
@@ -148,7 +148,7 @@ CHARTS: Mapping[str, Mapping[str, str]] = {
 
 def get_charts(visit: Visit, number: int) -> Charts:
     """Which charts there are points for."""
-    job, progress = visit.get_job(number), visit.client.get_progress(number)
+    job, progress = visit.get_job(number), visit.get_progress(number)
     charts = []
     for title, labels in CHARTS.items():
         there = [name for name in labels if name in job.metrics]
@@ -162,12 +162,8 @@ def get_charts(visit: Visit, number: int) -> Charts:
                 )
             )
     step = progress.progress.step if progress.progress else 0
-    marks = [
-        (attempt.start_step, f"attempt {attempt.number}")
-        for attempt in job.attempts[1:]
-        if attempt.start_step is not None
-    ]
-    return Charts(job=number, version=f"{job.state}-{job.epochs}-{step}", charts=charts, marks=marks)
+    version = f"{job.state}-{job.epochs}-{step}"
+    return Charts(job=number, version=version, charts=charts, marks=list(list_restarts(job)))
 
 
 def list_lanes(visit: Visit, number: int) -> tuple[JobView, Sequence[Lane]]:
@@ -216,6 +212,6 @@ def get_side(visit: Visit, number: int) -> Side:
     except CnnctlError as error:  # a stored spec that cannot be read hides nothing else
         trouble = str(error)
     files = [BEST_FILE, PurePath(job.model).name] if job.model else []
-    files += ["spec.json", "trainer.log"] if job.attempts else []
+    files += [NAMES["spec"], NAMES["log"]] if job.attempts else []
     finished = JobState(job.state) in FINISHED
     return Side(job=job, spec=spec, trouble=trouble, changes=changes, files=files, finished=finished)

@@ -7,7 +7,6 @@ from typing import get_args
 
 from starlette.datastructures import QueryParams
 
-from cnnctl.views.access import MeView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobSort
 from cnnctl.views.states import JobState, Priority
@@ -179,7 +178,7 @@ def get_table(asked: Asked, columns: Sequence[str], visit: Visit) -> Table:
     return Table(
         heads=[_make_head(asked, name, sort) for name in columns],
         jobs=page.items,
-        changeable=frozenset(job.job for job in page.items if _may_change(visit.me, job)),
+        changeable=frozenset(job.job for job in page.items if _may_change(visit, job)),
         back=to_link(asked, before=find_text(asked, "before")).partition("?")[2],
         next=to_link(asked, before=str(page.next)) if page.next else "",
         first=to_link(asked) if before else "",
@@ -193,6 +192,5 @@ def _make_head(asked: Asked, name: str, sort: JobSort) -> Head:
     return Head(name=name, column=COLUMNS[name], link=link, sorted=sort in sorts)
 
 
-def _may_change(me: MeView, job: JobSummary) -> bool:
-    is_theirs = me.administrator or me.name == job.owner
-    return me.scope != "read" and is_theirs and job.state not in {state.value for state in FINISHED}
+def _may_change(visit: Visit, job: JobSummary) -> bool:
+    return visit.may_change(job.owner) and job.state not in {state.value for state in FINISHED}

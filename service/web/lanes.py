@@ -1,6 +1,6 @@
 """The attempts of a job on a line of time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -18,6 +18,13 @@ class Lane:
     width: float
     trained: float
     """Where its first step lies."""
+
+
+def list_restarts(job: JobView) -> Iterator[tuple[int, str]]:
+    """From which steps attempts went on, and which."""
+    for one in job.attempts[1:]:
+        if one.start_step is not None:
+            yield one.start_step, f"attempt {one.number}"
 
 
 def draw_lanes(job: JobView) -> Sequence[Lane]:

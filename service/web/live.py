@@ -92,7 +92,7 @@ class Looks:
 class Watch:
     """A part that somebody looks at."""
 
-    def __init__(self, page: Page, part: Part, visit: Visit, *, looks: "Looks") -> None:
+    def __init__(self, page: Page, part: Part, visit: Visit, *, looks: Looks) -> None:
         self._page, self._part, self._visit, self._looks = page, part, visit, looks
         self._woken = asyncio.Event()
         self._event, self._digest = "", ""

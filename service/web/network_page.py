@@ -8,25 +8,16 @@ from cnnctl.client import Client
 from cnnctl.views.networks import NetworkView
 from cnnctl.views.requests import NetworkRequest
 from models.catalog.lookup import get_architecture
-from models.catalog.network_config import PENALIZED, PLACES
 from service.domain.spec import Spec
 from service.domain.spec_request import parse_assignment, resolve_spec
 from service.errors import SpecError
+from service.web.field_choices import list_choices
 from service.web.network_svg import draw_network
 
 WIDTH = 1000  # of the drawing, in pixels
 CHANNELS = 3
 CLASSES, SIDE, BATCH = "classes", "data.image_size", "training.batch_size"
 BESIDE = (SIDE, BATCH)  # fields of the spec outside `model` that `describe` has options for
-SECTIONS: Mapping[str, str] = {
-    "model.init": "initializers",
-    "model.activation": "activations",
-    "model.dropout": "dropouts",
-    "model.norm": "norms",
-    "model.pool": "pools",
-    "model.head": "heads",
-}
-WORDS: Mapping[str, Sequence[str]] = {"model.dropout_place": PLACES, "model.penalize": PENALIZED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +111,14 @@ def _list_fields(
     client: Client, architecture: str, spec: Spec, typed: Mapping[str, str]
 ) -> Sequence[NetworkField]:
     values, defaults = _flatten(spec), _flatten(resolve_spec(architecture, {}))
-    own = {f"model.{option.name}": option for option in get_architecture(architecture).options}
+    own = {f"model.{option.name}" for option in get_architecture(architecture).options}
     fields = [
         NetworkField(
             name=field.name,
             summary=field.summary,
             value=typed.get(field.name, values[field.name]),
             default=defaults[field.name],
-            choices=_list_choices(client, field.name, own[field.name].choices if field.name in own else ()),
+            choices=tuple(list_choices(client, architecture, field.name)),
             is_given=field.name in typed,
         )
         for field in client.list_spec_fields()
@@ -143,12 +134,6 @@ def _list_fields(
         is_given=CLASSES in typed,
     )
     return [*fields, more]
-
-
-def _list_choices(client: Client, path: str, own: Sequence[object]) -> tuple[str, ...]:
-    if path in SECTIONS:
-        return tuple(entry.name for entry in client.list_catalog(SECTIONS[path]))
-    return tuple(map(str, own or WORDS.get(path, ())))
 
 
 def _flatten(spec: Spec) -> Mapping[str, str]:

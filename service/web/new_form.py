@@ -9,10 +9,9 @@ from cnnctl.fields import FIELDS
 from cnnctl.views.requests import SubmissionRequest
 from cnnctl.views.shape import list_keys
 from cnnctl.views.states import Priority
-from models.catalog.lookup import ARCHITECTURES
 from service.domain.spec import Spec
 from service.domain.spec_request import spec_fields
-from service.web.network_page import SECTIONS, WORDS
+from service.web.field_choices import list_choices
 
 DATASET, GPUS = "data.dataset", "resources.gpus"
 NO_FIELDS = ("schema_version", "model.architecture")
@@ -128,11 +127,7 @@ def _list_suggestions(client: Client, architecture: str, path: str) -> Sequence[
     if path == DATASET:
         own = [dataset.name for dataset in client.list_datasets()]
         return [*(entry.name for entry in client.list_catalog("datasets")), *own]
-    if path in SECTIONS:
-        return [entry.name for entry in client.list_catalog(SECTIONS[path])]
-    network = ARCHITECTURES.get(architecture)
-    options = {f"model.{option.name}": option.choices for option in network.options} if network else {}
-    return list(map(str, options.get(path) or WORDS.get(path, ())))
+    return list_choices(client, architecture, path)
 
 
 def list_own(filled: Filled, names: Sequence[str]) -> Sequence[Field]:

@@ -11,7 +11,7 @@ from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
 from service.web.address import check_query
-from service.web.gpu_card import GpuCard, make_card
+from service.web.gpu_card import GpuCard, make_card, name_models
 from service.web.parts import Page, Part, Visit
 
 MOST_QUEUED = 20  # that are shown
@@ -101,13 +101,10 @@ def _make_rack(
     name: str, host: HostView | None, gpus: Sequence[GpuView], history: Mapping[str, GpuHistoryView]
 ) -> Rack:
     here = [gpu for gpu in gpus if gpu.host == name]
-    counts = {
-        model: sum(gpu.model == model for gpu in here) for model in dict.fromkeys(gpu.model for gpu in here)
-    }
     return Rack(
         host=host,
         name=name,
-        models=[f"{count} × {model.removeprefix('NVIDIA ')}" for model, count in counts.items()],
+        models=name_models(here),
         cards=[make_card(gpu, history.get(gpu.uuid)) for gpu in here],
     )
 

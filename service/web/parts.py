@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from cnnctl.client import Client
 from cnnctl.views.access import AuditView, HealthView, MeView
 from cnnctl.views.fleet import GpuView
-from cnnctl.views.jobs import JobView
+from cnnctl.views.jobs import JobView, ProgressView
 from cnnctl.views.states import Subject
 
 View = TypeVar("View")
@@ -28,17 +28,30 @@ class Visit:
         Raises:
             JobNotFound: there is no such job.
         """
-        return self._once(("job", number), lambda: self.client.get_job(number))
+        return self.once(("job", number), lambda: self.client.get_job(number))
 
     def list_gpus(self) -> Sequence[GpuView]:
         """All GPUs."""
-        return self._once("gpus", self.client.list_gpus)
+        return self.once("gpus", self.client.list_gpus)
 
     def get_health(self) -> HealthView:
         """Whether the service is there to do the work."""
-        return self._once("health", self.client.get_health)
+        return self.once("health", self.client.get_health)
 
-    def _once(self, key: Hashable, ask: Callable[[], View]) -> View:
+    def get_progress(self, number: int) -> ProgressView:
+        """How a job comes along.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        return self.once(("progress", number), lambda: self.client.get_progress(number))
+
+    def may_change(self, owner: str) -> bool:
+        """Whether the person may act on somebody's jobs; what is refused, use cases say."""
+        return self.me.scope != "read" and (self.me.administrator or self.me.name == owner)
+
+    def once(self, key: Hashable, ask: Callable[[], View]) -> View:
+        """What several parts ask for, which depends on the key alone and not on the person."""
         if key not in self.seen:
             self.seen[key] = ask()
         view: View = self.seen[key]

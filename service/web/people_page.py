@@ -2,15 +2,17 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import accumulate
+from typing import Any
 
 from starlette.datastructures import QueryParams
 
 from cnnctl.views.access import TokenView
 from cnnctl.views.people import HookView, UsageView, UserView
+from cnnctl.views.states import Subject
 from service.domain.people import User, by_token
 from service.domain.states import Occasion, Scope
 from service.web.address import check_query
@@ -30,6 +32,12 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     since, changed = query.get("since") or WEEK, query.get("change", "")
     read_since(since)
     may_change = visit.me.administrator
+
+    def part(name: str, look: Callable[[Visit], Any], subject: Subject, about: Hashable = since) -> Part:
+        concerns = about_subjects(subject)
+        personal = subject != "user"
+        return Part(name=name, look=look, about=about, personal=personal, seconds=SECONDS, concerns=concerns)
+
     form = Part(
         name="change",
         look=lambda one: Change(user=get_user(one, changed), since=since),
@@ -43,38 +51,17 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         command=f"cnnctl usage --since {shlex.quote(since)}; cnnctl users; "
         "cnnctl token list; cnnctl notify list",
         parts=[
-            Part(
-                name="line",
-                look=lambda one: get_line(one, since),
-                about=since,
-                seconds=SECONDS,
-                concerns=about_subjects("user"),
-            ),
-            Part(
-                name="table",
-                look=lambda one: list_people(one, since, may_change=may_change),
+            part("line", lambda one: get_line(one, since), "user"),
+            part(
+                "table",
+                lambda one: list_people(one, since, may_change=may_change),
+                "user",
                 about=(since, may_change),
-                seconds=SECONDS,
-                concerns=about_subjects("user"),
             ),
-            Part(
-                name="days",
-                look=lambda one: list_days(one, since),
-                about=since,
-                seconds=SECONDS,
-                concerns=about_subjects("user"),
-            ),
+            part("days", lambda one: list_days(one, since), "user"),
             *([form] if changed and may_change else []),
-            Part(
-                name="tokens",
-                look=list_tokens,
-                personal=True,
-                seconds=SECONDS,
-                concerns=about_subjects("token"),
-            ),
-            Part(
-                name="hooks", look=list_hooks, personal=True, seconds=SECONDS, concerns=about_subjects("hook")
-            ),
+            part("tokens", list_tokens, "token", about=None),
+            part("hooks", list_hooks, "hook", about=None),
         ],
         values={"since": since, "windows": WINDOWS},
     )
@@ -143,9 +130,9 @@ class People:
 def list_people(visit: Visit, since: str, *, may_change: bool) -> People:
     """What each person used, and what they may have."""
     used: dict[str, list[UsageView]] = defaultdict(list)
-    for usage in visit.client.list_usage(since=read_since(since)):
+    for usage in visit.once(("usage", since), lambda: visit.client.list_usage(since=read_since(since))):
         used[usage.owner].append(usage)
-    users = list(visit.client.list_users())
+    users = list(_list_users(visit))
     known = {user.name for user in users}
     users += [_make_user(name) for name in used if name not in known]
     hours = {user.name: sum(one.gpu_hours for one in used[user.name]) for user in users}
@@ -165,6 +152,10 @@ def list_people(visit: Visit, since: str, *, may_change: bool) -> People:
     return People(people=people, since=since, may_change=may_change)
 
 
+def _list_users(visit: Visit) -> Sequence[UserView]:
+    return visit.once("users", visit.client.list_users)
+
+
 def list_days(visit: Visit, since: str) -> DayBars:
     """What each person used on each day."""
     begin = read_since(since)
@@ -181,7 +172,7 @@ class Change:
 
 def get_user(visit: Visit, name: str) -> UserView:
     """What a person may have, who may be somebody of whom nothing is known yet."""
-    return next((user for user in visit.client.list_users() if user.name == name), _make_user(name))
+    return next((user for user in _list_users(visit) if user.name == name), _make_user(name))
 
 
 def _make_user(name: str) -> UserView:

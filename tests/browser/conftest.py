@@ -2,11 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.api.conftest import Api, folder, make_api, shared_api
@@ -33,12 +32,6 @@ def send(page: Page, address: str, form: str) -> tuple[int, str, str]:
         [address, form],
     )
     return int(status), str(url), str(text)
-
-
-def list_barriers(page: Page) -> Sequence[str]:
-    """What of a page keeps people out who cannot see or point, as axe-core finds it."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes']}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 @pytest.fixture(scope="module")  # its event loop would stand in the way of other folders' tests

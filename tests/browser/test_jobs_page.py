@@ -18,7 +18,8 @@ from service.domain.states import JobState
 from service.store.jobs import jobs
 from service.store.transaction import Store
 from tests.api.conftest import Api
-from tests.browser.conftest import NARROW, list_barriers, send
+from tests.browser.checks import list_barriers
+from tests.browser.conftest import NARROW, send
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]

@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from models.catalog.lookup import ARCHITECTURES
 from tests.api.conftest import Api
-from tests.browser.conftest import NARROW, list_barriers
+from tests.browser.checks import list_barriers
+from tests.browser.conftest import NARROW
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]

@@ -8,7 +8,8 @@ from playwright.sync_api import Page, Route, expect
 
 from cnnctl.views.requests import SubmissionRequest, TokenRequest
 from tests.api.conftest import Api
-from tests.browser.conftest import NARROW, list_barriers, send
+from tests.browser.checks import list_barriers
+from tests.browser.conftest import NARROW, send
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]

@@ -3,12 +3,11 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from cnnctl.views.curves import BandView
 from service.bound import Bound
-from service.commands.jobs.comparison import read_spec_values
+from service.commands.jobs.comparison import list_varied, read_spec_values
 from service.commands.jobs.curves import check_bounds, cut_range
 from service.domain.jobs import JobId
 from service.errors import MissingExtra, SpecError
@@ -19,8 +18,6 @@ from service.store.transaction import Store
 SEED = "training.seed"
 IGNORED = Bound(least=0, most=100, why="no spec has more fields")
 QUANTILE = 0.975  # two-sided, 95 %
-
-Values = Mapping[str, Any]
 
 
 def get_bands(
@@ -61,22 +58,16 @@ def get_bands(
     groups: dict[str, list[JobId]] = defaultdict(list)
     for job_id, spec in kept.items():
         groups[json.dumps(spec, sort_keys=True)].append(job_id)
-    differing = _list_differing([kept[members[0]] for members in groups.values()])
+    varied = list_varied([kept[members[0]] for members in groups.values()])
     return [
         BandView(
-            group={path: kept[members[0]].get(path) for path in differing},
+            group={one.field: one.values[number] for one in varied},
             jobs=members,
             metric=metric,
             points=_average([rows.get((job_id, metric), ()) for job_id in members]),
         )
-        for members in groups.values()
+        for number, members in enumerate(groups.values())
     ]
-
-
-def _list_differing(specs: Sequence[Values]) -> Sequence[str]:
-    """The fields that have not the same value in all of these."""
-    paths = dict.fromkeys(path for spec in specs for path in spec)
-    return [path for path in paths if any(spec.get(path) != specs[0].get(path) for spec in specs)]
 
 
 def _average(

@@ -57,17 +57,17 @@ def compare_jobs(store: Store, settings: Settings, job_ids: Sequence[JobId]) -> 
     with store.reading() as tx:
         found = _read(tx, job_ids)
 
-    def list_varied(read: Callable[[Compared], Values]) -> Sequence[VariedField]:
-        return _list_varied([read(one) for one in found])
+    def vary(read: Callable[[Compared], Values]) -> Sequence[VariedField]:
+        return list_varied([read(one) for one in found])
 
     return ComparisonView(
         jobs=[one.job.id for one in found],
-        labels=list_varied(_labels),
-        spec=list_varied(lambda one: read_spec_values(one.job)),
-        scheduling=list_varied(_scheduling),
-        outcome=list_varied(_outcome),
-        metrics=list_varied(lambda one: one.metrics),
-        environment=list_varied(lambda one: _environment(one, settings)),
+        labels=vary(_labels),
+        spec=vary(lambda one: read_spec_values(one.job)),
+        scheduling=vary(_scheduling),
+        outcome=vary(_outcome),
+        metrics=vary(lambda one: one.metrics),
+        environment=vary(lambda one: _environment(one, settings)),
         weights_digest=[one.weights_digest for one in found],
         metric_names=sorted({name for one in found for name in one.metrics}),
     )
@@ -88,7 +88,7 @@ def _read(tx: Transaction, job_ids: Sequence[JobId]) -> Sequence[Compared]:
     return [compared[job_id] for job_id in job_ids]
 
 
-def _list_varied(of_jobs: Sequence[Values]) -> Sequence[VariedField]:
+def list_varied(of_jobs: Sequence[Values]) -> Sequence[VariedField]:
     """The fields of which not all jobs have the same value."""
     names = dict.fromkeys(name for values in of_jobs for name in values)
     fields = [VariedField(field=name, values=[values.get(name) for values in of_jobs]) for name in names]

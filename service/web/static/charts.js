@@ -1,19 +1,9 @@
 // Draws a job's curves, asks anew when they have grown, and when somebody zooms in.
+import { loadPlot } from "./plot.js";
 
 const HEIGHT = 190, AGAIN_MS = 2000;
 const STROKES = { loss: "--train", accuracy: "--train", val_loss: "--validation", val_accuracy: "--validation", lr: "--train", images_per_second: "--train" };
 const plots = new Map();
-
-function load() {
-  if (window.uPlot) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL("./vendor/uPlot.iife.min.js", import.meta.url);
-    script.onload = resolve;
-    script.onerror = reject;
-    document.head.append(script);
-  });
-}
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const strokeOf = (metric) => (metric.startsWith("batch_") ? `color-mix(in srgb, ${color("--train")} 35%, transparent)` : color(STROKES[metric] ?? "--train"));
@@ -124,7 +114,7 @@ function draw() {
 }
 
 export async function begin() {
-  await load();
+  await loadPlot();
   draw();
   document.getElementById("part-curves").addEventListener("part", draw);
   addEventListener("resize", () => { for (const plot of plots.values()) plot.drawing?.setSize({ width: plot.box.clientWidth, height: HEIGHT }); });

@@ -1,4 +1,5 @@
 // Curves of several jobs: drag to zoom, which asks the server for what lies there; pictures as PNG.
+import { loadPlot } from "./plot.js";
 
 const DIMMED = 0.12, NEAR = 24; // how pale other curves become, and how near to one the pointer must be
 const root = document.documentElement;
@@ -15,15 +16,6 @@ export async function begin() {
   new ResizeObserver(() => chart?.setSize(size())).observe(place);
   for (const link of document.querySelectorAll("[data-svg]")) offerPng(link);
   for (const form of document.querySelectorAll("[data-at-once]")) form.addEventListener("change", () => form.requestSubmit());
-}
-
-function loadPlot() {
-  if (window.uPlot) return null;
-  return new Promise((done, failed) => {
-    const script = document.createElement("script");
-    Object.assign(script, { src: `${document.body.dataset.static}/vendor/uPlot.iife.min.js`, onload: done, onerror: failed });
-    document.head.append(script);
-  });
 }
 
 function within(address, part) {
