@@ -46,7 +46,7 @@ def _announce(store: Store, settings: Settings, address: str) -> None:
     say(f"Data and logs: {shorten_home(str(settings.home_dir))}    Stop: Ctrl-C")
     say("In another terminal: cnnctl submit lenet5    cnnctl status")
     if address:
-        say(f"Pages: http://{address}, signed in by: cnnctl web    In a notebook: cnnctl.connect()")
+        say(f"API: http://{address}    In a notebook: cnnctl.connect()    In a browser: cnnctl web")
 
 
 def _choose_address(settings: Settings) -> str:
