@@ -64,6 +64,10 @@ class JobNotFound(NotFound):
     """There is no job with this number. See: cnnctl status"""
 
 
+class StudyNotFound(NotFound):
+    """There is no study with this number. See: cnnctl study status"""
+
+
 class FileNotThere(NotFound):
     """A job has no such file, or the service cannot read it. See: cnnctl download JOB --list"""
 
@@ -97,6 +101,10 @@ class Conflict(CnnctlError):
 
     exit_code = 4
     http_status = 409
+
+
+class StudyConflict(Conflict):
+    """The study is not in a state for this, or somebody has just changed it. See: cnnctl study status"""
 
 
 class JobConflict(Conflict):

@@ -42,15 +42,18 @@ from cnnctl.views.networks import CatalogEntry, NetworkView, SpecField
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageDayView, UsageView, UserView
 from cnnctl.views.requests import (
+    ExtendRequest,
     GarbageRequest,
     HookRequest,
     JobQuery,
     JobSort,
     LabelRequest,
     NetworkRequest,
+    StudyRequest,
     SubmissionRequest,
     TokenRequest,
 )
+from cnnctl.views.studies import StudyEntry, StudyEvidence, StudyReport, StudyView
 
 View = TypeVar("View")
 PART_BYTES = 1024 * 1024
@@ -268,6 +271,36 @@ class HttpClient:
 
     def remove_dataset(self, name: str) -> None:
         self._api.act("DELETE", "datasets", name)
+
+    # Studies
+
+    def list_study_catalog(self) -> Sequence[StudyEntry]:
+        return _all(StudyEntry, self._api.get("study-catalog"))
+
+    def start_study(self, request: StudyRequest) -> StudyView:
+        return read_view(StudyView, self._api.act("POST", "studies", body=to_json(request)))
+
+    def list_studies(self, *, running: bool = False, limit: int = 50) -> Sequence[StudyView]:
+        return _all(StudyView, self._api.get("studies", running=running, limit=limit))
+
+    def get_study(self, study: int) -> StudyView:
+        return read_view(StudyView, self._api.get("studies", study))
+
+    def get_study_evidence(self, study: int) -> StudyEvidence:
+        return read_view(StudyEvidence, self._api.get("studies", study, "evidence"))
+
+    def get_study_report(self, study: int) -> StudyReport:
+        return read_view(StudyReport, self._api.get("studies", study, "report"))
+
+    def cancel_study(self, study: int) -> StudyView:
+        return read_view(StudyView, self._api.act("POST", "studies", study, "cancel"))
+
+    def extend_study(self, study: int, *, seeds: int) -> StudyView:
+        body = to_json(ExtendRequest(seeds=seeds))
+        return read_view(StudyView, self._api.act("POST", "studies", study, "extend", body=body))
+
+    def rerun_study(self, study: int) -> StudyView:
+        return read_view(StudyView, self._api.act("POST", "studies", study, "rerun"))
 
     # GPUs and hosts
 

@@ -20,6 +20,8 @@ from cnnctl.errors import NotFound as NotFound
 from cnnctl.errors import ServiceUnavailable as ServiceUnavailable
 from cnnctl.errors import SpecError as SpecError
 from cnnctl.errors import StorageFull as StorageFull
+from cnnctl.errors import StudyConflict as StudyConflict
+from cnnctl.errors import StudyNotFound as StudyNotFound
 from cnnctl.errors import TokenNotFound as TokenNotFound
 from cnnctl.errors import TooLarge as TooLarge
 from cnnctl.errors import TooManyRequests as TooManyRequests

@@ -147,3 +147,26 @@ class TokenRequest:
     name: Annotated[str, "one's own word for it, as in `laptop`"]
     scope: Annotated[Scope, "the most that may be done with it"] = "submit"
     days: Annotated[float, "how long it is valid"] = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRequest:
+    """A study to start: one of the catalog, or one of a file."""
+
+    name: Annotated[str | None, "a study of the catalog"] = None
+    toml: Annotated[str | None, "the text of a study file, instead"] = None
+    scale: Annotated[str | None, "how much is run; the study's first scale unless said"] = None
+    seeds: Annotated[int | None, "seeds of each arm; those of the scale unless said"] = None
+    priority: Annotated[Priority, "how urgent its jobs are"] = "normal"
+    fresh: Annotated[bool, "whether it trains what an earlier study has trained, too"] = False
+    known: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        "numbers of runs that were made elsewhere, by the `training_digest` of its evidence",
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendRequest:
+    """More seeds for a study."""
+
+    seeds: Annotated[int, "seeds of each arm, those that it has included"]

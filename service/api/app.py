@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from cnnctl.connection import PREFIX
 from cnnctl.version import find_version
-from service.api import curves, datasets, fleet, jobs, live, networks, ops, people, prometheus
+from service.api import curves, datasets, fleet, jobs, live, networks, ops, people, prometheus, studies
 from service.api.ask import Service
 from service.api.declare import VIEWS
 from service.api.guard import Guard
@@ -20,7 +20,7 @@ from service.commands.ops.figures import FigureReader
 from service.settings import Settings
 from service.store.transaction import Store
 
-MADE = {"/jobs": "job", "/hooks": "hook", "/tokens": "token", "/uploads": "upload"}
+MADE = {"/jobs": "job", "/hooks": "hook", "/tokens": "token", "/uploads": "upload", "/studies": "study"}
 
 
 def make_app(store: Store, settings: Settings) -> FastAPI:
@@ -45,7 +45,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
     app.state.service = Service(store, settings)
     app.state.hub = hub
     app.state.figures = make_registry(FigureReader(store, settings), traffic)
-    for part in (jobs, curves, networks, datasets, fleet, people, ops, live):
+    for part in (jobs, curves, networks, datasets, studies, fleet, people, ops, live):
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(prometheus.router)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]

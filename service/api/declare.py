@@ -9,10 +9,12 @@ from starlette.responses import Response
 from cnnctl.views.access import ProblemView
 from cnnctl.views.codec import to_json
 from cnnctl.views.requests import (
+    ExtendRequest,
     GpusRequest,
     HookRequest,
     LabelRequest,
     NetworkRequest,
+    StudyRequest,
     SubmissionRequest,
     TokenRequest,
     UploadRequest,
@@ -31,6 +33,8 @@ EXAMPLES: Mapping[type, object] = {
     ),
     LabelRequest: LabelRequest(name="lr 0.02", add_tags=["ablation"]),
     NetworkRequest: NetworkRequest(fields={"model.head": "gap"}, input_shape=(227, 227, 3), classes=1000),
+    StudyRequest: StudyRequest(name="lrn", scale="quick", seeds=10),
+    ExtendRequest: ExtendRequest(seeds=20),
     GpusRequest: GpusRequest(gpus=["gpu01:0"], reason="its fan is loud"),
     HookRequest: HookRequest(channel="webhook", address="https://chat.example.org/hook", on=["failure"]),
     TokenRequest: TokenRequest(name="laptop", scope="submit", days=90),

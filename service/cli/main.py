@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "detect": ("service.cli.networks.detect", "Find objects in a larger image, with a job's network."),
     "export": ("service.cli.networks.export", "Write a job's network for other programs."),
     "dataset": ("service.cli.networks.dataset", "Name images that everybody can train on."),
+    "study": ("service.cli.studies.study", "Examine a claim: arms compared over seeds."),
     "describe": ("service.cli.networks.describe", "Show a network layer by layer."),
     "list": ("service.cli.networks.list", "List what can be named in a submission."),
     "up": ("service.cli.ops.up", "Run the embedded stack until Ctrl-C."),

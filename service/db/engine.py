@@ -102,11 +102,13 @@ def _escape_parameters(
     _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, *many: bool
 ) -> tuple[str, Any]:
     """Escape what databases refuse: surrogates, as in file names, and NUL, which PostgreSQL refuses."""
-    rows = parameters if any(many) else [parameters]
+    # An INSERT of many rows that returns values comes as one row of all their parameters, and as `many`, too.
+    has_rows = any(many) and isinstance(parameters, list)
+    rows = parameters if has_rows else [parameters]
     if all(_is_plain(value) for row in rows for value in (row.values() if type(row) is dict else row)):
         return statement, parameters
     escaped = [_escape_row(row) for row in rows]
-    return statement, escaped if any(many) else escaped[0]
+    return statement, escaped if has_rows else escaped[0]
 
 
 def _is_plain(value: object) -> bool:

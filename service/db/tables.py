@@ -376,6 +376,43 @@ dataset_uploads = Table(
     sqlite_autoincrement=True,  # a number names a file: none is used twice
 )
 
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("owner", String(255), nullable=False),
+    Column("scale", String(64), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the definition
+    Column("planned_seeds", Integer, nullable=False),  # decided before the first run
+    Column("seeds", Integer, nullable=False),  # since it was extended
+    Column("priority", choice(states.Priority, "priority"), nullable=False),
+    Column("state", choice(states.StudyState, "state"), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("submitted_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("(state IN ('running', 'held')) = (ended_at IS NULL)", name="ended_at_iff_ended"),
+    sqlite_autoincrement=True,
+)
+
+study_runs = Table(
+    "study_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", Integer, ForeignKey("studies.id"), nullable=False),
+    Column("stage", choice(states.Stage, "stage"), nullable=False),
+    Column("arm", String(64), nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("tuned", Text, nullable=False),  # JSON: fields of the spec that are tuned, by dotted path
+    Column("training_digest", String(64), nullable=False, index=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), index=True),  # NULL: its numbers came from elsewhere
+    Column("shared", Boolean, nullable=False),  # an earlier study's job had the same spec
+    Column("numbers", Text),  # JSON; NULL: it has not ended, or not with a result
+    Column("failure", Text, nullable=False),  # why it has none; empty: it did not fail
+    UniqueConstraint("study_id", "stage", "arm", "seed", "tuned"),
+)
+
 attempt_logs = Table(
     "attempt_logs",
     metadata,

@@ -88,6 +88,7 @@ OPTIONS: Mapping[str, Bound] = {
         most=24 * HISTORY_DAYS,
         why="the history of GPUs has a mean a minute, and ends after 30 days",
     ),
+    "--seeds": Bound(least=6, most=1000, why="fewer never give a verdict, and nobody waits for more"),
     "--limit": Bound(least=1, most=1000, why="more come page by page"),
 }
 

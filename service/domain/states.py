@@ -111,6 +111,7 @@ class Subject(str, Enum):
     HOOK = "hook"
     DATASET = "dataset"
     GARBAGE = "garbage"
+    STUDY = "study"
 
 
 class DatasetKind(str, Enum):
@@ -215,3 +216,19 @@ class Standing(str, Enum):
     DISK_FULL = "disk_full"  # what runs there continues, and nothing new starts
     UNANSWERING = "unanswering"  # its worker is alive, but takes no messages
     REMOVED = "removed"  # by an administrator, until a worker of its name starts
+
+
+class StudyState(str, Enum):
+    """The state of a study."""
+
+    RUNNING = "running"  # it has runs that have not ended
+    HELD = "held"  # runs have failed alike one after the other; nothing of it starts until somebody reruns it
+    FINISHED = "finished"  # all its runs have ended
+    CANCELLED = "cancelled"
+
+
+class Stage(str, Enum):
+    """What a run of a study is for."""
+
+    TUNE = "tune"
+    MEASURE = "measure"

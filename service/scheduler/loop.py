@@ -25,6 +25,7 @@ from service.scheduler.policy.settings import PolicySettings
 from service.scheduler.policy.start_estimates import differs
 from service.scheduler.runtime_forecasts import RuntimeForecasts
 from service.scheduler.snapshot import take_snapshot
+from service.scheduler.study_progress import advance_studies
 from service.settings import Settings
 from service.store.fleet import hosts, leases, schedulers
 from service.store.jobs import attempts, jobs, members, stop_requests
@@ -137,6 +138,7 @@ class Scheduler:
             self._next_probe = now + PROBE_SECONDS
             self._dispatcher.probe()
         if now >= self._next_housekeeping or self._something_happened():
+            advance_studies(self._store)
             self.tick()
             self._next_housekeeping = now + (IDLE_SECONDS if self._idle else HOUSEKEEPING_SECONDS)
 

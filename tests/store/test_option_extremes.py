@@ -46,6 +46,7 @@ NEEDED = {
     "gpus quarantine": ["gpu01:0", "--reason=hot"],
     "gpus release": ["gpu01:0"],
     "hosts remove": ["gpu01"],
+    "study extend": ["1", "--seeds=9"],
     "token create": ["--name=laptop"],
 }
 # These run for long; `run` submits as `submit` does.
@@ -65,7 +66,7 @@ LOOKED_UP = {
     "like",
 }
 LOOKED_UP |= {"dataset", "what", "url", "first", "second", "tag", "tags", "untags", "label", "note", "text"}
-LOOKED_UP |= {"network", "owner", "like"}
+LOOKED_UP |= {"network", "owner", "like", "study", "scale"}
 
 DatasetPath = tuple[str, click.Parameter]
 

@@ -1,7 +1,7 @@
 """Jobs: create, read, and change their state by compare-and-set."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands only read
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _TERMS = [f.name for f in fields(SchedulingOptions)]
 _COLUMNS = [*columns_of(jobs, Job, leave_out={"scheduling"}), *columns_of(jobs, SchedulingOptions)]
-_INSERT = insert(jobs).returning(jobs.c.id)
+_INSERT = insert(jobs).returning(jobs.c.id, sort_by_parameter_order=True)
 _COUNT_WAITING = select(func.count()).where(
     jobs.c.owner == bindparam("person"), jobs.c.state.in_([JobState.QUEUED, JobState.PAUSED])
 )
@@ -36,6 +36,19 @@ _SET_WAIT = (
     .where(jobs.c.id == bindparam("number"), jobs.c.state == JobState.QUEUED)
     .values(reason=bindparam("why"), estimated_start_at=bindparam("start"))
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to store; `like` is the job whose spec its own was made of."""
+
+    spec: "Spec"
+    owner: str
+    scheduling: SchedulingOptions = DEFAULT_SCHEDULING
+    memory_mib: int | None = None
+    ample_memory_mib: int | None = None
+    labels: Labels = NO_LABELS
+    like: JobId | None = None
 
 
 def _to_job(row: RowMapping) -> Job:
@@ -56,29 +69,50 @@ def create_job(
     like: JobId | None = None,
 ) -> JobId:
     """Store a queued job and return its number; `like` is the job whose spec its own was made of."""
-    minutes = spec.resources.time_limit_minutes
-    values = {
-        **asdict(scheduling),
+    new = NewJob(
+        spec=spec,
+        owner=owner,
+        scheduling=scheduling,
+        memory_mib=memory_mib,
+        ample_memory_mib=ample_memory_mib,
+        labels=labels,
+        like=like,
+    )
+    (job_id,) = create_jobs(tx, [new], reason=reason)
+    return job_id
+
+
+def create_jobs(tx: Transaction, new: Sequence[NewJob], *, reason: str) -> Sequence[JobId]:
+    """Store queued jobs and return their numbers, in this order."""
+    if not new:
+        return []
+    rows = [_to_row(tx, one, reason=reason) for one in new]
+    job_ids = [JobId(number) for number in tx.connection.execute(_INSERT, rows).scalars()]
+    add_tags(tx, [(job_id, tag) for job_id, one in zip(job_ids, new, strict=True) for tag in one.labels.tags])
+    return job_ids
+
+
+def _to_row(tx: Transaction, new: NewJob, *, reason: str) -> Mapping[str, object]:
+    minutes = new.spec.resources.time_limit_minutes
+    return {
+        **asdict(new.scheduling),
         "time_limit_seconds": None if minutes is None else 60 * minutes,
         "preemptions": 0,
-        "owner": owner,
-        "name": labels.name,
-        "note": labels.note,
-        "like_job_id": like,
+        "owner": new.owner,
+        "name": new.labels.name,
+        "note": new.labels.note,
+        "like_job_id": new.like,
         "state": JobState.QUEUED,
-        "spec": spec.to_json(),
-        "architecture": spec.model.architecture,
-        "dataset": spec.data.dataset,
-        "gpus": spec.resources.gpus,
-        "memory_mib": memory_mib,
-        "ample_memory_mib": ample_memory_mib,
+        "spec": new.spec.to_json(),
+        "architecture": new.spec.model.architecture,
+        "dataset": new.spec.data.dataset,
+        "gpus": new.spec.resources.gpus,
+        "memory_mib": new.memory_mib,
+        "ample_memory_mib": new.ample_memory_mib,
         "reason": reason,
         "lost_attempts": 0,
         "submitted_at": tx.now,
     }
-    job_id = JobId(tx.connection.execute(_INSERT, values).scalar_one())
-    add_tags(tx, job_id, labels.tags)
-    return job_id
 
 
 def find_job(tx: Transaction, job_id: JobId) -> Job | None:

@@ -24,12 +24,12 @@ def set_labels(tx: Transaction, job_id: JobId, labels: Labels) -> None:
     texts = update(jobs).where(jobs.c.id == job_id).values(name=labels.name, note=labels.note)
     tx.connection.execute(texts)
     tx.connection.execute(delete(job_tags).where(job_tags.c.job_id == job_id))
-    add_tags(tx, job_id, labels.tags)
+    add_tags(tx, [(job_id, tag) for tag in labels.tags])
 
 
-def add_tags(tx: Transaction, job_id: JobId, tags: Collection[str]) -> None:
-    """Add tags that a job does not have yet."""
-    rows = [{"job_id": job_id, "tag": tag} for tag in tags]
+def add_tags(tx: Transaction, tags: Collection[tuple[JobId, str]]) -> None:
+    """Add tags that jobs do not have yet."""
+    rows = [{"job_id": job_id, "tag": tag} for job_id, tag in tags]
     if rows:
         tx.connection.execute(insert(job_tags), rows)
 

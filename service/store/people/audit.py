@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +38,18 @@ def add_entry(
 ) -> None:
     """Add an entry about a job."""
     about = {"subject": Subject.JOB, "subject_name": "", "job_id": job_id, "attempt_id": attempt_id}
-    _add(tx, action, about, actor=actor, detail=detail, before=before, after=after)
+    _add(tx, action, [about], actor=actor, detail=detail, before=before, after=after)
+
+
+def add_entries(
+    tx: Transaction, job_ids: Collection[JobId], action: Action, *, actor: Actor, detail: str = ""
+) -> None:
+    """Add the same entry about each of many jobs."""
+    about = [
+        {"subject": Subject.JOB, "subject_name": "", "job_id": job_id, "attempt_id": None}
+        for job_id in job_ids
+    ]
+    _add(tx, action, about, actor=actor, detail=detail, before=None, after=None)
 
 
 def add_entry_about(
@@ -54,13 +65,13 @@ def add_entry_about(
 ) -> None:
     """Add an entry about something else than a job."""
     about = {"subject": subject, "subject_name": name, "job_id": None, "attempt_id": None}
-    _add(tx, action, about, actor=actor, detail=detail, before=before, after=after)
+    _add(tx, action, [about], actor=actor, detail=detail, before=before, after=after)
 
 
 def _add(
     tx: Transaction,
     action: Action,
-    about: Mapping[str, object],
+    about: Sequence[Mapping[str, object]],
     *,
     actor: Actor,
     detail: str,
@@ -70,8 +81,9 @@ def _add(
     who = {"actor": actor.name, "via": actor.via, "origin": actor.origin}
     change = {"before": _to_text(before), "after": _to_text(after)}
     on_server = tx.connection.dialect.name == "postgresql"
-    values = {"at": tx.now, "action": action, "detail": detail, **who, **about, **change}
-    tx.connection.execute(_INSERT_AND_NOTIFY if on_server else _INSERT, values)
+    rows = [{"at": tx.now, "action": action, "detail": detail, **who, **one, **change} for one in about]
+    if rows:
+        tx.connection.execute(_INSERT_AND_NOTIFY if on_server else _INSERT, rows)
 
 
 def list_entries(tx: Transaction, job_id: JobId) -> Sequence[AuditEntry]:

@@ -1,0 +1,1 @@
+"""The studies of the catalog, a file a claim."""

@@ -1,0 +1,146 @@
+"""What people do to a study that was started: cancel, extend, run again."""
+
+from cnnctl.views.studies import StudyView
+from service.commands.jobs.admission import check_waiting
+from service.commands.jobs.dataset_version import keep_dataset
+from service.commands.people.permissions import check_scope, is_administrator
+from service.commands.studies.reading import describe_study
+from service.commands.studies.starting import check_quota
+from service.domain.bounds import check_option
+from service.domain.jobs import JobId
+from service.domain.people import Actor
+from service.domain.states import RETRYABLE, Action, JobState, Stage, StopRequest, StudyState, Subject
+from service.domain.studies.definition import load_definition
+from service.domain.studies.plan import plan_measured
+from service.domain.studies.study import Study, StudyId
+from service.errors import NotAllowed, SpecError, StudyConflict
+from service.scheduler.study_progress import choose_tuned, find_memory
+from service.store.jobs import attempts, jobs, stop_requests
+from service.store.people import audit, users
+from service.store.studies import studies
+from service.store.studies.queueing import queue_runs
+from service.store.transaction import Store, Transaction
+
+RERUN = "waits for the scheduler, to be run again for its study"
+
+
+def cancel_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
+    """Cancel a study and those of its jobs that have not ended; what has ended stays.
+
+    Raises:
+        StudyNotFound: it does not exist.
+        StudyConflict: it has ended already.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        study = _get_study(tx, study_id, actor)
+        if study.ended_at is not None:
+            raise StudyConflict(f"Study {study_id} cannot be cancelled: it is {study.state.value}")
+        for job_id in studies.list_open_jobs(tx, study_id):
+            _cancel_job(tx, job_id, actor=actor)
+        studies.set_state(tx, study_id, StudyState.CANCELLED)
+        _note(tx, study_id, Action.CANCELLED, actor)
+        return describe_study(tx, studies.get_study(tx, study_id))
+
+
+def extend_study(store: Store, study_id: StudyId, *, seeds: int, actor: Actor) -> StudyView:
+    """Add seeds to a study whose runs are queued; its report says so.
+
+    Raises:
+        StudyNotFound: it does not exist.
+        StudyConflict: it is still being tuned, or was cancelled.
+        SpecError: it has as many seeds already, or its owner's quota is too small.
+        NotAllowed: it is somebody else's.
+    """
+    check_option("--seeds", seeds)
+    with store.transaction() as tx:
+        study = _get_study(tx, study_id, actor)
+        runs = studies.list_runs(tx, study_id)
+        if study.state is StudyState.CANCELLED or not any(run.stage is Stage.MEASURE for run in runs):
+            why = "was cancelled" if study.state is StudyState.CANCELLED else "is still being tuned"
+            raise StudyConflict(f"Study {study_id} cannot be extended: it {why}")
+        if seeds <= study.seeds:
+            raise SpecError(
+                f"Study {study_id} has {study.seeds} seeds. Ask for more. Received: --seeds {seeds}"
+            )
+        definition = load_definition(study.definition)
+        tuned = choose_tuned(definition, study.scale, runs)
+        planned = plan_measured(definition, study.scale, seeds=range(study.seeds, seeds), tuned=tuned)
+        check_quota(tx, study.owner, runs=len(planned))
+        for dataset in {run.spec.data.dataset for run in planned}:
+            keep_dataset(tx, dataset, job=f"Study {study_id}")
+        queue_runs(tx, study, planned, find_memory(tx, runs, tuned), actor=actor)
+        studies.set_seeds(tx, study_id, seeds)
+        if study.state is StudyState.FINISHED:
+            studies.set_state(tx, study_id, StudyState.RUNNING)
+        was, now = {"seeds": study.seeds}, {"seeds": seeds}
+        audit.add_entry_about(
+            tx, Subject.STUDY, str(study_id), Action.CHANGED, actor=actor, before=was, after=now
+        )
+        return describe_study(tx, studies.get_study(tx, study_id))
+
+
+def rerun_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
+    """Let a held, cancelled or finished study go on: runs without a result are tried again.
+
+    Raises:
+        StudyNotFound: it does not exist.
+        StudyConflict: nothing of it is left to run.
+        SpecError: its owner has as many jobs waiting as the quota allows.
+        NotAllowed: it is somebody else's.
+    """
+    with store.transaction() as tx:
+        study = _get_study(tx, study_id, actor)
+        again = [run for run in studies.list_runs(tx, study_id) if run.numbers is None and run.job_id]
+        if study.state is StudyState.RUNNING or not (again or study.state is not StudyState.FINISHED):
+            raise StudyConflict(
+                f"Nothing of study {study_id} is left to run again: it is {study.state.value}. "
+                f"To start it anew: cnnctl study run {study.name} --fresh"
+            )
+        for run in again:
+            assert run.job_id is not None
+            _run_again(tx, run.job_id, actor=actor)
+            studies.record(tx, run.id)
+        studies.set_state(tx, study_id, StudyState.RUNNING)
+        _note(tx, study_id, Action.RETRIED, actor)
+        return describe_study(tx, studies.get_study(tx, study_id))
+
+
+def _run_again(tx: Transaction, job_id: JobId, *, actor: Actor) -> None:
+    job = jobs.get_job(tx, job_id)
+    if job.state in RETRYABLE:
+        check_waiting(tx, users.get_user(tx, job.owner))
+        keep_dataset(tx, job.dataset, job=f"Job {job_id}")
+        if jobs.set_state_if(tx, job_id, job.state, JobState.QUEUED, reason=RERUN):
+            jobs.set_lost_attempts(tx, job_id, 0)
+            audit.add_entry(tx, job_id, Action.RETRIED, actor=actor)
+    elif job.state is JobState.PAUSED and jobs.set_state_if(
+        tx, job_id, JobState.PAUSED, JobState.QUEUED, reason=RERUN
+    ):
+        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor)
+
+
+def _cancel_job(tx: Transaction, job_id: JobId, *, actor: Actor) -> None:
+    job = jobs.get_job(tx, job_id)
+    reason = f"cancelled by {actor.name} with its study"
+    if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
+        tx, job_id, job.state, JobState.CANCELLED, reason=reason
+    ):
+        audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor)
+    elif attempt := attempts.find_live_attempt(tx, job_id):
+        stop_requests.request_stop(tx, attempt, StopRequest.CANCEL, reason=reason, actor=actor)
+
+
+def _get_study(tx: Transaction, study_id: StudyId, actor: Actor) -> Study:
+    check_scope(actor, act="change studies")
+    study = studies.get_study(tx, study_id, lock=True)
+    if actor.name != study.owner and not is_administrator(tx, actor):
+        raise NotAllowed(
+            f"Study {study_id} is {study.owner}'s: only {study.owner} or an administrator may change it. "
+            f"You are {actor.name}. Administrators: cnnctl users"
+        )
+    return study
+
+
+def _note(tx: Transaction, study_id: StudyId, action: Action, actor: Actor) -> None:
+    audit.add_entry_about(tx, Subject.STUDY, str(study_id), action, actor=actor)

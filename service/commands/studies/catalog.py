@@ -1,0 +1,61 @@
+"""The studies of the catalog: one file a claim, beside the networks that they examine."""
+
+import difflib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from cnnctl.views.studies import StudyEntry
+from models.catalog import studies as folder
+from service.domain.studies.definition import Definition, read_definition
+from service.domain.studies.plan import plan_tuning
+from service.errors import SpecError
+
+ENDING = ".toml"
+
+
+@cache
+def list_definitions() -> Sequence[Definition]:
+    """All studies of the catalog, by name."""
+    found = [one for one in files(folder).iterdir() if one.name.endswith(ENDING)]
+    return [read_definition(one.read_text()) for one in sorted(found, key=lambda one: one.name)]
+
+
+def find_definition(name: str) -> Definition:
+    """A study of the catalog by its name.
+
+    Raises:
+        SpecError: there is none of that name; the message names the nearest.
+    """
+    names = [definition.name for definition in list_definitions()]
+    if name in names:
+        return list_definitions()[names.index(name)]
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    raise SpecError(
+        f"There is no study {name!r}.{hint} All studies: cnnctl study list. "
+        f"A file of your own: cnnctl study run ./{name}{ENDING}"
+    )
+
+
+def list_entries() -> Sequence[StudyEntry]:
+    """What people see of the catalog."""
+    return [_describe(definition) for definition in list_definitions()]
+
+
+def _describe(definition: Definition) -> StudyEntry:
+    return StudyEntry(
+        name=definition.name,
+        claim=definition.claim,
+        source=definition.source,
+        published=definition.published,
+        network=definition.network,
+        dataset=str(definition.base.get("data.dataset", "")),
+        arms=list(definition.arms),
+        scales={name: _count_runs(definition, name) for name in definition.scales},
+        undecided={name: scale.undecided for name, scale in definition.scales.items() if scale.undecided},
+    )
+
+
+def _count_runs(definition: Definition, scale: str) -> int:
+    return len(definition.arms) * definition.get_scale(scale).seeds + len(plan_tuning(definition, scale))

@@ -1,0 +1,197 @@
+"""What studies compare: the metrics of a run, by name, and how they follow from what a job recorded."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from models.catalog.verdicts import CHANCE, PREFIX, QUANTITIES
+from service.domain.metrics import METRICS
+from service.domain.spec_sections import explain
+from service.domain.stored import read_stored
+from service.domain.studies.statistics import Outcome
+from service.errors import SpecError
+
+EPOCHS_TO = re.compile(r"epochs_to:(?P<metric>\w+):(?P<value>[0-9.e-]+)")
+LAYER = re.compile(rf"{PREFIX}(?P<layer>[\w.-]+)/(?P<quantity>\w+)")
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")  # kept of each run, epoch by epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNumbers:
+    """What is kept of a finished run; it outlives the job."""
+
+    last: Mapping[str, Finite | None]
+    """The newest value of each metric, those of layers included; None: not a finite number."""
+    curves: Mapping[str, Sequence[Finite | None]] = field(default_factory=dict)
+    """The metrics of `CURVES`, a value an epoch."""
+    epochs: int = 0
+    """As many as its spec asks for."""
+    parameters: int = 0
+    diverged: bool = False
+    """Training ended because a number was not finite: a result of its arm, not a failure of the service."""
+    weights_digest: str = ""
+    environment: str = ""
+    """On what it was trained, in words; runs of different environments are compared with a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """A metric that follows from others."""
+
+    summary: str
+    compute: Callable[[RunNumbers], float | None]
+    needs: tuple[str, ...] = ()
+    """Recorded metrics; `layer/…` stands for the diagnostics."""
+
+
+def _difference(first: str, second: str) -> Callable[[RunNumbers], float | None]:
+    def compute(run: RunNumbers) -> float | None:
+        a, b = run.last.get(first), run.last.get(second)
+        return None if a is None or b is None else a - b
+
+    return compute
+
+
+def _error(metric: str) -> Derived:
+    def compute(run: RunNumbers) -> float | None:
+        value = run.last.get(metric)
+        return None if value is None else 1 - value
+
+    return Derived(summary=f"1 - `{metric}`", compute=compute, needs=(metric,))
+
+
+def _layers(quantity: str, combine: Callable[[Sequence[float]], float], summary: str) -> Derived:
+    def compute(run: RunNumbers) -> float | None:
+        found = [run.last[name] for name in run.last if _quantity_of(name) == quantity]
+        values = [value for value in found if value is not None]
+        return combine(values) if values and len(values) == len(found) else None
+
+    return Derived(summary=summary, compute=compute, needs=(PREFIX,))
+
+
+def _quantity_of(name: str) -> str:
+    match = LAYER.fullmatch(name)
+    return match["quantity"] if match else ""
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+DERIVED: Mapping[str, Derived] = {
+    "test_error": _error("test_accuracy"),
+    "val_error": _error("val_accuracy"),
+    "train_error": _error("accuracy"),
+    "gap": Derived(
+        summary="`accuracy` - `test_accuracy`: how much worse it is on images that it has not seen",
+        compute=_difference("accuracy", "test_accuracy"),
+        needs=("accuracy", "test_accuracy"),
+    ),
+    "parameters": Derived(summary="number of trained weights", compute=lambda run: float(run.parameters)),
+    "near_zero": _layers("near_zero", _mean, "mean over the layers of the share of weights below 0.001"),
+    "weight_norm": _layers("weight_norm", lambda norms: math.hypot(*norms), "norm of all kernels together"),
+    "symmetric": _layers("symmetric", _mean, "share of the layers whose units are all equal"),
+    "dead": _layers("dead", _mean, "mean over the layers of the share of dead ReLU units"),
+    "gradient_range": _layers(
+        "gradient_norm",
+        lambda norms: max(norms) / min(norms) if min(norms) > 0 else math.inf,
+        "the largest gradient norm of a layer over the smallest: how much gradients fade or grow with depth",
+    ),
+}
+
+
+def check_metric(name: str) -> None:
+    """Refuse a metric that no run has.
+
+    Raises:
+        ValueError: with the metrics that there are.
+    """
+    if name in METRICS or name in DERIVED:
+        return
+    match = EPOCHS_TO.fullmatch(name)
+    if match and match["metric"] in CURVES and _is_number(match["value"]):
+        return
+    layer = LAYER.fullmatch(name)
+    if layer and layer["quantity"] in QUANTITIES:
+        return
+    raise ValueError(
+        f"There is no metric {name!r}. There are {', '.join([*DERIVED, *METRICS])}, "
+        "layer/LAYER/QUANTITY, and epochs_to:METRIC:VALUE as in epochs_to:accuracy:0.75"
+    )
+
+
+def list_needs(name: str) -> Sequence[str]:
+    """The recorded metrics that a metric follows from."""
+    if match := EPOCHS_TO.fullmatch(name):
+        return [match["metric"]]
+    return list(DERIVED[name].needs) if name in DERIVED else [name]
+
+
+def is_higher_better(name: str) -> bool:
+    """Whether tuning looks for a high value of a metric."""
+    return name.endswith("accuracy")
+
+
+def measure(name: str, run: RunNumbers) -> Outcome | None:
+    """The metric of a run; None if the run does not have it.
+
+    A run that diverged has learned nothing: its accuracy is that of chance, and it reaches no target.
+    """
+    if match := EPOCHS_TO.fullmatch(name):
+        return _count_epochs(run, match["metric"], float(match["value"]))
+    if run.diverged:
+        run = _without_learning(run)
+    value = DERIVED[name].compute(run) if name in DERIVED else run.last.get(name)
+    return None if value is None or not math.isfinite(value) else Outcome(value)
+
+
+def _count_epochs(run: RunNumbers, metric: str, target: float) -> Outcome | None:
+    curve = run.curves.get(metric, ())
+    for epoch, value in enumerate(curve, start=1):
+        if value is not None and (value <= target if metric.endswith("loss") else value >= target):
+            return Outcome(epoch)
+    return Outcome(max(run.epochs, len(curve)), is_censored=True) if curve or run.diverged else None
+
+
+def _without_learning(run: RunNumbers) -> RunNumbers:
+    chance = run.last.get(CHANCE)
+    names = ("accuracy", "val_accuracy", "test_accuracy")
+    return RunNumbers(last={**run.last, **dict.fromkeys(names, chance)}, parameters=run.parameters)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def dump_numbers(run: RunNumbers) -> Mapping[str, Any]:
+    """A run's numbers as JSON has them."""
+    return asdict(run)
+
+
+def load_numbers(stored: Mapping[str, Any]) -> RunNumbers:
+    """Stored numbers of a run; what was not stored has its default."""
+    return read_stored(RunNumbers, {"last": {}, **stored})
+
+
+def check_numbers(stored: Mapping[str, Any]) -> None:
+    """Refuse numbers from elsewhere that no report could be made of.
+
+    Raises:
+        SpecError: they are not what `dump_numbers` gives.
+    """
+    try:
+        _NUMBERS.validate_python(stored)
+    except ValidationError as error:
+        why = explain(error.errors()[0])
+        raise SpecError(f"These are no numbers of a run, as cnnctl study export writes them: {why}") from None
+
+
+_NUMBERS = TypeAdapter(RunNumbers)
