@@ -142,6 +142,7 @@ class StudyReport:
     network: Annotated[str, "the architecture"]
     base: Annotated[Mapping[str, Any], "fields of the spec that all arms have"]
     factor: Annotated[Sequence[str], "the fields in which arms may differ"]
+    planned_seeds: Annotated[int, "seeds of each arm that were decided before the first run"]
     is_complete: Annotated[bool, "whether all runs have ended"]
     undecided: Annotated[str, "why this scale cannot decide the claim; empty: it can"]
     verdict: Annotated[Verdict, "that of the first contrast, which is the claim"]

@@ -12,6 +12,7 @@ from service.domain.studies.definition import Definition, Fields, load_definitio
 from service.domain.studies.measures import dump_numbers, is_higher_better, load_numbers, measure
 from service.domain.studies.plan import list_grid, plan_measured
 from service.domain.studies.study import Study, StudyId, StudyRun
+from service.errors import DatabaseUnavailable
 from service.store.jobs import jobs
 from service.store.people import audit
 from service.store.studies import studies
@@ -32,7 +33,9 @@ def advance_studies(store: Store) -> None:
         try:
             with store.transaction() as tx:
                 _advance(tx, study_id)
-        except (ValueError, TypeError, KeyError, ArithmeticError, AssertionError, LookupError) as error:
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # no study may stop the scheduler for everybody
             log.exception("study", study=study_id, action="held")
             with store.transaction() as tx:
                 hold(tx, studies.get_study(tx, study_id, lock=True), f"it cannot go on: {error}"[:1000])

@@ -125,10 +125,12 @@ class Definition(Section):
         return self
 
     def _check_factor(self) -> None:
-        for path in (SEED, *(path for arm in self.arms.values() for path in arm)):
-            if (path in self.factor) == (path == SEED):
-                what = "the seed pairs the arms" if path == SEED else f"factor names {', '.join(self.factor)}"
-                raise ValueError(f"Arms may differ in their factor only: {what}. Received: {path}")
+        given = [path for arm in self.arms.values() for path in arm]
+        if SEED in (*given, *self.factor, *self.base):
+            raise ValueError(f"{SEED} cannot be given: the seed pairs the arms")
+        if beyond := [path for path in given if path not in self.factor]:
+            known = ", ".join(self.factor)
+            raise ValueError(f"Arms may differ in their factor only: {known}. Received: {beyond[0]}")
         tuned = self.tune.grid if self.tune else {}
         if both := sorted(set(tuned) & set(self.factor)):
             raise ValueError(f"tune.grid and factor cannot both name {', '.join(both)}")

@@ -48,6 +48,7 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
         network=definition.network,
         base={**definition.base, **definition.get_scale(evidence.scale).base},
         factor=definition.factor,
+        planned_seeds=evidence.planned_seeds,
         is_complete=_is_complete(evidence, definition),
         undecided=definition.get_scale(evidence.scale).undecided,
         verdict=contrasts[0].verdict,

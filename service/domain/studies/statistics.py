@@ -124,6 +124,14 @@ def count_needed(spread: float) -> int | None:
     return low
 
 
+def mean_with_band(values: Sequence[float]) -> tuple[float, float, float]:
+    """A mean and both ends of its 95 % interval; of one value all three are that value."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, mean, mean
+    return mean, *_interval(mean, _deviation(values, mean), len(values), share=1 - SIGNIFICANT)
+
+
 def _difference(first: float, second: float, *, is_ratio: bool) -> float:
     return math.log(first / second) if is_ratio else first - second
 

@@ -1,5 +1,7 @@
 """Says in a sentence what a contrast came to."""
 
+import math
+
 from cnnctl.views.studies import Verdict
 from service.domain.studies.definition import Contrast
 from service.domain.studies.statistics import FEWEST_PAIRS, Estimate
@@ -9,51 +11,47 @@ def say_verdict(contrast: Contrast, found: Estimate, verdict: Verdict, *, p: flo
     """The verdict with its size and uncertainty; `p` is the corrected one."""
     if found.pairs == 0:
         return "Too weak: no pair of runs has ended with this metric."
-    return f"{_say(contrast, found, verdict)} {_say_size(contrast, found)}, {found.pairs} pairs, p = {p:.2g}."
-
-
-def _say(contrast: Contrast, found: Estimate, verdict: Verdict) -> str:
+    sure = f"{_say_size(contrast, found)}, {found.pairs} pairs, p = {p:.2g}"
     arms = f"{contrast.metric} of {contrast.first}"
-    margin = _times(contrast.margin) if contrast.ratio else f"{contrast.margin:g}"
-    none = 1.0 if contrast.ratio else 0.0
-    direction = "higher" if found.mean > none else "lower"
+    if verdict == "too weak":
+        return f"Too weak: {arms} against {contrast.second}: {sure}. {_say_needed(found)}"
     if verdict == "equal" or (verdict == "confirmed" and contrast.expect == "equal"):
         word = "Confirmed" if verdict == "confirmed" else "Equal"
-        return f"{word}: {arms} is that of {contrast.second} within {margin}:"
-    if verdict == "too weak":
-        return f"Too weak: {_say_needed(found)} {arms} against {contrast.second}:"
-    word = "Confirmed" if verdict == "confirmed" else "Opposite"
-    return f"{word}: {arms} is {direction} than of {contrast.second}:"
+        margin = f"{contrast.margin:g} times" if contrast.ratio else f"{contrast.margin:g}"
+        return f"{word}: {arms} is that of {contrast.second} within {margin}: {sure}."
+    direction = "higher" if found.mean > (1.0 if contrast.ratio else 0.0) else "lower"
+    return f"{verdict.capitalize()}: {arms} is {direction} than that of {contrast.second}: {sure}."
+
+
+def format_size(value: float, *, margin: float, ratio: bool) -> str:
+    """A difference with as many digits as its margin makes sense of; a ratio with three."""
+    if ratio:
+        return f"{value:.3g}"
+    return f"{value:+,.{max(0, 2 - math.floor(math.log10(margin)))}f}"
 
 
 def _say_needed(found: Estimate) -> str:
     if found.pairs < FEWEST_PAIRS:
-        return f"a verdict needs {FEWEST_PAIRS} pairs at least."
+        return f"A verdict needs {FEWEST_PAIRS} pairs at least."
     if found.needed is None:
-        return "no difference and no margin can be told apart."
+        return "Nothing is known of how many seeds would be enough."
     if found.needed <= found.pairs:
-        return "a difference near the margin: it is neither certain nor certainly small."
-    return f"about {found.needed:,} seeds are needed to find a difference of the margin."
+        return "It lies near the margin: more seeds may tell on which side."
+    return f"About {found.needed:,} seeds are needed to find a difference as large as the margin."
 
 
 def _say_size(contrast: Contrast, found: Estimate) -> str:
+    def form(value: float) -> str:
+        return format_size(value, margin=contrast.margin, ratio=contrast.ratio)
+
     never = [
         f"{count} of {found.pairs} runs of {arm} never arrived"
         for arm, count in ((contrast.first, found.censored_first), (contrast.second, found.censored_second))
         if count
     ]
-    size = f"{_times(found.mean)}" if contrast.ratio else f"{found.mean:+.4g}"
+    size = f"{form(found.mean)} times" if contrast.ratio else form(found.mean)
     if never:
-        return f"{size}, counting runs that never arrived with all their epochs ({'; '.join(never)})"
+        return f"{size} if those that never arrived had with their last epoch ({'; '.join(never)})"
     if found.low is None or found.high is None:
         return size
-    low, high = (
-        (f"{found.low:.3g}", f"{found.high:.3g}")
-        if contrast.ratio
-        else (f"{found.low:+.4g}", f"{found.high:+.4g}")
-    )
-    return f"{size} (95 % interval {low} to {high})"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times"
+    return f"{size} (95 % interval {form(found.low)} to {form(found.high)})"
