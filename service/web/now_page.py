@@ -59,8 +59,7 @@ class Line:
 def get_line(visit: Visit) -> Line:
     """How many GPUs train, how many jobs wait, and when the next one starts."""
     states = [make_card(gpu).state for gpu in visit.list_gpus()]
-    counts = visit.client.count_jobs().states
-    first = visit.client.list_jobs(JobQuery(state=["queued"]), limit=1, sort="start").items
+    counts, first = _count_jobs(visit), _list_queued(visit)[:1]
     return Line(
         gpus=len(states),
         train=states.count("in use") + states.count("draining"),
@@ -111,9 +110,18 @@ def _make_rack(
 
 def list_queue(visit: Visit) -> tuple[Sequence[JobSummary], int]:
     """The jobs that start next, and how many wait in all."""
+    return _list_queued(visit), _count_jobs(visit)["queued"]
+
+
+def _list_queued(visit: Visit) -> Sequence[JobSummary]:
+    """The first of the queue, in the order in which they start."""
     query = JobQuery(state=["queued"])
-    queued = visit.client.list_jobs(query, limit=MOST_QUEUED, sort="start").items
-    return queued, visit.client.count_jobs(query).total
+    return visit.once("queued", lambda: visit.client.list_jobs(query, limit=MOST_QUEUED, sort="start").items)
+
+
+def _count_jobs(visit: Visit) -> Mapping[str, int]:
+    """How many jobs are in each state."""
+    return visit.once("counts", visit.client.count_jobs).states
 
 
 def list_mine(visit: Visit) -> Sequence[JobSummary]:
