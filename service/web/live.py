@@ -28,7 +28,8 @@ from service.web.answer import digest_of, render_part, visit_of
 from service.web.parts import Page, Part, Visit
 from service.web.places import find_page
 
-GAP_SECONDS = 0.4  # between two looks at a part, however much happens
+GAP_SECONDS = 0.4  # between two looks at a page, however much happens
+EARLY_SECONDS = 1.0  # by which a part is looked at too soon, if others of its page are due
 MOST_AT_ONCE = 4  # parts that are made at the same time, of the forty threads that answer
 DEAF_SECONDS = 60.0
 LONGEST_ADDRESS = 8000
@@ -115,7 +116,7 @@ class Watch:
         while True:
             began = time.monotonic()
             self._woken.clear()
-            due = [one for one in self._shown if one.due_at <= began]
+            due = [one for one in self._shown if one.due_at <= began + EARLY_SECONDS]
             for one in due:  # before they are looked at: what happens meanwhile makes them due again
                 one.due_at = began + one.part.seconds
             async with self._turns:

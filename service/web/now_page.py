@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from starlette.datastructures import QueryParams
 
-from cnnctl.views.access import AuditView, HealthView
+from cnnctl.views.access import AuditView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
@@ -31,7 +31,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         command="cnnctl status; cnnctl gpus",
         parts=[
             Part(name="line", look=get_line, seconds=5),
-            Part(name="strip", look=list_racks, seconds=5, concerns=changes_gpus),
+            Part(name="strip", look=list_racks, seconds=10, concerns=changes_gpus),
             Part(name="queue", look=list_queue, seconds=10),
             Part(name="mine", look=list_mine, personal=True, seconds=10, concerns=is_mine(visit.me.name)),
             Part(name="troubles", look=list_troubles, seconds=15, concerns=goes_wrong),
@@ -50,10 +50,8 @@ class Line:
     drained: int
     quarantined: int
     silent: int
-    running: int
     queued: int
     next_start_at: datetime | None
-    health: HealthView
 
 
 def get_line(visit: Visit) -> Line:
@@ -68,10 +66,8 @@ def get_line(visit: Visit) -> Line:
         drained=states.count("drained"),
         quarantined=states.count("quarantined"),
         silent=states.count("no worker"),
-        running=counts["running"],
         queued=counts["queued"],
         next_start_at=first[0].estimated_start_at if first else None,
-        health=visit.get_health(),
     )
 
 
