@@ -54,21 +54,21 @@ class AuditFollower:
                 give(new)
             if new or more:
                 stop.wait(SOON_SECONDS)  # not at each commit: a look takes longer than telling an entry
-            else:
-                (self._folder or self._watch).wait(LOOK_SECONDS)
+            if not more:
+                (self._folder or self._watch).wait(LOOK_SECONDS)  # returns at once for what came meanwhile
         self._watch.close()
         if self._folder:
             self._folder.close()
 
     def _look(self) -> tuple[Sequence[AuditView], bool]:
-        """What is new, and whether there is more that cannot be given yet."""
+        """What is new, and whether there is more."""
         with self._store.reading() as tx:
             settled, more = self._entries.find_settled(tx)
             if settled <= self._position:
                 return [], more
             found = list_entries_between(tx, after=self._position, up_to=settled, limit=AT_ONCE)
         self._position = found[-1].id if found else settled
-        return [describe(entry) for entry in found], more
+        return [describe(entry) for entry in found], more or self._position < settled
 
 
 def list_between(store: Store, *, after: int, up_to: int, job: int | None) -> Sequence[AuditView]:
