@@ -1,5 +1,7 @@
 """A lab of years in a PostgreSQL database: thousands of jobs, hosts full of GPUs, millions of points."""
 
+from contextlib import closing
+
 from sqlalchemy import text
 
 from service.domain.gpus import Gpu, Reading
@@ -10,7 +12,15 @@ from service.store.transaction import Store
 
 JOBS, RUNNING, QUEUED, POINTS_OF_ONE = 10_000, 100, 500, 10_000
 OWNERS, HOSTS, GPUS = 20, 13, 8
-CURVES = ("batch_loss", "batch_accuracy", "images_per_second", "lr", "stall")  # of each job that has points
+CURVES = (
+    "batch_loss",
+    "batch_accuracy",
+    "lr",
+    "gradient_norm",
+    "data_seconds",
+)  # of each job that has points
+OF_EPOCHS = ("loss", "accuracy", "val_loss", "val_accuracy", "images_per_second")
+EPOCH, BATCH = 1000, 100  # steps of an epoch, and those whose points are stored together
 MEASURED = 100  # jobs with points: as many as run
 
 _COPY_JOBS = """
@@ -39,10 +49,18 @@ SELECT a.id, g.uuid, a.created_at FROM (SELECT *, row_number() OVER (ORDER BY id
     WHERE state = 'running') AS a JOIN (SELECT *, row_number() OVER (ORDER BY uuid) AS n FROM gpus) AS g
     USING (n)
 """
+_MOVE_ATTEMPTS = """
+UPDATE attempts SET host_name = g.host_name FROM leases AS l JOIN gpus AS g ON g.uuid = l.gpu_uuid
+WHERE l.attempt_id = attempts.id
+"""
+# As they come: a batch of the steps of each attempt in turn, with all of their metrics.
 _ADD_POINTS = """
 INSERT INTO metrics (attempt_id, name, step, value)
-SELECT id, :name, step, 1.0 / step + (step % 97) * 0.001 FROM generate_series(1, :points) AS step,
+SELECT id, name, step, 1.0 / step + (step % 97 + id % 89) * 0.001
+FROM generate_series(CAST(:every AS integer), CAST(:points AS integer), CAST(:every AS integer)) AS step,
+    unnest(CAST(:names AS text[])) AS name,
     (SELECT id FROM attempts WHERE state = 'running' ORDER BY id LIMIT :measured) AS a
+ORDER BY step / :batch, id, step
 """
 _ADD_MINUTES = """
 INSERT INTO gpu_minutes (minute, gpu_uuid, utilization_percent, utilization_readings, memory_used_mib,
@@ -63,14 +81,15 @@ def fill(store: Store) -> None:
             readings.set_readings(tx, {gpu.uuid: read for gpu in devices})
         jobs.create_job(tx, resolve_spec("lenet5", {}), owner="owner0", reason="beyond its owner's share")
         sizes = {"jobs": JOBS, "running": RUNNING, "queued": QUEUED, "owners": OWNERS, "hosts": HOSTS}
-        for statement in (_COPY_JOBS, _ADD_ATTEMPTS, _ADD_LEASES, "DELETE FROM gpu_minutes", _ADD_MINUTES):
+        history = ("DELETE FROM gpu_minutes", _ADD_MINUTES)
+        for statement in (_COPY_JOBS, _ADD_ATTEMPTS, _ADD_LEASES, _MOVE_ATTEMPTS, *history):
             wanted = {name: value for name, value in sizes.items() if f":{name}" in statement}
             tx.connection.execute(text(statement), wanted)
-        for name in CURVES:
-            values = {"name": name, "points": POINTS_OF_ONE, "measured": MEASURED}
-            tx.connection.execute(text(_ADD_POINTS), values)
-    with store.transaction() as tx:
-        tx.connection.execute(text("ANALYZE"))
+        sizes = {"points": POINTS_OF_ONE, "measured": MEASURED, "batch": BATCH}
+        for names, every in ((CURVES, 1), (OF_EPOCHS, EPOCH)):
+            tx.connection.execute(text(_ADD_POINTS), {**sizes, "names": list(names), "every": every})
+    with closing(store.connect_apart()) as connection:
+        connection.cursor().execute("VACUUM ANALYZE")
 
 
 def _make_gpu(host: str, number: int) -> Gpu:
