@@ -80,7 +80,7 @@ def test_curves_grow_while_the_page_is_open(
     expect(page.get_by_role("row", name="conv2")).to_contain_text("0.200")
     with store.transaction() as tx:
         metrics.add_points(tx, attempt.id, [Point("loss", 20, 1.0)])
-    expect(page.locator("#chart-1")).to_contain_text("train 1.000")
+    expect(page.locator("#chart-1")).to_contain_text("train 1.000", timeout=10_000)
     expect(page.locator("#plot-1[data-points='3']")).to_be_attached(timeout=10_000)
     check_page(open_page, api, f"/jobs/{attempt.job_id}", "train 1.000", "Dead ReLUs", "Attempts")
 
