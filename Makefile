@@ -10,7 +10,7 @@ CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u C
 DEMO := $(CLEAN) CNNCTL_HOME="$$PWD/.demo" CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 PYTEST := $(CLEAN) $(BIN)/python -m pytest
 
-.PHONY: help install demo test lint unit fast long pythons bench chaos crowd pages hooks lock clean
+.PHONY: help install demo test lint unit fast long pythons bench chaos crowd pages studies hooks lock clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ crowd: $(INSTALLED)  ## N jobs of five people of different weights on 4 simulate
 
 pages: $(INSTALLED)  ## take the pictures of the README from a real run, into docs/pictures
 	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.pictures
+
+studies: $(INSTALLED)  ## run the studies of the catalog that are not complete, and write docs/studies; STUDIES="lrn dropout" DATASETS=/folder
+	$(CLEAN) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m docs.make_studies $(STUDIES) $(if $(DATASETS),--datasets $(DATASETS))
 
 hooks: $(INSTALLED)  ## run make lint before each commit
 	$(BIN)/pre-commit install

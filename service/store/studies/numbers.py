@@ -27,14 +27,21 @@ def read_numbers(tx: Transaction, job: Job) -> RunNumbers | None:
     spec = read_spec(job.spec)
     series = metrics.list_series(tx, job.id, names=CURVES)
     return RunNumbers(
-        last=metrics.last_values(tx, job.id),
-        curves={name: [value for _, value in points[:MOST_EPOCHS_KEPT]] for name, points in series.items()},
+        last={name: _round(value) for name, value in metrics.last_values(tx, job.id).items()},
+        curves={
+            name: [_round(value) for _, value in points[:MOST_EPOCHS_KEPT]] for name, points in series.items()
+        },
         epochs=spec.training.epochs,
         parameters=_count_parameters(spec),
         diverged=diverged,
         weights_digest=(attempt.weights_digest if attempt else None) or "",
         environment=_describe(tx, attempt) if attempt else "",
     )
+
+
+def _round(value: float | None) -> float | None:
+    """With the digits that single precision has."""
+    return None if value is None else float(f"{value:.7g}")
 
 
 def _count_parameters(spec: Spec) -> int:
