@@ -10,10 +10,10 @@ from cnnctl.views.requests import SubmissionRequest
 from cnnctl.views.shape import list_keys
 from cnnctl.views.states import Priority
 from service.domain.spec import Spec
-from service.domain.spec_request import spec_fields
 from service.web.field_choices import list_choices
+from service.web.new_request import KINDS
 
-DATASET, GPUS = "data.dataset", "resources.gpus"
+DATASET = "data.dataset"
 NO_FIELDS = ("schema_version", "model.architecture")
 LABELS = ("name", "tags", "note")
 RUNNING = ("priority", "project", "after", "not_before", "host", "hosts", "gpu_model", "exclusive", "hold")
@@ -79,12 +79,11 @@ class Filled:
 
 def list_paths(client: Client, architecture: str) -> Mapping[str, str]:
     """The fields of a spec with their sentences: those of all networks, and the own ones of this one."""
-    common = {path for path, _ in spec_fields()}
     return {
         field.name: field.summary
         for field in client.list_spec_fields()
         if field.name not in NO_FIELDS
-        and (field.name in common or field.summary.endswith(f"(of {architecture})"))
+        and (field.name in KINDS or field.summary.endswith(f"(of {architecture})"))
     }
 
 
@@ -113,7 +112,7 @@ def list_sections(client: Client, architecture: str, filled: Filled) -> Iterator
 def _make_field(
     client: Client, architecture: str, filled: Filled, path: str, sentence: str, label: str
 ) -> Field:
-    kind = {name: field.annotation for name, field in spec_fields()}.get(path)
+    kind = KINDS.get(path)
     choices: Sequence[str] = ()
     if kind is bool:
         choices = ("true", "false")

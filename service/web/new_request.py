@@ -14,6 +14,7 @@ from service.errors import SpecError
 from service.web.address import is_number, write_moment
 
 LONGEST = 20_000
+KINDS = {path: field.annotation for path, field in spec_fields()}
 TEXTS = ("project", "gpu_model", "host")  # None where nothing is typed
 
 
@@ -51,8 +52,7 @@ def to_request(typed: Mapping[str, str]) -> SubmissionRequest:
 
 def parse_value(path: str, text: str) -> object:
     """A field of the spec: text where it takes text, else as `--set` reads it."""
-    kinds = {name: field.annotation for name, field in spec_fields()}
-    return text if kinds.get(path) is str else parse_assignment(f"{path}={text}")[1]
+    return text if KINDS.get(path) is str else parse_assignment(f"{path}={text}")[1]
 
 
 def _list_words(typed: Mapping[str, str], name: str) -> Sequence[str]:
@@ -97,13 +97,12 @@ def to_command(typed: Mapping[str, str]) -> str:
 
 def _list_options(typed: Mapping[str, str]) -> Iterator[str]:
     short = {path: name for name, path in FIELDS.items()}
-    kinds = {name: field.annotation for name, field in spec_fields()}
     for name, text in typed.items():
         if not text or name == "architecture":
             continue
-        if name in short and kinds[name] is bool and text == "true":
+        if name in short and KINDS[name] is bool and text == "true":
             yield f"--{short[name]}"
-        elif name in short and kinds[name] is not bool and text != "null":
+        elif name in short and KINDS[name] is not bool and text != "null":
             yield from _write(short[name], text)
         elif "." in name:
             yield from _write("set", f"{name}={text}")

@@ -1,6 +1,7 @@
 """The networks of the catalog have pages that describe them, and lead to new jobs."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 
@@ -41,6 +42,13 @@ def test_a_field_changes_the_network_the_command_and_the_new_job(shared_api: Api
     page.get_by_role("link", name="New job with it").click()
     assert page.locator("[id='field-model.dropout']").input_value() == "spatial:0.3"
     assert page.locator("[id='field-architecture']").input_value() == "alexnet"
+
+
+def test_little_memory_is_said_in_mib(shared_api: Api, open_page: Open) -> None:
+    page = open_page(shared_api, "/networks/lenet5", java_script_enabled=False)
+    assert re.search(r"about [1-9]\d* MiB to train", page.locator(".line").inner_text())
+    page.goto(page.url.replace("lenet5", "alexnet"))
+    assert re.search(r"about \d\.\d GiB to train", page.locator(".line").inner_text())
 
 
 @pytest.mark.parametrize("asked", ["model.dropout=spatal", "data.image_size=3", "model.odd=1", "classes=x"])

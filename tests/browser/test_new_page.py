@@ -48,6 +48,8 @@ def test_what_is_wrong_is_said_beside_its_field(shared_api: Api, open_page: Open
     page.locator("[id='field-schedule.factor']").fill("2")
     page.get_by_role("button", name=SUBMIT).click()
     expect(page.locator("[id='error-schedule.factor']")).to_contain_text("schedule.factor")
+    said = page.locator("#answer .alert").inner_text()
+    assert said.count("schedule.factor") == 1  # with what is wrong, not before it once more
     expect(page.locator("[id='field-schedule.factor']")).to_be_visible()  # though its section is folded
     page.locator("[id='field-schedule.factor']").fill("")
     page.get_by_role("button", name=SUBMIT).click()
