@@ -1,6 +1,7 @@
 """Does what a form asks, then shows a page."""
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 
 from starlette.responses import RedirectResponse, Response
@@ -12,11 +13,21 @@ from service.store.transaction import Store
 from service.web.answer import read_form
 
 Act = Callable[[LocalClient, Mapping[str, str]], str]
-"""Gets what was filled in; the address of the page that is shown next."""
+"""Gets what was filled in; for `act`, the address of the page that is shown next."""
+
+
+def make_key() -> str:
+    """For a form that is sent once, however often it is clicked."""
+    return secrets.token_urlsafe(12)
 
 
 def act(ask: Ask, do: Act) -> Response:
-    """Do it, once for each `key` that a form sends.
+    """Do it as `do_form` does, and show the page to which it leads."""
+    return RedirectResponse(do_form(ask, do), status_code=303)
+
+
+def do_form(ask: Ask, do: Act) -> str:
+    """What it gives; done once for each `key` that a form sends, and then the same again.
 
     Raises:
         CnnctlError: whatever the use case refuses; see also `Ask.get_actor`.
@@ -29,7 +40,5 @@ def act(ask: Ask, do: Act) -> Response:
     with service.shares.take(actor.name):
         if key := form.get("key"):
             digest = hashlib.sha256(ask.request.url.path.encode() + ask.body).hexdigest()
-            shown_next = do_once(service.store, actor.name, key, digest=digest, act=answer)
-        else:
-            shown_next = answer(service.store)
-    return RedirectResponse(shown_next, status_code=303)
+            return do_once(service.store, actor.name, key, digest=digest, act=answer)
+        return answer(service.store)

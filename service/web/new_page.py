@@ -1,7 +1,6 @@
 """The form of a new job, and what its submission would come to."""
 
 import json
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from service.domain.spec_like import list_choices, resolve_like
 from service.domain.spec_request import resolve_spec
 from service.domain.stored_spec import list_values
 from service.errors import SpecError
+from service.web.acting import make_key
 from service.web.address import check_query
 from service.web.new_errors import place_errors
 from service.web.new_form import (
@@ -141,7 +141,7 @@ def fill_in(
     defaults = _list_defaults(sent.request, sent.like, architecture)
     filled = Filled(typed=sent.typed, defaults=defaults, errors=errors)
     return NewJob(
-        key=form.get("key", "") or secrets.token_urlsafe(12),
+        key=form.get("key", "") or make_key(),
         like=sent.like,
         architecture=filled.make(
             "architecture",

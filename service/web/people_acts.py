@@ -13,7 +13,7 @@ from service.api.ask import Asked
 from service.client.local import LocalClient
 from service.domain.states import Occasion
 from service.errors import SpecError
-from service.web.acting import act
+from service.web.acting import act, do_form, make_key
 from service.web.address import is_number, read_number
 from service.web.answer import PageRoute, answer, read_form, visit_of
 from service.web.people_page import WEEK
@@ -64,14 +64,28 @@ def change_user(ask: Asked) -> Response:
 
 @router.post("/people/tokens")
 def create_token(ask: Asked) -> Response:
-    """Make a token; its secret is in this answer, and nowhere else: so it leads to no other page."""
-    visit, form = visit_of(ask), read_form(ask)
+    """Make a token; its secret is in this answer, and nowhere else: so it leads to no other page.
+
+    Sent twice, as by a double click, the form makes one token. Who missed its secret gets another token
+    `instead` of it.
+    """
+    visit, form, secrets = visit_of(ask), read_form(ask), []
+
+    def do(client: LocalClient, form: Mapping[str, str]) -> str:
+        if form.get("instead"):
+            client.revoke_token(read_number(form["instead"], what="token"))
+        secrets.append(client.create_token(_read_token(form)))
+        return str(secrets[0].token)
+
+    number = do_form(ask, do)
+    made = secrets[0] if secrets else None
+    return answer("new_token.html", me=visit.me, made=made, number=number, form=form, key=make_key())
+
+
+def _read_token(form: Mapping[str, str]) -> TokenRequest:
     days = _read_float(form.get("days", ""), said="The days are a number")
     # The use cases refuse words that are none, here and below.
-    request = TokenRequest(name=form.get("name", ""), scope=form.get("scope", ""), days=days)  # type: ignore[arg-type]
-    with ask.service.shares.take(visit.me.name):
-        made = visit.client.create_token(request)
-    return answer("new_token.html", me=visit.me, made=made, name=request.name)
+    return TokenRequest(name=form.get("name", ""), scope=form.get("scope", ""), days=days)  # type: ignore[arg-type]
 
 
 @router.post("/people/tokens/revoke")

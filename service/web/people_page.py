@@ -15,6 +15,7 @@ from cnnctl.views.people import HookView, UsageView, UserView
 from cnnctl.views.states import Subject
 from service.domain.people import User, by_token
 from service.domain.states import Occasion, Scope
+from service.web.acting import make_key
 from service.web.address import check_query
 from service.web.day_bars import DayBars, draw_days
 from service.web.parts import Page, Part, Visit, about_subjects
@@ -63,7 +64,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             part("tokens", list_tokens, "token", about=None),
             part("hooks", list_hooks, "hook", about=None),
         ],
-        values={"since": since, "windows": WINDOWS},
+        values={"since": since, "windows": WINDOWS, "rights": get_rights(visit), "key": make_key()},
     )
 
 
@@ -206,18 +207,33 @@ def _cut(usage: Sequence[UsageView], *, most: float) -> Sequence[Piece]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """One's own tokens, and whether one may make another from here."""
+    """One's own tokens."""
 
     tokens: Sequence[TokenView]
+    may_revoke: bool
+
+
+def list_tokens(visit: Visit) -> Tokens:
+    """One's own tokens, and whether one may revoke them from here."""
+    return Tokens(tokens=visit.client.list_tokens(), may_revoke=not _came_by_token(visit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Whether one came in by a token, which makes no other; and what a new one may be for."""
+
     by_token: bool
     scopes: Sequence[str]
 
 
-def list_tokens(visit: Visit) -> Tokens:
-    """One's own tokens."""
+def get_rights(visit: Visit) -> Rights:
+    """What tokens one may make from here."""
     scopes = [scope.value for scope in Scope if scope is not Scope.ADMIN or visit.me.administrator]
-    came_by_token = visit.me.via.startswith(by_token(""))
-    return Tokens(tokens=visit.client.list_tokens(), by_token=came_by_token, scopes=scopes)
+    return Rights(by_token=_came_by_token(visit), scopes=scopes)
+
+
+def _came_by_token(visit: Visit) -> bool:
+    return visit.me.via.startswith(by_token(""))
 
 
 def list_hooks(visit: Visit) -> tuple[Sequence[HookView], Sequence[str]]:

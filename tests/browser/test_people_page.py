@@ -126,12 +126,43 @@ def test_a_token_is_made_shown_once_and_revoked(api: Api, open_page: Open) -> No
     assert list(api.client().list_tokens()) == []
 
 
+def works(page: Page, api: Api, secret: str) -> bool:
+    """Whether a secret is that of a token."""
+    headers = {"Authorization": f"Bearer {secret}"}
+    return page.context.browser.new_context().request.get(f"{api.url}/api/v1/me", headers=headers).ok  # type: ignore[union-attr]
+
+
+def test_a_double_click_makes_one_token(api: Api, open_page: Open) -> None:
+    page = open_page(api, "/people")
+    page.get_by_label("Name of a new one").fill("laptop")
+    page.get_by_role("button", name="Make a token").dblclick()
+    secret = page.locator("#secret").inner_text()
+    assert [token.name for token in api.client().list_tokens()] == ["laptop"]
+    assert works(page, api, secret)
+
+
+def test_who_missed_a_secret_makes_another_token_instead(api: Api, open_page: Open) -> None:
+    page = open_page(api, "/people", java_script_enabled=False)
+    page.get_by_label("Name of a new one").fill("laptop")
+    base, key = page.url.removesuffix("/people"), page.locator("[name=key]").get_attribute("value") or ""
+    form: dict[str, str | float | bool] = {"key": key, "name": "laptop", "days": "90", "scope": "submit"}
+    first = page.request.post(f"{base}/people/tokens", form=form, headers={"Origin": base}).text()
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".alert")).to_contain_text("laptop was made once")
+    assert len(api.client().list_tokens()) == 1
+    page.get_by_role("button", name="Make another instead").click()
+    secret = page.locator("#secret").inner_text()
+    assert [token.name for token in api.client().list_tokens()] == ["laptop"]
+    assert works(page, api, secret)
+    assert not works(page, api, first.partition('id="secret">')[2].partition("<")[0])
+
+
 def test_who_came_in_by_a_token_makes_none_and_changes_nobody(api: Api, open_page: Open) -> None:
     made = api.client().create_token(TokenRequest(name="reader", scope="read"))
     page = open_page(api, "/people?change=ada", sign_in=False)
     page.get_by_label("Token").fill(made.secret)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#part-tokens")).to_contain_text("You came in by token reader")
+    expect(page.locator("main")).to_contain_text("You came in by token reader")
     assert page.locator("#change").count() == 0
     assert page.locator("main form").count() == 0
     headers = {"Origin": api.url}

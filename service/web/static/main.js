@@ -6,6 +6,12 @@ import { listenToKeys } from "./keys.js";
 writeTimes(document);
 setInterval(() => writeTimes(document), 1000);
 listenToKeys();
+document.addEventListener("submit", (event) => { // a double click sends a form twice, and what answers the first is not seen
+  const form = event.target.closest("[data-once]");
+  if (form?.dataset.sent) event.preventDefault();
+  else if (form) form.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => document.querySelectorAll("[data-sent]").forEach((form) => delete form.dataset.sent));
 if (document.querySelector("[data-digest]")) addEventListener("load", follow); // what the page needs comes first
 const MODULES = {
   "[data-curves]": "./charts.js",
