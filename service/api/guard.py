@@ -8,7 +8,8 @@ from service.api.problems import answer_problem
 from service.errors import NotAllowed, TooLarge
 
 MOST_BODY_BYTES = 1024 * 1024
-MOST_PIECE_BYTES = 8 * 1024 * 1024  # of an upload
+MOST_PIECE_BYTES = 8 * 1024 * 1024  # of an upload, or of a form with a small one
+FORM_WITH_FILE = "multipart/form-data"
 
 
 class Guard:
@@ -23,7 +24,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        most = MOST_PIECE_BYTES if scope["method"] == "PUT" else MOST_BODY_BYTES
+        has_file = scope["method"] == "PUT" or headers.get(b"content-type", "").startswith(FORM_WITH_FILE)
+        most = MOST_PIECE_BYTES if has_file else MOST_BODY_BYTES
         problem = self._find_problem(scope, headers, most)
         if problem is None:
             try:

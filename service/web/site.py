@@ -12,6 +12,7 @@ from service.store.transaction import Store
 from service.web import (
     bulk_acts,
     compare_files,
+    dataset_acts,
     gpu_acts,
     job_acts,
     job_chart,
@@ -36,6 +37,7 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
         live,
         bulk_acts,
         compare_files,
+        dataset_acts,
         gpu_acts,
         job_acts,
         job_chart,

@@ -19,6 +19,7 @@ const MODULES = {
   "[data-checked]": "./jobs.js",
   "[data-compare]": "./compare.js",
   "[data-new]": "./new.js",
+  "[data-upload]": "./upload.js",
 };
 for (const [mark, module] of Object.entries(MODULES)) {
   if (document.querySelector(mark)) import(module).then(({ begin }) => begin());

@@ -1,0 +1,71 @@
+"""What the forms of the pages of datasets do."""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from cnnctl.views.datasets import DatasetView
+from cnnctl.views.requests import UploadRequest
+from cnnctl.views.states import DatasetKind
+from service.api.ask import Asked
+from service.client.local import LocalClient
+from service.errors import CnnctlError, SpecError
+from service.web.acting import act
+from service.web.answer import PageRoute
+from service.web.multipart import Sent, read_multipart
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+KINDS: Mapping[str, DatasetKind] = {".npz": "npz", ".tar": "folder"}
+
+
+@router.post("/datasets")
+def add_dataset(ask: Asked) -> Response:
+    """Add a dataset from one small file: larger ones come in pieces, by the page's script or the CLI."""
+    actor = ask.get_actor()
+    sent = read_multipart(ask.body, ask.request.headers.get("content-type", ""))
+    with ask.service.shares.take(actor.name):
+        dataset = _upload(LocalClient(ask.service.store, ask.service.settings, actor), sent)
+    return RedirectResponse(f"/datasets/{dataset.name}", status_code=303)
+
+
+def _upload(client: LocalClient, sent: Sent) -> DatasetView:
+    upload = client.begin_upload(
+        UploadRequest(
+            name=sent.fields.get("name", "").strip(),
+            kind=_find_kind(sent.file_name),
+            total_bytes=len(sent.file),
+            digest=hashlib.sha256(sent.file).hexdigest(),
+            description=sent.fields.get("description", "").strip(),
+        )
+    ).upload
+    try:
+        client.write_piece(upload, offset=0, data=sent.file)
+        return client.finish_upload(upload)
+    except CnnctlError:
+        with suppress(CnnctlError):  # what is refused may be deleted already
+            client.remove_upload(upload)
+        raise
+
+
+def _find_kind(file_name: str) -> DatasetKind:
+    for ending, kind in KINDS.items():
+        if file_name.lower().endswith(ending):
+            return kind
+    raise SpecError(
+        "Choose an .npz file, or an uncompressed .tar of a folder's content "
+        f"(tar -cf NAME.tar -C FOLDER .). Received: {file_name[:80]!r}"
+    )
+
+
+@router.post("/datasets/{name}/remove")
+def remove_dataset(ask: Asked, name: str) -> Response:
+    """Take the name away, and delete the files."""
+
+    def do(client: LocalClient, form: Mapping[str, str]) -> str:
+        client.remove_dataset(name)
+        return "/datasets"
+
+    return act(ask, do)
