@@ -71,6 +71,8 @@ class Chart:
     """What stands at 0, 1, 2, … of the horizontal axis, where it has no numbers."""
     notes: Sequence[str] = ()
     """What is not shown, and why."""
+    logarithmic: bool = False
+    """Whether its values are; those of 0 and less lie below the paper."""
     x_range: tuple[float, float] | None = None
     """Where it begins and ends; None: where its points do."""
 

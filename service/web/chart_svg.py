@@ -43,7 +43,7 @@ def draw_chart(chart: Chart, *, width: int = 900, height: int = 420) -> str:
     room = 0.08 if chart.dots else 0.0
     plot = _Plot(
         x=make_scale([left, right], start=LEFT, end=width - RIGHT, room=room, logarithmic=wide),
-        y=make_scale([y for _, y in values], start=height - BELOW, end=TOP),
+        y=_make_y_scale(chart, [y for _, y in values], start=height - BELOW, end=TOP),
     )
     parts = [*_draw_axes(chart, plot), *_draw_marks(chart, plot)]
     clipped = [part for curve in chart.curves for part in _draw_behind(curve, plot)]
@@ -54,6 +54,12 @@ def draw_chart(chart: Chart, *, width: int = 900, height: int = 420) -> str:
         parts.append(_text((LEFT + width - RIGHT) / 2, height / 2, "Nothing to show", anchor="middle"))
     legend, bottom = _draw_legend(chart, width=width, top=height + 6)
     return _wrap(chart, plot, [*parts, *legend], width=width, height=bottom)
+
+
+def _make_y_scale(chart: Chart, values: Sequence[float], *, start: float, end: float) -> Scale:
+    """Logarithmic where that is asked for, and some value can be shown so."""
+    positive = [y for y in values if y > 0] if chart.logarithmic else []
+    return make_scale(positive or values, start=start, end=end, logarithmic=bool(positive))
 
 
 def _draw_axes(chart: Chart, plot: _Plot) -> Iterator[str]:

@@ -11,12 +11,12 @@ from cnnctl.views.requests import JobQuery
 from cnnctl.views.states import JobState
 from service.errors import SpecError
 from service.web.address import check_query, check_words, is_number, read_parameter
-from service.web.curve_axis import AXES, AxisName
+from service.web.curve_axis import AXES, LOGARITHMIC, AxisName
 from service.web.job_address import find_text, to_query
 from service.web.parts import Visit
 
 FILTERS = ("owner", "state", "project", "tag", "network", "dataset", "since", "text")
-VIEW = ("metric", "x", "smooth", "group", "scatter", "sort")
+VIEW = ("metric", "x", "y", "smooth", "group", "scatter", "sort")
 KNOWN = ("jobs", *FILTERS, *VIEW)
 MANY = ("jobs", "state", "tag", "scatter")  # may be repeated, or joined by commas
 WINDOW = ("start", "end")
@@ -35,6 +35,7 @@ class Asked:
     query: JobQuery
     metric: str
     x: AxisName
+    logarithmic: bool
     smooth: float
     grouped: bool
     scatter: Sequence[str]
@@ -75,6 +76,7 @@ def read_address(query: QueryParams, *, also: Sequence[str] = ()) -> Asked:
         query=to_query(typed),
         metric=find_text(typed, "metric"),
         x=axis,  # type: ignore[arg-type]  # it is one of AXES
+        logarithmic=_choose("y", typed, (LOGARITHMIC,)) == LOGARITHMIC,
         smooth=read_smooth(find_text(typed, "smooth")),
         grouped=grouped,
         scatter=scatter,

@@ -29,6 +29,7 @@ def make_curves_chart(
         y_label=f"{metric}, mean and 95 % band" if asked.grouped else metric,
         curves=curves,
         notes=notes,
+        logarithmic=asked.logarithmic,
         x_range=window,
     )
 

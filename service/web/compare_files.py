@@ -104,6 +104,7 @@ def numbers(chart: Chart) -> Response:
     document = {
         "x": chart.x_label,
         "y": chart.y_label,
+        "logarithmic": chart.logarithmic,
         "notes": chart.notes,
         "curves": [_to_json(curve) for curve in chart.curves],
     }

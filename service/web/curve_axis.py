@@ -6,11 +6,36 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cnnctl.views.curves import CurveView
+from service.errors import SpecError
 
 AxisName = Literal["step", "epoch", "time"]
 AXES: Sequence[AxisName] = get_args(AxisName)
+LOGARITHMIC = "log"  # the only word that `y` takes
 LABELS = {"step": "step", "epoch": "epoch", "time": "minutes of training"}
 MINUTE = 60.0
+
+
+def read_axis(text: str) -> AxisName:
+    """What an address says of the horizontal axis; nothing: steps.
+
+    Raises:
+        SpecError: it is none.
+    """
+    for name in AXES:
+        if name == (text or "step"):
+            return name
+    raise SpecError(f"x takes {', '.join(AXES)}. Received: {text[:40]!r}")
+
+
+def read_logarithmic(text: str) -> bool:
+    """Whether an address asks for a logarithmic vertical axis.
+
+    Raises:
+        SpecError: it says something else.
+    """
+    if text not in ("", LOGARITHMIC):
+        raise SpecError(f"y takes {LOGARITHMIC}. Received: {text[:40]!r}")
+    return text == LOGARITHMIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

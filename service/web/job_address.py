@@ -16,8 +16,9 @@ from service.web.address import check_query, check_words, is_number, read_moment
 
 MANY = ("state", "tag", "columns")  # may be repeated, or joined by commas
 FILTERS = ("state", "owner", "project", "tag", "network", "dataset", "since", "ended_since", "text", "like")
-KNOWN = (*FILTERS, "sort", "limit", "before", "columns")
-WORDS = {"state": get_args(JobState), "sort": get_args(JobSort)}
+NO_PROJECT = "no_project"  # an empty project asks for nothing: a form sends all of its fields
+KNOWN = (*FILTERS, NO_PROJECT, "sort", "limit", "before", "columns")
+WORDS = {"state": get_args(JobState), "sort": get_args(JobSort), NO_PROJECT: ("yes",)}
 PAGE_LENGTH = 50
 Asked = Mapping[str, Sequence[str]]
 """What an address says, by parameter; what it leaves out or empty is not there."""
@@ -33,6 +34,8 @@ def read_address(query: QueryParams) -> Asked:
     asked = {name: words for name in KNOWN if (words := read_parameter(name, query.getlist(name), many=MANY))}
     for name, known in WORDS.items():
         check_words(name, asked.get(name, ()), known)
+    if NO_PROJECT in asked and "project" in asked:
+        raise SpecError("A job in a project is not without one: leave out project or no_project")
     return asked
 
 
@@ -62,6 +65,8 @@ def to_query(asked: Asked) -> JobQuery:
     texts: dict[str, Any] = {
         name: find_text(asked, name) or None for name in ("owner", "project", "network", "dataset")
     }
+    if NO_PROJECT in asked:
+        texts["project"] = ""
     return JobQuery(
         **texts,
         state=asked.get("state", ()),  # type: ignore[arg-type]  # checked when it was read
@@ -91,6 +96,8 @@ def to_command(asked: Asked) -> str:
     for name in (*FILTERS, "sort"):
         for text in asked.get(name, ()):
             words += [f"--{name.replace('_', '-')}", write_moment(text) if name.endswith("since") else text]
+    if NO_PROJECT in asked:
+        words += ["--project", ""]
     return shlex.join([*words, "--limit", find_text(asked, "limit") or str(PAGE_LENGTH)])
 
 
@@ -115,6 +122,8 @@ def _list_phrases(asked: Asked) -> Iterator[str]:
     for name, phrase in PHRASES.items():
         if text := find_text(asked, name):
             yield phrase.format(text)
+    if NO_PROJECT in asked:
+        yield "without a project"
     if tags := asked.get("tag"):
         yield f"tagged {' and '.join(tags)}"
     for name, verb in (("since", "submitted"), ("ended_since", "ended")):

@@ -16,7 +16,7 @@ from service.web.chart_svg import draw_chart
 from service.web.compare_address import WINDOW, read_smooth, read_window
 from service.web.compare_chart import read_curves
 from service.web.compare_files import picture, read_width
-from service.web.curve_axis import AXES, LABELS, Axis, AxisName, find_axis
+from service.web.curve_axis import LABELS, Axis, find_axis, read_axis, read_logarithmic
 from service.web.curve_lines import cut, smooth, trace
 from service.web.lanes import list_restarts
 from service.web.parts import Visit
@@ -30,7 +30,7 @@ OF_VALIDATION = "val_"
 def get_picture(ask: Asked, job: str) -> Response:
     """One metric, or several in one picture: `metric=loss&metric=val_loss`."""
     visit, query = visit_of(ask), ask.request.query_params
-    check_query(query, ("metric", "x", "smooth", "width", *WINDOW))
+    check_query(query, ("metric", "x", "y", "smooth", "width", *WINDOW))
     chart = make_job_chart(visit, read_number(job, what="job"), query)
     return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
 
@@ -46,7 +46,7 @@ def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
     if len(metrics) > MOST_METRICS:
         raise SpecError(f"A picture has at most {MOST_METRICS} metrics. Received: {len(metrics)}")
     x, weight, window = (
-        _read_axis(query.get("x", "")),
+        read_axis(query.get("x", "")),
         read_smooth(query.get("smooth", "")),
         read_window(query),
     )
@@ -64,15 +64,9 @@ def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
         curves=curves,
         marks=[(axis.place(step), words) for step, words in restarts] if axis else [],
         notes=[f"Not recorded: {', '.join(missing)}"] if missing else [],
+        logarithmic=read_logarithmic(query.get("y", "")),
         x_range=window,
     )
-
-
-def _read_axis(text: str) -> AxisName:
-    for name in AXES:
-        if name == (text or "step"):
-            return name
-    raise SpecError(f"x takes {', '.join(AXES)}. Received: {text[:40]!r}")
 
 
 def _list_curves(

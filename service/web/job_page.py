@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
@@ -14,13 +15,14 @@ from service.domain.states import FINISHED, RETRYABLE, JobState
 from service.errors import CnnctlError
 from service.web.address import check_query, read_number
 from service.web.ansi import Piece, color_lines
+from service.web.curve_axis import AXES, LABELS, LOGARITHMIC, read_axis, read_logarithmic
 from service.web.heat_map import draw_heat
 from service.web.lanes import Lane, draw_lanes, list_restarts
 from service.web.parts import Page, Part, Visit, about_job
 
 MOST_LINES = 300
 SLOW = 60  # times as seldom, a job is looked at anew that has ended
-PARAMETERS = ("find", "heat")
+PARAMETERS = ("find", "heat", "x", "y")
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
@@ -32,6 +34,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     check_query(query, PARAMETERS)
     job = read_number(names["job"], what="job")
     words, quantity = query.get("find", ""), query.get("heat", "")
+    axes = read_axes(f"/jobs/{job}", query)
     view = visit.get_job(job)
     slow = SLOW if JobState(view.state) in FINISHED else 1
 
@@ -53,7 +56,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         parts=[
             part("head", lambda one: get_head(one, job), seconds=5),
             part("acts", lambda one: get_acts(one, job), seconds=30),
-            part("curves", lambda one: get_charts(one, job), seconds=5),
+            part("curves", lambda one: get_charts(one, job, axes), seconds=5, about=axes),
             part("heat", lambda one: draw_heat(one, job, quantity), seconds=20, about=quantity),
             part("attempts", lambda one: list_lanes(one, job), seconds=30),
             part("log", lambda one: read_tail(one, job, words), seconds=5, about=words),
@@ -119,6 +122,40 @@ def get_acts(visit: Visit, number: int) -> Acts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """How the curves are drawn, and the addresses of the page with other axes."""
+
+    x: str
+    """Empty: epochs where they are known, else steps."""
+    y: str
+    choices: tuple[tuple[str, str, bool], ...]
+    """Words, address, and whether it is chosen."""
+    switch: str
+    """The address with the other vertical axis."""
+
+
+def read_axes(path: str, query: QueryParams) -> Axes:
+    """What the address says of axes.
+
+    Raises:
+        SpecError: it is none.
+    """
+    typed = {name: text for name in PARAMETERS if (text := query.get(name, ""))}
+    x, logarithmic = typed.get("x", ""), read_logarithmic(typed.get("y", ""))
+    read_axis(x)
+
+    def link(**changes: str) -> str:
+        return f"{path}?{urlencode({**typed, **changes})}"
+
+    return Axes(
+        x=x,
+        y=LOGARITHMIC if logarithmic else "",
+        choices=tuple((LABELS[name], link(x=name), name == (x or "epoch")) for name in AXES),
+        switch=link(y="" if logarithmic else LOGARITHMIC),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """A chart of some metrics; `last` are their newest values."""
 
@@ -136,6 +173,7 @@ class Charts:
     version: str
     charts: Sequence[Chart]
     marks: Sequence[tuple[int, str]]
+    axes: Axes
 
 
 CHARTS: Mapping[str, Mapping[str, str]] = {
@@ -146,7 +184,7 @@ CHARTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def get_charts(visit: Visit, number: int) -> Charts:
+def get_charts(visit: Visit, number: int, axes: Axes) -> Charts:
     """Which charts there are points for."""
     job, progress = visit.get_job(number), visit.get_progress(number)
     charts = []
@@ -163,7 +201,7 @@ def get_charts(visit: Visit, number: int) -> Charts:
             )
     step = progress.progress.step if progress.progress else 0
     version = f"{job.state}-{job.epochs}-{step}"
-    return Charts(job=number, version=version, charts=charts, marks=list(list_restarts(job)))
+    return Charts(job=number, version=version, charts=charts, marks=list(list_restarts(job)), axes=axes)
 
 
 def list_lanes(visit: Visit, number: int) -> tuple[JobView, Sequence[Lane]]:

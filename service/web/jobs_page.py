@@ -13,6 +13,7 @@ from cnnctl.views.states import JobState, Priority
 from service.domain.states import FINISHED
 from service.errors import SpecError
 from service.web.job_address import (
+    NO_PROJECT,
     PAGE_LENGTH,
     Asked,
     find_number,
@@ -57,6 +58,7 @@ COLUMNS: Mapping[str, Column] = {
     "ended": Column(label="Ended", numeric=True, less=True, sorts=("ended",)),
     "reason": Column(label="Why", less=True),
 }
+FOLDED = ("since", "ended_since", "like", "limit", "columns", NO_PROJECT)
 SHOWN = ("job", "state", "what", "dataset", "owner", "epochs", "accuracy", "submitted", "reason")
 
 
@@ -84,7 +86,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             "columns": COLUMNS,
             "shown": columns,
             "is_filtered": bool(asked),
-            "is_open": any(name in asked for name in ("since", "ended_since", "like", "limit", "columns")),
+            "is_open": any(name in asked for name in FOLDED),
         },
     )
 

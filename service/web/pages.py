@@ -21,13 +21,16 @@ def show_page(ask: Asked) -> Response:
 
 
 @router.get("/find")
-def find(q: str = "") -> Response:
-    """Where the search of the head leads: to a job by its number, else to the jobs whose text it is in."""
+def find(ask: Asked, q: str = "") -> Response:
+    """Where the search of the head leads: to a job by its number, a person's jobs, or jobs with the words."""
     words = q.strip()[:LONGEST_SEARCH]
     number = words.removeprefix("#")
     if is_number(number):
         return RedirectResponse(f"/jobs/{number}", status_code=303)
-    return RedirectResponse(f"/jobs?{urlencode({'text': words})}", status_code=303)
+    names = [user.name for user in visit_of(ask).client.list_users()]
+    person = next((name for name in names if name.lower() == words.lower()), None)
+    asked = {"owner": person} if person else {"text": words}
+    return RedirectResponse(f"/jobs?{urlencode(asked)}", status_code=303)
 
 
 for place in PLACES:

@@ -199,6 +199,19 @@ def test_a_spike_of_one_point_in_10_000_is_painted_at_every_zoom(
     assert not page.evaluate(FIND_COLOUR, [place_of_spike - 0.1, colour])
 
 
+def test_values_are_drawn_on_a_logarithmic_axis_where_one_asks_for_it(
+    shared_api: Api, open_page: Open, record: Callable[..., int]
+) -> None:
+    jobs = [record({"loss": epochs(100.0, 1.0, 0.01, 0.0)}, training__seed=seed) for seed in (1, 2)]
+    page = open_page(shared_api, link(*jobs, metric="loss"))
+    page.get_by_label("Values").select_option("log")
+    page.wait_for_url("**y=log**")
+    expect(page.locator("#plot canvas")).to_be_visible()
+    svg = page.request.get(urljoin(page.url, page.locator("[data-svg]").first.get_attribute("href"))).text()
+    assert ">0.01<" in svg
+    assert ">100<" in svg
+
+
 def test_a_zoom_ends_with_a_button(shared_api: Api, open_page: Open, three: tuple[int, int, int]) -> None:
     page = open_page(shared_api, link(*three, metric="loss", x="time"))
     drawn(page)

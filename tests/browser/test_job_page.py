@@ -1,6 +1,7 @@
 """The page of a job: its curves grow, its buttons do what they say, and strangers' words are text."""
 
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -83,6 +84,39 @@ def test_curves_grow_while_the_page_is_open(
     expect(page.locator("#chart-1")).to_contain_text("train 1.000", timeout=10_000)
     expect(page.locator("#plot-1[data-points='3']")).to_be_attached(timeout=10_000)
     check_page(open_page, api, f"/jobs/{attempt.job_id}", "train 1.000", "Dead ReLUs", "Attempts")
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_curves_have_the_axes_that_the_address_says(
+    make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    points = [
+        Point(name, 10 * n, value / n)
+        for n in range(1, 5)
+        for name, value in (("loss", 2.0), ("val_loss", 2.5), ("images_per_second", 100.0))
+    ]
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        metrics.add_points(tx, attempt.id, points)
+    api = make_api()
+    page = open_page(api, f"/jobs/{attempt.job_id}?find=a")
+    plot = page.locator("#plot-1")
+    expect(plot).to_have_attribute("data-over", "epoch")
+    for words in ("step", "minutes of training"):
+        page.get_by_role("link", name=words).click()
+        expect(plot).to_have_attribute("data-over", words)
+    page.get_by_role("link", name="logarithmic").click()
+    expect(plot).to_have_attribute("data-over", "minutes of training")
+    assert page.url.endswith("?find=a&x=time&y=log")
+    expect(page.locator("#plot-1 canvas")).to_be_visible()
+    bare = open_page(api, f"/jobs/{attempt.job_id}?x=time&y=log", java_script_enabled=False)
+    picture = bare.locator("#chart-1 img")
+    svg = bare.request.get(urljoin(bare.url, picture.get_attribute("src"))).text()
+    assert "minutes of training" in svg
+    for query in ("x=years", "y=linear"):
+        page.goto(f"{page.url.partition('?')[0]}?{query}")
+        expect(page.locator(".alert")).to_contain_text("takes")
 
 
 def test_a_priority_that_is_none_is_refused(shared_api: Api, open_page: Open) -> None:

@@ -72,3 +72,14 @@ def test_there_is_a_page_for_what_is_not_there(shared_api: Api, open_page: Open)
     expect(page.get_by_text("There is no page at /nothing")).to_be_visible()
     page.goto(page.url.replace("/nothing", "/jobs/123456"))
     expect(page.get_by_text("no job 123456", exact=False)).to_be_visible()
+
+
+def test_the_search_of_the_head_finds_a_person(shared_api: Api, open_page: Open) -> None:
+    me = shared_api.client().get_me().name
+    page = open_page(shared_api)
+    page.get_by_role("searchbox").fill(me.upper())
+    page.get_by_role("searchbox").press("Enter")
+    page.wait_for_url(f"**/jobs?owner={me}")
+    page.get_by_role("searchbox").fill(f"{me} and more")
+    page.get_by_role("searchbox").press("Enter")
+    page.wait_for_url(f"**/jobs?text={me}+and+more")

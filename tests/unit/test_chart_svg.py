@@ -47,6 +47,14 @@ def list_words(svg: ElementTree.Element) -> list[str]:
     return [one.text or "" for one in svg.iter(f"{SVG}text")]
 
 
+def test_a_logarithmic_picture_has_decades_and_what_is_not_positive_below_its_paper() -> None:
+    svg = draw(curves=[curve([(0, 100.0), (1, 0.01), (2, 0.0)])], logarithmic=True)
+    assert {"100", "1", "0.01"} <= set(list_words(svg))
+    assert "0" not in [word for word in list_words(svg) if word == "0.001"]
+    all_zero = draw(curves=[curve([(0, 0.0), (1, -1.0)])], logarithmic=True)
+    assert "-1" in list_words(all_zero)  # of which no such picture can be made
+
+
 def test_a_picture_has_no_style_and_no_word_of_others_that_could_be_markup() -> None:
     label = "<script>alert(1)</script>\x1b[31m\u202e" + "x" * 10_000
     text = draw_chart(

@@ -48,6 +48,16 @@ def test_the_command_is_quoted_for_a_shell() -> None:
     ]
 
 
+def test_jobs_without_a_project_are_asked_for_by_a_word() -> None:
+    asked = read_address(QueryParams("no_project=yes&project="))
+    assert to_query(asked).project == ""
+    assert in_words(asked) == "without a project"
+    assert to_link(asked) == "/jobs?no_project=yes"
+    assert shlex.split(to_command(asked))[2:4] == ["--project", ""]
+    with pytest.raises(SpecError, match="leave out"):
+        read_address(QueryParams("no_project=yes&project=vis"))
+
+
 def test_a_day_is_that_of_the_service_and_the_command_says_so() -> None:
     asked = read_address(QueryParams("since=2026-11-01"))
     assert to_query(asked).since == datetime(2026, 11, 1, tzinfo=timezone.utc)

@@ -16,10 +16,27 @@ async function ask(job, metrics, width, range) {
   return answer.json();
 }
 
-function join(curves) {
+// Minutes of training at a step, and back; beyond what is known it goes on as it ended.
+function interpolate(value, clock, from, to) {
+  let after = clock.findIndex((pair) => pair[from] >= value);
+  if (after < 0) after = clock.length - 1;
+  const left = clock[Math.max(0, after - 1)], right = clock[Math.max(1, after)];
+  return left[to] + ((value - left[from]) / (right[from] - left[from])) * (right[to] - left[to]);
+}
+
+function readClock(curves) {
+  const clock = [[0, 0]];
+  for (const [step, seconds] of curves[0].clock) {
+    const [lastStep, lastMinutes] = clock.at(-1);
+    if (step > lastStep && seconds / 60 > lastMinutes) clock.push([step, seconds / 60]);
+  }
+  return clock;
+}
+
+function join(curves, place) {
   // Each curve gives three series: its mean, and the least and largest value of what one pixel stands for.
   const tables = curves.map((curve) => [
-    curve.points.map((point) => point[0]),
+    curve.points.map((point) => place(point[0])),
     curve.points.map((point) => point[3]),
     curve.points.map((point) => point[1]),
     curve.points.map((point) => point[2]),
@@ -32,6 +49,8 @@ class Plot {
     this.box = box;
     this.job = job;
     this.metrics = box.dataset.metrics.split(" ").sort((a) => (a.startsWith("batch_") ? -1 : 1));
+    this.axes = box.closest("[data-curves]").dataset;
+    this.clock = [];
     this.range = null;
     this.drawing = null;
     this.askedAt = 0;
@@ -44,8 +63,9 @@ class Plot {
     this.askedAt = Date.now();
     const curves = (await ask(this.job, this.metrics, this.box.clientWidth, this.range)).filter((curve) => curve.points.length);
     if (!curves.length) return;
-    const shape = curves.map((curve) => curve.metric).join();
-    if (this.drawing && this.shape === shape) this.drawing.setData(join(curves));
+    if (!this.range && this.axes.x === "time") this.clock = readClock(curves);
+    const shape = [this.clock.length > 1, ...curves.map((curve) => curve.metric)].join();
+    if (this.drawing && this.shape === shape) this.drawing.setData(join(curves, this.place));
     else this.make(curves);
     this.shape = shape;
     this.say(curves);
@@ -56,6 +76,9 @@ class Plot {
     const note = curves.some((curve) => curve.decimated) ? "least and largest value of each pixel's points" : "every point";
     this.box.title = `${note}; drag to zoom in, double-click to zoom out`;
   }
+
+  place = (step) => (this.clock.length > 1 ? interpolate(step, this.clock, 0, 1) : step);
+  stepAt = (place) => (this.clock.length > 1 ? interpolate(place, this.clock, 1, 0) : place);
 
   make(curves) {
     this.drawing?.destroy();
@@ -69,27 +92,28 @@ class Plot {
       );
       bands.push({ series: [at + 2, at + 1], fill: `color-mix(in srgb, ${stroke} 22%, transparent)` });
     }
-    const per = curves.find((curve) => curve.steps_per_epoch)?.steps_per_epoch;
+    const timed = this.clock.length > 1, per = timed || this.axes.x === "step" ? null : curves.find((curve) => curve.steps_per_epoch)?.steps_per_epoch;
+    this.box.dataset.over = timed ? "minutes of training" : per ? "epoch" : "step";
     const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     this.drawing = new uPlot({
-      width: this.box.clientWidth, height: HEIGHT, legend: { show: false }, scales: { x: { time: false } }, series, bands,
+      width: this.box.clientWidth, height: HEIGHT, legend: { show: false }, scales: { x: { time: false }, y: this.axes.y === "log" ? { distr: 3 } : {} }, series, bands,
       cursor: { drag: { x: true, y: false, setScale: false } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((step) => (per ? +(step / per).toFixed(2) : step)), label: per ? "epoch" : "step", size: 24, labelSize: 14, labelGap: -4, labelFont: "11px system-ui" },
-        { ...axis, size: 52, values: (_, ticks) => ticks.map((value) => (Math.abs(value) >= 1000 ? value.toLocaleString("en") : +value.toPrecision(4))) },
+        { ...axis, values: (_, ticks) => ticks.map((place) => (timed ? +place.toPrecision(4) : +(place / (per ?? 1)).toFixed(2))), label: this.box.dataset.over, size: 24, labelSize: 14, labelGap: -4, labelFont: "11px system-ui" },
+        { ...axis, size: 52, values: (_, ticks) => ticks.map((value) => (value === null ? "" : Math.abs(value) >= 1000 ? value.toLocaleString("en") : +value.toPrecision(4))) },
       ],
       hooks: {
-        setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: plot.posToVal(plot.select.left, "x"), end: plot.posToVal(plot.select.left + plot.select.width, "x") })],
+        setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: this.stepAt(plot.posToVal(plot.select.left, "x")), end: this.stepAt(plot.posToVal(plot.select.left + plot.select.width, "x")) })],
         draw: [(plot) => this.mark(plot)],
       },
-    }, join(curves), this.box);
+    }, join(curves, this.place), this.box);
     this.drawing.over.addEventListener("dblclick", () => this.zoom(null));
   }
 
   mark(plot) {
     const { left, top, width, height } = plot.bbox;
     for (const [step, label] of JSON.parse(this.box.closest("[data-curves]").dataset.marks)) {
-      const x = plot.valToPos(step, "x", true);
+      const x = plot.valToPos(this.place(step), "x", true);
       if (x < left || x > left + width) continue;
       plot.ctx.fillStyle = color("--warn");
       plot.ctx.fillRect(x, top, devicePixelRatio, height);

@@ -84,8 +84,8 @@ function draw() {
     ...size(), series, bands, legend: { show: false },
     focus: { alpha: DIMMED },
     cursor: { focus: { prox: NEAR }, drag: { x: true, y: false, setScale: false }, points: { show: false }, bind: { dblclick: () => () => { zoom(null); return null; } } },
-    scales: { x: { time: false, range: (u, min, max) => windowed || [min, max === min ? min + 1 : max] }, y: { range: (u, min, max) => grow(min, max) } },
-    axes: [axis(shown.x, { values: (u, ticks) => ticks.map(write) }), axis(shown.y, { size: 64, values: (u, ticks) => ticks.map(write) })],
+    scales: { x: { time: false, range: (u, min, max) => windowed || [min, max === min ? min + 1 : max] }, y: shown.logarithmic ? { distr: 3 } : { range: (u, min, max) => grow(min, max) } },
+    axes: [axis(shown.x, { values: (u, ticks) => ticks.map(write) }), axis(shown.y, { size: 64, values: (u, ticks) => ticks.map((tick) => (tick === null ? "" : write(tick))) })],
     hooks: {
       setSelect: [(u) => { if (u.select.width > 4) zoom([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")].map((value) => Math.max(0, value))); }],
       setSeries: [(u, at, { focus }) => { if (focus !== undefined) mark(at ? shown.curves[u.series[at].of] : null); }],
