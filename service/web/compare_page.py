@@ -6,6 +6,7 @@ from functools import partial
 
 from starlette.datastructures import QueryParams
 
+from cnnctl.views.access import AuditView
 from cnnctl.views.jobs import ComparisonView
 from service.web.compare_address import FILTERS, METRICS, MOST_JOBS, Asked, find_jobs, read_address
 from service.web.compare_chart import list_settings
@@ -21,13 +22,26 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         template="compare",
         section="Compare",
         command=f"cnnctl compare {' '.join(map(str, find_jobs(asked, visit))) or 'JOB JOB'}",
-        parts=[Part(name="jobs", look=partial(compare, asked), about=asked.link(), seconds=30)],
+        parts=[
+            Part(
+                name="jobs",
+                look=partial(compare, asked),
+                about=asked.link(),
+                seconds=30,
+                concerns=partial(may_change, asked),
+            )
+        ],
         values={
             "asked": {name: " ".join(words) for name, words in asked.typed.items()},
             "filters": FILTERS,
             "chosen": asked.chosen,
         },
     )
+
+
+def may_change(asked: Asked, entry: AuditView, _: object) -> bool:
+    """Whether an entry is about one of the jobs, or may be about one that a filter finds."""
+    return entry.subject == "job" and (not asked.jobs or entry.job in asked.jobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

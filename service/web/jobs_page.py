@@ -24,7 +24,7 @@ from service.web.job_address import (
     to_link,
     to_query,
 )
-from service.web.parts import Page, Part, Visit
+from service.web.parts import Page, Part, Visit, about_subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +67,22 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     asked = _leave_defaults_out(read_address(query))
     to_query(asked)  # refuses a moment or a number that is none, before the command line has it
     here = to_link(asked, before=find_text(asked, "before"))
-    columns = _list_columns(asked)
+    columns, of_jobs = _list_columns(asked), about_subjects("job")
     return Page(
         title="Jobs",
         template="jobs",
         section="Jobs",
         command=to_command(asked),
         parts=[
-            Part(name="line", look=partial(get_line, asked), about=here, seconds=5),
-            Part(name="table", look=partial(get_table, asked, columns), about=here, personal=True, seconds=5),
+            Part(name="line", look=partial(get_line, asked), about=here, seconds=5, concerns=of_jobs),
+            Part(
+                name="table",
+                look=partial(get_table, asked, columns),
+                about=here,
+                personal=True,
+                seconds=5,
+                concerns=of_jobs,
+            ),
         ],
         values={
             "asked": {name: " ".join(values) for name, values in asked.items()},
