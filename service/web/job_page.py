@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from cnnctl.files import BEST_FILE, NAMES
-from cnnctl.views.jobs import DifferenceView, JobView, ProgressView, SpecView
+from cnnctl.views.jobs import DifferenceView, JobFile, JobView, ProgressView, SpecView
 from service.domain.states import FINISHED, RETRYABLE, JobState
 from service.errors import CnnctlError
-from service.web.address import check_query, read_number
+from service.web.address import check_query, check_words, read_number
 from service.web.ansi import Piece, color_lines
 from service.web.curve_axis import AXES, LABELS, LOGARITHMIC, read_axis, read_logarithmic
 from service.web.heat_map import draw_heat
@@ -22,7 +22,8 @@ from service.web.parts import Page, Part, Visit, about_job
 
 MOST_LINES = 300
 SLOW = 60  # times as seldom, a job is looked at anew that has ended
-PARAMETERS = ("find", "heat", "x", "y")
+PARAMETERS = ("find", "heat", "x", "y", "files")
+SHA256 = "sha256"  # the only word that `files` takes: to read large ones takes seconds
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
@@ -34,7 +35,8 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     check_query(query, PARAMETERS)
     job = read_number(names["job"], what="job")
     words, quantity = query.get("find", ""), query.get("heat", "")
-    axes = read_axes(f"/jobs/{job}", query)
+    axes, digests = read_axes(f"/jobs/{job}", query), query.get("files", "")
+    check_words("files", [digests] if digests else [], [SHA256])
     view = visit.get_job(job)
     slow = SLOW if JobState(view.state) in FINISHED else 1
 
@@ -60,7 +62,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             part("heat", lambda one: draw_heat(one, job, quantity), seconds=20, about=quantity),
             part("attempts", lambda one: list_lanes(one, job), seconds=30),
             part("log", lambda one: read_tail(one, job, words), seconds=5, about=words),
-            part("side", lambda one: get_side(one, job), seconds=30),
+            part("side", lambda one: get_side(one, job, digests=bool(digests)), seconds=30, about=digests),
         ],
         values={"job": job, "find": words},
     )
@@ -237,10 +239,12 @@ class Side:
     changes: Sequence[DifferenceView]
     """Where it differs from the job that it was made like."""
     files: Sequence[str]
+    digested: Sequence[JobFile]
+    """The same with their digests, where these are asked for."""
     finished: bool
 
 
-def get_side(visit: Visit, number: int) -> Side:
+def get_side(visit: Visit, number: int, *, digests: bool) -> Side:
     """Its spec, what differs from its parent, files and environment."""
     job = visit.get_job(number)
     spec, trouble, changes = None, "", []
@@ -251,5 +255,12 @@ def get_side(visit: Visit, number: int) -> Side:
         trouble = str(error)
     files = [BEST_FILE, PurePath(job.model).name] if job.model else []
     files += [NAMES["spec"], NAMES["log"]] if job.attempts else []
-    finished = JobState(job.state) in FINISHED
-    return Side(job=job, spec=spec, trouble=trouble, changes=changes, files=files, finished=finished)
+    return Side(
+        job=job,
+        spec=spec,
+        trouble=trouble,
+        changes=changes,
+        files=files,
+        digested=visit.client.list_files(number) if digests else [],
+        finished=JobState(job.state) in FINISHED,
+    )

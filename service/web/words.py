@@ -24,6 +24,12 @@ def plain(text: object) -> str:
     return escape(str(text))
 
 
+def brief(text: object, longest: int = 255) -> str:
+    """The same cut short: names are no longer today, but an older cnnctl took any."""
+    shown = plain(text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
 def moment(value: datetime | None, form: str = "time") -> Markup:
     """A moment; the browser writes it in its own time zone, and as `age` or `until` how far it is away."""
     if value is None:
@@ -81,6 +87,7 @@ def size(value: int | None) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "hue": hue,
     "plain": plain,
+    "brief": brief,
     "moment": moment,
     "seconds": seconds,
     "number": number,

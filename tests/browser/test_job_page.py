@@ -1,22 +1,29 @@
 """The page of a job: its curves grow, its buttons do what they say, and strangers' words are text."""
 
+import hashlib
 from collections.abc import Callable
+from contextlib import closing
 from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from cnnctl.views.requests import LabelRequest, SubmissionRequest
-from service.domain.jobs import Attempt
+from service.db.engine import make_engine
+from service.domain.gpus import Gpu
+from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
+from service.store.fleet import hosts
 from service.store.jobs import attempts, metrics
 from service.store.transaction import Store
 from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
 from tests.browser.conftest import send
+from tests.conftest import HOST, place
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
+GPU = Gpu(uuid="one", host_name=HOST, number=0, model="simulated (CPU)", memory_mib=0, simulated=True)
 
 
 def submit(api: Api, name: str = "") -> int:
@@ -117,6 +124,27 @@ def test_curves_have_the_axes_that_the_address_says(
     for query in ("x=years", "y=linear"):
         page.goto(f"{page.url.partition('?')[0]}?{query}")
         expect(page.locator(".alert")).to_contain_text("takes")
+
+
+def test_files_show_their_digests_where_one_asks_for_them(shared_api: Api, open_page: Open) -> None:
+    job = submit(shared_api)
+    folder = shared_api.home / "runs" / str(job) / "1"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
+    with closing(Store(make_engine(shared_api.settings["CNNCTL_DATABASE_URL"]))) as store:
+        with store.transaction() as tx:
+            hosts.register_host(tx, HOST, worker="w1", cores=2, devices=[GPU])
+            place(tx, JobId(job), GPU.uuid)
+            attempt = attempts.find_live_attempt(tx, JobId(job))
+            assert attempt is not None
+            attempts.claim(
+                tx, attempt.id, worker="w1", host_name=HOST, runs_dir=str(shared_api.home / "runs")
+            )
+    page = open_page(shared_api, f"/jobs/{job}")
+    page.get_by_role("link", name="of each file").click()
+    expect(page.locator("#files")).to_contain_text(hashlib.sha256(b"{}").hexdigest())
+    page.goto(page.url.partition("?")[0] + "?files=md5")
+    expect(page.locator(".alert")).to_contain_text("files takes sha256")
 
 
 def test_a_priority_that_is_none_is_refused(shared_api: Api, open_page: Open) -> None:
