@@ -152,8 +152,8 @@ def show_problem(request: Request, error: CnnctlError) -> Response:
 
 
 def _find_back(request: Request) -> str:
-    """The page that sent the form; else the first one."""
+    """The page that sent the form or had the link; else the first one."""
     sent_from = urlsplit(request.headers.get("referer", ""))
-    if request.method == "GET" or sent_from.netloc != request.headers.get("host"):
+    if sent_from.netloc != request.headers.get("host"):
         return "/"
     return sent_from.path + (f"?{sent_from.query}" if sent_from.query else "")

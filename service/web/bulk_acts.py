@@ -22,7 +22,9 @@ MOST_JOBS = 1000
 ACTS: Mapping[str, Callable[[Client, int, str], JobStateView]] = {
     "cancel": lambda client, job, _: client.cancel(job),
     "pause": lambda client, job, _: client.pause(job),
+    "hold": lambda client, job, _: client.hold(job),
     "resume": lambda client, job, _: client.resume(job),
+    "retry": lambda client, job, _: client.retry(job),
     "priority": lambda client, job, priority: client.set_priority(job, priority),
 }
 

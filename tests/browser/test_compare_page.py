@@ -204,12 +204,25 @@ def test_values_are_drawn_on_a_logarithmic_axis_where_one_asks_for_it(
 ) -> None:
     jobs = [record({"loss": epochs(100.0, 1.0, 0.01, 0.0)}, training__seed=seed) for seed in (1, 2)]
     page = open_page(shared_api, link(*jobs, metric="loss"))
+    expect(page.locator("#plot canvas")).to_be_visible()
     page.get_by_label("Values").select_option("log")
     page.wait_for_url("**y=log**")
     expect(page.locator("#plot canvas")).to_be_visible()
     svg = page.request.get(urljoin(page.url, page.locator("[data-svg]").first.get_attribute("href"))).text()
     assert ">0.01<" in svg
     assert ">100<" in svg
+
+
+def test_what_cannot_be_chosen_together_is_said_with_the_way_back(
+    shared_api: Api, open_page: Open, three: tuple[int, int, int]
+) -> None:
+    page = open_page(shared_api, link(*three, metric="loss", group="seed"))
+    expect(page.locator("#plot canvas")).to_be_visible()
+    page.get_by_label("Over").select_option("time")
+    expect(page.locator(".alert")).to_contain_text("choose x=step or x=epoch")
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    assert "group=seed" in page.url
 
 
 def test_a_zoom_ends_with_a_button(shared_api: Api, open_page: Open, three: tuple[int, int, int]) -> None:

@@ -134,6 +134,17 @@ def test_checked_jobs_are_acted_on_each_by_itself(
     assert client.get_job(left).priority == "low"
 
 
+def test_many_jobs_are_held_and_retried(shared_api: Api, open_page: Open, add: Add) -> None:
+    waiting, stopped = (add(tags=("again",), state=state) for state in (JobState.QUEUED, JobState.CANCELLED))
+    page = open_page(shared_api, "/jobs?tag=again", java_script_enabled=False)
+    for button, job, state in (("Hold", waiting, "paused"), ("Retry", stopped, "queued")):
+        page.get_by_label(f"Check job {job}").check()
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(".line")).to_have_text("1 done · 0 refused")
+        assert shared_api.client().get_job(job).state == state
+        page.get_by_role("link", name="Back to the jobs").click()
+
+
 def test_one_box_checks_all(shared_api: Api, open_page: Open, add: Add) -> None:
     there = [add(tags=("all",)) for _ in range(3)]
     page = open_page(shared_api, "/jobs?tag=all")

@@ -8,6 +8,7 @@ let place, chart, whole, shown, windowed = null, asked = 0;
 
 export async function begin() {
   place = document.querySelector("[data-compare]");
+  for (const form of document.querySelectorAll("[data-at-once]")) form.addEventListener("change", () => form.requestSubmit());
   const found = ask(null);
   await loadPlot();
   show((whole = await found));
@@ -15,7 +16,6 @@ export async function begin() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   new ResizeObserver(() => chart?.setSize(size())).observe(place);
   for (const link of document.querySelectorAll("[data-svg]")) offerPng(link);
-  for (const form of document.querySelectorAll("[data-at-once]")) form.addEventListener("change", () => form.requestSubmit());
 }
 
 function within(address, part) {
