@@ -18,6 +18,7 @@ from service.web import (
     new_page,
     now_page,
     people_page,
+    service_page,
 )
 from service.web.parts import Page, Visit
 
@@ -36,6 +37,7 @@ PLACES: Mapping[str, MakePage] = {
     "/gpus": gpus_page.make_page,
     "/people": people_page.make_page,
     "/people/audit": audit_page.make_page,
+    "/service": service_page.make_page,
 }
 _PATTERNS = [(compile_path(place)[0], make) for place, make in PLACES.items()]
 

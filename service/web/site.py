@@ -20,6 +20,7 @@ from service.web import (
     new_acts,
     pages,
     people_acts,
+    service_page,
     sign_in,
     static,
 )
@@ -43,6 +44,7 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
         job_chart,
         new_acts,
         people_acts,
+        service_page,
         pages,
     ):
         app.include_router(part.router)
