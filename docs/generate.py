@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic.fields import FieldInfo
 
 from cnnctl.views.schema import schema
 from docs.json_shapes import DOCUMENTS, describe_documents
@@ -18,8 +19,16 @@ from service.domain import labels
 from service.domain.bounds import HISTORY_POINTS, MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
+from service.domain.studies.definition import Contrast, Definition, Scale, Tuning
+from service.domain.studies.measures import CURVES, DERIVED
 from service.settings import LONGEST_ADDRESS, LONGEST_HOST_BYTES, LONGEST_TEXT, Settings
 
+STUDY_SECTIONS = {
+    "The study": Definition,
+    "`[[contrasts]]`": Contrast,
+    "`[tune]`": Tuning,
+    "`[scales.NAME]`": Scale,
+}
 FOLDER = Path(__file__).parent
 TABLE = ["| variable | default | meaning |", "| --- | --- | --- |"]
 WIDTH: Mapping[str, Any] = {"max_content_width": 100, "terminal_width": 100}
@@ -33,6 +42,7 @@ def pages() -> dict[str, str]:
         "settings.md": _page("Settings", _settings()),
         "spec.md": _page("Spec fields", _spec(), _options(), _bounds()),
         "metrics.md": _page("Metrics", _metrics()),
+        "study-file.md": _page("Study files", *_study_file()),
         "json.md": _page("JSON shapes", *describe_documents()),
         "json-schema.json": json.dumps(schema(DOCUMENTS), indent=1, ensure_ascii=False) + "\n",
     }
@@ -159,6 +169,36 @@ def _metrics() -> str:
             *verdicts,
         ]
     )
+
+
+def _study_file() -> Iterator[str]:
+    yield (
+        "A study is a TOML file; [studies](studies.md) says how one works, and shows one. Fields of the spec "
+        "are given by their dotted paths, as `training.epochs = 5`."
+    )
+    for title, section in STUDY_SECTIONS.items():
+        rows = [
+            f"| `{name}` | {'required' if field.is_required() else _default(field)} | {field.description} |"
+            for name, field in section.model_fields.items()
+        ]
+        yield "\n".join([f"## {title}", "", "| field | default | meaning |", "| --- | --- | --- |", *rows])
+    derived = [f"| `{name}` | {one.summary} |" for name, one in DERIVED.items()]
+    derived.append(
+        "| `epochs_to:METRIC:VALUE` | epochs until one of "
+        f"{', '.join(f'`{curve}`' for curve in CURVES)} reaches a value; a run that never does is censored |"
+    )
+    yield "\n".join(
+        [
+            *("## Metrics", ""),
+            "Every metric of [metrics](metrics.md), `layer/LAYER/QUANTITY` of jobs with diagnostics, and:",
+            *("", "| metric | meaning |", "| --- | --- |", *derived),
+        ]
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    return "—" if value in (None, "", {}) or isinstance(value, dict) else f"`{json.dumps(value)}`"
 
 
 def _written(value: object) -> str:

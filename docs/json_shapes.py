@@ -33,6 +33,7 @@ from cnnctl.views.networks import (
 from cnnctl.views.ops import Finding, GarbageView
 from cnnctl.views.people import HookView, UsageView, UserView, WebhookMessage
 from cnnctl.views.shape import is_view, list_keys, split_optional
+from cnnctl.views.studies import StudyEntry, StudyEvidence, StudyReport, StudyView
 
 # What gives it → what it is; neighbours of one kind have one section.
 DOCUMENTS: Mapping[str, Any] = {
@@ -62,6 +63,11 @@ DOCUMENTS: Mapping[str, Any] = {
     "cnnctl dataset add NAME PATH --json": DatasetView,
     "cnnctl dataset list --json": Sequence[DatasetView],
     "cnnctl dataset show NAME --json": DatasetPage,
+    "cnnctl study list --json": Sequence[StudyEntry],
+    "cnnctl study run STUDY --json": StudyView,
+    "cnnctl study status --json": Sequence[StudyView],
+    "cnnctl study report STUDY --json": StudyReport,
+    "cnnctl study export STUDY": StudyEvidence,
     "cnnctl list SECTION --json": Sequence[CatalogEntry],
     "cnnctl list fields --json": Sequence[SpecField],
     "cnnctl describe NAME --json": NetworkView,

@@ -130,7 +130,9 @@ def test_every_documented_shape_is_compared() -> None:
         "download JOB --list",  # test_files
         "doctor",  # test_doctor
         "describe NAME",  # unit/test_describe
+        *("study list", "study run STUDY", "study status", "study report STUDY"),  # test_studies
         *("predict JOB IMAGE…", "evaluate JOB", "detect JOB IMAGE"),  # acceptance/test_after_training
     }
     named = {f"cnnctl {command} --json" for command in here | elsewhere}
-    assert named | {"POST to a webhook"} == DOCUMENTS.keys()  # that is in test_notify
+    # The first is in test_notify, the second in test_studies.
+    assert named | {"POST to a webhook", "cnnctl study export STUDY"} == DOCUMENTS.keys()

@@ -1,12 +1,17 @@
 """A study goes from its file to its verdict, whatever becomes of its jobs."""
 
+import importlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from cnnctl.views.requests import StudyRequest
 from cnnctl.views.studies import StudyView
+from service.client.local import LocalClient
 from service.commands.studies import acts
 from service.commands.studies.reading import get_evidence, get_report, get_study_view, list_study_views
 from service.commands.studies.starting import start_study
@@ -25,7 +30,10 @@ from service.store.people import users
 from service.store.studies import studies
 from service.store.transaction import Store
 from tests.conftest import ADA, Clock, place
+from tests.json_keys import check_keys
 from tests.unit.test_study_definition import STUDY
+
+study_module = importlib.import_module("service.cli.studies.study")
 
 TUNED = (
     STUDY.replace('factor = ["optimizer.lr"]', 'factor = ["model.l2"]').replace("optimizer.lr", "model.l2")
@@ -284,3 +292,51 @@ def test_a_broken_study_is_held_and_stops_no_other(store: Store, start: Start, f
     held = get_study_view(store, StudyId(broken.study))
     assert held.state == StudyState.HELD.value
     assert "it cannot go on" in held.reason
+
+
+@pytest.fixture
+def run(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `cnnctl study` on the store, as ada."""
+    monkeypatch.setattr(study_module, "open_client", lambda: LocalClient(store, settings, ADA))
+    return lambda *words: CliRunner().invoke(study_module.command, [str(word) for word in words])
+
+
+def test_the_command_line_shows_what_a_study_came_to(
+    store: Store, start: Start, finish: Finish, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    study = start().study
+    finish(study, lambda arm, seed: 0.9 + 0.001 * seed + (0.02 if arm == "fast" else 0.0))
+    advance_studies(store)
+    text = run("report", study).stdout
+    assert text.splitlines()[:2] == [
+        "A larger rate learns faster.",
+        "Confirmed: test_accuracy of fast is higher than that of slow: "
+        "+0.0200 (95 % interval +0.0200 to +0.0200), 6 pairs, p = 0.031.",
+    ]
+    assert "Decided beforehand: margin 0.01 in test_accuracy" in text
+    assert "12/12" in run("status").stdout
+    exported = tmp_path / "study.json"
+    assert run("export", study, "--output", exported).exit_code == 0
+    assert run("report", exported).stdout == text
+    assert run("report", tmp_path / "no.json").exit_code
+    for form in ("md", "html"):
+        assert run("report", study, "--format", form, "--output", tmp_path / form).exit_code == 0
+        assert "Confirmed: test_accuracy of fast" in (tmp_path / form / f"rate.{form}").read_text()
+    assert (tmp_path / "md" / "rate.svg").read_text().count("<svg") == 1
+
+
+def test_what_is_printed_is_what_is_documented(
+    store: Store, start: Start, finish: Finish, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "rate.toml"
+    file.write_text(STUDY)
+    start()
+    check_keys(json.loads(run("run", file, "--json").stdout), "study run STUDY")
+    finish(2, lambda arm, seed: 0.9)
+    advance_studies(store)
+    check_keys(json.loads(run("list", "--json").stdout), "study list")
+    check_keys(json.loads(run("status", "--json").stdout), "study status")
+    check_keys(json.loads(run("report", 2, "--json").stdout), "study report STUDY")
+    check_keys(json.loads(run("export", 2).stdout), "cnnctl study export STUDY")
+    assert json.loads(run("cancel", 1, "--json").stdout)["state"] == "cancelled"
+    assert "Study 1 is running: 0 of 12" in run("rerun", 1).stdout

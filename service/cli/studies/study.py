@@ -178,7 +178,8 @@ def export(study: int, output: Path | None) -> None:
     help="text is for the terminal; md and html come with pictures.",
 )
 @click.option("--output", type=FilePath(), help="The folder of md and html.")
-def report(study: str, form: str, output: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; as --format json.")
+def report(study: str, form: str, output: Path | None, as_json: bool) -> None:
     """Show what a study came to: claim, verdict, size and uncertainty.
 
     STUDY is a number, or a file that `cnnctl study export` wrote.
@@ -190,7 +191,7 @@ def report(study: str, form: str, output: Path | None) -> None:
         path = write_report(found, form, output or Path(f"study-{found.name}"))
         say(f"The report is in {path}.")
     else:
-        _show_report(found, as_json=form == "json")
+        _show_report(found, as_json=as_json or form == "json")
 
 
 def _get_report(study: str) -> StudyReport:
