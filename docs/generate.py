@@ -19,11 +19,12 @@ from service.domain import labels
 from service.domain.bounds import HISTORY_POINTS, MEMORY_MIB, OPTION, OPTIONS, SPEC, TEXT
 from service.domain.metrics import METRICS
 from service.domain.spec_request import resolve_spec, spec_paths
+from service.domain.spec_sections import Section
 from service.domain.studies.definition import Contrast, Definition, Scale, Tuning
 from service.domain.studies.measures import CURVES, DERIVED
 from service.settings import LONGEST_ADDRESS, LONGEST_HOST_BYTES, LONGEST_TEXT, Settings
 
-STUDY_SECTIONS = {
+STUDY_SECTIONS: Mapping[str, type[Section]] = {
     "The study": Definition,
     "`[[contrasts]]`": Contrast,
     "`[tune]`": Tuning,
