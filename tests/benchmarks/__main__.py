@@ -22,6 +22,7 @@ BENCHMARKS = (
     "idling",
     "preempting",
     "scheduling",
+    "studies",
     "start",
     "throughput",
 )
