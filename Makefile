@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 # uv trusts only a list of its own; a lab's own authority stands among the system's.
 export UV_SYSTEM_CERTS ?= 1
 # Kept out of a demo and out of tests: what the person at the keyboard has set for their own stack.
-CLEAN := env -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
+CLEAN := env -u PYTHONDONTWRITEBYTECODE -u CNNCTL_DATABASE_URL -u CNNCTL_BROKER_URL -u CNNCTL_RUNS_DIR -u CNNCTL_HOST
 DEMO := $(CLEAN) CNNCTL_HOME="$$PWD/.demo" CNNCTL_GPUS=sim:2 $(BIN)/cnnctl
 PYTEST := $(CLEAN) $(BIN)/python -m pytest
 

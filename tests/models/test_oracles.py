@@ -1,7 +1,6 @@
 """Our layers and boxes against cases that nobody here wrote: ONNX's own, and Keras's test of layers."""
 
-import warnings
-from collections.abc import Sequence
+import importlib
 from typing import Any
 
 import keras
@@ -9,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from keras.src import testing
-from onnx.backend.test.case.node import collect_testcases
+from onnx.backend.test.case import node as cases
 
 from models.inference.boxes import suppress_overlaps
 from models.layers.dropout import Dropout
@@ -17,13 +16,13 @@ from models.layers.local_response_normalization import LocalResponseNormalizatio
 from models.layers.spatial_dropout import SpatialDropout2D
 from models.layers.tower_conv2d import TowerConv2D
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # ONNX makes the cases of all operators, with overflows on purpose
-    CASES: Sequence[Any] = collect_testcases()
-
 
 def cases_of(operator: str) -> list[Any]:
-    of_it = [case for case in CASES if [node.op_type for node in case.model.graph.node] == [operator]]
+    """Those of one operator; `collect_testcases` would compute all, 3 s at each start of pytest."""
+    importlib.import_module(f"{cases.__name__}.{operator.lower()}")
+    of_it = [
+        case for case in cases._NodeTestCases if [n.op_type for n in case.model.graph.node] == [operator]
+    ]
     assert of_it
     return [pytest.param(case, id=case.name) for case in of_it]
 
