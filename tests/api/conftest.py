@@ -16,6 +16,7 @@ import pytest
 
 from cnnctl.connection import Connection
 from cnnctl.http_client import HttpClient
+from tests.api.warm_python import ApiProcess, start_api
 from tests.servers import find_free_port
 from tests.stack import ROOT
 
@@ -39,16 +40,14 @@ class Api:
             "CNNCTL_API_ADDRESS": f"127.0.0.1:{self.port}",
         }
         self.environment = {**inherited, "PYTHONPATH": str(ROOT), **self.settings}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ApiProcess | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        words = [sys.executable, "-m", "service.cli.main", "api"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log)
+        self.process = start_api(self.environment, log=self.log)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self.process.poll() is None, self.log.read_text()
+            assert not self.process.has_ended(), self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
@@ -66,8 +65,7 @@ class Api:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(timeout=30)
+            self.process.end(number)
             self.process = None
 
     def client(self) -> HttpClient:
