@@ -1,4 +1,4 @@
-"""Every option of a submission, on one and on two devices: each line trains, or is refused with a reason."""
+"""Every option of a submission, on one device or two: each line trains, or is refused with a reason."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.devices import on_one_or_two
 from tests.stack import Stack
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -33,20 +34,18 @@ LINES = [
 
 
 @pytest.fixture(scope="module")
-def jobs(stack: Stack) -> dict[tuple[str, int], int]:
-    """All lines submitted at once, so that they run while the tests look at them."""
+def jobs(stack: Stack, request: pytest.FixtureRequest) -> dict[tuple[str, int], int]:
+    """All lines that are tried, submitted at once, so that they run while the tests look at them."""
+    tests = [one for one in request.session.items if isinstance(one, pytest.Function)]
+    cases = [one.callspec.params for one in tests if one.originalname == "test_every_option_trains"]
+    tried = [(str(case["line"]), int(str(case["gpus"]))) for case in cases]
     return {
-        (line, gpus): int(
-            stack.cnnctl_here("submit", *line.split(), *TINY, *SMALL, "--gpus", str(gpus)).stdout
-        )
-        for line in LINES
-        for gpus in (1, 2)
+        (line, gpus): stack.submit(*line.split(), *TINY, *SMALL, "--gpus", str(gpus)) for line, gpus in tried
     }
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("gpus", [1, 2])
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize(("line", "gpus"), on_one_or_two(LINES))
 def test_every_option_trains(stack: Stack, jobs: dict[tuple[str, int], int], line: str, gpus: int) -> None:
     job = stack.wait(jobs[line, gpus], lambda job: job["state"] in ("succeeded", "failed"), seconds=600)
     assert job["state"] == "succeeded", job["reason"]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
+from tests.devices import on_one_or_two, on_two_devices
 from tests.trainer_run import NEVER, Run
 from workers.attempts.starter import Starter
 from workers.train.checkpoints.files import (
@@ -65,7 +66,7 @@ def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_s
 @pytest.mark.parametrize(
     ("gpus", "options"),
     [
-        (1, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
+        pytest.param(1, {"model.dropout": "spatial:0.3", "model.norm": "batch"}, marks=pytest.mark.long),
         (2, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
         (1, {}),  # in two shards
     ],
@@ -142,7 +143,7 @@ BETWEEN = {
 }
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
+@on_two_devices
 def test_every_checkpoint_between_epochs_leads_to_the_same_end(run: Callable[..., Run], gpus: int) -> None:
     whole = run(gpus=gpus, fields=BETWEEN)
     digest = whole.end()["weights_digest"]
@@ -277,7 +278,7 @@ def test_a_last_checkpoint_of_nan_that_an_older_cnnctl_left_is_no_success(
     assert not [*resumed.folder.glob("*.keras")]
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
+@on_two_devices
 def test_a_network_of_nan_with_a_finite_loss_fails_with_layer_and_step_and_leaves_no_file_of_it(
     run: Callable[..., Run], gpus: int
 ) -> None:
@@ -354,26 +355,26 @@ def test_a_trainer_without_a_worker_checkpoints_and_stops_by_itself(run: Callabl
     assert alone.last_checkpoint().position.step > 0
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
-@pytest.mark.parametrize(
-    ("architecture", "fields"),
-    [
-        ("softmax", {"model.dropout": "standard:0.1", "model.init": "zeros"}),
-        ("mlp", {"model.hidden_units": 32, "model.l1": 1e-4, "model.activation": "tanh"}),
-        ("lenet5", {"training.precision": "mixed_bfloat16", "model.norm": "batch"}),
-        (
-            "lenet5",
-            {"optimizer.name": "adamw", "optimizer.weight_decay": 0.01, "training.deterministic": False},
-        ),
-        ("lenet5", {"data.augment": "crop:4,mirror,pca:0.1", "optimizer.name": "alexnet"}),
-        ("lenet5", {"data.augment": "crop:0", "data.normalize": "mean", "optimizer.lr": 1e-4}),
-        ("lenet5", {"loss.name": "focal", "loss.class_weights": "balanced", "optimizer.lr": 0.05}),
-        ("lenet5", {"loss.label_smoothing": 0.1, "model.l1": 1e-5, "model.l2": 1e-4}),
-    ],
+KINDS = (
+    ("softmax", {"model.dropout": "standard:0.1", "model.init": "zeros"}),
+    ("mlp", {"model.hidden_units": 32, "model.l1": 1e-4, "model.activation": "tanh"}),
+    ("lenet5", {"training.precision": "mixed_bfloat16", "model.norm": "batch"}),
+    (
+        "lenet5",
+        {"optimizer.name": "adamw", "optimizer.weight_decay": 0.01, "training.deterministic": False},
+    ),
+    ("lenet5", {"data.augment": "crop:4,mirror,pca:0.1", "optimizer.name": "alexnet"}),
+    ("lenet5", {"data.augment": "crop:0", "data.normalize": "mean", "optimizer.lr": 1e-4}),
+    ("lenet5", {"loss.name": "focal", "loss.class_weights": "balanced", "optimizer.lr": 0.05}),
+    ("lenet5", {"loss.label_smoothing": 0.1, "model.l1": 1e-5, "model.l2": 1e-4}),
 )
+
+
+@pytest.mark.parametrize(("kind", "gpus"), on_one_or_two(KINDS))
 def test_every_kind_of_option_trains(
-    run: Callable[..., Run], architecture: str, gpus: int, fields: dict[str, object]
+    run: Callable[..., Run], kind: tuple[str, dict[str, object]], gpus: int
 ) -> None:
+    architecture, fields = kind
     trained = run(architecture=architecture, gpus=gpus, fields={"training.epochs": 1, **fields})
     ended = trained.end()
     assert ended["outcome"] == "succeeded", ended["reason"]
@@ -389,7 +390,7 @@ def test_the_loss_is_reported_apart_from_its_penalty(run: Callable[..., Run]) ->
     assert trained.values("val_top5_accuracy")[0] >= trained.values("val_accuracy")[0]
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
+@on_two_devices
 def test_diagnostics_are_recorded_of_every_layer_and_epoch_and_change_nothing(
     run: Callable[..., Run], gpus: int
 ) -> None:
@@ -402,7 +403,7 @@ def test_diagnostics_are_recorded_of_every_layer_and_epoch_and_change_nothing(
     assert not plain.values("layer/conv1/gradient_norm")
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
+@on_two_devices
 def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
     run: Callable[..., Run], photographs: Path, gpus: int
 ) -> None:
