@@ -108,7 +108,7 @@ class Stack:
         return done.stdout
 
     def submit(self, *words: str) -> int:
-        return int(self.cnnctl("submit", *words).stdout)
+        return int(self.cnnctl_here("submit", *words).stdout)
 
     @cached_property
     def settings(self) -> Settings:

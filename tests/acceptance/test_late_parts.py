@@ -77,7 +77,7 @@ def test_ctrl_c_in_run_cancels_the_job_and_stops_the_stack_that_run_started(
         cwd=tmp_path,
     )
     deadline = time.monotonic() + 60
-    while not stack.cnnctl("status", "--json").stdout.strip().startswith("[\n"):
+    while not stack.cnnctl_here("status", "--json").stdout.strip().startswith("[\n"):
         assert run.poll() is None, stack.logs()
         assert time.monotonic() < deadline, stack.logs()
     stack.wait(1, lambda job: job["checkpoints"])

@@ -29,7 +29,7 @@ def undisturbed(stack: Stack) -> str:
 
 
 def test_a_job_goes_from_the_command_line_to_a_trained_network_in_sql(stack: Stack) -> None:
-    job = stack.finished(stack.submit(*SHORT))
+    job = stack.finished(int(stack.cnnctl("submit", *SHORT).stdout))
     assert job["outcome"] == "succeeded"
     assert job["epochs"] == 2
     assert set(job["metrics"]) >= {"loss", "accuracy", "val_loss", "val_accuracy", "test_accuracy", "lr"}
