@@ -3,7 +3,9 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -48,13 +50,22 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page, signed in by a link; whatever its scripts or the browser complain of fails the test."""
+def store_url(sqlite_with_tables: Path, tmp_path: Path) -> str:
+    """Pages ask what the API asks, which is tested on each kind of database."""
+    shutil.copyfile(sqlite_with_tables, tmp_path / "cnnctl.db")
+    return f"sqlite:///{tmp_path / 'cnnctl.db'}"
+
+
+@contextmanager
+def opening(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages, signed in by a link; whatever their scripts or the browser complain of fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
     def open_one(api: Api, address: str = "/", *, sign_in: bool = True, **options: object) -> Page:
-        context = chromium.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+        link = api.client().make_link().url if sign_in else api.url
+        base = urljoin(link, "/")  # the cookie is for this name
+        context = chromium.new_context(**{"viewport": WIDE, "base_url": base, **options})  # type: ignore[arg-type]
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
@@ -62,15 +73,25 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         page.on(
             "console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None
         )
-        base = api.url
         if sign_in:
-            link = urlsplit(api.client().make_link().url)
-            page.goto(link.geturl())
-            base = f"{link.scheme}://{link.netloc}"  # the cookie is for this name
-        page.goto(base + address)
+            context.request.get(link, max_redirects=0)
+        page.goto(address)
         return page
 
     yield open_one
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    with opening(chromium) as open_one:
+        yield open_one
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser, shared_api: Api) -> Iterator[Page]:
+    """One page for all tests of a file that go to an address and look at what is there."""
+    with opening(chromium) as open_one:
+        yield open_one(shared_api)

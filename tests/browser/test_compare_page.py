@@ -307,8 +307,8 @@ def test_jobs_are_found_by_what_they_have_in_common(
         ("/compare?since=never", "since"),
     ],
 )
-def test_what_cannot_be_compared_is_said(shared_api: Api, open_page: Open, address: str, said: str) -> None:
-    page = open_page(shared_api, address)
+def test_what_cannot_be_compared_is_said(page: Page, address: str, said: str) -> None:
+    page.goto(address)
     expect(page.locator("main")).to_contain_text(said)
 
 

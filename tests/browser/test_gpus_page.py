@@ -15,10 +15,7 @@ from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
 from tests.conftest import HOST, Clock
 
-pytestmark = [
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.parametrize("store_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
 FIRST, SECOND = f"{HOST}-0", f"{HOST}-1"
 EVIL = "gpu02 <script>alert(1)</script>"
@@ -162,8 +159,8 @@ def test_who_may_not_sees_no_button_and_is_refused(api: Api, open_page: Open) ->
 
 
 @pytest.mark.parametrize("query", ["hours=2", "hours=", "hours=%FF", "days=1"])
-def test_an_address_that_says_nonsense_is_explained(api: Api, open_page: Open, query: str) -> None:
-    page = open_page(api, f"/gpus?{query}")
+def test_an_address_that_says_nonsense_is_explained(page: Page, query: str) -> None:
+    page.goto(f"/gpus?{query}")
     expect(page.locator(".alert")).to_contain_text("hours")
 
 

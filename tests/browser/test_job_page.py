@@ -72,7 +72,6 @@ def test_words_from_outside_are_text(shared_api: Api, open_page: Open) -> None:
     check_page(open_page, shared_api, f"/jobs/{job}", "<script>alert(1)</script>", "cnnctl submit")
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_curves_grow_while_the_page_is_open(
     make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
 ) -> None:

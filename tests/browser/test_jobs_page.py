@@ -189,16 +189,14 @@ def test_who_may_not_act_has_no_buttons_and_is_refused(shared_api: Api, open_pag
     ],
     ids=["act", "none", "priority", "number", "many"],
 )
-def test_what_no_form_sends_is_refused(shared_api: Api, open_page: Open, typed: str, status: int) -> None:
-    page = open_page(shared_api, "/jobs")
+def test_what_no_form_sends_is_refused(page: Page, typed: str, status: int) -> None:
+    page.goto("/jobs")
     assert send(page, "/jobs/acts", typed)[0] == status
 
 
 @pytest.mark.parametrize("asked", ["state=odd", "columns=odd", "odd=1", "since=odd", "limit=5000", "limit=0"])
-def test_an_address_that_asks_for_nothing_there_is_says_so(
-    shared_api: Api, open_page: Open, asked: str
-) -> None:
-    page = open_page(shared_api, f"/jobs?{asked}")
+def test_an_address_that_asks_for_nothing_there_is_says_so(page: Page, asked: str) -> None:
+    page.goto(f"/jobs?{asked}")
     expect(page.locator(".alert")).to_be_visible()
 
 

@@ -52,15 +52,15 @@ def test_little_memory_is_said_in_mib(shared_api: Api, open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("asked", ["model.dropout=spatal", "data.image_size=3", "model.odd=1", "classes=x"])
-def test_a_network_that_cannot_be_is_explained(shared_api: Api, open_page: Open, asked: str) -> None:
-    page = open_page(shared_api, f"/networks/alexnet?{asked}", java_script_enabled=False)
+def test_a_network_that_cannot_be_is_explained(page: Page, asked: str) -> None:
+    page.goto(f"/networks/alexnet?{asked}")
     expect(page.locator(".alert")).to_be_visible()
     expect(page.get_by_role("button", name="Show")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["odd", "%3Cscript%3E%1b", "x" * 5000], ids=["odd", "script", "long"])
-def test_an_unknown_network_is_not_there(shared_api: Api, open_page: Open, name: str) -> None:
-    page = open_page(shared_api, f"/networks/{name}")
+def test_an_unknown_network_is_not_there(page: Page, name: str) -> None:
+    page.goto(f"/networks/{name}")
     expect(page.locator(".alert")).to_contain_text("Unknown architecture")
 
 

@@ -159,8 +159,8 @@ def test_odd_words_stay_text(shared_api: Api, open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("like", ["999999", "x", "99999999999999999999"])
-def test_a_job_that_is_not_there_is_said(shared_api: Api, open_page: Open, like: str) -> None:
-    page = open_page(shared_api, f"/new?like={like}", java_script_enabled=False)
+def test_a_job_that_is_not_there_is_said(page: Page, like: str) -> None:
+    page.goto(f"/new?like={like}")
     expect(page.locator("#answer .alert")).to_be_visible()
 
 

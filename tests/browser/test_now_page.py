@@ -34,7 +34,6 @@ def test_names_from_outside_are_text(shared_api: Api, open_page: Open) -> None:
     check_page(open_page, shared_api, "/", "Next in the queue", HOSTILE)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_page_says_that_the_service_is_away_and_heals(
     make_api: Callable[..., Api], open_page: Open
 ) -> None:

@@ -17,10 +17,7 @@ from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
 from tests.conftest import Clock
 
-pytestmark = [
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.parametrize("store_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
 
 
@@ -97,12 +94,12 @@ def test_an_administrator_changes_what_somebody_may_have(api: Api, open_page: Op
         ("Weight", "1", "Nothing is to be changed"),
     ],
 )
-def test_what_cannot_be_is_said(api: Api, open_page: Open, label: str, value: str, words: str) -> None:
-    page = open_page(api, "/people?change=ada")
+def test_what_cannot_be_is_said(shared_api: Api, page: Page, label: str, value: str, words: str) -> None:
+    page.goto("/people?change=ada")
     page.locator("#change").get_by_label(label).fill(value)
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".alert")).to_contain_text(words)
-    assert not [user for user in api.client().list_users() if user.name == "ada"]
+    assert not [user for user in shared_api.client().list_users() if user.name == "ada"]
 
 
 def test_a_token_is_made_shown_once_and_revoked(api: Api, open_page: Open) -> None:
@@ -187,9 +184,9 @@ def test_who_came_in_by_a_token_makes_none_and_changes_nobody(api: Api, open_pag
     ],
 )
 def test_a_token_that_cannot_be_is_refused(
-    api: Api, open_page: Open, form: dict[str, str | float | bool], words: str
+    page: Page, form: dict[str, str | float | bool], words: str
 ) -> None:
-    page = open_page(api, "/people")
+    page.goto("/people")
     base = page.url.removesuffix("/people")
     answer = page.request.post(f"{base}/people/tokens", form=form, headers={"Origin": base})
     assert (answer.status, words in answer.text()) == (422, True), answer.text()
@@ -254,8 +251,8 @@ def test_the_audit_is_in_words_filtered_and_in_pages(
         "/people/audit?before=-1",
     ],
 )
-def test_an_address_that_says_nonsense_is_explained(api: Api, open_page: Open, address: str) -> None:
-    page = open_page(api, address)
+def test_an_address_that_says_nonsense_is_explained(page: Page, address: str) -> None:
+    page.goto(address)
     expect(page.locator(".alert")).to_be_visible()
 
 

@@ -13,7 +13,8 @@ Open = Callable[..., Page]
 
 
 def test_a_link_opens_the_first_page(shared_api: Api, open_page: Open) -> None:
-    page = open_page(shared_api)
+    page = open_page(shared_api, sign_in=False)
+    page.goto(shared_api.client().make_link().url)
     expect(page.get_by_role("heading", name="Now")).to_be_visible()
     expect(page.locator("header .me")).to_contain_text(shared_api.client().get_me().name)
 

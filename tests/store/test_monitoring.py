@@ -4,9 +4,8 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from service.scheduler.policy.wait_classes import MEANINGS
 from service.store.fleet import hosts, leases, readings
 from service.store.jobs import attempts, jobs
 from service.store.transaction import Store
+from tests.api.warm_python import start_api
 from tests.servers import find_free_port
 
 PAGE = (FOLDER / "monitoring.md").read_text()
@@ -82,20 +82,17 @@ def running_api(url: str) -> Iterator[Api]:
             "CNNCTL_API_ADDRESS": f"127.0.0.1:{port}",
             "PYTHONPATH": str(FOLDER.parent),
         }
-        words = [sys.executable, "-m", "service.cli.main", "api"]
         log = Path(folder) / "log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(words, env={**kept, **settings}, stdout=file, stderr=file, cwd=folder)
+        process = start_api({**kept, **settings}, log=log)
         try:
             deadline = time.monotonic() + START_SECONDS
             while not api.socket.exists():
-                assert process.poll() is None, log.read_text()
+                assert not process.has_ended(), log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
             yield api
         finally:
-            process.terminate()
-            process.wait(timeout=60)
+            process.end(signal.SIGTERM)
 
 
 @pytest.fixture
