@@ -179,13 +179,13 @@ def test_on_postgresql_and_redis_it_ends_with_the_same_weights_whatever_is_kille
 
 
 def test_what_the_hosts_cannot_give_is_refused_with_what_they_can(stack: Stack) -> None:
-    refused = stack.cnnctl("submit", *JOB, code=2).stderr
+    refused = stack.cnnctl_here("submit", *JOB, code=2).stderr
     assert "--gpus 4 --hosts 2" in refused
-    refused = stack.cnnctl("submit", *JOB[:4], "8", "--hosts", "2", code=2).stderr
+    refused = stack.cnnctl_here("submit", *JOB[:4], "8", "--hosts", "2", code=2).stderr
     assert "each host needs 4 GPUs, and 0 of 2 hosts have that many. Nearest: --gpus 4" in refused
-    refused = stack.cnnctl("submit", *JOB[:4], "1", "--hosts", "2", code=2).stderr
+    refused = stack.cnnctl_here("submit", *JOB[:4], "1", "--hosts", "2", code=2).stderr
     assert "divides evenly" in refused
-    refused = stack.cnnctl("submit", *OVER_TWO, "--exclusive", code=2).stderr
+    refused = stack.cnnctl_here("submit", *OVER_TWO, "--exclusive", code=2).stderr
     assert "cannot be combined with --exclusive" in refused
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("stack")
 SHORT = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "2")
 LONG = ("lenet5", "--dataset", "synthetic", "--gpus", "2", "--epochs", "400")
 # Long enough to be disturbed in the middle, short enough to be run twice.
-MIDDLE = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "50", "--dropout", "spatial:0.2")
+MIDDLE = ("lenet5", "--dataset", "digits", "--gpus", "2", "--epochs", "30", "--dropout", "spatial:0.2")
 
 
 def running_after_checkpoint(job: dict[str, object]) -> object:
@@ -79,9 +79,9 @@ def test_a_retried_job_continues_from_its_checkpoint_to_the_same_weights(
 ) -> None:
     number = stack.submit(*MIDDLE)
     stack.wait(number, running_after_checkpoint)
-    stack.cnnctl("cancel", str(number))
+    stack.cnnctl_here("cancel", str(number))
     stack.finished(number, "cancelled")
-    stack.cnnctl("retry", str(number))
+    stack.cnnctl_here("retry", str(number))
     job = stack.finished(number)
     assert [a["outcome"] for a in job["attempts"]] == ["cancelled", "succeeded"]
     assert job["attempts"][1]["start_step"] > 0
@@ -93,14 +93,14 @@ def test_a_paused_job_gives_its_gpus_away_and_goes_on_to_the_same_weights(
 ) -> None:
     number = stack.submit(*MIDDLE)
     pid = stack.wait(number, running_after_checkpoint)["attempts"][0]["trainer_pid"]
-    assert "stopping" in stack.cnnctl("pause", str(number)).stdout
+    assert "stopping" in stack.cnnctl_here("pause", str(number)).stdout
     job = stack.wait(number, lambda job: job["state"] != "running")
     assert job["state"] == "paused"
     assert f"cnnctl resume {number}" in job["reason"]
     assert not is_alive(pid)
     stack.finished(stack.submit(*SHORT))
     assert stack.job(number)["state"] == "paused"
-    stack.cnnctl("resume", str(number))
+    stack.cnnctl_here("resume", str(number))
     job = stack.finished(number)
     assert [a["outcome"] for a in job["attempts"]] == ["interrupted", "succeeded"]
     assert job["attempts"][1]["start_step"] > 0

@@ -158,7 +158,7 @@ def test_every_checkpoint_between_epochs_leads_to_the_same_end(run: Callable[...
 
 
 def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable[..., Run]) -> None:
-    fields = {**BETWEEN, "training.epochs": 30, "training.early_stopping.patience_epochs": 0}
+    fields = {**BETWEEN, "training.epochs": 15, "training.early_stopping.patience_epochs": 0}
     whole = run(fields=fields)
     killed = run(fields=fields)
     killed.wait_for("checkpoint")
@@ -197,7 +197,7 @@ def test_checkpoints_that_come_too_soon_are_left_out_but_for_the_best_and_the_la
 def test_the_best_checkpoint_that_was_held_back_at_a_stop_is_there_or_found_again(
     run: Callable[..., Run], end: signal.Signals
 ) -> None:
-    fields = {"training.epochs": 20, "optimizer.lr": 0.1}
+    fields = {"training.epochs": 10, "optimizer.lr": 0.1}
     whole = run(fields=fields, checkpoint_seconds=NEVER)
     stopped = run(fields=fields, checkpoint_seconds=NEVER)
     stopped.wait_for("epoch")
@@ -231,7 +231,7 @@ def test_damaged_checkpoints_are_passed_over_and_nothing_begins_anew(run: Callab
 
 
 def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable[..., Run]) -> None:
-    fields = {"training.epochs": 40}
+    fields = {"training.epochs": 20}
     whole = run(fields=fields)
     limited = run(fields=fields)
     limited.wait_for("checkpoint")
@@ -494,7 +494,7 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
         "model.dropout": "spatial:0.2",
         "optimizer.lr": 1e-3,
         "training.batch_size": 4,
-        "training.epochs": 40,
+        "training.epochs": 20,
     }
     undisturbed = run(fields=fields)
     stopped = run(fields=fields)
@@ -505,7 +505,7 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
     checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
     resumed = run(fields=fields, resume_from=(checkpoint,))
     assert resumed.end()["weights_digest"] == undisturbed.end()["weights_digest"]
-    assert 0 < position.step < 40 * 20
+    assert 0 < position.step < 20 * 20
 
 
 def test_a_resume_on_other_images_says_that_it_is_not_exact(
