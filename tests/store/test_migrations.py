@@ -153,10 +153,10 @@ def test_the_head_revision_is_the_newest_file() -> None:
 
 @pytest.mark.parametrize(("table", "column", "enum"), CHOICES)
 def test_the_database_allows_exactly_the_values_of_the_enum(
-    engine: Engine, table: str, column: str, enum: type[Enum]
+    store: Store, table: str, column: str, enum: type[Enum]
 ) -> None:
-    migrate.upgrade(engine)
-    with engine.connect() as connection:
+    with store.reading() as tx:
+        connection = tx.connection
         rule = _check_rule(connection.dialect.name, table, column)
         definition = connection.execute(text(rule)).scalar_one()
     _, _, rest = definition.partition(f"CONSTRAINT ck_{table}_{column} ")
