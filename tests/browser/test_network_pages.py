@@ -70,8 +70,7 @@ def test_a_phone_scrolls_the_drawing_alone(shared_api: Api, open_page: Open, nam
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("address", ["/networks", "/networks/alexnet?model.dropout=standard:0.2"])
-def test_it_can_be_used_by_everybody(shared_api: Api, open_page: Open, address: str, scheme: str) -> None:
-    page = open_page(shared_api, address, color_scheme=scheme)
+def test_it_can_be_used_by_everybody(shared_api: Api, open_page: Open, address: str) -> None:
+    page = open_page(shared_api, address)
     assert list_barriers(page) == []

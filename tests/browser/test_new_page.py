@@ -164,8 +164,7 @@ def test_a_job_that_is_not_there_is_said(page: Page, like: str) -> None:
     expect(page.locator("#answer .alert")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_used_by_everybody(shared_api: Api, open_page: Open, scheme: str) -> None:
-    page = open_page(shared_api, "/new?architecture=alexnet&model.dropout=odd&hold=yes", color_scheme=scheme)
+def test_it_can_be_used_by_everybody(shared_api: Api, open_page: Open) -> None:
+    page = open_page(shared_api, "/new?architecture=alexnet&model.dropout=odd&hold=yes")
     expect(page.locator("[id='error-model.dropout']")).to_be_visible()
     assert list_barriers(page) == []
