@@ -56,7 +56,7 @@ def test_cancelling_a_running_job_frees_its_gpus_in_5_s_and_leaves_no_process(st
     pid = job["attempts"][0]["trainer_pid"]
     assert is_alive(pid)
     started = time.monotonic()
-    assert "stopping" in stack.cnnctl("cancel", str(number)).stdout
+    assert "stopping" in stack.cnnctl_here("cancel", str(number)).stdout
     job = stack.finished(number, "cancelled")
     assert time.monotonic() - started < 5
     assert not is_alive(pid)
