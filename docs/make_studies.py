@@ -7,6 +7,7 @@ and goes on where it was, on another machine, too; the pages are made anew from 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, help="the folder with cifar10.npz and others")
     parser.add_argument("--pages", action="store_true", help="run nothing: write the pages from the numbers")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the stack ends, too
     names = asked.names or [one.name for one in list_definitions()]
     DATA.mkdir(parents=True, exist_ok=True)
     todo = [] if asked.pages else [name for name in names if not _is_complete(name)]

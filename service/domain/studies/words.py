@@ -4,7 +4,7 @@ import math
 
 from cnnctl.views.studies import Verdict
 from service.domain.studies.definition import Contrast
-from service.domain.studies.statistics import FEWEST_PAIRS, Estimate
+from service.domain.studies.statistics import FEWEST_PAIRS, MOST_SEEDS, Estimate
 
 
 def say_verdict(contrast: Contrast, found: Estimate, verdict: Verdict, *, p: float) -> str:
@@ -37,7 +37,8 @@ def _say_needed(found: Estimate) -> str:
         return "Nothing is known of how many seeds would be enough."
     if found.needed <= found.pairs:
         return "It lies near the margin: more seeds may tell on which side."
-    return f"About {found.needed:,} seeds are needed to find a difference as large as the margin."
+    about = f"More than {MOST_SEEDS:,}" if found.needed >= MOST_SEEDS else f"About {found.needed:,}"
+    return f"{about} seeds are needed to find a difference as large as the margin."
 
 
 def _say_size(contrast: Contrast, found: Estimate) -> str:
