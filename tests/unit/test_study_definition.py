@@ -120,6 +120,14 @@ def test_what_is_wrong_is_said(text: Callable[[], str], said: str) -> None:
         check(text())
 
 
+def test_so_few_seeds_that_no_corrected_p_could_pass_are_refused() -> None:
+    second = STUDY[STUDY.index("[[contrasts]]") : STUDY.index("[scales.quick]")].replace("accuracy", "loss")
+    definition = read_definition(STUDY.replace("[scales.quick]", second + "[scales.quick]"))
+    with pytest.raises(SpecError, match="With 2 contrasts a study needs 7 seeds at least"):
+        check_study(definition, "quick", seeds=6)
+    check_study(definition, "quick", seeds=7)
+
+
 def test_arms_may_not_differ_in_what_a_choice_brings_with_it() -> None:
     text = STUDY.replace("optimizer.lr = 0.001", 'model.init = "paper"').replace(
         "optimizer.lr = 0.1", 'model.init = "he_normal"'

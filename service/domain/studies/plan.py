@@ -12,6 +12,7 @@ from service.domain.states import Stage
 from service.domain.stored_spec import list_values
 from service.domain.studies.definition import MOST_RUNS, SEED, Definition, Fields
 from service.domain.studies.measures import list_needs
+from service.domain.studies.statistics import count_least_pairs
 from service.errors import SpecError
 
 FIRST_TUNING_SEED = 1_000_000  # measured runs have seeds from 0 on: no seed serves twice
@@ -102,6 +103,12 @@ def check_study(definition: Definition, scale: str, *, seeds: int) -> Sequence[S
     runs = len(definition.arms) * seeds + len(plan_tuning(definition, scale))
     if runs > MOST_RUNS:
         raise SpecError(f"A study has at most {MOST_RUNS:,} runs. {definition.name} would have {runs:,}")
+    least = count_least_pairs(len(definition.contrasts))
+    if seeds < least and any(one.expect != "equal" for one in definition.contrasts):
+        raise SpecError(
+            f"With {len(definition.contrasts)} contrasts a study needs {least} seeds at least: with fewer no p, "
+            f"corrected for all of them, could be below 0.05. Received: {seeds}"
+        )
     _check_arms_differ(definition, {arm: of_arm[0] for arm, of_arm in specs.items()})
     metrics = [one.metric for one in definition.contrasts]
     for metric in [*metrics, *([definition.tune.metric] if definition.tune else [])]:

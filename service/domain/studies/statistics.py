@@ -110,6 +110,14 @@ def correct_by_holm(p_values: Mapping[str, float]) -> Mapping[str, float]:
     return corrected
 
 
+def count_least_pairs(contrasts: int) -> int:
+    """The fewest pairs with which Holm's correction lets the smallest exact p of so many pass."""
+    pairs = FEWEST_PAIRS
+    while contrasts * 2 / 2**pairs > SIGNIFICANT:
+        pairs += 1
+    return pairs
+
+
 def count_needed(spread: float) -> int | None:
     """Pairs with which a t-test finds a difference with a power of 0.8; `spread` is in units of it."""
     stats = _import_stats()
