@@ -106,8 +106,8 @@ def check_study(definition: Definition, scale: str, *, seeds: int) -> Sequence[S
     least = count_least_pairs(len(definition.contrasts))
     if seeds < least and any(one.expect != "equal" for one in definition.contrasts):
         raise SpecError(
-            f"With {len(definition.contrasts)} contrasts a study needs {least} seeds at least: with fewer no p, "
-            f"corrected for all of them, could be below 0.05. Received: {seeds}"
+            f"With {len(definition.contrasts)} contrasts a study needs {least} seeds at least: with fewer no "
+            f"p, corrected for all of them, could be below 0.05. Received: {seeds}"
         )
     _check_arms_differ(definition, {arm: of_arm[0] for arm, of_arm in specs.items()})
     metrics = [one.metric for one in definition.contrasts]
