@@ -54,6 +54,7 @@ ACTIVATIONS = _by_name(
     Entry(name="tanh", summary="zero-centred, saturates", source=LECUN),
     Entry(name="sigmoid", summary="1 / (1 + exp(-x)): derivative at most 1/4", source=TEXTBOOK),
     Entry(name="elu", summary="exponential below zero", source="Clevert et al., ICLR 2016"),
+    Entry(name="linear", summary="none: depth then adds nothing, all layers are one matrix", source=TEXTBOOK),
 )
 DROPOUTS = _by_name(
     Entry(name="none", summary="no dropout", source=TEXTBOOK),

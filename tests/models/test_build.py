@@ -396,3 +396,10 @@ def test_without_penalties_there_is_no_regularization_loss(build: Build) -> None
 def test_what_the_catalog_does_not_allow_is_not_built(build: Build, overrides: Any, message: str) -> None:
     with pytest.raises(CatalogError, match=re.escape(message)):
         build(**overrides)
+
+
+def test_without_an_activation_depth_adds_nothing(build: Build) -> None:
+    network = logits_model(build("mlp", activation="linear", options={"hidden_layers": 4}))
+    first, second = pixels(), pixels()[::-1]
+    between = (network(first) + network(second)) / 2
+    np.testing.assert_allclose(network((first + second) / 2), between, rtol=1e-4, atol=1e-3)

@@ -51,6 +51,8 @@ def test_every_layer_gets_the_quantities_that_are_documented(build: Build) -> No
     assert values["layer/conv1/gradient_ratio"] == 1
     sigmoid = measure(make(build, "lenet5", activation="sigmoid"))
     assert {name.rsplit("/")[-1] for name in sigmoid} == set(QUANTITIES) - {"dead"}
+    linear = measure(make(build, "lenet5", activation="linear"))
+    assert {name.rsplit("/")[-1] for name in linear} == set(QUANTITIES) - {"dead", "saturated"}
 
 
 def test_a_network_without_hidden_layers_is_measured(build: Build) -> None:
