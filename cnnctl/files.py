@@ -10,7 +10,14 @@ from cnnctl.views.jobs import JobFile
 BEST_FILE = "best.keras"
 FINAL_FILE = "model.keras"
 ABOUT_FILE = "network.json"  # what a network's file does not say
-NAMES = {"best": BEST_FILE, "final": FINAL_FILE, "log": "trainer.log", "spec": "spec.json"}
+PREDICTIONS_FILE = "predictions.npz"
+NAMES = {
+    "best": BEST_FILE,
+    "final": FINAL_FILE,
+    "predictions": PREDICTIONS_FILE,
+    "log": "trainer.log",
+    "spec": "spec.json",
+}
 WHAT = (*NAMES, "checkpoint")
 
 

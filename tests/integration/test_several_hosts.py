@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnctl.files import PREDICTIONS_FILE
+from models.predictions import load_predictions
 from service.domain.run_folder import member_name
 from tests.trainer_run import Run
 from workers.attempts.starter import Starter
@@ -88,6 +90,10 @@ def test_weights_over_two_hosts_are_those_of_one_host_with_as_many_devices(
     assert largest_difference(over.chief.last_checkpoint(), alone.last_checkpoint()) <= 1e-5
     assert over.chief.values("val_loss") == pytest.approx(alone.values("val_loss"), abs=1e-4)
     assert over.chief.values("test_accuracy") == alone.values("test_accuracy")
+    said, said_alone = (load_predictions(one.folder / PREDICTIONS_FILE) for one in (over.chief, alone))
+    np.testing.assert_array_equal(said.labels, said_alone.labels)
+    np.testing.assert_allclose(said.probabilities, said_alone.probabilities, atol=1e-4)
+    assert not (over.member.folder / PREDICTIONS_FILE).exists()
     assert over.member.newest_first() == ()
 
 

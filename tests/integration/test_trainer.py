@@ -16,6 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnctl.files import PREDICTIONS_FILE
+from models.datasets.load import load_arrays
+from models.inference.saved_network import load_network
+from models.predictions import Predictions, load_predictions
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
 from tests.devices import on_one_or_two, on_two_devices
@@ -41,6 +45,10 @@ def run(tmp_path: Path, starter: Starter) -> Callable[..., Run]:
     return start
 
 
+def predictions(run: Run) -> Predictions:
+    return load_predictions(run.folder / PREDICTIONS_FILE)
+
+
 @pytest.mark.parametrize(("gpus", "threads"), [(1, 2), (2, 2), (2, 4)], ids=["shards", "replicas", "both"])
 def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_steps(
     run: Callable[..., Run], gpus: int, threads: int
@@ -61,6 +69,22 @@ def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_s
     assert len(differences) > 0
     assert max(differences) <= 1e-6
     assert two.values("test_accuracy") == pytest.approx(one.values("test_accuracy"), abs=1 / 360)
+    said, said_by_two = predictions(one), predictions(two)
+    np.testing.assert_array_equal(said_by_two.labels, said.labels)
+    np.testing.assert_allclose(said_by_two.probabilities, said.probabilities, atol=1e-5)
+
+
+def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run: Callable[..., Run]) -> None:
+    trained = run(fields={"training.epochs": 1, "training.batch_size": 50})
+    assert trained.end()["outcome"] == "succeeded"
+    said, digits = predictions(trained), load_arrays("digits", directory=None)
+    np.testing.assert_array_equal(said.labels, digits.y_test)
+    assert trained.values("test_accuracy") == [pytest.approx((said.classes == said.labels).mean())]
+    assert trained.values("test_worst_recall") == [pytest.approx(min(said.recalls().values()))]
+    network = load_network(trained.folder, file="model.keras")
+    p_NK = network.predict(digits.x_test)
+    np.testing.assert_array_equal(said.classes, p_NK.argmax(-1))
+    np.testing.assert_allclose(said.probabilities, p_NK.max(-1), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -422,6 +446,8 @@ def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
     streamed = run(gpus=gpus, fields={**fields, "data.in_memory_mib": 0})
     assert streamed.end()["weights_digest"] == digest
     assert streamed.values("test_accuracy") == in_memory.values("test_accuracy")
+    np.testing.assert_array_equal(predictions(streamed).labels, predictions(in_memory).labels)
+    np.testing.assert_array_equal(predictions(streamed).classes, predictions(in_memory).classes)
     assert streamed.values("val_loss") == in_memory.values("val_loss")
     assert len(streamed.values("val_loss")) == 2
 

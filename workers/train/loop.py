@@ -18,6 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.losses import Loss, LossConfig, is_among_top, make_loss
+from models.predictions import Predictions
 from models.views import centre_view, cut_views, ten_views
 from workers.train.data.batches import Batches
 from workers.train.data.images import Rows, Split
@@ -28,11 +29,13 @@ from workers.train.data.images import Rows, Split
 LOSS, PENALTY, ACCURACY = range(3)
 NUM_MEANS = 3
 NUM_SCORES = 3
+# What an evaluation says of an image: its label, the predicted class and that class's probability.
+NUM_PREDICTED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Means over the images of a split."""
+    """Means over the images of a split, and what was said of each."""
 
     loss: float
     """Cross-entropy in nats, whatever loss is trained."""
@@ -40,6 +43,8 @@ class Scores:
     """The share of images whose class has the largest score."""
     top5_accuracy: float
     """The share of images whose class is among the five largest scores."""
+    predictions: Predictions
+    """Image by image, in the order of the split."""
 
 
 class Loop:
@@ -93,11 +98,20 @@ class Loop:
         views_V3 = None
         if ten_crop or room:
             views_V3 = tf.constant(ten_views(room=room) if ten_crop else centre_view(room=room))
-        totals = np.zeros(NUM_SCORES)
-        for rows in split.pieces(batch_size=self._batch_size):
-            totals += self._sum_scores(rows, views_V3)
-        loss, right, near = totals / split.count
-        return Scores(loss=float(loss), accuracy=float(right), top5_accuracy=float(near))
+        pieces = split.pieces(batch_size=self._batch_size)
+        scored = [self._score_rows(rows, views_V3) for rows in pieces]
+        loss, right, near = sum((sums for sums, _ in scored), np.zeros(NUM_SCORES)) / split.count
+        labels_N, classes_N, probabilities_N = np.concatenate([predicted for _, predicted in scored]).T
+        return Scores(
+            loss=float(loss),
+            accuracy=float(right),
+            top5_accuracy=float(near),
+            predictions=Predictions(
+                labels=labels_N.astype(np.int32),  # float32 is exact up to 16 million classes
+                classes=classes_N.astype(np.int32),
+                probabilities=probabilities_N,
+            ),
+        )
 
     def look(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         """Pixels (b, H, W, C) of some images, prepared as in validation."""
@@ -105,11 +119,12 @@ class Loop:
         views = tf.repeat(tf.constant(centre_view(room=room)), len(numbers), axis=0) if room else None
         return self._look(images, numbers, views)
 
-    def _sum_scores(self, rows: Rows, views_V3: tf.Tensor | None) -> npt.NDArray[np.float64]:
-        sums: npt.NDArray[np.float64] = self._evaluate(
-            rows.images, rows.labels, views_V3, tf.constant(rows.count)
-        ).numpy()
-        return sums
+    def _score_rows(
+        self, rows: Rows, views_V3: tf.Tensor | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """Return sums (NUM_SCORES,), and what is said of each image (N, NUM_PREDICTED)."""
+        sums, predicted = self._evaluate(rows.images, rows.labels, views_V3, tf.constant(rows.count))
+        return sums.numpy(), predicted.numpy().reshape(-1, NUM_PREDICTED)[: rows.count]
 
     def _train_steps(
         self,
@@ -177,15 +192,23 @@ class Loop:
 
     def _evaluate_batches(
         self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
-    ) -> tf.Tensor:
-        def one_batch(start: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            sums = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, start, count))
-            total = tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
-            return start + self._batch_size, totals + total
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def one_batch(
+            batch: tf.Tensor, totals: tf.Tensor, predicted: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+            start = batch * self._batch_size
+            found = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, start, count))
+            found = self._strategy.reduce("SUM", found, axis=None)
+            totals += tf.cast(found[:NUM_SCORES], tf.float64)
+            return batch + 1, totals, predicted.write(batch, found[NUM_SCORES:])
 
+        batches = -(-count // self._batch_size)
         nothing = tf.zeros((NUM_SCORES,), tf.float64)
-        _, totals = tf.while_loop(lambda start, _: start < count, one_batch, (0, nothing))
-        return totals
+        unseen = tf.TensorArray(tf.float32, size=batches, element_shape=(self._batch_size * NUM_PREDICTED,))
+        _, totals, predicted = tf.while_loop(
+            lambda batch, *_: batch < batches, one_batch, (0, nothing, unseen)
+        )
+        return totals, predicted.stack()
 
     def _evaluate_batch(
         self,
@@ -195,6 +218,11 @@ class Loop:
         start: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
+        """Return sums over the images of this replica, and then what is said of each image of the batch.
+
+        All in one vector, so that replicas are summed once: each has zeros in the places of the others.
+        """
+
         def score(begin: tf.Tensor) -> Sequence[tf.Tensor]:
             indices_b = begin + tf.range(self._shard)
             # The last batch is filled with images of weight 0.
@@ -207,10 +235,14 @@ class Loop:
                 _is_right(scores_bK, y_b),
                 is_among_top(y_b, scores_bK),
             ]
-            return [tf.stack([tf.reduce_sum(values_b * real_b) for values_b in found])]
+            sums = tf.stack([tf.reduce_sum(values_b * real_b) for values_b in found])
+            before = begin - start
+            after = self._batch_size - self._shard - before
+            predicted_B3 = tf.pad(_predict(y_b, scores_bK), [[before, after], [0, 0]])
+            return [tf.concat([sums, tf.reshape(predicted_B3, [self._batch_size * NUM_PREDICTED])], axis=0)]
 
-        (sums,) = self._sum_over_shards(score, start)
-        return sums
+        (found,) = self._sum_over_shards(score, start)
+        return found
 
     def _score(self, images: tf.Tensor, indices_b: tf.Tensor, views_V3: tf.Tensor | None) -> tf.Tensor:
         """Logits of one view, or the logarithm of the mean probability over several."""
@@ -257,3 +289,11 @@ def steps_per_call(step_seconds: float, *, left: int, target_seconds: float = 0.
 
 def _is_right(logits_bK: tf.Tensor, y_b: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.equal(tf.argmax(logits_bK, axis=-1, output_type=tf.int32), y_b), tf.float32)
+
+
+def _predict(y_b: tf.Tensor, scores_bK: tf.Tensor) -> tf.Tensor:
+    """Label, predicted class and its probability, (b, 3) float32."""
+    classes_b = tf.cast(tf.argmax(scores_bK, axis=-1), tf.float32)
+    return tf.stack(
+        [tf.cast(y_b, tf.float32), classes_b, tf.reduce_max(tf.nn.softmax(scores_bK), axis=-1)], axis=1
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cnnctl.files import PREDICTIONS_FILE
 from models.catalog.verdicts import CHANCE
 from models.inference.saved_network import BEST_FILE, FINAL_FILE
 from models.losses import TOP
@@ -220,12 +221,19 @@ class Trainer:
         """Score the test images, store the network, and return the final event."""
         reason = self._state.schedule.stop_reason(self._state.epoch - 1)
         if self._images.test.count:
-            scores = self._loop.evaluate(self._images.test)
-            values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
-            self._reporter.points(self._state.step, values)
+            self._test()
         digest, model = (None, None) if self._launch.rank else self._save_results()
         self._built.agreement.share(0.0)  # hosts leave together: one leaving first would disturb the others
         return Ended(outcome=Outcome.SUCCEEDED, reason=reason, weights_digest=digest, model=model)
+
+    def _test(self) -> None:
+        """Score the test images once, and let the chief keep what the network says of each."""
+        scores = self._loop.evaluate(self._images.test)
+        values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
+        worst = min(scores.predictions.recalls().values())
+        self._reporter.points(self._state.step, values | {"test_worst_recall": worst})
+        if not self._launch.rank:
+            scores.predictions.save(self._run_dir / PREDICTIONS_FILE)
 
     def _save_results(self) -> tuple[str, str]:
         """Store the final and the best network; return the digest of the final weights, and the path."""

@@ -1,4 +1,4 @@
-"""The files of a job that people download: its network, spec, log and checkpoints, each with its digest.
+"""The files of a job that people download: network, predictions, spec, log, checkpoints, with digests.
 
 A trainer could put a link to any file where its own belong. So a file is opened first, and given out only if
 what was opened lies in the job's folder.
@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from cnnctl.files import ABOUT_FILE, BEST_FILE
+from cnnctl.files import ABOUT_FILE, BEST_FILE, PREDICTIONS_FILE
 from cnnctl.views.jobs import JobFile
 from service.domain.jobs import JobId
 from service.domain.run_folder import (
@@ -82,7 +82,9 @@ def _find_places(store: Store, job_id: JobId) -> tuple[Mapping[str, Path], bool]
     places = {}
     if newest.model_path:
         final = Path(newest.model_path)
-        places = {name: final.with_name(name) for name in (BEST_FILE, final.name, ABOUT_FILE)}
+        places = {
+            name: final.with_name(name) for name in (BEST_FILE, final.name, ABOUT_FILE, PREDICTIONS_FILE)
+        }
     places |= {SPEC_FILE: run_dir / SPEC_FILE, LOG_FILE: run_dir / LOG_FILE}
     for one in kept:
         for file in (TENSORS_FILE, MANIFEST_FILE):
