@@ -28,7 +28,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "hold": ("service.cli.jobs.hold", "Keep queued jobs from starting until they are resumed."),
     "priority": ("service.cli.jobs.priority", "Change how urgent jobs are."),
     "retry": ("service.cli.jobs.retry", "Queue failed or cancelled jobs again."),
-    "download": ("service.cli.jobs.download", "Download a network, its test predictions, log, spec or checkpoint of a job."),
+    "download": (
+        "service.cli.jobs.download",
+        "Download a network, its test predictions, log, spec or checkpoint of a job.",
+    ),
     "history": ("service.cli.jobs.history", "Show what happened to a job, and who did it."),
     "usage": ("service.cli.people.usage", "Count GPU-hours by person, project and outcome."),
     "audit": ("service.cli.people.audit", "Show who did what, the newest first."),

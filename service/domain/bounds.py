@@ -29,6 +29,8 @@ SPEC: Mapping[str, Bound] = {
     "data.resize": _SIDE,
     "data.in_memory_mib": Bound(least=0, most=2**24, why="no host has more than 16 TiB"),
     "data.validation_fraction": _SHARE,
+    "data.train_fraction": _SHARE,
+    "data.keep": Bound(least=1, most=10_000, why="a thousand classes take no more"),
     "loss.gamma": Bound(least=0, most=100, why="beyond it only images that are quite wrong count"),
     "loss.alpha": _REAL,
     "loss.label_smoothing": _SHARE,

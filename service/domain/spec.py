@@ -5,7 +5,8 @@ Each field carries the sentence that the reference prints (docs/spec.md).
 
 import hashlib
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -13,11 +14,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from models.catalog import lookup
 from models.catalog.augmentation_config import Augmentation, check_augmentation, parse_augmentation
+from models.catalog.class_shares import parse_class_shares
 from models.catalog.costs import check_network
 from models.catalog.dataset_path import find_dataset_path
 from models.catalog.network_config import NetworkConfig
 from service.domain.spec_sections import Section, explain, find_section, list_fields
-from service.domain.stored_spec import SCHEMA_VERSION, Tree, load_spec_tree
+from service.domain.stored_spec import ADDED, SCHEMA_VERSION, Tree, load_spec_tree
 from service.errors import NewerSpec
 
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
@@ -53,10 +55,28 @@ class DataSpec(Section):
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of the training images held out, class by class, for val_* metrics"
     )
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="share of the training images that is used, class by class; the seed chooses, a smaller "
+        "share is a part of a larger one, and validation, test and the pixels' statistics stay as they are",
+    )
+    keep: str = Field(
+        "all",
+        description="share of the training images that single classes keep, by their numbers, as in "
+        "0:0.1,3:0.5: classes of unequal size; all: every class keeps all",
+    )
 
     @cached_property
     def parsed_augment(self) -> Augmentation:
         return parse_augmentation(self.augment)
+
+    @cached_property
+    def parsed_keep(self) -> Mapping[int, float]:
+        return parse_class_shares(self.keep)
+
+    def limit_used(self, train_images: int) -> int:
+        """How many training images are used at most, of those that are not held out."""
+        return max(1, math.floor(train_images * self.train_fraction + 1e-9))
 
 
 class LossSpec(Section):
@@ -172,8 +192,15 @@ class Spec(Section):
 
     def _check_catalog(self) -> None:
         if find_dataset_path(self.data.dataset) is None:
-            lookup.get_dataset(self.data.dataset)
+            self._check_keep(lookup.get_dataset(self.data.dataset))
         check_network(self.model, image_size=self.data.image_size)
+
+    def _check_keep(self, dataset: lookup.Dataset) -> None:
+        if unknown := [label for label in self.data.parsed_keep if label >= dataset.num_classes]:
+            raise ValueError(
+                f"data.keep names class {unknown[0]}; those of {dataset.name} are 0 to "
+                f"{dataset.num_classes - 1}. Received: {self.data.keep!r}"
+            )
 
     def _check_views(self) -> None:
         check_augmentation(self.data.parsed_augment, resize=self.data.resize, image_size=self.data.image_size)
@@ -189,7 +216,7 @@ class Spec(Section):
             return  # only a host that has the images can count them
         fraction = self.data.validation_fraction
         total = lookup.get_dataset(self.data.dataset).train_images
-        images = total - (max(1, round(fraction * total)) if fraction else 0)
+        images = self.data.limit_used(total - (max(1, round(fraction * total)) if fraction else 0))
         if batch > images:
             raise ValueError(
                 f"training.batch_size must be at most the {images} training images of {self.data.dataset}. "
@@ -197,8 +224,16 @@ class Spec(Section):
             )
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces, so that equal specs have equal digests."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, no spaces, so that equal specs have equal digests.
+
+        What was added later is left out where it changes nothing: then the digest is that of before.
+        """
+        tree = self.model_dump(mode="json")
+        for path, value in ADDED.items():
+            section, _, name = path.partition(".")
+            if tree[section][name] == value:
+                del tree[section][name]
+        return json.dumps(tree, sort_keys=True, separators=(",", ":"))
 
 
 def digest_training(text: str) -> str:

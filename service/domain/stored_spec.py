@@ -9,6 +9,12 @@ MADE_BY_NEWER = "made by a newer cnnctl"  # the beginning of the reason of a job
 
 Tree = Mapping[str, Any]
 
+# By dotted path, what a stored spec means that lacks a field added since 5082cc5. Never change one.
+ADDED: Mapping[str, object] = {
+    "data.train_fraction": 1.0,
+    "data.keep": "all",
+}
+
 # By version, the upgrade of its tree to the next version. Never change one: specs are kept for ever.
 UPGRADES: dict[int, Callable[[Tree], Tree]] = {}
 
@@ -21,6 +27,11 @@ def load_spec_tree(text: str) -> Tree:
         tree = {**UPGRADES[version](tree), "schema_version": version + 1}
         version += 1
     return tree
+
+
+def read_values(tree: Tree) -> dict[str, object]:
+    """Every value of a spec's tree by its dotted path, also of fields that were added after it was stored."""
+    return {**ADDED, **dict(list_values(tree))}
 
 
 def list_values(tree: Tree, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -15,7 +15,7 @@ from cnnctl.views.requests import SubmissionRequest
 from service.domain.spec import Spec, read_spec
 from service.domain.spec_like import list_choices, resolve_like
 from service.domain.spec_request import resolve_spec
-from service.domain.stored_spec import list_values
+from service.domain.stored_spec import read_values
 from service.errors import SpecError
 from service.web.acting import make_key
 from service.web.address import check_query
@@ -194,7 +194,7 @@ def _list_defaults(
             spec = None
         if spec is None:
             continue
-        values = list_values(json.loads(spec.to_json()))
+        values = read_values(json.loads(spec.to_json())).items()
         return kept | {path.replace("model.options.", "model."): _write(value) for path, value in values}
     return kept
 

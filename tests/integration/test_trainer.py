@@ -18,6 +18,8 @@ from PIL import Image
 
 from cnnctl.files import PREDICTIONS_FILE
 from models.datasets.load import load_arrays
+from models.datasets.split import hold_out
+from models.datasets.subset import choose_subset
 from models.inference.saved_network import load_network
 from models.predictions import Predictions, load_predictions
 from service.domain import run_folder as files
@@ -572,6 +574,8 @@ def test_a_trainer_told_to_stop_while_it_reads_images_says_so(
 PREDICT = """
 import sys, keras
 from models.datasets.load import load_arrays
+from models.datasets.split import hold_out
+from models.datasets.subset import choose_subset
 digits = load_arrays("digits", directory=None)
 pixels = keras.ops.image.resize(digits.x_test.astype("float32"), (32, 32))
 network = keras.saving.load_model(sys.argv[1])
@@ -597,3 +601,16 @@ def test_a_dataset_that_lies_outside_of_the_roots_is_not_opened(
     refused = run(fields=fields, data_roots=(str(allowed),)).end()
     assert (refused["outcome"], refused["cause"]) == ("failed", "data_error")
     assert "does not lie below" in refused["reason"]
+
+
+def test_a_part_of_the_training_images_is_used_and_the_others_stay_out(run: Callable[..., Run]) -> None:
+    fields = {"training.epochs": 1, "data.train_fraction": 0.5, "data.keep": "0:0.1", "training.seed": 3}
+    part = run(fields=fields)
+    assert part.end()["outcome"] == "succeeded", part.log()
+    environment = part.last_checkpoint().environment
+    digits = load_arrays("digits", directory=None)
+    train, validation = hold_out(digits.y_train, fraction=0.1)
+    chosen = choose_subset(digits.y_train[train], fraction=0.5, shares={0: 0.1}, seed=3)
+    assert str(environment["images"]).startswith(f"{len(chosen)}+{len(validation)}+{len(digits.y_test)} of")
+    counts = np.bincount(digits.y_train[train][chosen])
+    assert part.values("chance_accuracy", after=-1) == [pytest.approx(counts.max() / counts.sum())]

@@ -13,7 +13,7 @@ from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, Job, JobId
 from service.domain.run_folder import LAUNCH_FILE, job_folder, path_within
 from service.domain.stored import load_object
-from service.domain.stored_spec import list_values, load_spec_tree
+from service.domain.stored_spec import load_spec_tree, read_values
 from service.errors import SpecError
 from service.settings import Settings
 from service.store.fleet import leases
@@ -106,7 +106,7 @@ def read_spec_values(job: Job) -> Values:
         SpecError: it cannot be read.
     """
     try:
-        return dict(list_values(load_spec_tree(job.spec)))
+        return read_values(load_spec_tree(job.spec))
     except Exception as error:  # a stored text may be anything
         raise SpecError(f"Job {job.id} cannot be compared: its spec cannot be read") from error
 

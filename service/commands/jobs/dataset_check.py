@@ -72,7 +72,8 @@ def check_dataset(
     checked = inspect_dataset(spec.data.dataset, settings, fraction=fraction, report=report)
     if checked is None:
         return ""
-    dataset, batch, most = spec.data.dataset, spec.training.batch_size, checked["train_images"]
+    dataset, batch = spec.data.dataset, spec.training.batch_size
+    most = spec.data.limit_used(checked["train_images"])
     if batch > most:
         raise SpecError(
             f"training.batch_size must be at most the {most} training images of {dataset}. Received: {batch}"

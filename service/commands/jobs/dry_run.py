@@ -1,5 +1,6 @@
 """Predicts the devices, memory, time and queue position of a submission. Stores nothing."""
 
+import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
@@ -72,7 +73,7 @@ def dry_run_job(
                 health=health,
                 forecasts=forecasts,
             )
-        pace = forecasts.find_pace(spec.model_dump(mode="json"), hosts=options.hosts)
+        pace = forecasts.find_pace(json.loads(spec.to_json()), hosts=options.hosts)
         return _view(
             tx,
             spec,

@@ -3,7 +3,7 @@
 from cnnctl.views.jobs import SpecChoiceView, SpecView
 from service.domain.jobs import JobId
 from service.domain.spec_request import resolve_spec
-from service.domain.stored_spec import list_values, load_spec_tree
+from service.domain.stored_spec import load_spec_tree, read_values
 from service.errors import SpecError
 from service.store.jobs import jobs
 from service.store.transaction import Store
@@ -22,7 +22,7 @@ def explain_spec(store: Store, job_id: JobId) -> SpecView:
     with store.reading() as tx:
         job = jobs.get_job(tx, job_id)
     try:
-        values = dict(list_values(load_spec_tree(job.spec)))
+        values = read_values(load_spec_tree(job.spec))
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise SpecError(f"The stored spec of job {job_id} cannot be read") from None
     defaults = _find_defaults(job.architecture)
@@ -48,4 +48,4 @@ def _find_defaults(architecture: str) -> dict[str, object]:
         text = resolve_spec(architecture, {}).to_json()
     except SpecError:
         return {}
-    return dict(list_values(load_spec_tree(text)))
+    return read_values(load_spec_tree(text))

@@ -18,6 +18,7 @@ from models.datasets.files.depth import WhiteLevels
 from models.datasets.files.image_files import ImageFiles, drop_broken
 from models.datasets.pixel_statistics import PixelStatistics, pixel_statistics
 from models.datasets.split import Indices, hold_out
+from models.datasets.subset import choose_subset
 from models.datasets.summary import summarize
 from models.datasets.unpacked import load_unpacked
 from service.domain.spec import Spec
@@ -149,6 +150,7 @@ def load_images(
     )
     if isinstance(found, ImageArrays):
         train, validation = hold_out(found.y_train, fraction=spec.data.validation_fraction)
+        train = _choose(train, found.y_train, spec)
         statistics = _measure(found.x_train, spec)
         return _place_arrays(found, strategy, train=train, validation=validation, statistics=statistics)
     decoder = Decoder(side=spec.data.resize, channels=COLOUR_CHANNELS, threads=threads)
@@ -181,6 +183,7 @@ def _load_files(
     statistics = _measure(sample_NHWC, spec)
     seen, y_seen = [*files.train, *files.validation], np.concatenate([files.y_train, files.y_validation])
     train, validation = _split_validation(files, spec)
+    train = _choose(train, y_seen, spec)
     if survey.images is not None:
         arrays = ImageArrays(
             x_train=survey.images[: len(seen)],
@@ -214,6 +217,15 @@ def _split_validation(files: ImageFiles, spec: Spec) -> tuple[Indices, Indices]:
         every = np.arange(len(files.train) + len(files.validation))
         return every[: len(files.train)], every[len(files.train) :]
     return hold_out(files.y_train, fraction=spec.data.validation_fraction)
+
+
+def _choose(train: Indices, labels: npt.NDArray[np.int32], spec: Spec) -> Indices:
+    """Leave out what `data.train_fraction` and `data.keep` leave out of the training images."""
+    data = spec.data
+    chosen = choose_subset(
+        labels[train], fraction=data.train_fraction, shares=data.parsed_keep, seed=spec.training.seed
+    )
+    return train[chosen]
 
 
 def _measure(x_NHWC: npt.NDArray[np.uint8], spec: Spec) -> PixelStatistics:
