@@ -4,7 +4,7 @@ Shapes: B batch, H W space, C channels, N features.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
@@ -66,7 +66,9 @@ class KerasBuilder(NetworkBuilder[keras.KerasTensor]):
         return keras.layers.Activation(self.config.activation, name=name)(x)
 
     def add_lrn(self, x_BHWC: keras.KerasTensor, *, name: str, groups: int) -> keras.KerasTensor:
-        return LocalResponseNormalization(groups=groups, name=name)(x_BHWC)
+        lrn = self.config.parsed_lrn
+        assert lrn is not None, "NetworkBuilder asks for none where none is configured"
+        return LocalResponseNormalization(**asdict(lrn), groups=groups, name=name)(x_BHWC)
 
     def add_padding(self, x_BHWC: keras.KerasTensor, *, pixels: int, name: str) -> keras.KerasTensor:
         return keras.layers.ZeroPadding2D(pixels, name=name)(x_BHWC)

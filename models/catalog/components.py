@@ -11,6 +11,7 @@ SAXE = "Saxe et al., Exact solutions to the nonlinear dynamics of learning in de
 SRIVASTAVA = "Srivastava et al., Dropout, JMLR 2014"
 KRIZHEVSKY = "Krizhevsky, Sutskever and Hinton, ImageNet classification with deep CNNs, NIPS 2012"
 TOMPSON = "Tompson et al., Efficient object localization using convolutional networks, CVPR 2015"
+CAFFE = "Jia et al., Caffe, 2014: its LRN layer, after Krizhevsky's cuda-convnet, 2012"
 TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning, 2016"
 
 
@@ -77,6 +78,19 @@ NORMS = _by_name(
         name="lrn",
         summary="local response normalization of neighbouring channels, where the network has it",
         source=KRIZHEVSKY,
+        argument=Argument(name="factor of the sum of squares", default=1e-4, minimum=0.0),
+    ),
+    Entry(
+        name="lrn_mean",
+        summary="lrn with alpha as Caffe, PyTorch and ONNX take it: lrn_mean:5e-4 is lrn:1e-4",
+        source=CAFFE,
+        argument=Argument(name="factor of the mean of squares", default=1e-4, minimum=0.0),
+    ),
+    Entry(
+        name="lrn_within",
+        summary="local response normalization within each map, over 3x3 places",
+        source=CAFFE,
+        argument=Argument(name="factor of the mean of squares", default=5e-5, minimum=0.0),
     ),
     Entry(
         name="batch",

@@ -102,7 +102,10 @@ class CostBuilder(NetworkBuilder[Counted]):
         return self._note(x, "Activation", x, name=name)
 
     def add_lrn(self, x_BHWC: Counted, *, name: str, groups: int) -> Counted:
-        return self._note(x_BHWC, "LocalResponseNormalization", x_BHWC, name=name)
+        lrn = self.config.parsed_lrn
+        reach = (lrn.n - 1) * x_BHWC.stride if lrn and lrn.within else 0
+        y_BHWC = replace(x_BHWC, receptive_field=x_BHWC.receptive_field + reach)
+        return self._note(x_BHWC, "LocalResponseNormalization", y_BHWC, name=name)
 
     def add_padding(self, x_BHWC: Counted, *, pixels: int, name: str) -> Counted:
         return self._note(x_BHWC, "ZeroPadding2D", _pad(x_BHWC, pixels=pixels), name=name)

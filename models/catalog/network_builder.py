@@ -78,7 +78,7 @@ class NetworkBuilder(ABC, Generic[Tensor]):
 
     def lrn(self, x_BHWC: Tensor, *, name: str, groups: int = 1) -> Tensor:
         """Apply local response normalization, where it was asked for."""
-        return self.add_lrn(x_BHWC, name=name, groups=groups) if self.config.norm == "lrn" else x_BHWC
+        return self.add_lrn(x_BHWC, name=name, groups=groups) if self.config.parsed_lrn else x_BHWC
 
     def pad(self, x_BHWC: Tensor, *, pixels: int, name: str) -> Tensor:
         """Put this number of zeros around the image."""

@@ -14,6 +14,7 @@ from models.catalog.lookup import (
     get_architecture,
     parse_choice,
 )
+from models.catalog.response_norm import ResponseNorm, find_response_norm
 
 PLACES = ("dense", "pool", "all")
 PENALIZED = ("kernels", "all")
@@ -58,7 +59,13 @@ class NetworkConfig:
             "description": "where dropout stands: before dense layers, after each pool, or all of these"
         },
     )
-    norm: str = field(default="none", metadata={"description": "normalization: none, lrn or batch"})
+    norm: str = field(
+        default="none",
+        metadata={
+            "description": "normalization: none, batch, or lrn, lrn_mean or lrn_within with their alpha, "
+            "as in lrn:0.0001"
+        },
+    )
     pool: str = field(
         default="max:2/2",
         metadata={
@@ -80,6 +87,8 @@ class NetworkConfig:
 
     parsed_init: Choice = field(init=False, repr=False, compare=False)
     parsed_dropout: Choice = field(init=False, repr=False, compare=False)
+    # None without local response normalization.
+    parsed_lrn: ResponseNorm | None = field(init=False, repr=False, compare=False)
     parsed_pool: Pool = field(init=False, repr=False, compare=False)
     # Every option of the architecture: those not given with their defaults.
     parsed_options: Mapping[str, OptionValue] = field(init=False, repr=False, compare=False)
@@ -87,7 +96,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         network = get_architecture(self.architecture)
         parse_choice(self.activation, kind="activation", entries=lookup.ACTIVATIONS)
-        parse_choice(self.norm, kind="norm", entries=lookup.NORMS)
+        norm = parse_choice(self.norm, kind="norm", entries=lookup.NORMS)
+        self._parse("lrn", find_response_norm(norm))
         parse_choice(self.head, kind="head", entries=lookup.HEADS)
         self._parse("init", parse_choice(self.init, kind="initializer", entries=lookup.INITIALIZERS))
         _check_values(self, network)

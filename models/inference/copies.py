@@ -65,13 +65,21 @@ def _copy(
 
 
 def _normalize(layer: keras.Layer, x_BHWC: keras.KerasTensor) -> keras.KerasTensor:
-    """Local response normalization in plain layers: the sums over channels are a 1x1 convolution."""
-    channels = x_BHWC.shape[-1]
-    group = np.arange(channels) // (channels // layer.groups)
-    near = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= layer.n // 2
-    band_CC = layer.alpha * (near & (group[:, None] == group))
-    sums = keras.layers.Conv2D(channels, 1, trainable=False, dtype="float32", name=f"{layer.name}_sums")
+    """Local response normalization in plain layers.
+
+    The sums over channels are a 1x1 convolution, those within maps one that takes each map apart.
+    """
+    channels, n = x_BHWC.shape[-1], layer.n
+    same = {"trainable": False, "dtype": "float32", "name": f"{layer.name}_sums"}
+    if layer.within:
+        kernel = np.full((n, n, channels, 1), layer.alpha)
+        sums = keras.layers.DepthwiseConv2D(n, padding="same", **same)
+    else:
+        group = np.arange(channels) // (channels // layer.groups)
+        near = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= n // 2
+        kernel = (layer.alpha * (near & (group[:, None] == group)))[None, None]
+        sums = keras.layers.Conv2D(channels, 1, **same)
     exact_BHWC = ops.cast(x_BHWC, "float32")
     d_BHWC = sums(ops.square(exact_BHWC))
-    sums.set_weights([band_CC[None, None], np.full(channels, layer.k)])
+    sums.set_weights([kernel, np.full(channels, layer.k)])
     return ops.cast(exact_BHWC * ops.power(d_BHWC, -layer.beta), x_BHWC.dtype)

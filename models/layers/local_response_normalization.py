@@ -22,6 +22,8 @@ BLOCK_CHANNELS = 16
 class LocalResponseNormalization(keras.layers.Layer):
     """Compute y_i = x_i / (k + alpha * sum of x_j^2) ** beta over the n channels j around i.
 
+    Or, `within` each map, over the n x n places j around i, with zeros beyond the map.
+
     The convention is the paper's: alpha multiplies the *sum* (Caffe, PyTorch and cuDNN take alpha over n:
     there, the same layer has 5e-4 in place of 1e-4), and the window ends where the channels end. Half
     precision is computed in float32 and cast back. The gradient is written by hand.
@@ -31,15 +33,17 @@ class LocalResponseNormalization(keras.layers.Layer):
     own kernel (cuDNN) is used.
 
     Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural
-    networks, NIPS 2012, section 3.3.
+    networks, NIPS 2012, section 3.3; within maps: Krizhevsky, cuda-convnet, 2012, "local response
+    normalization layer (same map)", and Caffe's WITHIN_CHANNEL, both with alpha over n x n.
 
     Args:
-        n: width of the window in channels, odd.
+        n: width of the window in channels, or in places within a map, odd.
         k: what is added to the sum, above 0.
         alpha: factor of the sum.
         beta: exponent.
         groups: the number of equal groups of channels; a window stays within its group: the maps of
             one of AlexNet's towers know nothing of the other's.
+        within: whether the window lies within each map, and not across the channels.
 
     Call arguments:
         x_BHWC: feature maps, channels last; the output has the same shape and type.
@@ -56,6 +60,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         alpha: float = 1e-4,
         beta: float = 0.75,
         groups: int = 1,
+        within: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,7 +74,7 @@ class LocalResponseNormalization(keras.layers.Layer):
             raise ValueError(f"beta must be a number. Received: beta={beta!r}")
         if not _is_whole(groups) or groups < 1:
             raise ValueError(f"groups must be a whole number of at least 1. Received: groups={groups!r}")
-        self.n, self.groups = int(n), int(groups)
+        self.n, self.groups, self.within = int(n), int(groups), bool(within)
         self.k, self.alpha, self.beta = float(k), float(alpha), float(beta)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
@@ -93,14 +98,14 @@ class LocalResponseNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        own = {name: getattr(self, name) for name in ("n", "k", "alpha", "beta", "groups")}
+        own = {name: getattr(self, name) for name in ("n", "k", "alpha", "beta", "groups", "within")}
         return {**super().get_config(), **own}
 
     def _normalize(self, x_BHWC: keras.KerasTensor) -> keras.KerasTensor:
         size = x_BHWC.shape[-1] // self.groups
         block = _block_channels(size, reach=self.n // 2)
-        rows_shape = (1, -1, size // block, block)
         shape = ops.shape(x_BHWC)
+        rows_shape = shape if self.within else (1, -1, size // block, block)
 
         @ops.custom_gradient
         def normalize(x_BHWC: keras.KerasTensor) -> object:
@@ -126,14 +131,22 @@ class LocalResponseNormalization(keras.layers.Layer):
         16 channels, where a block sees itself and its two neighbours, it spends 48, in the vector kernels
         of the convolution. Sums of shifted slices are slower: they are bound by memory.
         """
+        if self.within:
+            return self._sum_places(x_RSD) * factor
         blocks, block = x_RSD.shape[-2:]
         kernel = _band(block, reach=self.n // 2, neighbours=1 if blocks > 1 else 0) * factor
         dtype = keras.backend.standardize_dtype(x_RSD.dtype)
         kernel = ops.convert_to_tensor(kernel, dtype=dtype)
         return ops.conv(x_RSD, kernel, padding="same", data_format="channels_last")
 
+    def _sum_places(self, x_BHWC: keras.KerasTensor) -> keras.KerasTensor:
+        """Sum the n x n places around each. Zeros are put there, since means leave out what pools pad."""
+        reach = (self.n // 2, self.n // 2)
+        x_BHWC = ops.pad(x_BHWC, ((0, 0), reach, reach, (0, 0)))
+        return ops.average_pool(x_BHWC, self.n, 1, "valid", "channels_last") * float(self.n**2)
+
     def _has_native_kernel(self, dtype: str) -> bool:
-        if keras.backend.backend() != "tensorflow" or self.groups > 1 or dtype == "float64":
+        if keras.backend.backend() != "tensorflow" or self.groups > 1 or self.within or dtype == "float64":
             return False
         import tensorflow as tf
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from models.catalog.cost_sheet import LayerCost
+from models.layers.local_response_normalization import LocalResponseNormalization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ def _widen(layer: Any, *, views: Sequence[_View | None]) -> _View | None:
 def _window_and_stride(layer: Any) -> tuple[int, int]:
     if isinstance(layer, keras.layers.Conv2D):
         return (layer.kernel_size[0] - 1) * layer.dilation_rate[0] + 1, layer.strides[0]
+    if isinstance(layer, LocalResponseNormalization) and layer.within:
+        return layer.n, 1
     if isinstance(layer, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)):
         return layer.pool_size[0], layer.strides[0]
     return 1, 1

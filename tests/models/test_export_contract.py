@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.catalog.lookup import ARCHITECTURES, Architecture
+from models.catalog.lookup import ARCHITECTURES, NORMS, Architecture
 from models.errors import CannotExport
-from models.inference.copies import copy_in_float32
+from models.inference.copies import copy_in_float32, copy_in_plain_keras
 from models.inference.export import FORMATS, export_network
 from tests.models.backends import require, run_on
 from tests.models.declared_network import build_declared, choose, draw_images, list_pieces, narrow
@@ -70,6 +70,15 @@ def build_of(network: Architecture, pieces: Mapping[str, str]) -> Any:
         if len(weight.shape) == 1:
             weight.assign(weight + random.uniform(0, 0.1, weight.shape))
     return model
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_has_its_like_in_plain_keras(norm: str) -> None:
+    network = ARCHITECTURES["convnet4"]
+    model, (x_BHWC, _) = build_of(network, {"norm": norm}), draw_images(network)
+    copied = copy_in_plain_keras(model)
+    np.testing.assert_allclose(copied(x_BHWC), model(x_BHWC), atol=1e-6)
+    assert not [layer for layer in copied.layers if type(layer).__module__.startswith("models.")]
 
 
 @pytest.mark.long  # but for .keras, see below: each traces the network anew

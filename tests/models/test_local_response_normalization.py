@@ -3,6 +3,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from models.catalog.lookup import NORMS, parse_choice
+from models.catalog.response_norm import find_response_norm
 from models.layers.local_response_normalization import LocalResponseNormalization
 
 Array = npt.NDArray[np.floating[Any]]
@@ -70,6 +73,54 @@ def test_values_and_gradients_equal_the_papers_formula(shape: Any, n: int, beta:
     expected = x / denominator(x, n=n, k=2, alpha=1e-3) ** beta
     np.testing.assert_allclose(y / scale, expected / scale, atol=1e-6)
     np.testing.assert_allclose(dx, reference_gradient(x, g, n=n, k=2, alpha=1e-3, beta=beta), atol=1e-5)
+
+
+def within_maps(x: Array, *, n: int) -> Array:
+    """The sums of n x n places of each map, of zeros beyond it."""
+    sums, reach = np.zeros_like(x), n // 2
+    for row in range(x.shape[1]):
+        for column in range(x.shape[2]):
+            rows = slice(max(0, row - reach), row + reach + 1)
+            columns = slice(max(0, column - reach), column + reach + 1)
+            sums[:, row, column] = x[:, rows, columns].sum((1, 2))
+    return sums
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 6), (1, 2, 2, 1), (2, 7, 9, 34)])
+@pytest.mark.parametrize(("n", "beta"), [(3, 0.75), (5, 0.5), (1, 0.6)])
+def test_within_maps_values_and_gradients_equal_the_formula(shape: Any, n: int, beta: float) -> None:
+    x, g = images(shape), images(shape, scale=1, seed=1)
+    layer = LocalResponseNormalization(n=n, k=1, alpha=1e-3, beta=beta, within=True)
+    y, dx = forward_and_gradient(layer, x, g)
+    d = 1 + 1e-3 * within_maps(x**2, n=n)
+    np.testing.assert_allclose(y, x / d**beta, rtol=1e-5, atol=1e-5)
+    expected = g * d**-beta - 2 * 1e-3 * beta * x * within_maps(g * x * d ** (-beta - 1), n=n)
+    np.testing.assert_allclose(dx, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("norm", "sums", "k", "alpha"),
+    [
+        ("lrn", "across", 2, 1e-4),
+        ("lrn:0.01", "across", 2, 1e-2),
+        ("lrn_mean:0.01", "across", 2, 1e-2 / 5),
+        ("lrn_within", "within", 1, 5e-5 / 9),
+        ("lrn_within:0.01", "within", 1, 1e-2 / 9),
+    ],
+)
+def test_each_kind_divides_by_what_its_source_says(norm: str, sums: str, k: float, alpha: float) -> None:
+    found = find_response_norm(parse_choice(norm, kind="norm", entries=NORMS))
+    assert found is not None
+    x = images((2, 4, 4, 12))
+    of_squares = within_maps(x**2, n=3) if sums == "within" else denominator(x, n=5, k=0, alpha=1)
+    y = LocalResponseNormalization(**asdict(found))(x.astype(np.float32))
+    np.testing.assert_allclose(y, x / (k + alpha * of_squares) ** 0.75, rtol=1e-5, atol=1e-5)
+
+
+def test_no_other_norm_is_one_of_responses() -> None:
+    assert [name for name in NORMS if find_response_norm(parse_choice(name, kind="norm", entries=NORMS))] == [
+        name for name in NORMS if name.startswith("lrn")
+    ]
 
 
 def test_the_defaults_are_the_papers_and_equal_tensorflows_kernel() -> None:

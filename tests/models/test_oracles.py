@@ -69,6 +69,7 @@ def test_the_boxes_that_stay_are_those_that_onnx_says(case: Any) -> None:
         (Dropout, {"rate": 0.4, "seed": 3}, (2, 5), 0, 1),
         (SpatialDropout2D, {"rate": 0.4, "seed": 3}, (2, 4, 4, 6), 0, 1),
         (LocalResponseNormalization, {"n": 3, "groups": 2}, (2, 4, 4, 6), 0, 0),
+        (LocalResponseNormalization, {"n": 3, "within": True}, (2, 4, 4, 6), 0, 0),
         (TowerConv2D, {"filters": 4, "kernel_size": 3, "groups": 2, "padding": "same"}, (2, 4, 4, 6), 2, 0),
     ],
 )

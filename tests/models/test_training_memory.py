@@ -29,6 +29,8 @@ NETWORKS: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("lenet5", {"dropout": "standard:0.5", "dropout_place": "all"}, (28, 28, 1)),
     ("convnet4", {"pool": "average:2/2", "norm": "batch", "init": "paper"}, (31, 37, 3)),
     ("convnet4", {"norm": "lrn", "dropout": "spatial:0.2", "dropout_place": "pool"}, (32, 32, 3)),
+    ("convnet4", {"norm": "lrn_within:0.001"}, (32, 32, 3)),
+    ("alexnet", {"norm": "lrn_within", "options": {"width": 0.25}}, (227, 227, 3)),
     ("alexnet", {"norm": "lrn", "options": {"towers": 1, "width": 0.25}}, (227, 227, 3)),
     ("alexnet", {"norm": "lrn", "options": {**NARROW, "padding": 2}}, (224, 224, 3)),
     ("alexnet", {"norm": "batch", "head": "gap", "options": {**NARROW, "form": "cifar"}}, (100, 96, 1)),
