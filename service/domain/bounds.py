@@ -37,6 +37,7 @@ SPEC: Mapping[str, Bound] = {
     "optimizer.lr": _REAL,
     "optimizer.momentum": _SHARE,
     "optimizer.weight_decay": _REAL,
+    "optimizer.max_norm": _REAL,
     "schedule.factor": _SHARE,
     "schedule.step_epochs": _EPOCHS,
     "schedule.patience_epochs": _EPOCHS,

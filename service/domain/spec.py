@@ -104,6 +104,9 @@ class OptimizerSpec(Section):
     weight_decay: NonNegative = Field(
         0.0, description="weight decay per step, decoupled from the gradient except in alexnet"
     )
+    max_norm: NonNegative = Field(
+        0.0, description="largest norm of the weights into each unit, kept after every step; 0: any"
+    )
 
 
 class ScheduleSpec(Section):

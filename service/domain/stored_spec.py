@@ -13,6 +13,7 @@ Tree = Mapping[str, Any]
 ADDED: Mapping[str, object] = {
     "data.train_fraction": 1.0,
     "data.keep": "all",
+    "optimizer.max_norm": 0.0,
 }
 
 # By version, the upgrade of its tree to the next version. Never change one: specs are kept for ever.

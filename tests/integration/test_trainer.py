@@ -76,6 +76,20 @@ def test_replicas_and_their_shards_end_with_the_weights_of_one_device_after_20_s
     np.testing.assert_allclose(said_by_two.probabilities, said.probabilities, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "alexnet", "adam"])
+def test_the_weights_into_each_unit_stay_within_their_bound(run: Callable[..., Run], optimizer: str) -> None:
+    fields = {"optimizer.name": optimizer, "optimizer.max_norm": 0.3, "training.epochs": 1}
+    one = run(fields=fields)
+    two = run(gpus=2, fields=fields)
+    one.end()
+    two.end()
+    for array, of_two in zip(one.last_checkpoint().network, two.last_checkpoint().network, strict=True):
+        if array.ndim > 1:
+            norms = np.linalg.norm(array.reshape(-1, array.shape[-1]), axis=0)
+            assert 0.29 < norms.max() <= 0.3 + 1e-6  # the first weights of every layer are larger
+        np.testing.assert_allclose(of_two.astype(np.float64), array.astype(np.float64), atol=1e-4)
+
+
 def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run: Callable[..., Run]) -> None:
     trained = run(fields={"training.epochs": 1, "training.batch_size": 50})
     assert trained.end()["outcome"] == "succeeded"
@@ -95,6 +109,7 @@ def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run:
         pytest.param(1, {"model.dropout": "spatial:0.3", "model.norm": "batch"}, marks=pytest.mark.long),
         (2, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
         (1, {}),  # in two shards
+        (2, {"optimizer.max_norm": 0.5}),
     ],
 )
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(

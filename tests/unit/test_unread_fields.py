@@ -13,9 +13,8 @@ READ_ALWAYS = {
     *("model.l1", "model.l2", "model.options"),
     *("data.dataset", "data.image_size", "data.resize", "data.augment", "data.normalize"),
     *("data.validation_fraction", "data.train_fraction", "data.keep"),
-    *("loss.name", "loss.label_smoothing", "loss.class_weights"),
-    *("optimizer.name", "optimizer.lr", "optimizer.weight_decay"),
-    "schedule.name",
+    *("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "optimizer.max_norm"),
+    *("loss.name", "loss.label_smoothing", "loss.class_weights", "schedule.name"),
     *("training.batch_size", "training.epochs", "training.seed", "training.precision"),
     *("training.deterministic", "training.diagnostics", "training.early_stopping.patience_epochs"),
     "training.early_stopping.minimum_change",  # decides also which checkpoint is the best

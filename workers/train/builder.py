@@ -87,6 +87,7 @@ def build_run(
         resize=spec.data.resize,
         shards=shards,
         loss=make_spec_loss(spec.loss, images),
+        max_norm=spec.optimizer.max_norm,
     )
     steps_per_epoch = images.train.count // spec.training.batch_size
     environment = describe_environment(launch, images, replicas=strategy.num_replicas_in_sync, shards=shards)

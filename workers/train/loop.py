@@ -22,6 +22,7 @@ from models.predictions import Predictions
 from models.views import centre_view, cut_views, ten_views
 from workers.train.data.batches import Batches
 from workers.train.data.images import Rows, Split
+from workers.train.max_norm import MaxNorm
 
 # What a step reports, in this order: data loss, penalty, share of images classified right, and then half the
 # sum of squares of each gradient, in the order of the trained variables: one operation each, which is finite
@@ -63,11 +64,13 @@ class Loop:
         resize: int,
         loss: Loss,
         shards: int = 1,
+        max_norm: float = 0.0,
     ) -> None:
         self._network = network
         self._optimizer = optimizer
         self._strategy = strategy
         self._loss = loss
+        self._max_norm = MaxNorm(network, max_norm) if max_norm else None
         self._cross_entropy = make_loss(LossConfig())
         self._replicas = strategy.num_replicas_in_sync
         self._batch_size = batch_size
@@ -159,6 +162,8 @@ class Loop:
 
         report, *gradients = self._sum_over_shards(learn, start)
         self._optimizer.apply(gradients, self._network.trainable_variables)
+        if self._max_norm:
+            self._max_norm.apply()
         return report
 
     def _learn(
