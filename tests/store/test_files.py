@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from cnnctl.views.codec import to_json
-from service.commands.jobs.files import PART_BYTES, _find_digest, list_files, open_file
+from service.commands.jobs.files import PART_BYTES, _digests, _find_digest, list_files, open_file
 from service.domain.jobs import Attempt
 from service.domain.run_folder import LOG_FILE, SPEC_FILE
 from service.domain.states import Outcome
@@ -50,6 +50,16 @@ def test_a_file_that_pretends_to_be_huge_is_listed_without_the_time_that_reading
         spec.truncate(1024**4)
     found = {file.name: file for file in list_files(store, settings, attempt.job_id)}
     assert (found[SPEC_FILE].bytes, found[SPEC_FILE].digest) == (1024**4, None)
+
+
+def test_a_name_that_no_file_has_is_refused_without_reading_those_that_there_are(
+    store: Store, settings: Settings, add_run: AddRun
+) -> None:
+    number = add_run(Outcome.SUCCEEDED).job_id
+    before = dict(_digests)
+    with pytest.raises(FileNotThere, match=SPEC_FILE):
+        open_file(store, settings, number, "nothing")
+    assert _digests == before
 
 
 def test_a_file_that_grows_while_it_is_read_has_the_digest_of_what_there_was(tmp_path: Path) -> None:

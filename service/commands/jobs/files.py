@@ -52,21 +52,28 @@ def open_file(store: Store, settings: Settings, job_id: JobId, name: str) -> Bin
     places, _ = _find_places(store, job_id)
     file = open_if_ours(settings, job_id, places[name]) if name in places else None
     if file is None:
-        names = ", ".join(one.name for one in list_files(store, settings, job_id)) or "none"
+        names = ", ".join(name for name, _ in _open_all(settings, job_id, places)) or "none"
         raise FileNotThere(f"Job {job_id} has no file {name!r} that can be read here. It has: {names}")
     return file
 
 
 def _describe_all(store: Store, settings: Settings, job_id: JobId) -> Iterator[JobFile]:
     places, ended = _find_places(store, job_id)
+    for name, file in _open_all(settings, job_id, places):
+        grows = name == LOG_FILE and not ended
+        digest = None if grows else _find_digest(file)
+        yield JobFile(name=name, bytes=os.fstat(file.fileno()).st_size, digest=digest)
+
+
+def _open_all(
+    settings: Settings, job_id: JobId, places: Mapping[str, Path]
+) -> Iterator[tuple[str, BinaryIO]]:
+    """Those of the files that can be read here, each open until the next is asked for."""
     for name, path in places.items():
         file = open_if_ours(settings, job_id, path)
-        if file is None:
-            continue
-        with closing(file):
-            grows = name == LOG_FILE and not ended
-            digest = None if grows else _find_digest(file)
-            yield JobFile(name=name, bytes=os.fstat(file.fileno()).st_size, digest=digest)
+        if file is not None:
+            with closing(file):
+                yield name, file
 
 
 def _find_places(store: Store, job_id: JobId) -> tuple[Mapping[str, Path], bool]:
