@@ -314,8 +314,8 @@ class JobDiffView:
     metrics: Annotated[Sequence[DifferenceView], "last values of metrics, by name; see metrics.md"]
     environment: Annotated[
         Sequence[DifferenceView],
-        "where the newest attempts ran: hosts, models of the GPUs, and CPU threads where a run folder is at "
-        "hand",
+        "where the newest attempts ran: hosts, models of the GPUs, and CPU threads and versions of the GPUs' "
+        "driver where a run folder is at hand",
     ]
     weights_digest: Annotated[
         tuple[str | None, str | None],

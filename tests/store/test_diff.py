@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from service.domain.scheduling_options import GivenScheduling
 from service.domain.states import Cause, Outcome, Priority
 from service.errors import JobNotFound, SpecError
 from service.settings import Settings
+from service.store.fleet import leases
 from service.store.jobs import attempts, metrics
 from service.store.jobs.endings import end_attempt
 from service.store.transaction import Store
 from tests.conftest import ADA
 from tests.json_keys import check_type
+from workers.attempts.trainer_setup import TrainerSetup, make_run_folder
 
 Claim = Callable[..., Attempt]
 
@@ -100,11 +103,11 @@ def test_what_came_of_them_and_where_they_ran(
 ) -> None:
     first, second = ask(), ask()
     good = claimed(first, runs_dir=str(settings.runs_dir))
-    add_launch(good, json.dumps({"threads": 4}))
+    add_launch(good, json.dumps({"threads": 4, "drivers": ["550.54.14"]}))
     add_metrics(store, good, loss=0.25, accuracy=0.5)
     end(store, good, Outcome.SUCCEEDED, weights_digest="a" * 64, epochs_completed=10)
     bad = claimed(second, gpu="gpu01-1", runs_dir=str(settings.runs_dir))
-    add_launch(bad, json.dumps({"threads": 8}))
+    add_launch(bad, json.dumps({"threads": 8, "drivers": ["570.86.10"]}))
     add_metrics(store, bad, loss=0.25, accuracy=None)
     end(store, bad, Outcome.FAILED)
     view = diff_jobs(store, settings, first, second)
@@ -115,7 +118,10 @@ def test_what_came_of_them_and_where_they_ran(
         "epochs": (10, 0),
     }
     assert rows(view.metrics) == {"accuracy": (0.5, None)}
-    assert rows(view.environment) == {"threads": (4, 8)}
+    assert rows(view.environment) == {
+        "threads": (4, 8),
+        "drivers": (["550.54.14"], ["570.86.10"]),
+    }
     assert (view.weights_digest, view.same_weights) == (("a" * 64, None), None)
     document = json.loads(json.dumps(to_json(view)))
     seen: set[type] = set()
@@ -150,7 +156,9 @@ def add_launch() -> Callable[[Attempt, str], None]:
     return add
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"threads": "many"}', "[" * 100_000, "x" * 2**21])
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "[]", '{"threads": "many", "drivers": [7]}', "[" * 100_000, "x" * 2**21]
+)
 def test_whatever_lies_in_a_run_folder_stops_no_comparison(
     store: Store,
     settings: Settings,
@@ -162,7 +170,21 @@ def test_whatever_lies_in_a_run_folder_stops_no_comparison(
     first, second = ask(), ask()
     attempt = claimed(second, runs_dir=str(settings.runs_dir))
     add_launch(attempt, text)
-    assert "threads" not in rows(diff_jobs(store, settings, first, second).environment)
+    assert not {"threads", "drivers"} & set(rows(diff_jobs(store, settings, first, second).environment))
+
+
+def test_a_worker_records_the_versions_of_the_gpus_drivers(
+    store: Store, settings: Settings, ask: Callable[..., JobId], claimed: Claim
+) -> None:
+    first, second = ask(), ask()
+    for number, (job_id, driver) in enumerate([(first, "550.54.14"), (second, "570.86.10")]):
+        attempt = claimed(job_id, gpu=f"gpu01-{number}", runs_dir=str(settings.runs_dir))
+        with store.reading() as tx:
+            (gpu,) = leases.list_leased_gpus(tx, attempt.id)
+        setup = TrainerSetup(spec="{}", gpus=[replace(gpu, driver=driver)], resume_from=())
+        make_run_folder(Path(attempt.run_dir), setup, settings, threads_per_gpu=1)
+    found = rows(diff_jobs(store, settings, first, second).environment)
+    assert found == {"drivers": (["550.54.14"], ["570.86.10"])}
 
 
 def test_a_pipe_in_the_place_of_a_file_is_not_read(

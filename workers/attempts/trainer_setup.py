@@ -119,6 +119,7 @@ def make_launch(
         rank=rank,
         checkpoint_seconds=settings.checkpoint_seconds,
         disk_reserve_percent=settings.disk_reserve_percent,
+        drivers=tuple(sorted({gpu.driver for gpu in setup.gpus if gpu.driver})),
     )
 
 

@@ -21,6 +21,7 @@ from service.store.jobs import attempts, jobs, labels, metrics
 from service.store.transaction import Store, Transaction
 
 LARGEST_LAUNCH_BYTES = 2**20
+LONGEST_DRIVER = 64  # characters of a version
 COMPARED = Bound(least=2, most=100, why="one has nothing to differ from, and nobody reads more")
 
 Values = Mapping[str, Any]
@@ -135,20 +136,32 @@ def _environment(one: Compared, settings: Settings) -> Values:
     return {
         "hosts": list(dict.fromkeys([last.host_name, *(gpu.host_name for gpu in one.gpus)])),
         "gpus": sorted(gpu.model for gpu in one.gpus),
-        "threads": _read_threads(last, settings),
+        **_read_launch(last, settings),
     }
 
 
-def _read_threads(attempt: Attempt, settings: Settings) -> int | None:
-    """With how many CPU threads, which change the last bit of sums, the trainer was started.
+def _read_launch(attempt: Attempt, settings: Settings) -> Values:
+    """What the trainer was started with that changes the last bit of sums: CPU threads, and the GPUs' driver.
 
-    None where its run folder is not at hand in CNNCTL_RUNS_DIR. What lies there may be a stranger's.
+    None where its run folder is not at hand in CNNCTL_RUNS_DIR, or says nothing of it. What lies there may
+    be a stranger's.
     """
+    launch = _load_launch(attempt, settings)
+    threads, drivers = launch.get("threads"), launch.get("drivers")
+    is_list = isinstance(drivers, list) and all(
+        isinstance(one, str) and len(one) <= LONGEST_DRIVER for one in drivers
+    )
+    return {
+        "threads": threads if isinstance(threads, int) else None,
+        "drivers": drivers if drivers and is_list else None,
+    }
+
+
+def _load_launch(attempt: Attempt, settings: Settings) -> Values:
     path = Path(attempt.run_dir) / LAUNCH_FILE
     if path_within(path, job_folder(settings.runs_dir, attempt.job_id)) != f"{attempt.number}/{LAUNCH_FILE}":
-        return None
+        return {}
     with suppress(OSError, ValueError, RecursionError):
         if path.is_file() and path.stat().st_size <= LARGEST_LAUNCH_BYTES:
-            threads = load_object(path.read_text()).get("threads")
-            return threads if isinstance(threads, int) else None
-    return None
+            return load_object(path.read_text())
+    return {}

@@ -34,6 +34,8 @@ class Launch:
     """The least time between two checkpoints."""
     disk_reserve_percent: float = 0.0
     """The share of the disk that regular checkpoints leave free."""
+    drivers: tuple[str, ...] = ()
+    """The versions of the driver of this host's GPUs: one, as a rule; none of simulated ones."""
 
     @property
     def hosts(self) -> int:
