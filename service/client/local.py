@@ -243,9 +243,10 @@ class LocalClient:
         return describe_network(architecture, request)
 
     def list_catalog(self, section: str) -> Sequence[CatalogEntry]:
-        from service.commands.networks.catalog import list_entries  # the same
+        from service.commands.networks.catalog import DATASETS, list_entries  # the same
 
-        return list_entries(section)
+        own = registry.list_catalog_entries(self._store) if section == DATASETS else []
+        return [*list_entries(section), *own]
 
     def list_spec_fields(self) -> Sequence[SpecField]:
         from service.commands.networks.catalog import list_fields  # the same

@@ -124,8 +124,7 @@ def _make_field(
 
 def _list_suggestions(client: Client, architecture: str, path: str) -> Sequence[str]:
     if path == DATASET:
-        own = [dataset.name for dataset in client.list_datasets()]
-        return [*(entry.name for entry in client.list_catalog("datasets")), *own]
+        return [entry.name for entry in client.list_catalog("datasets")]
     return list_choices(client, architecture, path)
 
 

@@ -26,8 +26,11 @@ def test_a_name_trains_what_was_added_whatever_becomes_of_the_original_and_the_n
     job = stack.finished(waiting)
     assert job["spec"]["data"]["dataset"] == added["version"]
     assert job["weights_digest"] == by_place["weights_digest"]
-    scores = json.loads(stack.cnnctl("evaluate", str(waiting), "--json").stdout)
-    assert (scores["dataset"], scores["images"]) == (added["version"], 24)
+    for words in ((), ("--dataset", "frozen"), ("--dataset", added["version"])):
+        scores = json.loads(stack.cnnctl("evaluate", str(waiting), *words, "--json").stdout)
+        assert (scores["dataset"], scores["images"]) == (added["version"], 24)
+    refused = stack.cnnctl("evaluate", str(waiting), "--dataset", "frosen", code=2).stderr
+    assert "Did you mean frozen?" in refused
     assert "is removed" in stack.cnnctl("dataset", "remove", "frozen").stdout
     other = write_folder(tmp_path / "other", seed=1)
     stack.cnnctl("dataset", "add", "frozen", str(other))

@@ -132,6 +132,8 @@ def test_a_folder_is_uploaded_and_an_upload_that_broke_off_goes_on(api: Api, tmp
     assert seen[-1][0] == seen[-1][1]
     assert [one.version for one in over.list_datasets()] == [view.version]
     assert over.get_dataset("pets").dataset == view
+    assert "pets" in {entry.name for entry in over.list_catalog("datasets")}
+    assert "of mine; 24 images in 2 classes" in " ".join(api.run("list", "datasets").stdout.split())
     api.kill()
     api.start()
     over.remove_dataset("pets")

@@ -92,6 +92,9 @@ def test_each_part_of_a_filter_lets_through_what_it_says(
     assert find(store, since=clock.now + timedelta(seconds=1)) == []
     assert find(store, like=first) == [second]
     assert find(store, owner="bob", tags=["baseline"], states=[JobState.QUEUED]) == []
+    own = add(dataset="cells@0123456789abcdef.npz")
+    assert find(store, dataset="cells") == find(store, dataset="cells@0123456789abcdef.npz") == [own]
+    assert find(store, dataset="cell") == []
 
 
 def test_a_text_is_found_in_name_and_note_as_it_is_written_but_in_any_case(

@@ -4,6 +4,7 @@ import reprlib
 from collections.abc import Sequence
 
 from cnnctl.views.datasets import DatasetPage, DatasetView, EarlierVersion
+from cnnctl.views.networks import CatalogEntry
 from service.commands.datasets.publishing import discard
 from service.commands.jobs.dataset_version import tell_removed
 from service.commands.people.permissions import check_scope, is_administrator
@@ -24,6 +25,18 @@ def list_dataset_views(store: Store) -> Sequence[DatasetView]:
     """The lab's own datasets, by name."""
     with store.reading() as tx:
         return [describe(dataset) for dataset in datasets.list_datasets(tx)]
+
+
+def list_catalog_entries(store: Store) -> Sequence[CatalogEntry]:
+    """The lab's own datasets as what can be named in a submission."""
+    return [
+        CatalogEntry(
+            name=view.name,
+            summary="; ".join(filter(None, [view.description, view.found])),
+            source=f"added by {view.owner} on {view.added_at:%Y-%m-%d}",
+        )
+        for view in list_dataset_views(store)
+    ]
 
 
 def get_dataset_page(store: Store, name: str) -> DatasetPage:

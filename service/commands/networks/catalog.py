@@ -8,6 +8,7 @@ from service.domain.spec_request import spec_paths
 from service.errors import SpecError
 
 SECTIONS = tuple(lookup.SECTIONS)
+DATASETS = "datasets"
 
 
 def list_entries(section: str) -> Sequence[CatalogEntry]:

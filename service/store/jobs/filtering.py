@@ -14,11 +14,13 @@ def list_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
         (jobs.c.owner, wanted.owner),
         (jobs.c.project, wanted.project),
         (jobs.c.architecture, wanted.architecture),
-        (jobs.c.dataset, wanted.dataset),
         (jobs.c.like_job_id, wanted.like),
     ):
         if value is not None:
             yield column == value
+    if wanted.dataset is not None:
+        version = jobs.c.dataset.startswith(f"{wanted.dataset}@", autoescape=True)
+        yield (jobs.c.dataset == wanted.dataset) | version
     if wanted.states:
         yield jobs.c.state.in_(wanted.states)
     if wanted.since is not None:
