@@ -58,6 +58,9 @@ class HookView:
     channel: Annotated[Channel, "`mail` or `webhook`"]
     address: Annotated[str, "of mails, or of the webhook"]
     on: Annotated[Sequence[Occasion], "of what it tells: `end`, `failure`, `preemption`"]
+    via: Annotated[
+        str, "how it was made: `terminal`, `socket`, `token NAME` or `browser`; empty: not recorded"
+    ]
     last_job: Annotated[int | None, "the job that it told of; `null` where it has told nothing yet"]
     delivered: Annotated[bool | None, "whether the message has arrived; `null` where there is none"]
     error: Annotated[str, "why it has not arrived yet, as in `the server answered 500`"]

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from cnnctl.views.people import HookView
+from cnnctl.views.requests import TokenRequest
 from service.commands.jobs.control import cancel
 from service.commands.people.audit import list_audit_views
+from service.commands.people.credentials import create_token, list_token_views, revoke_token
 from service.commands.people.hooks import add_hook, list_hook_views, remove_hook
+from service.domain.credentials import CredentialId
 from service.domain.hooks import MOST_HOOKS, HookId
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
 from service.domain.people import SCHEDULER, Actor
-from service.domain.states import Cause, Channel, JobState, Occasion, Outcome
+from service.domain.states import Cause, Channel, JobState, Occasion, Outcome, Scope, Subject
 from service.errors import HookNotFound, NotAllowed, SpecError
 from service.notify.sender import LEASE, NotificationSender
 from service.settings import Settings
@@ -120,6 +123,31 @@ def test_nothing_of_a_log_acts_in_the_terminal_where_a_mail_or_a_chat_is_read(
     assert isinstance(mail, EmailMessage)
     assert shown in mail.get_content()
     assert shown in receiver.received.get_nowait()["text"]
+
+
+def test_a_token_that_is_revoked_takes_along_the_hooks_that_were_made_with_it(
+    store: Store, hook: AddHook, clock: Clock
+) -> None:
+    laptop = replace(ADA, via="token laptop", scope=Scope.SUBMIT)
+    request = TokenRequest(name="laptop")
+
+    def revoke() -> None:
+        (token,) = list_token_views(store, actor=ADA)
+        revoke_token(store, CredentialId(token.token), actor=ADA)
+
+    create_token(store, request, actor=ADA)
+    revoke()
+    own = hook("ada@example.org", Occasion.END)
+    earlier = hook("old@example.org", Occasion.END, owner=laptop)  # as of another token of that name
+    clock.advance(1)
+    create_token(store, request, actor=ADA)
+    found = hook("thief@example.org", Occasion.END, owner=laptop)
+    ways = {view.hook: view.via for view in list_hook_views(store, actor=ADA)}
+    assert ways == {own: "terminal", earlier: "token laptop", found: "token laptop"}
+    revoke()
+    assert {view.hook for view in list_hook_views(store, actor=ADA)} == {own, earlier}
+    (removed, *_) = list_audit_views(store, subject=Subject.HOOK)
+    assert (removed.action, removed.detail) == ("removed", "made with token laptop, which is revoked")
 
 
 def test_a_mail_goes_through_the_command_of_the_settings(

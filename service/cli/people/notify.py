@@ -67,11 +67,11 @@ def remove(hook: int) -> None:
 
 
 def _table(views: Sequence[HookView]) -> Table:
-    names = ("HOOK", "BY", "TO", "ON", "LAST MESSAGE")
+    names = ("HOOK", "BY", "TO", "ON", "MADE BY", "LAST MESSAGE")
     table = make_table(*names, folded=names)
     for view in views:
         last = "" if view.last_job is None else f"job {view.last_job}: {_became(view)}"
-        table.add_row(str(view.hook), view.channel, view.address, ", ".join(view.on), last)
+        table.add_row(str(view.hook), view.channel, view.address, ", ".join(view.on), view.via, last)
     return table
 
 

@@ -61,7 +61,7 @@ def list_tokens(everybody: bool, as_json: bool) -> None:
 @command.command("revoke")
 @click.argument("token")
 def revoke(token: str) -> None:
-    """End a token at once, by its number or its name."""
+    """End a token at once, by its number or its name, and remove the hooks that were made with it."""
     client = open_client()
     number = int(token) if token.isdecimal() else None
     if number is None:

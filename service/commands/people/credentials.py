@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from cnnctl.views.access import LinkView, NewTokenView, TokenView
 from cnnctl.views.requests import TokenRequest
+from service.commands.people.hooks import remove_hooks_of_token
 from service.commands.people.permissions import check_administrator, check_in_person, is_administrator
 from service.domain.bounds import check_option
 from service.domain.choices import read_choice
@@ -74,7 +75,7 @@ def list_token_views(store: Store, *, everybody: bool = False, actor: Actor) -> 
 
 
 def revoke_token(store: Store, token_id: CredentialId, *, actor: Actor) -> None:
-    """End a token at once.
+    """End a token at once, and with it the hooks that were made with it.
 
     Raises:
         TokenNotFound: there is no such token, or it has ended already.
@@ -92,6 +93,7 @@ def revoke_token(store: Store, token_id: CredentialId, *, actor: Actor) -> None:
         if not its_own:  # a laptop that logs out revokes its own
             check_in_person(actor, act="revoke another token")
         credentials.revoke(tx, token_id)
+        remove_hooks_of_token(tx, token, actor=actor)
         title = _title(token.owner, token.name)
         audit.add_entry_about(tx, Subject.TOKEN, title, Action.REMOVED, actor=actor)
 

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from cnnctl.views import states as views
 from cnnctl.views.people import HookView
 from service.commands.people.permissions import check_scope, is_administrator
+from service.domain.audit import AuditEntry
 from service.domain.bounds import check_option
+from service.domain.credentials import Credential
 from service.domain.hooks import (
     MOST_HOOKS,
     Hook,
@@ -17,13 +19,13 @@ from service.domain.hooks import (
     is_ip_address,
     may_be_reached,
 )
-from service.domain.people import Actor
+from service.domain.people import Actor, by_token
 from service.domain.states import Action, Channel, Occasion, Subject
 from service.errors import HookNotFound, NotAllowed, SpecError
 from service.settings import Settings
 from service.store.jobs import jobs
 from service.store.people import audit, hooks, outbox, users
-from service.store.transaction import Store
+from service.store.transaction import Store, Transaction
 
 _MAIL_ADDRESS = re.compile(r"\w[\w.+-]*(@[\w.-]+)?", re.ASCII)
 
@@ -62,13 +64,16 @@ def add_hook(
         audit.add_entry_about(tx, Subject.HOOK, title, Action.ADDED, actor=actor, after=after)
         hook = hooks.find_hook(tx, number)
         assert hook is not None  # it was added just now
-        return _describe(hook, None)
+        return _describe(hook, None, via=actor.via)
 
 
 def list_hook_views(store: Store, *, actor: Actor) -> Sequence[HookView]:
     """The actor's hooks, each with whether its newest message was delivered."""
     with store.reading() as tx:
-        return [_describe(hook, outbox.find_latest(tx, hook.id)) for hook in hooks.list_hooks(tx, actor.name)]
+        return [
+            _describe(hook, outbox.find_latest(tx, hook.id), via=added.via if added else "")
+            for hook, added in _list_with_origins(tx, actor.name)
+        ]
 
 
 def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
@@ -87,9 +92,31 @@ def remove_hook(store: Store, hook_id: HookId, *, actor: Actor) -> None:
             raise NotAllowed(
                 f"Hook {hook_id} is {hook.owner}'s: only {hook.owner} or an administrator may remove it"
             )
-        hooks.remove_hook(tx, hook_id)
-        title = _title(hook_id, hook.owner)
-        audit.add_entry_about(tx, Subject.HOOK, title, Action.REMOVED, actor=actor)
+        _remove(tx, hook, actor=actor)
+
+
+def remove_hooks_of_token(tx: Transaction, token: Credential, *, actor: Actor) -> None:
+    """Remove the hooks that were made with a token that is revoked.
+
+    Whoever revokes one perhaps lost it, and whoever found it must not be told of jobs any longer.
+    """
+    via = by_token(token.name)
+    for hook, added in _list_with_origins(tx, token.owner):
+        if added and added.via == via and added.at >= token.created_at:  # not with an earlier one of its name
+            _remove(tx, hook, actor=actor, detail=f"made with {via}, which is revoked")
+
+
+def _list_with_origins(tx: Transaction, owner: str) -> Sequence[tuple[Hook, AuditEntry | None]]:
+    """A person's hooks, each with the entry that says how it was added; None: it is older than the audit."""
+    mine = hooks.list_hooks(tx, owner)
+    added = audit.list_added(tx, Subject.HOOK, [_title(hook.id, owner) for hook in mine])
+    return [(hook, added.get(_title(hook.id, owner))) for hook in mine]
+
+
+def _remove(tx: Transaction, hook: Hook, *, actor: Actor, detail: str = "") -> None:
+    hooks.remove_hook(tx, hook.id)
+    title = _title(hook.id, hook.owner)
+    audit.add_entry_about(tx, Subject.HOOK, title, Action.REMOVED, actor=actor, detail=detail)
 
 
 def _title(hook_id: HookId, owner: str) -> str:
@@ -129,13 +156,14 @@ def _read_host(address: str) -> str:
     return host if usable else ""
 
 
-def _describe(hook: Hook, latest: Notification | None) -> HookView:
+def _describe(hook: Hook, latest: Notification | None, *, via: str) -> HookView:
     on: list[views.Occasion] = [one.value for one in Occasion if getattr(hook, f"on_{one.value}")]
     return HookView(
         hook=hook.id,
         channel=hook.channel.value,
         address=hook.address,
         on=on,
+        via=via,
         last_job=latest.job_id if latest else None,
         delivered=latest.delivered_at is not None if latest else None,
         error=latest.error if latest else "",

@@ -92,6 +92,15 @@ def list_entries(tx: Transaction, job_id: JobId) -> Sequence[AuditEntry]:
     return [to_entry(row) for row in tx.connection.execute(statement).mappings()]
 
 
+def list_added(tx: Transaction, subject: Subject, names: Sequence[str]) -> Mapping[str, AuditEntry]:
+    """How each of these was added last, by name; what is older than the audit is left out."""
+    mine = (audit_entries.c.subject == subject) & (audit_entries.c.action == Action.ADDED)
+    mine &= audit_entries.c.subject_name.in_(names)
+    statement = select(*entry_columns).where(mine).order_by(audit_entries.c.id)
+    found = [to_entry(row) for row in tx.connection.execute(statement).mappings()] if names else []
+    return {entry.subject_name: entry for entry in found}
+
+
 def list_newest(
     tx: Transaction,
     *,
