@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from service.domain.people import Actor
 from service.domain.states import Action, Subject
 from service.errors import DatabaseUnavailable
 from service.store.people import audit
+from service.store.people.audit_feed import SettledEntries
 from service.store.transaction import Store, open_store
 from tests.api.conftest import Api
 from tests.api.lying_server import serving
@@ -127,6 +128,28 @@ def test_an_entry_that_is_committed_late_is_told_before_those_after_it(store_url
 
 def _about(name: str) -> tuple[Subject, str]:
     return Subject.USER, name
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_transaction_of_another_database_of_the_server_delays_no_entry(
+    store: Store, postgres_url: str
+) -> None:
+    entries = SettledEntries()
+    with closing(open_store(postgres_url)) as other, other.transaction() as foreign:
+        foreign.connection.exec_driver_sql("SELECT pg_current_xact_id()")  # from now on it counts as a writer
+        with store.transaction() as tx:
+            audit.add_entry_about(tx, Subject.USER, "ada", Action.CHANGED, actor=ADA)
+        with store.reading() as tx:
+            assert entries.find_settled(tx) == (1, False)
+        with ExitStack() as late:
+            slow = late.enter_context(store.transaction())
+            audit.add_entry_about(slow, Subject.USER, "slow", Action.CHANGED, actor=ADA)
+            with store.transaction() as tx:
+                audit.add_entry_about(tx, Subject.USER, "fast", Action.CHANGED, actor=ADA)
+            with store.reading() as tx:
+                assert entries.find_settled(tx) == (1, True)
+        with store.reading() as tx:
+            assert entries.find_settled(tx) == (3, False)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -2,7 +2,8 @@
 
 PostgreSQL numbers an entry before its transaction commits, so a smaller number may appear after a larger
 one. Entries up to a number are settled when no transaction is left that was running when that number was
-seen. SQLite has one writer, so there all that can be seen is settled.
+seen; those of the server's other databases do not count. SQLite has one writer, so there all that can be seen
+is settled.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,13 @@ from service.store.transaction import Transaction
 _RUNNING = text(
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
     "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+)
+# Left out are only those that are surely of another database: where a transaction has just ended, or is
+# prepared, nobody knows of which it was.
+_RUNNING_HERE = text(
+    "SELECT min(running::text::bigint) FROM pg_snapshot_xip(pg_current_snapshot()) AS running "
+    "WHERE running::xid NOT IN (SELECT backend_xid FROM pg_stat_activity "
+    "WHERE backend_xid IS NOT NULL AND datname <> current_database())"
 )
 
 
@@ -43,6 +51,8 @@ class SettledEntries:
         if tx.connection.dialect.name == "sqlite":
             return newest, False
         oldest_running, first_later = tx.connection.execute(_RUNNING).one()
+        if oldest_running < first_later:
+            oldest_running = tx.connection.execute(_RUNNING_HERE).scalar() or first_later
         if self._pending and oldest_running >= self._pending.first_later:
             self._settled, self._pending = self._pending.newest, None
         if oldest_running >= first_later:  # nobody is writing
