@@ -81,7 +81,9 @@ class AuditView:
     ]
     origin: Annotated[str, "from which address; empty on the service's own machine"]
     subject: Annotated[
-        Subject, "what it is about: `job`, `gpu`, `host`, `user`, `token`, `hook`, `dataset` or `garbage`"
+        Subject,
+        "what it is about: `job`, `gpu`, `host`, `user`, `token`, `hook`, `dataset`, `garbage`, `link` or "
+        "`session`",
     ]
     name: Annotated[str, "which one, as in `7` or `gpu01:0`"]
     job: Annotated[int | None, "the job's number; `null` of other subjects"]

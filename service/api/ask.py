@@ -59,6 +59,11 @@ class Ask:
         """What was sent, as it is."""
         return self._body
 
+    @property
+    def key(self) -> str | None:
+        """The Idempotency-Key, where the client sent one."""
+        return self.request.headers.get("idempotency-key")
+
     def read(self, view: type[View]) -> View:
         """What was sent; see `read_body`."""
         return read_body(view, self._body)[0]
@@ -78,8 +83,8 @@ class Ask:
     def act(self, do: Callable[[LocalClient], Any], *, status: int = 200, once: bool = True) -> Response:
         """Do something, once for each Idempotency-Key, and answer with what the client gives.
 
-        Not `once`: its key has no effect. So for answers with a secret, which is kept nowhere, and for acts
-        that a second time find nothing left to do.
+        Not `once`: `do` minds the key itself, or there is no need. So for answers with a secret, which is
+        kept nowhere, and for acts that a second time find nothing left to do.
         """
         actor = self.get_actor()
         with self.service.shares.take(actor.name):
@@ -87,7 +92,7 @@ class Ask:
 
     def _act(self, actor: Actor, do: Callable[[LocalClient], Any], *, status: int, once: bool) -> Response:
         settings, store = self.service.settings, self.service.store
-        key = self.request.headers.get("idempotency-key")
+        key = self.key
         if key is None or not once:
             return self._answer(_to_text(do(LocalClient(store, settings, actor))), status=status)
 

@@ -83,7 +83,9 @@ def list_tokens(
 @act(router, "POST", "/tokens", NewTokenView, body=TokenRequest, status=201)
 def create_token(ask: Asked) -> Response:
     """Make a token for oneself; it is shown only in this answer."""
-    return ask.act(lambda client: client.create_token(ask.read(TokenRequest)), status=201, once=False)
+    return ask.act(
+        lambda client: client.create_token(ask.read(TokenRequest), key=ask.key), status=201, once=False
+    )
 
 
 @act(router, "DELETE", "/tokens/{token}", None)

@@ -417,8 +417,8 @@ class LocalClient:
     def remove_hook(self, hook: int) -> None:
         hooks.remove_hook(self._store, HookId(hook), actor=self._actor)
 
-    def create_token(self, request: TokenRequest) -> NewTokenView:
-        return credentials.create_token(self._store, request, actor=self._actor)
+    def create_token(self, request: TokenRequest, *, key: str | None = None) -> NewTokenView:
+        return credentials.create_token(self._store, request, actor=self._actor, key=key)
 
     def list_tokens(self, *, everybody: bool = False) -> Sequence[TokenView]:
         return credentials.list_token_views(self._store, everybody=everybody, actor=self._actor)

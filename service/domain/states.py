@@ -112,6 +112,8 @@ class Subject(str, Enum):
     DATASET = "dataset"
     GARBAGE = "garbage"
     STUDY = "study"
+    LINK = "link"
+    SESSION = "session"
 
 
 class DatasetKind(str, Enum):

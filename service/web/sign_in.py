@@ -52,7 +52,8 @@ def sign_out(request: Request) -> Response:
     """End the browser's session."""
     service: Service = request.app.state.service
     check_same_site(request.headers)
-    close_browser_session(service.store, request.cookies.get(service.cookie, ""))
+    session = request.cookies.get(service.cookie, "")
+    close_browser_session(service.store, session, origin=_origin_of(request))
     gone = RedirectResponse("/sign-in", status_code=303)
     gone.delete_cookie(service.cookie, secure=service.secure, httponly=True, samesite="lax")
     return gone

@@ -15,15 +15,21 @@ from sqlalchemy import delete, update
 from cnnctl.errors import NotAllowed, NotAuthenticated
 from cnnctl.http_client import HttpClient
 from cnnctl.views.requests import TokenRequest
-from service.commands.people.credentials import create_token, revoke_token
+from service.commands.people.credentials import (
+    create_token,
+    get_actor,
+    open_session_by_token,
+    revoke_token,
+)
 from service.commands.people.sightings import Sightings
 from service.db.tables import credentials, sightings
 from service.domain.credentials import CredentialId
 from service.domain.people import Actor
+from service.domain.states import CredentialKind
 from service.store.people.sightings import list_sightings
 from service.store.transaction import Store, open_store
 from tests.api.conftest import Api, as_user
-from tests.conftest import ADA
+from tests.conftest import ADA, Clock
 
 SUBMIT = ("submit", "lenet5", "--dataset", "synthetic")
 
@@ -174,6 +180,19 @@ def test_a_token_ends_no_other_that_has_its_name(store: Store) -> None:
     with pytest.raises(NotAllowed, match="No token may revoke another token"):
         revoke_token(store, CredentialId(theirs), actor=by_laptop)
     revoke_token(store, CredentialId(own), actor=by_laptop)
+
+
+def test_a_later_token_of_the_same_name_gives_no_session_of_the_earlier_one_back(
+    store: Store, clock: Clock
+) -> None:
+    made = create_token(store, TokenRequest(name="laptop"), actor=ADA)
+    session = open_session_by_token(store, made.secret, origin="10.0.0.7")
+    get_actor(store, CredentialKind.SESSION, session, origin="10.0.0.7")
+    revoke_token(store, CredentialId(made.token), actor=ADA)
+    clock.advance(1)
+    create_token(store, TokenRequest(name="laptop"), actor=ADA)
+    with pytest.raises(NotAuthenticated):
+        get_actor(store, CredentialKind.SESSION, session, origin="10.0.0.7")
 
 
 def test_who_is_not_known_may_not_try_links_without_end(slow_api: Api) -> None:

@@ -7,11 +7,17 @@ import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+import cnnctl.connection
 from cnnctl.connection import UnixConnection
+from cnnctl.errors import NotAuthenticated
+from cnnctl.http_client import HttpClient
+from service.cli.main import main
 from service.commands.ops.doctor_api import check_api
 from service.settings import load_settings
 from tests.api.conftest import Api
@@ -154,6 +160,31 @@ def test_what_is_sent_again_with_its_key_is_done_once(api: Api) -> None:
     assert len(ask(api, "GET", "/api/v1/jobs")[2]["items"]) == 1
 
 
+def test_a_token_whose_answer_was_lost_is_replaced_when_it_is_asked_for_again(api: Api) -> None:
+    """Its secret is kept nowhere, so it cannot be answered once more."""
+    made = [ask(api, "POST", "/api/v1/tokens", {"name": "laptop"}, Idempotency_Key="k") for _ in range(2)]
+    assert [answer[0] for answer in made] == [201, 201]
+    with pytest.raises(NotAuthenticated):
+        HttpClient.at(api.url, token=made[0][2]["secret"]).get_me()
+    assert HttpClient.at(api.url, token=made[1][2]["secret"]).get_me().via == "token laptop"
+    (token,) = api.client().list_tokens()
+    assert (token.token, token.name) == (made[1][2]["token"], "laptop")
+    removed = [one for one in api.client().list_audit(subject="token") if one.action == "removed"]
+    assert [one.detail for one in removed] == ["its secret was lost on the way"]
+    other = ask(api, "POST", "/api/v1/tokens", {"name": "desk"}, Idempotency_Key="k")
+    assert (other[0], other[2]["type"]) == (409, "urn:cnnctl:key-reused")
+
+
+def test_who_gets_no_answer_is_told_what_to_do_with_a_token_that_was_perhaps_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cnnctl.connection, "RETRY_SECONDS", 0.0)
+    environment = {"CNNCTL_SOCKET": str(tmp_path / "api.sock"), "CNNCTL_HOME": "", "CNNCTL_DATABASE_URL": ""}
+    run = CliRunner().invoke(main, ["token", "create", "--name", "laptop"], env=environment)
+    assert run.exit_code == 1
+    assert "end it: cnnctl token revoke laptop" in run.stderr
+
+
 def test_the_same_key_at_the_same_time_is_done_once(api: Api) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(
@@ -202,8 +233,17 @@ def test_a_browser_comes_in_by_a_link_once_and_only_from_the_services_own_pages(
     for said, wanted in tried:
         answer = ask(api, "POST", "/api/v1/jobs", SUBMISSION, tcp=True, **session, **said)
         assert answer[0] == wanted, (said, answer)
-    assert ask(api, "POST", "/sign-out", tcp=True, Sec_Fetch_Site="same-origin", **session)[0] == 303
+    for _ in range(2):
+        assert ask(api, "POST", "/sign-out", tcp=True, Sec_Fetch_Site="same-origin", **session)[0] == 303
     assert ask(api, "GET", "/api/v1/me", tcp=True, **session)[0] == 401
+    went, came = api.client().list_audit(subject="session")
+    (link,) = api.client().list_audit(subject="link")
+    assert [(one.action, one.via, one.origin) for one in (link, came, went)] == [
+        ("added", "socket", ""),
+        ("added", "browser", "127.0.0.1"),
+        ("removed", "browser", "127.0.0.1"),
+    ]
+    assert (came.name, came.detail) == (went.name, f"by link {link.name.partition(' ')[0]}")
 
 
 def test_everybody_may_ask_which_version_answers(shared_api: Api) -> None:

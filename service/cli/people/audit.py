@@ -26,7 +26,8 @@ from service.domain.states import Subject
 def command(since: datetime | None, actor: str | None, about: str | None, limit: int, as_json: bool) -> None:
     """Show who did what, the newest first.
 
-    To jobs, GPUs, hosts, people, tokens, hooks, datasets and garbage.
+    To jobs, GPUs, hosts, people, tokens, hooks, datasets and garbage; also who made a link and came in by a
+    browser.
     """
     views = open_client().list_audit(since=since, actor=actor, subject=about, limit=limit)
     if as_json:

@@ -13,7 +13,7 @@ from service.cli.param_types import Duration
 from service.cli.session import open_client, print_json
 from service.cli.terminal import echo, make_console, say
 from service.domain.states import Scope
-from service.errors import TokenNotFound
+from service.errors import ServiceUnavailable, TokenNotFound
 
 
 @click.group("token")
@@ -35,7 +35,14 @@ def command() -> None:
 def create(name: str, expires: timedelta, scope: str, as_json: bool) -> None:
     """Make a token and print it: once, since only its digest is kept."""
     days = expires.total_seconds() / 86400
-    made = open_client().create_token(TokenRequest(name=name, scope=scope, days=days))  # type: ignore[arg-type]
+    request = TokenRequest(name=name, scope=scope, days=days)  # type: ignore[arg-type]
+    try:
+        made = open_client().create_token(request)
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(
+            f"{error}. If token {name} was made, its secret is lost: when the service is back, see "
+            f"cnnctl token list, and end it: cnnctl token revoke {name}"
+        ) from None
     say(f"Token {made.token} ({name}, {scope}) is valid until {made.expires_at:%Y-%m-%d %H:%M} UTC.")
     say("It is shown only now. On the other machine: cnnctl login URL")
     if as_json:

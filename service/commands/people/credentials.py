@@ -6,6 +6,7 @@ from datetime import timedelta
 from cnnctl.views.access import LinkView, NewTokenView, TokenView
 from cnnctl.views.requests import TokenRequest
 from service.commands.people.hooks import remove_hooks_of_token
+from service.commands.people.once import check_key
 from service.commands.people.permissions import check_administrator, check_in_person, is_administrator
 from service.domain.bounds import check_option
 from service.domain.choices import read_choice
@@ -27,7 +28,7 @@ from service.domain.states import Action, CredentialKind, Scope, Subject
 from service.errors import Conflict, NotAllowed, NotAuthenticated, SpecError, TokenNotFound
 from service.settings import Settings
 from service.store.jobs import jobs
-from service.store.people import audit, credentials, sightings, users
+from service.store.people import audit, credentials, request_keys, sightings, users
 from service.store.transaction import Store, Transaction
 
 USED_EVERY = timedelta(minutes=1)  # is recorded at most so often
@@ -36,8 +37,13 @@ HOW_TO_GET_ONE = "Make a token on the service's machine: cnnctl token create. Th
 NOT_VALID = f"The token or session is not valid, or no longer. {HOW_TO_GET_ONE}"
 
 
-def create_token(store: Store, request: TokenRequest, *, actor: Actor) -> NewTokenView:
+def create_token(
+    store: Store, request: TokenRequest, *, actor: Actor, key: str | None = None
+) -> NewTokenView:
     """Make a token for oneself; its secret is in the answer and nowhere else.
+
+    Whoever sends the request again with the same key did not get the answer. Nobody can give the secret
+    again, so another token takes the place of the one that was made.
 
     Raises:
         NotAllowed: `actor` came in by a token, or is no administrator and asks for scope admin.
@@ -51,6 +57,8 @@ def create_token(store: Store, request: TokenRequest, *, actor: Actor) -> NewTok
         if scope is Scope.ADMIN:
             check_administrator(tx, actor, act="have a token of scope admin")
         users.lock_user(tx, actor.name)
+        if key is not None:
+            _revoke_lost(tx, request, actor=actor, key=key)
         _check_new(tx, actor.name, name)
         expires_at = tx.now + timedelta(days=request.days)
         number = _add(tx, CredentialKind.TOKEN, actor, name, scope, secret, expires_at - tx.now)
@@ -58,7 +66,19 @@ def create_token(store: Store, request: TokenRequest, *, actor: Actor) -> NewTok
         audit.add_entry_about(
             tx, Subject.TOKEN, _title(actor.name, name), Action.ADDED, actor=actor, after=after
         )
+        if key is not None:
+            request_keys.set_answer(tx, actor.name, key, str(number))
     return NewTokenView(token=number, secret=secret, scope=scope.value, expires_at=expires_at)
+
+
+def _revoke_lost(tx: Transaction, request: TokenRequest, *, actor: Actor, key: str) -> None:
+    """Take the request's key, and revoke the token that was made when it came before."""
+    check_key(key)
+    number = request_keys.take_key(tx, actor.name, key, digest=digest_of(f"{request}"))
+    lost = credentials.find_by_id(tx, CredentialId(int(number))) if number else None
+    if lost is not None and credentials.revoke(tx, lost.id):
+        title, detail = _title(lost.owner, lost.name), "its secret was lost on the way"
+        audit.add_entry_about(tx, Subject.TOKEN, title, Action.REMOVED, actor=actor, detail=detail)
 
 
 def list_token_views(store: Store, *, everybody: bool = False, actor: Actor) -> Sequence[TokenView]:
@@ -110,7 +130,9 @@ def make_link(store: Store, settings: Settings, *, actor: Actor) -> LinkView:
         raise Conflict("The API has no address for browsers: CNNCTL_API_ADDRESS is none")
     secret = make_secret(CredentialKind.LINK)
     with store.transaction() as tx:
-        _add(tx, CredentialKind.LINK, actor, "link", actor.scope, secret, LINK_LIFE)
+        number = _add(tx, CredentialKind.LINK, actor, "link", actor.scope, secret, LINK_LIFE)
+        title = _title(actor.name, str(number))
+        audit.add_entry_about(tx, Subject.LINK, title, Action.ADDED, actor=actor)
         expires_at = tx.now + LINK_LIFE
     return LinkView(url=f"{settings.api_url}/open/{secret}", expires_at=expires_at)
 
@@ -132,7 +154,8 @@ def open_browser_session(store: Store, link_secret: str, *, origin: str) -> str:
         actor = Actor(
             name=link.owner, operator=link.operator, scope=link.scope, via=BY_BROWSER, origin=origin
         )
-        _add_session(tx, actor, secret, name=BY_BROWSER, life=SESSION_LIFE)
+        detail = f"by link {link.id}"
+        _add_session(tx, actor, secret, name=BY_BROWSER, life=SESSION_LIFE, detail=detail)
     return secret
 
 
@@ -152,20 +175,31 @@ def open_session_by_token(store: Store, token_secret: str, *, origin: str) -> st
     return secret
 
 
-def _add_session(tx: Transaction, actor: Actor, secret: str, *, name: str, life: timedelta) -> None:
+def _add_session(
+    tx: Transaction, actor: Actor, secret: str, *, name: str, life: timedelta, detail: str = ""
+) -> None:
     for old in credentials.list_credentials(tx, CredentialKind.SESSION, actor.name)[: -MOST_SESSIONS + 1]:
-        credentials.revoke(tx, old.id)
-    _add(tx, CredentialKind.SESSION, actor, name, actor.scope, secret, life)
+        _end_session(tx, old, actor=actor, detail=f"one of more than {MOST_SESSIONS}")
+    number = _add(tx, CredentialKind.SESSION, actor, name, actor.scope, secret, life)
+    title = _title(actor.name, str(number))
+    audit.add_entry_about(tx, Subject.SESSION, title, Action.ADDED, actor=actor, detail=detail)
     credentials.forget_old(tx, before=tx.now - SESSION_LIFE)
 
 
-def close_browser_session(store: Store, secret: str) -> None:
+def close_browser_session(store: Store, secret: str, *, origin: str) -> None:
     """End a session; nothing happens where there is none."""
     with store.reading() as tx:
         session = _find_valid(tx, CredentialKind.SESSION, secret)
     if session:
+        actor = Actor(name=session.owner, via=session.name, origin=origin)
         with store.transaction() as tx:
-            credentials.revoke(tx, session.id)
+            _end_session(tx, session, actor=actor)
+
+
+def _end_session(tx: Transaction, session: Credential, *, actor: Actor, detail: str = "") -> None:
+    if credentials.revoke(tx, session.id):
+        title = _title(session.owner, str(session.id))
+        audit.add_entry_about(tx, Subject.SESSION, title, Action.REMOVED, actor=actor, detail=detail)
 
 
 def get_actor(store: Store, kind: CredentialKind, secret: str, *, origin: str) -> Actor:
@@ -197,11 +231,16 @@ def _find_valid(tx: Transaction, kind: CredentialKind, secret: str) -> Credentia
 
 
 def _has_token(tx: Transaction, found: Credential) -> bool:
-    """Whether the token is valid still by which a session was opened; true of all others."""
+    """Whether the token is valid still by which a session was opened; true of all others.
+
+    A later token of the same name is another one.
+    """
     if found.kind is not CredentialKind.SESSION or found.name == BY_BROWSER:
         return True
     tokens = credentials.list_credentials(tx, CredentialKind.TOKEN, found.owner)
-    return any(by_token(token.name) == found.name for token in tokens)
+    return any(
+        by_token(token.name) == found.name and token.created_at <= found.created_at for token in tokens
+    )
 
 
 def _add(
@@ -237,7 +276,8 @@ def _check_new(tx: Transaction, owner: str, name: str) -> None:
     valid = credentials.list_credentials(tx, CredentialKind.TOKEN, owner)
     if any(token.name == name for token in valid):
         raise SpecError(
-            f"You have a token {name} already. Another --name, or first: cnnctl token revoke {name}"
+            f"You have a token {name} already, and its secret was shown only once. "
+            f"Another --name, or first: cnnctl token revoke {name}"
         )
     if len(valid) >= MOST_TOKENS:
         raise SpecError(

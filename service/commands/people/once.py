@@ -25,8 +25,7 @@ def do_once(store: Store, owner: str, key: str, *, digest: str, act: Callable[[S
         SpecError: the key is empty or too long.
         KeyReused: it was sent with another request.
     """
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        raise SpecError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable characters")
+    check_key(key)
     # First, because what the act reads before it writes might refuse by now what was done already.
     with store.reading() as tx:
         answered = request_keys.find_answer(tx, owner, key, digest=digest)
@@ -46,3 +45,13 @@ def do_once(store: Store, owner: str, key: str, *, digest: str, act: Callable[[S
             request_keys.set_answer(joined.joined, owner, key, answer)
         return answer
     return before[0]
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that is none.
+
+    Raises:
+        SpecError: it is empty or too long.
+    """
+    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+        raise SpecError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable characters")
