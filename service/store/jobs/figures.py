@@ -52,14 +52,10 @@ def measure_waits(tx: Transaction, bounds: Sequence[float]) -> Sequence[tuple[in
 
     The last pair is of those that waited longer. A job waits from its submission until its first step.
     """
-    first = (
-        select(attempts.c.job_id, func.min(attempts.c.started_at, type_=UtcDateTime).label("at"))
-        .where(attempts.c.started_at.is_not(None))
-        .group_by(attempts.c.job_id)
-        .subquery()
-    )
-    seconds = _seconds(tx, jobs.c.submitted_at, first.c.at).label("seconds")
-    waits = select(seconds).join_from(jobs, first, first.c.job_id == jobs.c.id)
+    first = func.min(attempts.c.started_at, type_=UtcDateTime)
+    seconds = _seconds(tx, jobs.c.submitted_at, first).label("seconds")
+    started = select(seconds).join_from(jobs, attempts, attempts.c.job_id == jobs.c.id)
+    waits = started.where(attempts.c.started_at.is_not(None)).group_by(jobs.c.id, jobs.c.submitted_at)
     once = waits.cte().prefix_with("MATERIALIZED")  # else its seconds are computed for each bound
     within = [(once.c.seconds <= bound, number) for number, bound in enumerate(bounds)]
     bucket = case(*within, else_=len(bounds))

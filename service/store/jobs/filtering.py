@@ -1,11 +1,14 @@
 """The conditions in SQL of a filter of jobs."""
 
+import re
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from service.db.tables import job_tags, jobs
 from service.domain.job_filter import JobFilter
+
+ESCAPE = "/"
 
 
 def list_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
@@ -30,6 +33,11 @@ def list_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     for tag in wanted.tags:
         yield jobs.c.id.in_(select(job_tags.c.job_id).where(job_tags.c.tag == tag))
     if wanted.text:
-        yield jobs.c.name.icontains(wanted.text, autoescape=True) | jobs.c.note.icontains(
-            wanted.text, autoescape=True
-        )
+        # Each text is lowered once, and both as one: ILIKE on each takes PostgreSQL almost twice as long.
+        both = func.lower(jobs.c.name + "\n" + jobs.c.note)
+        yield both.like(func.lower(f"%{_escape(wanted.text)}%"), escape=ESCAPE)
+
+
+def _escape(text: str) -> str:
+    """A text whose characters stand for themselves in LIKE."""
+    return re.sub(f"[%_{ESCAPE}]", rf"{ESCAPE}\g<0>", text)

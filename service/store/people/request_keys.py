@@ -13,7 +13,10 @@ _INSERT = text(
     "INSERT INTO request_keys (owner, key, request_digest, created_at) "
     "VALUES (:owner, :key, :digest, :now) ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("now", type_=UtcDateTime))
-
+# Made once: making a statement takes as long as running it.
+_FIND = select(request_keys.c.request_digest, request_keys.c.answer).where(
+    request_keys.c.owner == bindparam("person"), request_keys.c.key == bindparam("sent")
+)
 _SET_ANSWER = (
     update(request_keys)
     .where(request_keys.c.owner == bindparam("person"), request_keys.c.key == bindparam("sent"))
@@ -27,9 +30,7 @@ def find_answer(tx: Transaction, owner: str, key: str, *, digest: str) -> str | 
     Raises:
         KeyReused: it was taken for another request.
     """
-    mine = (request_keys.c.owner == owner) & (request_keys.c.key == key)
-    statement = select(request_keys.c.request_digest, request_keys.c.answer).where(mine)
-    row = tx.connection.execute(statement).first()
+    row = tx.connection.execute(_FIND, {"person": owner, "sent": key}).first()
     if row is None:
         return None
     if row.request_digest != digest:
