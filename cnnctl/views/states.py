@@ -26,7 +26,9 @@ CheckpointKind = Literal["last", "best"]
 Channel = Literal["mail", "webhook"]
 Occasion = Literal["end", "failure", "preemption"]
 Scope = Literal["read", "submit", "admin"]
-Subject = Literal["job", "gpu", "host", "user", "token", "hook", "dataset", "garbage", "study", "link", "session"]
+Subject = Literal[
+    "job", "gpu", "host", "user", "token", "hook", "dataset", "garbage", "study", "link", "session"
+]
 DatasetKind = Literal["folder", "npz"]
 StudyState = Literal["running", "held", "finished", "cancelled"]
 Stage = Literal["tune", "measure"]
