@@ -20,7 +20,7 @@ import click
 from cnnctl.views.codec import from_json
 from cnnctl.views.requests import StudyRequest
 from cnnctl.views.studies import StudyEvidence, StudyReport
-from service.cli.studies.report_files import dump_evidence, write_report
+from service.cli.studies.report_files import dump_evidence, escape, write_report
 from service.client.local import LocalClient
 from service.commands.people.identity import current_actor
 from service.commands.studies.catalog import find_definition, list_definitions
@@ -111,7 +111,7 @@ def _run(client: LocalClient, name: str) -> None:
         if view.state != "running":
             break
         time.sleep(POLL_SECONDS)
-    words = make_report(_read(path)).contrasts[0].words
+    words = make_report(_read(path)).words
     click.echo(f"{name}: {time.monotonic() - began:.0f} s; {words}")
 
 
@@ -167,15 +167,14 @@ HEAD = (
 
 
 def _format_row(report: StudyReport, commit: str) -> str:
-    first = report.contrasts[0]
     incomplete = "" if report.is_complete else " (not complete)"
     undecided = f"; {report.undecided}" if report.undecided else ""
     cells: Sequence[str] = (
-        f"[{report.claim}]({report.name}.md)",
-        report.published or "no figure",
-        first.words.partition(": ")[2] + undecided,
+        f"[{escape(report.claim)}]({report.name}.md)",
+        escape(report.published) or "no figure",
+        escape(report.words.partition(": ")[2] + undecided),
         f"**{report.verdict}**{incomplete}",
-        str(first.pairs),
+        str(min(one.pairs for one in report.contrasts)),
         f"`{commit}`",
     )
     return f"| {' | '.join(cells)} |"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # Stated here so that commands need not import Alembic (0.3 s); a test compares it with the newest file.
-HEAD_REVISION = "0016"
+HEAD_REVISION = "0017"
 REVISION_TABLE = "alembic_version"
 NO_REVISION = "has tables, but no revision"
 MIGRATION_LOCK = 0x636E6E63  # any number that this program alone uses; "cnnc"

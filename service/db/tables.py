@@ -248,6 +248,7 @@ attempts = Table(
     Column("trainer_pid", Integer),
     Column("trainer_started", BigInteger),
     Column("start_step", BigInteger),  # where this attempt resumed; NULL before its first step
+    Column("environment", Text),  # JSON: all outside the spec that can change a result; NULL as above
     Column("exact", Boolean),  # whether it goes on bit for bit; NULL before its first step
     Column("stalls", BigInteger, nullable=False),  # how often it stood still for a checkpoint
     Column("stall_seconds", Float(53), nullable=False),

@@ -15,6 +15,8 @@ from service.domain.states import Outcome
 from service.escaping import escape_document
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # what a BIGINT column takes
+Word = Annotated[str, Field(max_length=500)]
+Environment = Annotated[Mapping[Word, Word | int], Field(max_length=50)]
 Epoch = Annotated[int, Field(ge=0, lt=2**31)]  # what an INTEGER column takes
 
 
@@ -27,11 +29,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The first step is done; `step` is where the attempt began, `note` what a resume could not repeat."""
+    """The first step is done; `step` is where the attempt began, `note` what a resume could not repeat.
+
+    `environment` is all outside the spec that can change the last bit of a result.
+    """
 
     step: Count
     exact: bool
     note: str = ""
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

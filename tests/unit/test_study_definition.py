@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from service.commands.studies.catalog import list_definitions
-from service.domain.spec import digest_training
+from service.domain.spec import Spec, digest_training
 from service.domain.states import Stage
-from service.domain.studies.definition import Definition, load_definition, read_definition
-from service.domain.studies.plan import check_study, plan_measured, plan_tuning
+from service.domain.studies.definition import Definition, load_definition
+from service.domain.studies.plan import check_study, plan_measured, plan_tuning, resolve_arm
+from service.domain.studies.study_file import read_definition
 from service.errors import SpecError
 
 STUDY = """
@@ -43,6 +44,10 @@ def check(text: str, *, scale: str = "quick") -> Definition:
     return definition
 
 
+def list_arms(definition: Definition, scale: str) -> dict[str, Spec]:
+    return {arm: resolve_arm(definition, scale, arm, {}) for arm in definition.arms}
+
+
 def test_a_study_is_the_same_after_it_was_stored() -> None:
     definition = check(STUDY)
     again = load_definition(definition.to_json())
@@ -52,7 +57,7 @@ def test_a_study_is_the_same_after_it_was_stored() -> None:
 
 
 def test_arms_are_paired_by_seed_and_differ_in_their_factor_alone() -> None:
-    runs = plan_measured(check(STUDY), "quick", seeds=range(6), tuned={})
+    runs = plan_measured(list_arms(check(STUDY), "quick"), seeds=range(6), tuned={})
     assert [(run.arm, run.seed) for run in runs[:4]] == [("slow", 0), ("fast", 0), ("slow", 1), ("fast", 1)]
     assert len({run.training_digest for run in runs}) == 12
     slow, fast = runs[0].spec, runs[1].spec
@@ -62,7 +67,7 @@ def test_arms_are_paired_by_seed_and_differ_in_their_factor_alone() -> None:
 
 
 def test_a_scale_changes_the_base() -> None:
-    (run, *_) = plan_measured(check(STUDY), "standard", seeds=range(1), tuned={})
+    (run, *_) = plan_measured(list_arms(check(STUDY), "standard"), seeds=range(1), tuned={})
     assert run.spec.training.epochs == 10
 
 
@@ -73,7 +78,9 @@ def test_tuning_has_seeds_of_its_own() -> None:
     text += "[tune]\nseeds = 2\n[tune.grid]\noptimizer.lr = [0.01, 0.1]\n"
     definition = check(text)
     tuning = plan_tuning(definition, "quick")
-    measured = plan_measured(definition, "quick", seeds=range(6), tuned={"slow": {"optimizer.lr": 0.1}})
+    tuned = {"slow": {"optimizer.lr": 0.1}}
+    specs = {arm: resolve_arm(definition, "quick", arm, tuned.get(arm, {})) for arm in definition.arms}
+    measured = plan_measured(specs, seeds=range(6), tuned=tuned)
     assert len(tuning) == 2 * 2 * 2
     assert {run.stage for run in tuning} == {Stage.TUNE}
     assert not {run.seed for run in tuning} & {run.seed for run in measured}
@@ -109,6 +116,30 @@ def replacing(old: str, new: str) -> Callable[[], str]:
         (replacing('"digits"', '"digit"'), "digits"),
         (replacing("base.training.epochs = 3", "base.training.epochs = 0"), "epochs"),
         (replacing("base.training.epochs = 3", "base.loss.gamma = 3.0"), "would have no effect"),
+        (replacing('first = "fast"', 'aside = true\nfirst = "fast"'), "must be the claim itself"),
+        (replacing('source = "nobody"', 'source = "a\\n\\n**b**"'), "one printable line"),
+        (replacing('"digits"', '"npz:here.npz"'), "absolute path"),
+        (
+            replacing('factor = ["optimizer.lr"]', 'factor = ["optimizer.lr", "model.l2"]'),
+            "which no arm sets",
+        ),
+        (replacing("[scales.quick]", "[scales.quick]\ngrid.model.l2 = [0.0, 1.0]"), "no effect without"),
+        (replacing("[scales.quick]", "[tune]\ngrid.model.l2 = [0.1, 0.1]\n[scales.quick]"), "each once"),
+        (replacing("[scales.quick]", "[tune]\ngrid.optimizer.lr = [1, 2]\n[scales.quick]"), "in the factor"),
+        (
+            replacing("[scales.quick]", '[tune]\nmetric="gap"\ngrid.model.l2 = [0.1, 1.0]\n[scales.quick]'),
+            "must not look at the test images",
+        ),
+        (
+            replacing(
+                "[scales.quick]",
+                "[tune]\n" + "".join(f"grid.x{n} = [1, 2, 3, 4]\n" for n in range(12)) + "[scales.quick]",
+            ),
+            "100 combinations",
+        ),
+        (replacing("[scales.quick]", "[scales.quick]\nbase.training.seed = 3"), "seed pairs the arms"),
+        (lambda: "x = " + "9" * 5000, "TOML"),
+        (lambda: "base." + "a." * 3000 + "b = 1", "TOML"),
         (lambda: "x = [", "TOML"),
         (lambda: "x = " + "[" * 100_000, "TOML"),
         (lambda: STUDY + "#" * 300_000, "at most"),
@@ -118,6 +149,14 @@ def replacing(old: str, new: str) -> Callable[[], str]:
 def test_what_is_wrong_is_said(text: Callable[[], str], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         check(text())
+
+
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    text = STUDY.replace("test_accuracy", "layer/fc9/near_zero").replace(
+        "base.training.epochs = 3", "base.training.epochs = 3\nbase.training.diagnostics = true"
+    )
+    with pytest.raises(SpecError, match=r"arm fast has no such layer\. Layers with weights: logits"):
+        check(text)
 
 
 def test_so_few_seeds_that_no_corrected_p_could_pass_are_refused() -> None:

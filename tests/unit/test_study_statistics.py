@@ -10,6 +10,7 @@ from scipy import stats
 from service.domain.studies.statistics import (
     FEWEST_PAIRS,
     Outcome,
+    combine,
     correct_by_holm,
     count_needed,
     estimate,
@@ -113,6 +114,32 @@ def test_runs_that_never_arrive_are_censored_and_not_dropped() -> None:
     assert judge(found, p=found.p, expect="lower", margin=1.2, is_ratio=True) == "confirmed"
     both = estimate(list(zip(never, never, strict=True)), margin=1.2, is_ratio=True)
     assert judge(both, p=both.p, expect="lower", margin=1.2, is_ratio=True) == "too weak"
+
+
+def test_the_order_of_a_pair_is_known_only_where_it_was_seen() -> None:
+    early = (Outcome(10.0, is_censored=True), Outcome(30.0))
+    found = estimate([early] * 8, margin=1.2, is_ratio=True)
+    assert (found.p, found.share_above) == (1.0, 0.5)
+
+
+def test_the_direction_of_censored_runs_is_that_of_most_pairs() -> None:
+    pairs = [(Outcome(21.0), Outcome(20.0))] * 9 + [(Outcome(3.0), Outcome(100.0, is_censored=True))]
+    found = estimate(pairs, margin=1.01, is_ratio=True)
+    assert (found.share_above, found.direction) == (0.9, "higher")
+    assert judge(found, p=found.p, expect="lower", margin=1.01, is_ratio=True) == "opposite"
+
+
+def test_equal_is_contradicted_only_beyond_the_margin() -> None:
+    near = [(Outcome(-0.0072 + 0.006 * sign), Outcome(0.0)) for sign in (1, -1) * 5]
+    assert verdict_of(near, expect="equal", margin=0.01) == "too weak"
+    far = [(Outcome(-0.05 + 0.006 * sign), Outcome(0.0)) for sign in (1, -1) * 5]
+    assert verdict_of(far, expect="equal", margin=0.01) == "opposite"
+
+
+def test_a_claim_is_as_strong_as_its_weakest_part() -> None:
+    assert combine(["confirmed", "confirmed"]) == "confirmed"
+    assert combine(["confirmed", "too weak", "equal"]) == "too weak"
+    assert combine(["confirmed", "opposite", "too weak"]) == "opposite"
 
 
 def test_a_ratio_has_its_interval_on_the_logarithm() -> None:

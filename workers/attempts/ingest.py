@@ -147,6 +147,8 @@ class Ingester:
     def _apply_started(self, tx: Transaction, event: Started) -> None:
         attempt = self._attempt
         attempts.write(tx, attempt, reason="")
+        if event.environment is not None:
+            attempts.write_environment(tx, attempt, event.environment)
         attempts.set_running_if_starting(tx, attempt, start_step=event.step, exact=event.exact)
         detail = f"first step after step {event.step}" + (f"; {event.note}" if event.note else "")
         audit.add_entry(

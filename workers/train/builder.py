@@ -52,7 +52,7 @@ class BuiltRun:
     """Lets the trainers of several hosts decide together."""
     diagnosis: Diagnosis | None
     """Measures the layers at an epoch's end; None if the spec asks for no diagnostics."""
-    environment: Mapping[str, object]
+    environment: Mapping[str, str | int]
     """What can change the last bit of a result and is not in the spec, by name."""
     state: RunState
     """Where training stands: at first the start of epoch 1."""

@@ -166,7 +166,14 @@ class Trainer:
         if self._first_call:
             self._first_call = False
             note = "; ".join(filter(None, [self._resume_note, self._images.note]))
-            self._reporter.report(Started(step=self._state.step, exact=self._resume_exact, note=note))
+            self._reporter.report(
+                Started(
+                    step=self._state.step,
+                    exact=self._resume_exact,
+                    note=note,
+                    environment=self._built.environment,
+                )
+            )
             if self._state.step == 0:
                 chance = np.bincount(self._images.train_labels).max() / self._images.train.count
                 self._reporter.points(0, {CHANCE: chance})

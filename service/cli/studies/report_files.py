@@ -1,6 +1,7 @@
 """Writes a study's report, and its evidence, into files."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,12 @@ def write_report(report: StudyReport, form: str, folder: Path) -> Path:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=form == "html", undefined=StrictUndefined
     )
-    environment.filters |= {"size": _format_size, "interval": _format_interval, "fields": _format_fields}
+    environment.filters |= {
+        "plain": escape,
+        "size": _format_size,
+        "interval": _format_interval,
+        "fields": _format_fields,
+    }
     drawing = draw_picture(report)
     folder.mkdir(parents=True, exist_ok=True)
     picture = f"{report.name}.svg"
@@ -55,6 +61,11 @@ def write_report(report: StudyReport, form: str, folder: Path) -> Path:
     path = folder / f"{report.name}.{form}"
     path.write_text(text)
     return path
+
+
+def escape(text: str) -> str:
+    """Text as Markdown shows it: nothing of it is markup, a row of a table stays one."""
+    return re.sub(r"([\\`*\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
 def _format_size(contrast: ContrastView) -> str:

@@ -18,7 +18,7 @@ def draw_report(report: StudyReport) -> Group:
     first = report.contrasts[0]
     parts: list[RenderableType] = [
         Text(report.claim, style="bold"),
-        Text(first.words, style=STYLES.get(first.verdict, "bold")),
+        Text(report.words, style=STYLES.get(report.verdict, "bold")),
         "",
         f"Source: {report.source}",
         *([f"Published: {report.published}"] if report.published else []),

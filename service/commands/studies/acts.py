@@ -1,5 +1,7 @@
 """What people do to a study that was started: cancel, extend, run again."""
 
+from collections.abc import Sequence
+
 from cnnctl.views.studies import StudyView
 from service.commands.jobs.admission import check_waiting
 from service.commands.jobs.dataset_version import keep_dataset
@@ -11,10 +13,10 @@ from service.domain.jobs import JobId
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Stage, StopRequest, StudyState, Subject
 from service.domain.studies.definition import load_definition
-from service.domain.studies.plan import plan_measured
-from service.domain.studies.study import Study, StudyId
+from service.domain.studies.plan import check_number, count_runs, plan_measured
+from service.domain.studies.study import Study, StudyId, StudyRun
 from service.errors import NotAllowed, SpecError, StudyConflict
-from service.scheduler.study_progress import choose_tuned, find_memory
+from service.scheduler.study_progress import find_specs, record_ended
 from service.store.jobs import attempts, jobs, stop_requests
 from service.store.people import audit, users
 from service.store.studies import studies
@@ -34,6 +36,7 @@ def cancel_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
     """
     with store.transaction() as tx:
         study = _get_study(tx, study_id, actor)
+        record_ended(tx, study_id)
         if study.ended_at is not None:
             raise StudyConflict(f"Study {study_id} cannot be cancelled: it is {study.state.value}")
         for job_id in studies.list_open_jobs(tx, study_id):
@@ -56,20 +59,22 @@ def extend_study(store: Store, study_id: StudyId, *, seeds: int, actor: Actor) -
     with store.transaction() as tx:
         study = _get_study(tx, study_id, actor)
         runs = studies.list_runs(tx, study_id)
-        if study.state is StudyState.CANCELLED or not any(run.stage is Stage.MEASURE for run in runs):
-            why = "was cancelled" if study.state is StudyState.CANCELLED else "is still being tuned"
+        tuned = {run.arm: dict(run.tuned) for run in runs if run.stage is Stage.MEASURE}
+        if study.state in (StudyState.CANCELLED, StudyState.HELD) or not tuned:
+            why = "is still being tuned" if study.state is StudyState.RUNNING else f"is {study.state.value}"
             raise StudyConflict(f"Study {study_id} cannot be extended: it {why}")
         if seeds <= study.seeds:
             raise SpecError(
                 f"Study {study_id} has {study.seeds} seeds. Ask for more. Received: --seeds {seeds}"
             )
         definition = load_definition(study.definition)
-        tuned = choose_tuned(definition, study.scale, runs)
-        planned = plan_measured(definition, study.scale, seeds=range(study.seeds, seeds), tuned=tuned)
+        check_number(count_runs(definition, study.scale, seeds=seeds))
+        specs, memory = find_specs(tx, study, definition, runs, tuned)
+        planned = plan_measured(specs, seeds=range(study.seeds, seeds), tuned=tuned)
         check_quota(tx, study.owner, runs=len(planned))
         for dataset in {run.spec.data.dataset for run in planned}:
             keep_dataset(tx, dataset, job=f"Study {study_id}")
-        queue_runs(tx, study, planned, find_memory(tx, runs, tuned), actor=actor)
+        queue_runs(tx, study, planned, memory, actor=actor)
         studies.set_seeds(tx, study_id, seeds)
         if study.state is StudyState.FINISHED:
             studies.set_state(tx, study_id, StudyState.RUNNING)
@@ -91,8 +96,13 @@ def rerun_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
     """
     with store.transaction() as tx:
         study = _get_study(tx, study_id, actor)
-        again = [run for run in studies.list_runs(tx, study_id) if run.numbers is None and run.job_id]
-        if study.state is StudyState.RUNNING or not (again or study.state is not StudyState.FINISHED):
+        record_ended(tx, study_id)
+        runs = studies.list_runs(tx, study_id)
+        # What was chosen stays: once arms are measured, no run of their tuning can change it.
+        stage = Stage.MEASURE if any(run.stage is Stage.MEASURE for run in runs) else Stage.TUNE
+        again = [run for run in runs if run.stage is stage and run.numbers is None and run.job_id]
+        _check_none_is_stopping(tx, study, again)
+        if not again and study.state in (StudyState.RUNNING, StudyState.FINISHED):
             raise StudyConflict(
                 f"Nothing of study {study_id} is left to run again: it is {study.state.value}. "
                 f"To start it anew: cnnctl study run {study.name} --fresh"
@@ -104,6 +114,16 @@ def rerun_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
         studies.set_state(tx, study_id, StudyState.RUNNING)
         _note(tx, study_id, Action.RETRIED, actor)
         return describe_study(tx, studies.get_study(tx, study_id))
+
+
+def _check_none_is_stopping(tx: Transaction, study: Study, runs: Sequence[StudyRun]) -> None:
+    found = [attempts.find_live_attempt(tx, run.job_id) for run in runs if run.job_id and not run.has_ended]
+    stopping = [one for one in found if one is not None and one.stop_request is StopRequest.CANCEL]
+    if stopping:
+        raise StudyConflict(
+            f"{len(stopping)} jobs of study {study.id} are still stopping. "
+            f"In a moment: cnnctl study rerun {study.id}"
+        )
 
 
 def _run_again(tx: Transaction, job_id: JobId, *, actor: Actor) -> None:

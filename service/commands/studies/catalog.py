@@ -7,8 +7,9 @@ from importlib.resources import files
 
 from cnnctl.views.studies import StudyEntry
 from models.catalog import studies as folder
-from service.domain.studies.definition import Definition, read_definition
-from service.domain.studies.plan import plan_tuning
+from service.domain.studies.definition import Definition
+from service.domain.studies.plan import count_runs
+from service.domain.studies.study_file import read_definition
 from service.errors import SpecError
 
 ENDING = ".toml"
@@ -52,10 +53,8 @@ def _describe(definition: Definition) -> StudyEntry:
         network=definition.network,
         dataset=str(definition.base.get("data.dataset", "")),
         arms=list(definition.arms),
-        scales={name: _count_runs(definition, name) for name in definition.scales},
+        scales={
+            name: count_runs(definition, name, seeds=scale.seeds) for name, scale in definition.scales.items()
+        },
         undecided={name: scale.undecided for name, scale in definition.scales.items() if scale.undecided},
     )
-
-
-def _count_runs(definition: Definition, scale: str) -> int:
-    return len(definition.arms) * definition.get_scale(scale).seeds + len(plan_tuning(definition, scale))

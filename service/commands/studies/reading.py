@@ -7,8 +7,8 @@ from service.domain.states import StudyState
 from service.domain.stored import load_object
 from service.domain.studies.report import make_report
 from service.domain.studies.study import Study, StudyId, StudyRun
-from service.store.jobs import jobs
 from service.store.studies import studies
+from service.store.studies.studies import RunCounts
 from service.store.transaction import Store, Transaction
 
 MOST_LISTED = 1000
@@ -65,7 +65,10 @@ def get_report(store: Store, study_id: StudyId) -> StudyReport:
 
 def describe_study(tx: Transaction, study: Study) -> StudyView:
     """What people see of a study."""
-    runs = studies.list_runs(tx, study.id)
+    counts = studies.count_runs(tx, study.id)
+    reason = study.reason
+    if study.state is StudyState.RUNNING and counts.paused:
+        reason = f"{counts.paused} jobs are paused; cnnctl study rerun {study.id} lets them go on"
     return StudyView(
         study=study.id,
         name=study.name,
@@ -73,32 +76,30 @@ def describe_study(tx: Transaction, study: Study) -> StudyView:
         scale=study.scale,
         claim=str(load_object(study.definition).get("claim", "")),
         state=study.state.value,
-        reason=study.reason,
+        reason=reason,
         digest=study.digest,
         planned_seeds=study.planned_seeds,
         seeds=study.seeds,
-        runs=len(runs),
-        done=sum(run.numbers is not None for run in runs),
-        failed=sum(bool(run.failure) for run in runs),
-        shared=sum(run.shared for run in runs),
-        seconds_left=_estimate_left(tx, study, runs),
+        runs=counts.runs,
+        done=counts.done,
+        failed=counts.failed,
+        shared=counts.shared,
+        seconds_left=_estimate_left(study, counts),
         submitted_at=study.submitted_at,
         ended_at=study.ended_at,
     )
 
 
-def _estimate_left(tx: Transaction, study: Study, runs: Sequence[StudyRun]) -> float | None:
+def _estimate_left(study: Study, counts: RunCounts) -> float | None:
     """At the pace so far: from the start until the newest end, over the runs that ended."""
     if study.state is not StudyState.RUNNING:
         return None
-    own = [run for run in runs if not run.shared and run.job_id is not None]
-    left = sum(not run.has_ended for run in own)
-    ended = [
-        job.ended_at for job in jobs.get_jobs(tx, [run.job_id for run in own if run.job_id]) if job.ended_at
-    ]
-    if not ended or not left:
-        return 0.0 if not left else None
-    return (max(ended) - study.submitted_at).total_seconds() / len(ended) * left
+    left = counts.own - counts.own_ended
+    if not left:
+        return 0.0
+    if not counts.own_ended or counts.last_end is None:
+        return None
+    return (counts.last_end - study.submitted_at).total_seconds() / counts.own_ended * left
 
 
 def _describe_run(run: StudyRun) -> StudyRunView:

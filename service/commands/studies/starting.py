@@ -18,9 +18,10 @@ from service.domain.people import Actor
 from service.domain.scheduling_options import DEFAULT_SCHEDULING
 from service.domain.spec import Spec
 from service.domain.states import Action, Priority, Subject
-from service.domain.studies.definition import Definition, Fields, read_definition
-from service.domain.studies.measures import check_numbers
+from service.domain.studies.definition import Definition, Fields
+from service.domain.studies.measures import dump_numbers, read_numbers
 from service.domain.studies.plan import check_study, plan_measured, plan_tuning
+from service.domain.studies.study_file import read_definition
 from service.errors import SpecError
 from service.settings import Settings
 from service.store.jobs import jobs
@@ -44,14 +45,14 @@ def start_study(store: Store, settings: Settings, request: StudyRequest, *, acto
     definition = _pin(store, _read(request))
     scale = request.scale or next(iter(definition.scales))
     seeds = definition.get_scale(scale).seeds if request.seeds is None else request.seeds
-    for numbers in request.known.values():
-        check_numbers(numbers)
+    known = {digest: dump_numbers(read_numbers(numbers)) for digest, numbers in request.known.items()}
     specs = check_study(definition, scale, seeds=seeds)
-    needs = _check_specs(specs, settings)
-    runs = plan_tuning(definition, scale) or plan_measured(definition, scale, seeds=range(seeds), tuned={})
+    needs = _check_specs(list(specs.values()), settings)
+    first = {arm: specs[arm, 0] for arm in definition.arms}
+    runs = plan_tuning(definition, scale) or plan_measured(first, seeds=range(seeds), tuned={})
     priority = Priority(request.priority)
     with store.transaction() as tx:
-        for spec, need in zip(specs, needs, strict=True):
+        for spec, need in zip(specs.values(), needs, strict=True):
             _check_submission(tx, spec, need, actor=actor, priority=priority)
         check_quota(tx, actor.name, runs=max(len(runs), seeds * len(definition.arms)))
         study_id = studies.create_study(
@@ -66,7 +67,7 @@ def start_study(store: Store, settings: Settings, request: StudyRequest, *, acto
         )
         study = studies.get_study(tx, study_id)
         memory = _list_memory(definition, needs)
-        queue_runs(tx, study, runs, memory, actor=actor, fresh=request.fresh, known=request.known)
+        queue_runs(tx, study, runs, memory, actor=actor, fresh=request.fresh, known=known)
         after = {"name": study.name, "scale": scale, "seeds": seeds}
         audit.add_entry_about(
             tx, Subject.STUDY, str(study_id), Action.SUBMITTED, actor=actor, before={}, after=after
@@ -133,8 +134,10 @@ def _check_submission(tx: Transaction, spec: Spec, needs: Needs, *, actor: Actor
 
 
 def _list_memory(definition: Definition, needs: Sequence[Needs]) -> Memory:
+    """What each arm needs with the values of the grid that need the most."""
     each = len(needs) // len(definition.arms)
-    return {
-        arm: (needs[number * each].least_mib, needs[number * each].ample_mib)
+    most = {
+        arm: max(needs[number * each : (number + 1) * each], key=lambda need: need.ample_mib)
         for number, arm in enumerate(definition.arms)
     }
+    return {arm: (need.least_mib, need.ample_mib) for arm, need in most.items()}

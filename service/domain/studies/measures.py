@@ -3,8 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -17,25 +17,33 @@ from service.errors import SpecError
 
 EPOCHS_TO = re.compile(r"epochs_to:(?P<metric>\w+):(?P<value>[0-9.e-]+)")
 LAYER = re.compile(rf"{PREFIX}(?P<layer>[\w.-]+)/(?P<quantity>\w+)")
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")  # kept of each run, epoch by epoch
+Finite = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False, strict=True)]
+Named = Annotated[str, Field(max_length=64)]
+Word = Annotated[str, Field(max_length=500)]
+Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
+MOST_METRICS, MOST_EPOCHS = 10_000, 1000  # that are kept of a run
+SMALLEST = 1e-45  # of single precision; a gradient that has faded below it is 0
+CurveName = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
+CURVES: Sequence[CurveName] = get_args(CurveName)  # kept of each run, epoch by epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNumbers:
     """What is kept of a finished run; it outlives the job."""
 
-    last: Mapping[str, Finite | None]
+    last: Annotated[Mapping[Named, Finite | None], Field(max_length=MOST_METRICS)]
     """The newest value of each metric, those of layers included; None: not a finite number."""
-    curves: Mapping[str, Sequence[Finite | None]] = field(default_factory=dict)
+    curves: Mapping[CurveName, Annotated[Sequence[Finite | None], Field(max_length=MOST_EPOCHS)]] = field(
+        default_factory=dict
+    )
     """The metrics of `CURVES`, a value an epoch."""
-    epochs: int = 0
+    epochs: Count = 0
     """As many as its spec asks for."""
-    parameters: int = 0
-    diverged: bool = False
+    parameters: Count = 0
+    diverged: Annotated[bool, Field(strict=True)] = False
     """Training ended because a number was not finite: a result of its arm, not a failure of the service."""
-    weights_digest: str = ""
-    environment: str = ""
+    weights_digest: Word = ""
+    environment: Word = ""
     """On what it was trained, in words; runs of different environments are compared with a warning."""
 
 
@@ -99,7 +107,7 @@ DERIVED: Mapping[str, Derived] = {
     "dead": _layers("dead", _mean, "mean over the layers of the share of dead ReLU units"),
     "gradient_range": _layers(
         "gradient_norm",
-        lambda norms: max(norms) / min(norms) if min(norms) > 0 else math.inf,
+        lambda norms: max(norms) / max(min(norms), SMALLEST),
         "the largest gradient norm of a layer over the smallest: how much gradients fade or grow with depth",
     ),
 }
@@ -109,7 +117,7 @@ def check_metric(name: str) -> None:
     """Refuse a metric that no run has.
 
     Raises:
-        ValueError: with the metrics that there are.
+        SpecError: with the metrics that there are.
     """
     if name in METRICS or name in DERIVED:
         return
@@ -119,7 +127,7 @@ def check_metric(name: str) -> None:
     layer = LAYER.fullmatch(name)
     if layer and layer["quantity"] in QUANTITIES:
         return
-    raise ValueError(
+    raise SpecError(
         f"There is no metric {name!r}. There are {', '.join([*DERIVED, *METRICS])}, "
         "layer/LAYER/QUANTITY, and epochs_to:METRIC:VALUE as in epochs_to:accuracy:0.75"
     )
@@ -132,6 +140,22 @@ def list_needs(name: str) -> Sequence[str]:
     return list(DERIVED[name].needs) if name in DERIVED else [name]
 
 
+def find_layer(name: str) -> str:
+    """The layer that a metric is of; empty if it is of none."""
+    match = LAYER.fullmatch(name)
+    return match["layer"] if match else ""
+
+
+def is_of_epochs(name: str) -> bool:
+    """Whether a metric counts epochs."""
+    return EPOCHS_TO.fullmatch(name) is not None
+
+
+def is_of_test_images(name: str) -> bool:
+    """Whether a metric looks at the test images, which nothing may be chosen by."""
+    return any(need.startswith("test_") for need in list_needs(name))
+
+
 def is_higher_better(name: str) -> bool:
     """Whether tuning looks for a high value of a metric."""
     return name.endswith("accuracy")
@@ -140,28 +164,29 @@ def is_higher_better(name: str) -> bool:
 def measure(name: str, run: RunNumbers) -> Outcome | None:
     """The metric of a run; None if the run does not have it.
 
-    A run that diverged has learned nothing: its accuracy is that of chance, and it reaches no target.
+    A run that diverged has learned nothing: its accuracy is that of chance, and it reaches no target. Nothing
+    else of it can be compared.
     """
     if match := EPOCHS_TO.fullmatch(name):
         return _count_epochs(run, match["metric"], float(match["value"]))
+    last = run.last
     if run.diverged:
-        run = _without_learning(run)
-    value = DERIVED[name].compute(run) if name in DERIVED else run.last.get(name)
+        needs = list_needs(name)
+        if name == "gap" or not all(need.endswith("accuracy") for need in needs):
+            return None
+        last = {**last, **dict.fromkeys(needs, last.get(CHANCE))}
+    value = DERIVED[name].compute(replace(run, last=last)) if name in DERIVED else last.get(name)
     return None if value is None or not math.isfinite(value) else Outcome(value)
 
 
 def _count_epochs(run: RunNumbers, metric: str, target: float) -> Outcome | None:
-    curve = run.curves.get(metric, ())
+    curve = run.curves.get(metric, ())  # type: ignore[call-overload]
+    if run.diverged:
+        return Outcome(max(run.epochs, len(curve)), is_censored=True)
     for epoch, value in enumerate(curve, start=1):
         if value is not None and (value <= target if metric.endswith("loss") else value >= target):
             return Outcome(epoch)
-    return Outcome(max(run.epochs, len(curve)), is_censored=True) if curve or run.diverged else None
-
-
-def _without_learning(run: RunNumbers) -> RunNumbers:
-    chance = run.last.get(CHANCE)
-    names = ("accuracy", "val_accuracy", "test_accuracy")
-    return RunNumbers(last={**run.last, **dict.fromkeys(names, chance)}, parameters=run.parameters)
+    return Outcome(len(curve), is_censored=True) if curve else None
 
 
 def _is_number(text: str) -> bool:
@@ -181,14 +206,14 @@ def load_numbers(stored: Mapping[str, Any]) -> RunNumbers:
     return read_stored(RunNumbers, {"last": {}, **stored})
 
 
-def check_numbers(stored: Mapping[str, Any]) -> None:
-    """Refuse numbers from elsewhere that no report could be made of.
+def read_numbers(given: Mapping[str, Any]) -> RunNumbers:
+    """Read numbers that were made elsewhere, as `dump_numbers` gives them.
 
     Raises:
-        SpecError: they are not what `dump_numbers` gives.
+        SpecError: they are no such numbers, or beyond all bounds.
     """
     try:
-        _NUMBERS.validate_python(stored)
+        return _NUMBERS.validate_python(given)
     except ValidationError as error:
         why = explain(error.errors()[0])
         raise SpecError(f"These are no numbers of a run, as cnnctl study export writes them: {why}") from None

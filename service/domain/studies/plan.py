@@ -2,21 +2,25 @@
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from models.catalog.costs import count_layers
 from models.catalog.verdicts import PREFIX
 from service.domain.spec import Spec, digest_training
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Stage
 from service.domain.stored_spec import list_values
-from service.domain.studies.definition import MOST_RUNS, SEED, Definition, Fields
-from service.domain.studies.measures import list_needs
+from service.domain.studies.definition import SEED, Definition, Fields
+from service.domain.studies.measures import MOST_EPOCHS, find_layer, is_of_epochs, list_needs
 from service.domain.studies.statistics import count_least_pairs
 from service.errors import SpecError
 
 FIRST_TUNING_SEED = 1_000_000  # measured runs have seeds from 0 on: no seed serves twice
 VALIDATION = "val_"
+MOST_RUNS = 5000
+COLOURS, CLASSES = 3, 10  # of images: names of layers do not depend on them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,57 +68,75 @@ def plan_tuning(definition: Definition, scale: str) -> Sequence[PlannedRun]:
         run
         for arm in definition.arms
         for tuned in list_grid(definition, scale)
-        for run in _plan(definition, scale, Stage.TUNE, arm, tuned, seeds)
+        for run in _plan(resolve_arm(definition, scale, arm, tuned), Stage.TUNE, arm, tuned, seeds)
     ]
 
 
 def plan_measured(
-    definition: Definition, scale: str, *, seeds: Sequence[int], tuned: Mapping[str, Fields]
+    specs: Mapping[str, Spec], *, seeds: Sequence[int], tuned: Mapping[str, Fields]
 ) -> Sequence[PlannedRun]:
-    """Every arm with every seed; `tuned` has the chosen values of each arm, where there are any.
+    """Every arm with every seed; `specs` has each arm's, with what was chosen for it, which `tuned` tells.
 
     Seed by seed, so that pairs are complete early.
     """
-    runs = [
-        _plan(definition, scale, Stage.MEASURE, arm, tuned.get(arm, {}), seeds) for arm in definition.arms
+    of_arms = [
+        list(_plan(spec, Stage.MEASURE, arm, tuned.get(arm, {}), seeds)) for arm, spec in specs.items()
     ]
-    return [run for of_seed in zip(*map(list, runs), strict=True) for run in of_seed]
+    return [run for of_seed in zip(*of_arms, strict=True) for run in of_seed]
 
 
-def _plan(
-    definition: Definition, scale: str, stage: Stage, arm: str, tuned: Fields, seeds: Sequence[int]
-) -> Iterator[PlannedRun]:
-    spec = resolve_arm(definition, scale, arm, tuned)
+def _plan(spec: Spec, stage: Stage, arm: str, tuned: Fields, seeds: Sequence[int]) -> Iterator[PlannedRun]:
     for seed in seeds:
         training = spec.training.model_copy(update={"seed": seed})
         with_seed = spec.model_copy(update={"training": training})
         yield PlannedRun(stage=stage, arm=arm, seed=seed, tuned=tuned, spec=with_seed)
 
 
-def check_study(definition: Definition, scale: str, *, seeds: int) -> Sequence[Spec]:
-    """Check a study before anything of it is queued; returns the specs of its arms, tuned or not.
+def count_runs(definition: Definition, scale: str, *, seeds: int) -> int:
+    """Runs of a study with so many seeds, tuning included."""
+    tuning = 0
+    if definition.tune is not None:
+        grid = definition.get_scale(scale).grid or definition.tune.grid
+        tuning = math.prod(map(len, grid.values())) * definition.tune.seeds
+    return len(definition.arms) * (tuning + seeds)
+
+
+def check_number(runs: int) -> None:
+    """Refuse a study of too many runs.
+
+    Raises:
+        SpecError: with the bound.
+    """
+    if runs > MOST_RUNS:
+        raise SpecError(f"A study has at most {MOST_RUNS:,} runs. This one would have {runs:,}")
+
+
+def check_study(definition: Definition, scale: str, *, seeds: int) -> Mapping[tuple[str, int], Spec]:
+    """Check a study before anything of it is queued; returns the spec of each arm and number in the grid.
 
     Raises:
         SpecError: an arm cannot be trained, two are equal or differ in more than the factor, a metric is none
             that the runs will have, or there are too many runs.
     """
-    grid = list_grid(definition, scale) or [{}]
-    specs = {arm: [resolve_arm(definition, scale, arm, tuned) for tuned in grid] for arm in definition.arms}
-    runs = len(definition.arms) * seeds + len(plan_tuning(definition, scale))
-    if runs > MOST_RUNS:
-        raise SpecError(f"A study has at most {MOST_RUNS:,} runs. {definition.name} would have {runs:,}")
+    check_number(count_runs(definition, scale, seeds=seeds))
     least = count_least_pairs(len(definition.contrasts))
     if seeds < least and any(one.expect != "equal" for one in definition.contrasts):
         raise SpecError(
             f"With {len(definition.contrasts)} contrasts a study needs {least} seeds at least: with fewer no "
             f"p, corrected for all of them, could be below 0.05. Received: {seeds}"
         )
-    _check_arms_differ(definition, {arm: of_arm[0] for arm, of_arm in specs.items()})
-    metrics = [one.metric for one in definition.contrasts]
-    for metric in [*metrics, *([definition.tune.metric] if definition.tune else [])]:
-        for arm, (spec, *_) in specs.items():
-            _check_is_recorded(metric, spec, arm=arm)
-    return [spec for of_arm in specs.values() for spec in of_arm]
+    specs = {
+        (arm, number): resolve_arm(definition, scale, arm, tuned)
+        for arm in definition.arms
+        for number, tuned in enumerate(list_grid(definition, scale) or [{}])
+    }
+    first = {arm: specs[arm, 0] for arm in definition.arms}
+    _check_arms_differ(definition, first)
+    metrics = [(one.metric, arm) for one in definition.contrasts for arm in (one.first, one.second)]
+    metrics += [(definition.tune.metric, arm) for arm in first] if definition.tune else []
+    for metric, arm in dict.fromkeys(metrics):
+        _check_is_recorded(metric, first[arm], arm=arm)
+    return specs
 
 
 def _check_arms_differ(definition: Definition, specs: Mapping[str, Spec]) -> None:
@@ -147,3 +169,13 @@ def _check_is_recorded(metric: str, spec: Spec, *, arm: str) -> None:
             raise SpecError(f"{metric} needs training.diagnostics true, which arm {arm} does not have")
         if need.startswith(VALIDATION) and spec.data.validation_fraction == 0:
             raise SpecError(f"{metric} needs validation images, of which arm {arm} has none")
+    if layer := find_layer(metric):
+        side = spec.data.image_size
+        layers = count_layers(spec.model, input_shape=(side, side, COLOURS), num_classes=CLASSES)
+        names = [one.name for one in layers if one.dense_parameters is not None]
+        if layer not in names:
+            raise SpecError(f"{metric}: arm {arm} has no such layer. Layers with weights: {', '.join(names)}")
+    if is_of_epochs(metric) and spec.training.epochs > MOST_EPOCHS:
+        raise SpecError(
+            f"{metric}: of at most {MOST_EPOCHS:,} epochs, arm {arm} has {spec.training.epochs:,}"
+        )

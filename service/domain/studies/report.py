@@ -18,11 +18,13 @@ from service.domain.studies.statistics import (
     FEWEST_PAIRS,
     Estimate,
     Outcome,
+    combine,
     correct_by_holm,
     estimate,
     judge,
 )
-from service.domain.studies.words import say_verdict
+from service.domain.studies.words import say_claim, say_verdict
+from service.errors import SpecError
 
 Runs = Mapping[int, tuple[StudyRunView, RunNumbers]]
 """The measured runs of an arm that have numbers, by seed."""
@@ -32,14 +34,16 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
     """Judge what the runs came to; runs without numbers are left out, and said.
 
     Raises:
-        SpecError: the definition cannot be read here.
+        SpecError: the definition cannot be read here, or has been changed.
         MissingExtra: SciPy is not installed.
     """
     definition = load_definition(evidence.definition)
+    if definition.digest != evidence.digest:
+        raise SpecError(f"The definition of {evidence.name} is not what was decided: its digest differs")
     runs = {arm: _list_measured(evidence, arm) for arm in definition.arms}
     contrasts = _judge_contrasts(definition, runs)
     return StudyReport(
-        name=evidence.name,
+        name=definition.name,
         scale=evidence.scale,
         claim=definition.claim,
         source=definition.source,
@@ -51,7 +55,8 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
         planned_seeds=evidence.planned_seeds,
         is_complete=_is_complete(evidence, definition),
         undecided=definition.get_scale(evidence.scale).undecided,
-        verdict=contrasts[0].verdict,
+        verdict=combine(list_claim(contrasts)),
+        words=say_claim([one for one in contrasts if not one.aside]),
         arms=[_describe_arm(evidence, definition, arm, runs[arm]) for arm in definition.arms],
         contrasts=contrasts,
         remarks=list(_list_remarks(evidence, definition)),
@@ -91,6 +96,11 @@ def _judge_contrasts(definition: Definition, runs: Mapping[str, Runs]) -> Sequen
     ]
 
 
+def list_claim(contrasts: Sequence[ContrastView]) -> Sequence[Verdict]:
+    """The verdicts on the parts of the claim."""
+    return [one.verdict for one in contrasts if not one.aside]
+
+
 def _measure_pairs(contrast: Contrast, runs: Mapping[str, Runs]) -> Sequence[tuple[int, Outcome, Outcome]]:
     """Seed and both outcomes of each pair that has them; a ratio takes values above 0 alone."""
     first, second = runs[contrast.first], runs[contrast.second]
@@ -118,12 +128,14 @@ def _describe_contrast(
         first=contrast.first,
         second=contrast.second,
         metric=contrast.metric,
+        aside=contrast.aside,
         expect=contrast.expect,
         ratio=contrast.ratio,
         margin=contrast.margin,
         verdict=verdict,
         words=say_verdict(contrast, found, verdict, p=p),
         pairs=found.pairs,
+        missing=len(runs[contrast.first].keys() & runs[contrast.second].keys()) - found.pairs,
         mean=found.mean if found.pairs else None,
         low=found.low,
         high=found.high,
@@ -175,6 +187,10 @@ def _list_remarks(evidence: StudyEvidence, definition: Definition) -> Sequence[s
         remarks.append(f"{len(failed)} runs have no result: {failed[0].failure}. Their pairs are left out.")
     if shared:
         remarks.append(f"{shared} runs are jobs that an earlier study had run with the same spec.")
+    if elsewhere := sum(run.job is None and run.numbers is not None for run in evidence.runs):
+        remarks.append(f"{elsewhere} runs were made elsewhere, and taken over.")
+    if known := shared + elsewhere:
+        remarks.append(f"So results of {known} runs were known when the number of seeds was decided.")
     environments = {run.numbers.get("environment") for run in measured if run.numbers is not None}
     if len(environments) > 1:
         remarks.append(

@@ -1,10 +1,22 @@
 """Says in a sentence what a contrast came to."""
 
 import math
+from collections.abc import Sequence
 
-from cnnctl.views.studies import Verdict
+from cnnctl.views.studies import ContrastView, Verdict
 from service.domain.studies.definition import Contrast
-from service.domain.studies.statistics import FEWEST_PAIRS, MOST_SEEDS, Estimate
+from service.domain.studies.statistics import FEWEST_PAIRS, MOST_SEEDS, Estimate, combine
+
+
+def say_claim(parts: Sequence[ContrastView]) -> str:
+    """The verdict on a claim: of its only part, or how many of its parts came to what."""
+    if len(parts) == 1:
+        return parts[0].words
+    worst = combine([part.verdict for part in parts])
+    count = sum(part.verdict == worst for part in parts)
+    share = f"all {len(parts)} parts" if count == len(parts) else f"{count} of {len(parts)} parts"
+    example = next(part.words for part in parts if part.verdict == worst)
+    return f"{worst.capitalize()} in {share}. {example}"
 
 
 def say_verdict(contrast: Contrast, found: Estimate, verdict: Verdict, *, p: float) -> str:
@@ -19,8 +31,7 @@ def say_verdict(contrast: Contrast, found: Estimate, verdict: Verdict, *, p: flo
         word = "Confirmed" if verdict == "confirmed" else "Equal"
         margin = f"{contrast.margin:g} times" if contrast.ratio else f"{contrast.margin:g}"
         return f"{word}: {arms} is that of {contrast.second} within {margin}: {sure}."
-    direction = "higher" if found.mean > (1.0 if contrast.ratio else 0.0) else "lower"
-    return f"{verdict.capitalize()}: {arms} is {direction} than that of {contrast.second}: {sure}."
+    return f"{verdict.capitalize()}: {arms} is {found.direction} than that of {contrast.second}: {sure}."
 
 
 def format_size(value: float, *, margin: float, ratio: bool) -> str:

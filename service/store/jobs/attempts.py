@@ -1,10 +1,11 @@
 """Attempts: create, claim by compare-and-set, and write with a fencing token."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, String, cast, exists, func, insert, literal, select, update
 
@@ -186,6 +187,23 @@ def write(tx: Transaction, attempt: Attempt, **values: object) -> None:
 def write_progress(tx: Transaction, attempt: Attempt, progress: Progress) -> None:
     """Store the trainer's progress."""
     write(tx, attempt, progress=json.dumps(asdict(progress)))
+
+
+def write_environment(tx: Transaction, attempt: Attempt, environment: Mapping[str, str | int]) -> None:
+    """Store in what environment the attempt trains."""
+    write(tx, attempt, environment=json.dumps(environment))
+
+
+def find_environment(tx: Transaction, attempt_id: AttemptId | None = None) -> Mapping[str, Any]:
+    """In what environment an attempt has trained, or the newest of all that said; empty if it has not."""
+    statement = select(attempts.c.environment)
+    if attempt_id is not None:
+        statement = statement.where(attempts.c.id == attempt_id)
+    else:
+        statement = (
+            statement.where(attempts.c.environment.is_not(None)).order_by(attempts.c.id.desc()).limit(1)
+        )
+    return load_object(tx.connection.execute(statement).scalar())
 
 
 def set_running_if_starting(

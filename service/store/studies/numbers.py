@@ -1,20 +1,21 @@
 """Reads what a study keeps of a job that has ended."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from models.catalog.costs import count_layers
 from models.catalog.lookup import DATASETS
-from service.domain.jobs import Attempt, Job
+from service.domain.jobs import Job
 from service.domain.spec import Spec, read_spec
 from service.domain.states import Cause, JobState
-from service.domain.studies.measures import CURVES, RunNumbers
-from service.store.fleet import leases
+from service.domain.studies.measures import CURVES, MOST_EPOCHS, RunNumbers
 from service.store.jobs import attempts, metrics
 from service.store.transaction import Transaction
 
+PACKAGES = ("tensorflow", "keras", "numpy", "cnnctl")
 COLOURS = 3
 CLASSES = 10  # of a dataset that is not in the catalog: they matter for the last layer only
-MOST_EPOCHS_KEPT = 1000
 
 
 def read_numbers(tx: Transaction, job: Job) -> RunNumbers | None:
@@ -29,13 +30,15 @@ def read_numbers(tx: Transaction, job: Job) -> RunNumbers | None:
     return RunNumbers(
         last={name: _round(value) for name, value in metrics.last_values(tx, job.id).items()},
         curves={
-            name: [_round(value) for _, value in points[:MOST_EPOCHS_KEPT]] for name, points in series.items()
+            name: [_round(value) for _, value in series[name][:MOST_EPOCHS]]
+            for name in CURVES
+            if name in series
         },
         epochs=spec.training.epochs,
         parameters=_count_parameters(spec),
         diverged=diverged,
         weights_digest=(attempt.weights_digest if attempt else None) or "",
-        environment=_describe(tx, attempt) if attempt else "",
+        environment=describe_environment(attempts.find_environment(tx, attempt.id)) if attempt else "",
     )
 
 
@@ -52,9 +55,13 @@ def _count_parameters(spec: Spec) -> int:
     return sum(layer.trained for layer in layers)
 
 
-def _describe(tx: Transaction, attempt: Attempt) -> str:
-    models = sorted(gpu.model for gpu in leases.list_leased_gpus(tx, attempt.id))
-    return ", ".join(models)
+def describe_environment(environment: Mapping[str, Any]) -> str:
+    """In words what may differ between two trainings of one spec; empty if nothing is known."""
+    if not environment:
+        return ""
+    packages = ", ".join(f"{name} {environment.get(name, '?')}" for name in PACKAGES)
+    device = f"{environment.get('device', '?')} ({environment.get('devices', '?')})"
+    return f"{device}, {environment.get('threads', '?')} threads; {packages}"[:500]
 
 
 def find_reason(job: Job) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from models.catalog.dataset_path import find_dataset_path
 from service.domain.jobs import JobId
 from service.domain.labels import Labels
 from service.domain.people import Actor
@@ -11,10 +12,11 @@ from service.domain.scheduling_options import DEFAULT_SCHEDULING
 from service.domain.states import Action, Stage
 from service.domain.studies.plan import PlannedRun
 from service.domain.studies.study import Study
-from service.store.jobs import jobs
+from service.store.jobs import attempts, jobs
 from service.store.jobs.jobs import NewJob
 from service.store.people import audit
 from service.store.studies import studies
+from service.store.studies.numbers import describe_environment
 from service.store.transaction import Transaction
 
 PROJECT = "study/"  # and the study's name
@@ -39,10 +41,8 @@ def queue_runs(
 
     `known` are numbers of runs that were made elsewhere, by their training digest.
     """
-    done: dict[str, tuple[JobId | None, Mapping[str, Any]]] = {
-        **({} if fresh else studies.find_done(tx, {run.training_digest for run in runs})),
-        **{digest: (None, numbers) for digest, numbers in known.items()},
-    }
+    done = {} if fresh else _find_done(tx, runs)
+    done |= {digest: (None, numbers) for digest, numbers in known.items()}
     new = [run for run in runs if run.training_digest not in done]
     new_jobs = [_to_job(study, run, memory) for run in new]
     created = jobs.create_jobs(tx, new_jobs, reason=WAITS_FOR_SCHEDULER)
@@ -64,6 +64,24 @@ def queue_runs(
         )
     studies.add_runs(tx, study.id, rows)
     audit.add_entries(tx, created, Action.SUBMITTED, actor=actor, detail=f"study {study.id}")
+
+
+def _find_done(
+    tx: Transaction, runs: Sequence[PlannedRun]
+) -> dict[str, tuple[JobId | None, Mapping[str, Any]]]:
+    """By training digest the jobs that have trained just this, in the environment of the newest attempt.
+
+    Files at a path may have changed since; the lab's own datasets and the catalog's never do.
+    """
+    lasting = {run.training_digest for run in runs if _is_lasting(run.spec.data.dataset)}
+    today = describe_environment(attempts.find_environment(tx))
+    found = studies.find_done(tx, lasting)
+    return {digest: one for digest, one in found.items() if one[1].get("environment") == today}
+
+
+def _is_lasting(dataset: str) -> bool:
+    place = find_dataset_path(dataset)
+    return place is None or place.is_own
 
 
 def _to_job(study: Study, run: PlannedRun, memory: Memory) -> NewJob:

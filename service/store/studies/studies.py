@@ -1,14 +1,16 @@
 """Studies and their runs: create, read, and record what came of them."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, case, func, insert, or_, select, update
 
 from service.db.tables import jobs, studies, study_runs
 from service.domain.jobs import JobId
-from service.domain.states import FINISHED, Priority, Stage, StudyState
+from service.domain.states import FINISHED, JobState, Priority, Stage, StudyState
 from service.domain.stored import load_object
 from service.domain.studies.study import RunId, Study, StudyId, StudyRun
 from service.errors import StudyNotFound
@@ -119,19 +121,58 @@ def list_runs(tx: Transaction, study_id: StudyId) -> Sequence[StudyRun]:
     return [_to_run(row) for row in tx.connection.execute(statement).mappings()]
 
 
-def count_runs(tx: Transaction, study_ids: Collection[StudyId]) -> Iterator[Row[Any]]:
-    """Of each study and stage: runs in all, those with numbers, and those that failed."""
-    counts = [
-        func.count().label("runs"),
-        func.count(study_runs.c.numbers).label("done"),
-        func.sum(func.length(study_runs.c.failure) > 0).label("failed")
-        if tx.connection.dialect.name == "sqlite"
-        else func.count(func.nullif(study_runs.c.failure, "")).label("failed"),
-    ]
-    statement = select(study_runs.c.study_id, study_runs.c.stage, *counts).where(
-        study_runs.c.study_id.in_(study_ids)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """How far a study's runs are; `paused` are jobs of its own that somebody has to resume."""
+
+    runs: int
+    done: int
+    failed: int
+    shared: int
+    paused: int
+    own: int
+    own_ended: int
+    last_end: datetime | None
+
+
+def count_runs(tx: Transaction, study_id: StudyId) -> RunCounts:
+    """Count a study's runs without reading their numbers."""
+    joined = study_runs.outerjoin(jobs, jobs.c.id == study_runs.c.job_id)
+    is_own = and_(~study_runs.c.shared, study_runs.c.job_id.is_not(None))
+
+    def count(condition: Any) -> Any:
+        return func.count(case((condition, 1)))
+
+    statement = (
+        select(
+            func.count().label("runs"),
+            func.count(study_runs.c.numbers).label("done"),
+            count(study_runs.c.failure != "").label("failed"),
+            count(study_runs.c.shared).label("shared"),
+            count(and_(_IS_OPEN, jobs.c.state == JobState.PAUSED)).label("paused"),
+            count(is_own).label("own"),
+            count(and_(is_own, ~_IS_OPEN)).label("own_ended"),
+            func.max(case((is_own, jobs.c.ended_at))).label("last_end"),
+        )
+        .select_from(joined)
+        .where(study_runs.c.study_id == study_id)
     )
-    yield from tx.connection.execute(statement.group_by(study_runs.c.study_id, study_runs.c.stage))
+    return to_value(RunCounts, tx.connection.execute(statement).mappings().one())
+
+
+def has_open_runs(tx: Transaction, study_id: StudyId) -> bool:
+    """Whether a run of a study has not ended."""
+    mine = and_(study_runs.c.study_id == study_id, _IS_OPEN)
+    return tx.connection.execute(select(1).where(mine).limit(1)).first() is not None
+
+
+def list_newest_failures(tx: Transaction, study_id: StudyId, *, limit: int) -> Sequence[str]:
+    """Why the newest runs of a study's own that have ended failed, empty where one did not."""
+    joined = study_runs.join(jobs, jobs.c.id == study_runs.c.job_id)
+    mine = and_(study_runs.c.study_id == study_id, ~study_runs.c.shared, ~_IS_OPEN)
+    statement = select(study_runs.c.failure).select_from(joined).where(mine)
+    newest = statement.order_by(jobs.c.ended_at.desc(), jobs.c.id.desc()).limit(limit)
+    return tx.connection.execute(newest).scalars().all()
 
 
 def list_ended_runs(tx: Transaction, study_id: StudyId) -> Sequence[StudyRun]:
@@ -143,7 +184,7 @@ def list_ended_runs(tx: Transaction, study_id: StudyId) -> Sequence[StudyRun]:
 
 
 def list_due(tx: Transaction) -> Sequence[StudyId]:
-    """The running studies that have something to record, or nothing left to wait for."""
+    """The studies that have something to record, and the running ones that have nothing left to wait for."""
     joined = study_runs.outerjoin(jobs, jobs.c.id == study_runs.c.job_id)
     waits = and_(_IS_OPEN, or_(jobs.c.id.is_(None), jobs.c.state.not_in(FINISHED)))
     ended = and_(_IS_OPEN, jobs.c.state.in_(FINISHED))
@@ -151,8 +192,9 @@ def list_due(tx: Transaction) -> Sequence[StudyId]:
     def any_run(condition: Any) -> Any:
         return select(1).select_from(joined).where(study_runs.c.study_id == studies.c.id, condition).exists()
 
-    due = or_(any_run(ended), ~any_run(waits))
-    statement = select(studies.c.id).where(studies.c.state == StudyState.RUNNING, due).order_by(studies.c.id)
+    is_through = and_(studies.c.state == StudyState.RUNNING, ~any_run(waits))
+    may_be_due = and_(studies.c.state != StudyState.FINISHED, or_(any_run(ended), is_through))
+    statement = select(studies.c.id).where(may_be_due).order_by(studies.c.id)
     return [StudyId(number) for number in tx.connection.execute(statement).scalars()]
 
 

@@ -112,7 +112,7 @@ class RunState:
 
 def describe_environment(
     launch: Launch, images: RunImages, *, replicas: int, shards: int
-) -> Mapping[str, object]:
+) -> Mapping[str, str | int]:
     """Everything outside the spec that can change the last bit of a result."""
     packages = {name: version(name) for name in ("cnnctl", "numpy")}
     return {
