@@ -21,6 +21,7 @@ METRICS: Mapping[str, str] = {
     "test_loss": "cross-entropy on the test images, once, with the final weights",
     "test_accuracy": "accuracy on the test images, once, with the final weights",
     "test_top5_accuracy": "share of test images whose class is among the five likeliest",
+    "test_ten_crop_accuracy": "test accuracy by the mean over ten views, once, with `training.ten_crop`",
     "test_worst_recall": "lowest share of a class's test images that are classified right",
     "lr": "learning rate of the epoch",
     STALL: "how long training stood still for a checkpoint, at its step",

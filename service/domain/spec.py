@@ -140,6 +140,10 @@ class TrainingSpec(Section):
     diagnostics: bool = Field(
         False, description="record gradients, activations and weights of each layer, each epoch"
     )
+    ten_crop: bool = Field(
+        False,
+        description="score the test images also by the mean over ten views: corners and centre, mirrored too",
+    )
     early_stopping: EarlyStoppingSpec = Field(
         default_factory=EarlyStoppingSpec, description="when to stop early"
     )

@@ -14,6 +14,7 @@ ADDED: Mapping[str, object] = {
     "data.train_fraction": 1.0,
     "data.keep": "all",
     "optimizer.max_norm": 0.0,
+    "training.ten_crop": False,
 }
 
 # By version, the upgrade of its tree to the next version. Never change one: specs are kept for ever.

@@ -32,6 +32,7 @@ VALIDATION: Condition = (
     lambda s: s.data.validation_fraction > 0 or _is_folder(s),
     "images for the validation",
 )
+VIEWS: Condition = (lambda s: s.data.resize > s.data.image_size, "data.resize above data.image_size")
 FOLDER: Condition = (_is_folder, "a folder of images as data.dataset")
 
 # Every field that is not here is read always; tests/unit/test_unread_fields.py lists those.
@@ -44,6 +45,7 @@ READ_WITH: Mapping[str, Condition] = {
     "schedule.patience_epochs": PLATEAU,
     "schedule.minimum_lr": LOWERS,
     "training.early_stopping.monitor": VALIDATION,
+    "training.ten_crop": VIEWS,
     "model.activation": HIDDEN,
     "model.dense_units": FLATTEN,
     "model.dropout_place": DROPOUT,

@@ -629,3 +629,13 @@ def test_a_part_of_the_training_images_is_used_and_the_others_stay_out(run: Call
     assert str(environment["images"]).startswith(f"{len(chosen)}+{len(validation)}+{len(digits.y_test)} of")
     counts = np.bincount(digits.y_train[train][chosen])
     assert part.values("chance_accuracy", after=-1) == [pytest.approx(counts.max() / counts.sum())]
+
+
+def test_ten_views_are_scored_once_beside_the_centre(run: Callable[..., Run]) -> None:
+    trained = run(gpus=2, fields={"training.epochs": 2, "data.resize": 36, "training.ten_crop": True})
+    assert trained.end()["outcome"] == "succeeded", trained.log()
+    digits, network = load_arrays("digits", directory=None), load_network(trained.folder, file="model.keras")
+    for name, ten_crop in (("test_accuracy", False), ("test_ten_crop_accuracy", True)):
+        found = network.predict(digits.x_test, ten_crop=ten_crop).argmax(-1)
+        assert trained.values(name) == [pytest.approx((found == digits.y_test).mean(), abs=1 / 360)]
+    assert trained.values("test_accuracy") != trained.values("test_ten_crop_accuracy")

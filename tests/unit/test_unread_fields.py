@@ -36,6 +36,7 @@ VALUES: Mapping[str, tuple[object, Mapping[str, object], Mapping[str, object]]] 
         {"data.validation_fraction": 0, "training.early_stopping.patience_epochs": 0},
         {},
     ),
+    "training.ten_crop": (True, {}, {"data.resize": 40}),
     "data.in_memory_mib": (1, {}, {"data.dataset": "folder:/photographs"}),
 }
 

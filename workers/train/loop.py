@@ -32,6 +32,8 @@ NUM_MEANS = 3
 NUM_SCORES = 3
 # What an evaluation says of an image: its label, the predicted class and that class's probability.
 NUM_PREDICTED = 3
+# The views (1, 3) that are averaged, as `models.views` has them; none where the image is seen as it is.
+Views = tuple[tf.Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +100,11 @@ class Loop:
         With `ten_crop`, the probabilities of ten views are averaged.
         """
         room = self._resize - self._side
-        views_V3 = None
-        if ten_crop or room:
-            views_V3 = tf.constant(ten_views(room=room) if ten_crop else centre_view(room=room))
+        found_V3 = ten_views(room=room) if ten_crop else centre_view(room=room)
+        # A tensor each: TensorFlow would forget the number of views in one, once it has seen two numbers.
+        views = tuple(tf.constant(view_3[None]) for view_3 in found_V3) if ten_crop or room else ()
         pieces = split.pieces(batch_size=self._batch_size)
-        scored = [self._score_rows(rows, views_V3) for rows in pieces]
+        scored = [self._score_rows(rows, views) for rows in pieces]
         loss, right, near = sum((sums for sums, _ in scored), np.zeros(NUM_SCORES)) / split.count
         labels_N, classes_N, probabilities_N = np.concatenate([predicted for _, predicted in scored]).T
         return Scores(
@@ -123,10 +125,10 @@ class Loop:
         return self._look(images, numbers, views)
 
     def _score_rows(
-        self, rows: Rows, views_V3: tf.Tensor | None
+        self, rows: Rows, views: Views
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Return sums (NUM_SCORES,), and what is said of each image (N, NUM_PREDICTED)."""
-        sums, predicted = self._evaluate(rows.images, rows.labels, views_V3, tf.constant(rows.count))
+        sums, predicted = self._evaluate(rows.images, rows.labels, views, tf.constant(rows.count))
         return sums.numpy(), predicted.numpy().reshape(-1, NUM_PREDICTED)[: rows.count]
 
     def _train_steps(
@@ -196,13 +198,13 @@ class Loop:
         return [tf.cast(tf.nn.l2_loss(gradient), tf.float32) for gradient in gradients]
 
     def _evaluate_batches(
-        self, images: tf.Tensor, labels: tf.Tensor, views_V3: tf.Tensor | None, count: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, views: Views, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def one_batch(
             batch: tf.Tensor, totals: tf.Tensor, predicted: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             start = batch * self._batch_size
-            found = self._strategy.run(self._evaluate_batch, args=(images, labels, views_V3, start, count))
+            found = self._strategy.run(self._evaluate_batch, args=(images, labels, views, start, count))
             found = self._strategy.reduce("SUM", found, axis=None)
             totals += tf.cast(found[:NUM_SCORES], tf.float64)
             return batch + 1, totals, predicted.write(batch, found[NUM_SCORES:])
@@ -219,7 +221,7 @@ class Loop:
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
-        views_V3: tf.Tensor | None,
+        views: Views,
         start: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
@@ -234,7 +236,7 @@ class Loop:
             real_b = tf.cast(indices_b < count, tf.float32)
             indices_b = tf.minimum(indices_b, count - 1)
             y_b = tf.gather(labels, indices_b)
-            scores_bK = self._score(images, indices_b, views_V3)
+            scores_bK = self._score(images, indices_b, views)
             found = [
                 self._cross_entropy(y_b, scores_bK),
                 _is_right(scores_bK, y_b),
@@ -249,17 +251,14 @@ class Loop:
         (found,) = self._sum_over_shards(score, start)
         return found
 
-    def _score(self, images: tf.Tensor, indices_b: tf.Tensor, views_V3: tf.Tensor | None) -> tf.Tensor:
+    def _score(self, images: tf.Tensor, indices_b: tf.Tensor, views: Views) -> tf.Tensor:
         """Logits of one view, or the logarithm of the mean probability over several."""
-        if views_V3 is None or views_V3.shape[0] == 1:
-            return self._logits(images, indices_b, views_V3)
-        p_VbK = [
-            tf.nn.softmax(self._logits(images, indices_b, views_V3[v : v + 1]))
-            for v in range(views_V3.shape[0])
-        ]
+        if len(views) <= 1:
+            return self._logits(images, indices_b, *views)
+        p_VbK = [tf.nn.softmax(self._logits(images, indices_b, view_13)) for view_13 in views]
         return tf.math.log(tf.add_n(p_VbK) / len(p_VbK) + keras.config.epsilon())
 
-    def _logits(self, images: tf.Tensor, indices_b: tf.Tensor, view_13: tf.Tensor | None) -> tf.Tensor:
+    def _logits(self, images: tf.Tensor, indices_b: tf.Tensor, view_13: tf.Tensor | None = None) -> tf.Tensor:
         views_b3 = None if view_13 is None else tf.repeat(view_13, tf.shape(indices_b)[0], axis=0)
         x_bHWC = self._look(images, indices_b, views_b3)
         return tf.cast(self._network(x_bHWC, training=False), tf.float32)

@@ -237,8 +237,10 @@ class Trainer:
         """Score the test images once, and let the chief keep what the network says of each."""
         scores = self._loop.evaluate(self._images.test)
         values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy} | self._top5("test", scores)
-        worst = min(scores.predictions.recalls().values())
-        self._reporter.points(self._state.step, values | {"test_worst_recall": worst})
+        values["test_worst_recall"] = min(scores.predictions.recalls().values())
+        if self._spec.training.ten_crop:
+            values["test_ten_crop_accuracy"] = self._loop.evaluate(self._images.test, ten_crop=True).accuracy
+        self._reporter.points(self._state.step, values)
         if not self._launch.rank:
             scores.predictions.save(self._run_dir / PREDICTIONS_FILE)
 
