@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "retry": ("service.cli.jobs.retry", "Queue failed or cancelled jobs again."),
     "download": (
         "service.cli.jobs.download",
-        "Download a network, its test predictions, log, spec or checkpoint of a job.",
+        "Download a job's network, predictions, log, spec or checkpoint.",
     ),
     "history": ("service.cli.jobs.history", "Show what happened to a job, and who did it."),
     "usage": ("service.cli.people.usage", "Count GPU-hours by person, project and outcome."),

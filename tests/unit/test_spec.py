@@ -15,10 +15,15 @@ from models.catalog import lookup
 from models.catalog.lookup import Choice
 from service.domain.spec import digest_training, read_spec
 from service.domain.spec_request import parse_assignment, resolve_spec, spec_paths
+from service.domain.stored_spec import ADDED, list_values, read_values
 from service.domain.unread_fields import READ_WITH
 from service.errors import NewerSpec, SpecError
 
 REFUSED: list[tuple[str, dict[str, object], str]] = [
+    ("lenet5", {"data.keep": "10:0.5"}, "data.keep names class 10; those of digits are 0 to 9"),
+    ("lenet5", {"data.keep": "0:2"}, "a share must be above 0 and at most 1"),
+    ("lenet5", {"data.train_fraction": 0}, "data.train_fraction"),
+    ("lenet5", {"data.train_fraction": 0.1, "training.batch_size": 200}, "at most the 129 training images"),
     ("lenet", {}, "Unknown architecture 'lenet'. Did you mean lenet5?"),
     ("lenet5", {"data.dataset": "cifar"}, "Did you mean cifar10?"),
     ("lenet5", {"model.init": "ortogonal"}, "Did you mean orthogonal?"),
@@ -211,3 +216,17 @@ def test_a_network_comes_as_its_paper_has_it(
 def test_alexnets_update_rule_brings_its_decay() -> None:
     assert resolve_spec("lenet5", {"optimizer.name": "alexnet"}).optimizer.weight_decay == 0.0005
     assert resolve_spec("lenet5", {}).optimizer.weight_decay == 0
+
+
+def test_what_was_added_later_is_stored_only_where_it_is_chosen() -> None:
+    spec = resolve_spec("lenet5", {})
+    stored = json.loads(spec.to_json())
+    assert ADDED.keys().isdisjoint(dict(list_values(stored)))
+    assert {path: read_values(stored)[path] for path in ADDED} == ADDED
+    # What a spec without a field means is what the field means by default.
+    assert ADDED.items() <= dict(list_values(spec.model_dump(mode="json"))).items()
+    chosen = resolve_spec(
+        "lenet5", {"data.keep": "0:0.5", "data.train_fraction": 0.5, "optimizer.max_norm": 3}
+    )
+    assert read_spec(chosen.to_json()) == chosen
+    assert digest_training(chosen.to_json()) != digest_training(spec.to_json())

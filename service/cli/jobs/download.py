@@ -21,7 +21,7 @@ from service.cli.terminal import echo, make_console
 @click.option("--list", "only_list", is_flag=True, help="Only list what there is.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print one JSON document.")
 def command(job: int, what: str, output: Path | None, only_list: bool, as_json: bool) -> None:
-    """Download a network, its test predictions, log, spec or checkpoint of a job.
+    """Download a job's network, predictions, log, spec or checkpoint.
 
     `best` is the network of the best epoch, or the final one where there is no better. `checkpoint` is the
     newest one's tensors. A download that broke off goes on where it was.
