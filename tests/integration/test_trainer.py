@@ -7,12 +7,13 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -20,7 +21,6 @@ from cnnctl.files import PREDICTIONS_FILE
 from models.datasets.load import load_arrays
 from models.datasets.split import hold_out
 from models.datasets.subset import choose_subset
-from models.inference.saved_network import load_network
 from models.predictions import Predictions, load_predictions
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
@@ -49,6 +49,27 @@ def run(tmp_path: Path, starter: Starter) -> Callable[..., Run]:
 
 def predictions(run: Run) -> Predictions:
     return load_predictions(run.folder / PREDICTIONS_FILE)
+
+
+PREDICT_AGAIN = """
+import sys, numpy
+from pathlib import Path
+from models.datasets.load import load_arrays
+from models.inference.saved_network import load_network
+network, x = load_network(Path(sys.argv[1]), file="model.keras"), load_arrays("digits", directory=None).x_test
+numpy.savez(sys.argv[2], centre=network.predict(x), ten=network.predict(x, ten_crop=True))
+"""
+
+
+def predict_again(run: Run) -> Mapping[str, npt.NDArray[np.float32]]:
+    """The saved network's probabilities of the test images, by one view and by ten.
+
+    In a process of its own: the first operation fixes the devices of a process for good.
+    """
+    output = run.folder / "again.npz"
+    subprocess.run([sys.executable, "-c", PREDICT_AGAIN, str(run.folder), str(output)], check=True)
+    with np.load(output) as found:
+        return dict(found)
 
 
 @pytest.mark.parametrize(("gpus", "threads"), [(1, 2), (2, 2), (2, 4)], ids=["shards", "replicas", "both"])
@@ -97,8 +118,7 @@ def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run:
     np.testing.assert_array_equal(said.labels, digits.y_test)
     assert trained.values("test_accuracy") == [pytest.approx((said.classes == said.labels).mean())]
     assert trained.values("test_worst_recall") == [pytest.approx(min(said.recalls().values()))]
-    network = load_network(trained.folder, file="model.keras")
-    p_NK = network.predict(digits.x_test)
+    p_NK = predict_again(trained)["centre"]
     np.testing.assert_array_equal(said.classes, p_NK.argmax(-1))
     np.testing.assert_allclose(said.probabilities, p_NK.max(-1), atol=1e-5)
 
@@ -589,8 +609,6 @@ def test_a_trainer_told_to_stop_while_it_reads_images_says_so(
 PREDICT = """
 import sys, keras
 from models.datasets.load import load_arrays
-from models.datasets.split import hold_out
-from models.datasets.subset import choose_subset
 digits = load_arrays("digits", directory=None)
 pixels = keras.ops.image.resize(digits.x_test.astype("float32"), (32, 32))
 network = keras.saving.load_model(sys.argv[1])
@@ -634,8 +652,8 @@ def test_a_part_of_the_training_images_is_used_and_the_others_stay_out(run: Call
 def test_ten_views_are_scored_once_beside_the_centre(run: Callable[..., Run]) -> None:
     trained = run(gpus=2, fields={"training.epochs": 2, "data.resize": 36, "training.ten_crop": True})
     assert trained.end()["outcome"] == "succeeded", trained.log()
-    digits, network = load_arrays("digits", directory=None), load_network(trained.folder, file="model.keras")
-    for name, ten_crop in (("test_accuracy", False), ("test_ten_crop_accuracy", True)):
-        found = network.predict(digits.x_test, ten_crop=ten_crop).argmax(-1)
-        assert trained.values(name) == [pytest.approx((found == digits.y_test).mean(), abs=1 / 360)]
+    y_test, again = load_arrays("digits", directory=None).y_test, predict_again(trained)
+    for name, views in (("test_accuracy", "centre"), ("test_ten_crop_accuracy", "ten")):
+        right = (again[views].argmax(-1) == y_test).mean()
+        assert trained.values(name) == [pytest.approx(right, abs=1 / 360)]
     assert trained.values("test_accuracy") != trained.values("test_ten_crop_accuracy")
