@@ -88,12 +88,21 @@ class Definition(Section):
 
     def to_json(self) -> str:
         """Canonical JSON, so that equal definitions have equal digests."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return _to_canonical(self.model_dump(mode="json"))
 
     @property
     def digest(self) -> str:
         """SHA-256, hex, of what was decided beforehand."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return digest_stored(self.model_dump(mode="json"))
+
+
+def digest_stored(tree: Mapping[str, Any]) -> str:
+    """SHA-256, hex, of a stored definition: of what is stored, which may lack fields that were added since."""
+    return hashlib.sha256(_to_canonical(tree).encode()).hexdigest()
+
+
+def _to_canonical(tree: Mapping[str, Any]) -> str:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"))
 
 
 def load_definition(stored: str | Mapping[str, Any]) -> Definition:

@@ -12,7 +12,7 @@ from cnnctl.views.studies import (
     Verdict,
 )
 from service.domain.states import Stage
-from service.domain.studies.definition import Contrast, Definition, load_definition
+from service.domain.studies.definition import Contrast, Definition, digest_stored, load_definition
 from service.domain.studies.measures import CURVES, RunNumbers, load_numbers, measure
 from service.domain.studies.statistics import (
     FEWEST_PAIRS,
@@ -38,7 +38,7 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
         MissingExtra: SciPy is not installed.
     """
     definition = load_definition(evidence.definition)
-    if definition.digest != evidence.digest:
+    if digest_stored(evidence.definition) != evidence.digest:
         raise SpecError(f"The definition of {evidence.name} is not what was decided: its digest differs")
     runs = {arm: _list_measured(evidence, arm) for arm in definition.arms}
     contrasts = _judge_contrasts(definition, runs)
