@@ -97,7 +97,7 @@ class Definition(Section):
 
 
 def digest_stored(tree: Mapping[str, Any]) -> str:
-    """SHA-256, hex, of a stored definition: of what is stored, which may lack fields that were added since."""
+    """SHA-256, hex, of a definition as it was stored: fields that were added since do not count."""
     return hashlib.sha256(_to_canonical(tree).encode()).hexdigest()
 
 
