@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
@@ -39,6 +40,8 @@ def do_form(ask: Ask, do: Act) -> str:
 
     with service.shares.take(actor.name):
         if key := form.get("key"):
-            digest = hashlib.sha256(ask.request.url.path.encode() + ask.body).hexdigest()
+            # Of what the form says: the bytes of the same form with a file differ each time it is sent.
+            said = ask.request.url.path + urlencode(form)
+            digest = hashlib.sha256(said.encode()).hexdigest()
             return do_once(service.store, actor.name, key, digest=digest, act=answer)
         return answer(service.store)

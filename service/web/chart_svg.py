@@ -51,7 +51,7 @@ def draw_chart(chart: Chart, *, width: int = 900, height: int = 420) -> str:
     parts += ['<g clip-path="url(#plot)">', *clipped, "</g>", *_draw_ends(chart.curves, plot)]
     parts += _draw_dots(chart, plot)
     if not values:
-        parts.append(_text((LEFT + width - RIGHT) / 2, height / 2, "Nothing to show", anchor="middle"))
+        parts.append(write_text((LEFT + width - RIGHT) / 2, height / 2, "Nothing to show", anchor="middle"))
     legend, bottom = _draw_legend(chart, width=width, top=height + 6)
     return _wrap(chart, plot, [*parts, *legend], width=width, height=bottom)
 
@@ -67,7 +67,7 @@ def _draw_axes(chart: Chart, plot: _Plot) -> Iterator[str]:
     for value in y.list_ticks(6):
         at = y.place(value)
         yield f'<path d="M{x.start} {at:.1f}H{x.end}" stroke="{LINES}"/>'
-        yield _text(x.start - 8, at + 4, format_tick(value), anchor="end", fill=QUIET)
+        yield write_text(x.start - 8, at + 4, format_tick(value), anchor="end", fill=QUIET)
     yield f'<path d="M{x.start} {y.start}H{x.end}" stroke="{QUIET}"/>'
     ticks: list[tuple[float, str]] = list(enumerate(chart.names)) or [
         (at, format_tick(at)) for at in x.list_ticks(8)
@@ -75,10 +75,10 @@ def _draw_axes(chart: Chart, plot: _Plot) -> Iterator[str]:
     for place, words in ticks:
         at = x.place(place)
         yield f'<path d="M{at:.1f} {y.start}v4" stroke="{QUIET}"/>'
-        yield _text(at, y.start + 18, words[:24], anchor="middle", fill=QUIET)
-    yield _text((x.start + x.end) / 2, y.start + 37, chart.x_label, anchor="middle")
-    yield _text(8, 16, chart.y_label, weight="bold")
-    yield _text(x.end + RIGHT - 8, 16, chart.title, anchor="end", fill=QUIET)
+        yield write_text(at, y.start + 18, words[:24], anchor="middle", fill=QUIET)
+    yield write_text((x.start + x.end) / 2, y.start + 37, chart.x_label, anchor="middle")
+    yield write_text(8, 16, chart.y_label, weight="bold")
+    yield write_text(x.end + RIGHT - 8, 16, chart.title, anchor="end", fill=QUIET)
 
 
 def _draw_marks(chart: Chart, plot: _Plot) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _draw_marks(chart: Chart, plot: _Plot) -> Iterator[str]:
         if plot.x.low <= place <= plot.x.high:
             at = plot.x.place(place)
             yield f'<path d="M{at:.1f} {plot.y.end}V{plot.y.start}" stroke="{QUIET}" stroke-dasharray="2 4"/>'
-            yield _text(at + 4, plot.y.end + 10, words, fill=QUIET)
+            yield write_text(at + 4, plot.y.end + 10, words, fill=QUIET)
 
 
 def _draw_behind(curve: Curve, plot: _Plot) -> Iterator[str]:
@@ -136,21 +136,21 @@ def _draw_ends(curves: Sequence[Curve], plot: _Plot) -> Iterator[str]:
     for y, x, curve in sorted(ends, key=lambda end: -end[0]):
         beside = [above for above, left in written if abs(left - x) < RIGHT]
         written.append((min([y, *(above - FONT for above in beside)]), x))
-        yield _text(x, written[-1][0], curve.key, fill=curve.look.colour)
+        yield write_text(x, written[-1][0], curve.key, fill=curve.look.colour)
 
 
 def _draw_dots(chart: Chart, plot: _Plot) -> Iterator[str]:
     for dot in chart.dots:
         x, y = plot.x.place(dot.x), plot.y.place(dot.y)
-        hint = f"<title>{escape(_shorten(dot.label))}: {format_value(dot.y)}</title>"
+        hint = f"<title>{escape(shorten(dot.label))}: {format_value(dot.y)}</title>"
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{dot.look.colour}">{hint}</circle>'
         if len(chart.dots) <= 2 * MOST_ENDS:
-            yield _text(x + 6, y + 4, dot.label, fill=QUIET)
+            yield write_text(x + 6, y + 4, dot.label, fill=QUIET)
 
 
 def _draw_legend(chart: Chart, *, width: int, top: float) -> tuple[list[str], int]:
     """The parts of the legend and the notes, and where they end."""
-    longest = max((len(_shorten(curve.label)) for curve in chart.curves), default=0)
+    longest = max((len(shorten(curve.label)) for curve in chart.curves), default=0)
     entry = max(ENTRY, 100 + longest * LETTER)
     columns = max(1, int((width - LEFT) // entry))
     parts = []
@@ -158,29 +158,29 @@ def _draw_legend(chart: Chart, *, width: int, top: float) -> tuple[list[str], in
         row, column = divmod(number, columns)
         x, y = LEFT + column * entry, top + row * LINE
         parts.append(_line(f"M{x} {y + 8:.1f}h26", curve.look, 'stroke-width="2.4"'))
-        parts.append(_text(x + 32, y + 12, curve.label))
-        parts.append(_text(x + entry - 14, y + 12, format_value(curve.last), anchor="end", fill=QUIET))
+        parts.append(write_text(x + 32, y + 12, curve.label))
+        parts.append(write_text(x + entry - 14, y + 12, format_value(curve.last), anchor="end", fill=QUIET))
     top += math.ceil(len(chart.curves) / columns) * LINE
     for note in chart.notes:
-        parts.append(_text(LEFT, top + 12, note, fill=QUIET))
+        parts.append(write_text(LEFT, top + 12, note, fill=QUIET))
         top += LINE
     return parts, math.ceil(top + 8)
 
 
-def _shorten(words: str) -> str:
+def shorten(words: str) -> str:
     words = make_visible(words)
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "", fill: str = INK, weight: str = "") -> str:
+def write_text(x: float, y: float, words: str, *, anchor: str = "", fill: str = INK, weight: str = "") -> str:
     more = f' text-anchor="{anchor}"' if anchor else ""
     more += f' font-weight="{weight}"' if weight else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}"{more}>{escape(_shorten(words))}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}"{more}>{escape(shorten(words))}</text>'
 
 
 def _wrap(chart: Chart, plot: _Plot, parts: Sequence[str], *, width: int, height: int) -> str:
-    title = f"{_shorten(chart.y_label)} over {_shorten(chart.x_label)}"
-    said = ", ".join(f"{_shorten(curve.label)}: {format_value(curve.last)}" for curve in chart.curves)
+    title = f"{shorten(chart.y_label)} over {shorten(chart.x_label)}"
+    said = ", ".join(f"{shorten(curve.label)}: {format_value(curve.last)}" for curve in chart.curves)
     clip = f'x="{plot.x.start}" y="{plot.y.end - 2}" width="{plot.x.end - plot.x.start}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)} width="{width}" '

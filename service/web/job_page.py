@@ -13,7 +13,7 @@ from cnnctl.files import BEST_FILE, NAMES
 from cnnctl.views.jobs import DifferenceView, JobFile, JobView, ProgressView, SpecView
 from service.domain.states import FINISHED, RETRYABLE, JobState
 from service.errors import CnnctlError
-from service.web.address import check_query, check_words, read_number
+from service.web.address import check_query, check_words, is_number, read_number
 from service.web.ansi import Piece, color_lines
 from service.web.curve_axis import AXES, LABELS, LOGARITHMIC, read_axis, read_logarithmic
 from service.web.heat_map import draw_heat
@@ -24,6 +24,7 @@ MOST_LINES = 300
 SLOW = 60  # times as seldom, a job is looked at anew that has ended
 PARAMETERS = ("find", "heat", "x", "y", "files")
 SHA256 = "sha256"  # the only word that `files` takes: to read large ones takes seconds
+OF_STUDY = "study-"  # and its number: a tag
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
@@ -81,12 +82,27 @@ class Head:
     progress: ProgressView
     ends_at: datetime | None
     """About when it will have trained all epochs; None where that is unknown."""
+    study: str
+    """The number of the study that it is a run of, or nothing."""
 
 
 def get_head(visit: Visit, number: int) -> Head:
     """State, how far it is, when it ends, and what is unusual."""
     job, progress = visit.get_job(number), visit.get_progress(number)
-    return Head(job=job, title=_title(job), progress=progress, ends_at=_guess_end(job, progress))
+    return Head(
+        job=job,
+        title=_title(job),
+        progress=progress,
+        ends_at=_guess_end(job, progress),
+        study=_find_study(job),
+    )
+
+
+def _find_study(job: JobView) -> str:
+    """By the project and the tag that studies give to their jobs."""
+    numbers = [tag.removeprefix(OF_STUDY) for tag in job.tags if tag.startswith(OF_STUDY)]
+    of_study = job.project.startswith("study/")
+    return next((number for number in numbers if of_study and is_number(number)), "")
 
 
 def _guess_end(job: JobView, view: ProgressView) -> datetime | None:

@@ -10,12 +10,14 @@ from cnnctl.views.access import AuditView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
+from cnnctl.views.studies import StudyView
 from service.web.address import check_query
 from service.web.gpu_card import GpuCard, make_card, name_models
-from service.web.parts import Page, Part, Visit
+from service.web.parts import Page, Part, Visit, about_subjects
 
 MOST_QUEUED = 20  # that are shown
 MOST_MINE = 20
+MOST_STUDIES = 20
 MOST_TROUBLES = 10
 HISTORY_HOURS = 1
 HISTORY_POINTS = 30
@@ -32,6 +34,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         parts=[
             Part(name="line", look=get_line, seconds=5),
             Part(name="strip", look=list_racks, seconds=10, concerns=changes_gpus),
+            Part(name="studies", look=list_studies, seconds=15, concerns=about_subjects("study")),
             Part(name="queue", look=list_queue, seconds=10),
             Part(name="mine", look=list_mine, personal=True, seconds=10, concerns=is_mine(visit.me.name)),
             Part(name="troubles", look=list_troubles, seconds=15, concerns=goes_wrong),
@@ -102,6 +105,11 @@ def _make_rack(
         models=name_models(here),
         cards=[make_card(gpu, history.get(gpu.uuid)) for gpu in here],
     )
+
+
+def list_studies(visit: Visit) -> Sequence[StudyView]:
+    """The studies that have not ended."""
+    return visit.client.list_studies(running=True, limit=MOST_STUDIES)
 
 
 def list_queue(visit: Visit) -> tuple[Sequence[JobSummary], int]:

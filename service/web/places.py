@@ -19,6 +19,8 @@ from service.web import (
     now_page,
     people_page,
     service_page,
+    studies_page,
+    study_page,
 )
 from service.web.parts import Page, Visit
 
@@ -34,6 +36,8 @@ PLACES: Mapping[str, MakePage] = {
     "/networks/{name}": architecture_pages.make_page,
     "/datasets": dataset_pages.make_list,
     "/datasets/{name}": dataset_pages.make_page,
+    "/studies": studies_page.make_page,
+    "/studies/{study}": study_page.make_page,
     "/gpus": gpus_page.make_page,
     "/people": people_page.make_page,
     "/people/audit": audit_page.make_page,

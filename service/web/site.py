@@ -23,6 +23,8 @@ from service.web import (
     service_page,
     sign_in,
     static,
+    study_acts,
+    study_files,
 )
 from service.web.answer import show_problem
 from service.web.live import Watches
@@ -45,6 +47,8 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
         new_acts,
         people_acts,
         service_page,
+        study_acts,
+        study_files,
         pages,
     ):
         app.include_router(part.router)

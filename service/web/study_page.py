@@ -1,0 +1,264 @@
+"""The page of a study: the claim, what may be said of it, and the runs that say so."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+from starlette.datastructures import QueryParams
+
+from cnnctl.views.access import AuditView
+from cnnctl.views.studies import ContrastView, StudyReport, StudyView
+from service.domain.states import Stage
+from service.domain.studies.words import format_size
+from service.errors import CnnctlError
+from service.web.address import check_query, read_number
+from service.web.chart_svg import draw_chart
+from service.web.parts import Page, Part, Visit
+from service.web.study_curves import list_recorded, make_curves
+from service.web.study_findings import FINDINGS, Finding
+from service.web.study_runs import Runs, arrange_runs
+from service.web.study_svg import WIDTH, draw_dots, draw_forest, list_metrics
+
+SLOW = 60  # times as seldom, a study is looked at anew that has ended
+CURVES_HEIGHT = 270
+MOST_DOTS = 6  # metrics whose runs are drawn at once
+
+
+def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
+    """The page of a study by its number.
+
+    Raises:
+        StudyNotFound, NotFound: there is no such study.
+    """
+    check_query(query, ())
+    study = read_number(names["study"], what="study")
+    view = visit.client.get_study(study)
+    slow = SLOW if view.ended_at else 1
+
+    def part(name: str, look: Callable[[Visit, int], Any], *, seconds: int = 5) -> Part:
+        return Part(
+            name=name,
+            look=partial(_look, look=look, study=study),
+            about=(study, slow),
+            personal=name == "acts",
+            seconds=seconds * slow,
+            concerns=partial(_concerns, study),
+        )
+
+    return Page(
+        title=f"{study} · {view.name}",
+        template="study",
+        section="Studies",
+        command=f"cnnctl study status {study}; cnnctl study report {study}",
+        parts=[
+            part("head", get_head),
+            part("acts", get_acts),
+            part("pictures", draw_pictures),
+            part("contrasts", list_contrasts),
+            part("runs", list_runs),
+            part("side", get_side, seconds=30),
+        ],
+        values={"study": study},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A part's own view, and the jobs of the study, whose ends change it."""
+
+    own: Any
+    jobs: Collection[int]
+
+
+def _look(visit: Visit, *, look: Callable[[Visit, int], Any], study: int) -> Looked:
+    found = find_finding(visit, study)
+    jobs = frozenset(run.job for run in found.runs if run.job) if found else frozenset()
+    return Looked(own=look(visit, study), jobs=jobs)
+
+
+def _concerns(study: int, entry: AuditView, view: Looked | None) -> bool:
+    if entry.subject == "study":
+        return entry.name == str(study)
+    return view is not None and entry.job in view.jobs
+
+
+def get_view(visit: Visit, study: int) -> StudyView:
+    """How far a study is, which all parts ask for."""
+    return visit.once(("study", study), lambda: visit.client.get_study(study))
+
+
+def find_finding(visit: Visit, study: int) -> Finding | None:
+    """What it came to so far; None where that cannot be said."""
+    found = _ask_finding(visit, study)
+    return found if isinstance(found, Finding) else None
+
+
+def _ask_finding(visit: Visit, study: int) -> Finding | str:
+    """What it came to, or why that cannot be said."""
+
+    def ask() -> Finding | str:
+        try:
+            return FINDINGS.get(visit.client, get_view(visit, study))
+        except CnnctlError as error:
+            return str(error)
+
+    return visit.once(("finding", study), ask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is to be known first."""
+
+    view: StudyView
+    report: StudyReport | None
+    trouble: str
+    """Why there is no report."""
+    warnings: Sequence[str]
+    """What has to be known before a verdict is believed."""
+
+
+def get_head(visit: Visit, study: int) -> Head:
+    """Claim, verdict, size and uncertainty, and what was decided beforehand."""
+    found = _ask_finding(visit, study)
+    view = get_view(visit, study)
+    if isinstance(found, str):
+        return Head(view=view, report=None, trouble=found, warnings=[])
+    report = found.report
+    undecided = [f"This scale cannot decide it: {report.undecided}"] if report.undecided else []
+    return Head(view=view, report=report, trouble="", warnings=[*undecided, *report.remarks])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What this person may do to the study now."""
+
+    view: StudyView
+    names: Sequence[str]
+
+
+def get_acts(visit: Visit, study: int) -> Acts:
+    """The acts that make sense in the study's state; the use cases say who may."""
+    view, found = get_view(visit, study), find_finding(visit, study)
+    is_measured = found is not None and any(run.stage == Stage.MEASURE.value for run in found.runs)
+    may = {
+        "cancel": view.ended_at is None,
+        "rerun": view.state in ("held", "cancelled") or (view.state == "finished" and view.failed > 0),
+        "extend": view.state != "cancelled" and is_measured,
+    }
+    names = [name for name, does in may.items() if does]
+    return Acts(view=view, names=names if visit.may_change(view.owner) else [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture; `others` are further metrics of the same kind, which have files alone."""
+
+    name: str
+    title: str
+    note: str
+    svg: Markup
+    metric: str = ""
+    others: Sequence[str] = ()
+
+
+def draw_pictures(visit: Visit, study: int) -> tuple[int, Sequence[Picture]]:
+    """The study's number, and its forest, dots and curves."""
+    found = find_finding(visit, study)
+    return study, _draw(found.report) if found else []
+
+
+def _draw(report: StudyReport) -> Sequence[Picture]:
+    metrics = list_metrics(report)
+    first, *rest = [_draw_dots(report, metric) for metric in metrics[:MOST_DOTS]]
+    if rest:
+        rest[-1] = replace(rest[-1], others=metrics[MOST_DOTS:])
+    return [_draw_forest(report), first, *_draw_curves(report), *rest]
+
+
+# The drawings are our own words; the texts within were escaped as they were written.
+
+
+def _draw_forest(report: StudyReport) -> Picture:
+    return Picture(
+        name="forest",
+        title="All contrasts",
+        note="95 % intervals; shaded: equal within the margin",
+        svg=Markup(draw_forest(report)),
+    )
+
+
+def _draw_dots(report: StudyReport, metric: str) -> Picture:
+    of_metric = [one for one in report.contrasts if one.metric == metric]
+    is_hollow = any(one.censored_first or one.censored_second for one in of_metric)
+    return Picture(
+        name="dots",
+        title="A dot a run",
+        note="a line a seed" + ("; hollow: never arrived" if is_hollow else ""),
+        svg=Markup(draw_dots(report, metric)),
+        metric=metric,
+    )
+
+
+def _draw_curves(report: StudyReport) -> Sequence[Picture]:
+    recorded = list_recorded(report)
+    if not recorded:
+        return []
+    chart = draw_chart(make_curves(report, recorded[0]), width=WIDTH, height=CURVES_HEIGHT)
+    svg = Markup(chart)
+    return [
+        Picture(
+            name="curves",
+            title="Curves",
+            note="mean over seeds",
+            svg=svg,
+            metric=recorded[0],
+            others=recorded[1:],
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """A contrast with its figures in words."""
+
+    view: ContrastView
+    size: str
+    interval: str
+    never: int
+    """Runs that never arrived."""
+
+
+def list_contrasts(visit: Visit, study: int) -> tuple[Sequence[Contrast], Sequence[Any]]:
+    """The contrasts, the claim's first, and the arms."""
+    found = find_finding(visit, study)
+    if found is None:
+        return [], []
+    return [_describe(one) for one in found.report.contrasts], found.report.arms
+
+
+def _describe(one: ContrastView) -> Contrast:
+    def form(value: float) -> str:
+        return format_size(value, margin=one.margin, ratio=one.ratio)
+
+    times = " times" if one.ratio else ""
+    has_interval = one.low is not None and one.high is not None
+    return Contrast(
+        view=one,
+        size="–" if one.mean is None else f"{form(one.mean)}{times}",
+        interval=f"{form(one.low)} to {form(one.high)}" if has_interval else "",  # type: ignore[arg-type]
+        never=one.censored_first + one.censored_second,
+    )
+
+
+def list_runs(visit: Visit, study: int) -> Runs | None:
+    """The runs with their jobs, paired by seed; None where they cannot be read."""
+    found = find_finding(visit, study)
+    return arrange_runs(study, found) if found else None
+
+
+def get_side(visit: Visit, study: int) -> tuple[StudyView, StudyReport | None]:
+    """What was decided beforehand, and files."""
+    found = find_finding(visit, study)
+    return get_view(visit, study), found.report if found else None
