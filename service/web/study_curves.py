@@ -45,7 +45,7 @@ def make_curves(report: StudyReport, metric: str) -> Chart:
         y_label=metric,
         curves=curves,
         names=[] if start else [str(epoch + 1) for epoch in range(epochs)],
-        notes=[f"Drawn at every {every}th epoch"] if every > 1 else [],
+        notes=[f"One of every {every} epochs is drawn"] if every > 1 else [],
     )
 
 

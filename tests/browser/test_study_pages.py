@@ -231,7 +231,7 @@ def test_each_study_of_the_catalog_starts_by_a_button(api: Api, start: Start, op
         expect(page.locator(f"#{one.name}")).to_contain_text(one.claim)
     if catalog:
         form = page.locator(".catalog form").first
-        fields = {one.get_attribute("name"): one.input_value() for one in form.locator("input").all()}
+        fields = {one.get_attribute("name") or "": one.input_value() for one in form.locator("input").all()}
         form.get_by_role("button").click()
         expect(page.locator("#part-head")).to_contain_text("running")
         _, url, _ = send(page, "/studies", urlencode(fields))

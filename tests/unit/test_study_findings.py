@@ -1,4 +1,4 @@
-"""A study is judged once for each change, however many ask at the same time; and forms with files are read."""
+"""A study is judged once for each change, however many ask at the same time; forms with files are read."""
 
 import threading
 import time
