@@ -170,6 +170,8 @@ def draw_pictures(visit: Visit, study: int) -> tuple[int, Sequence[Picture]]:
 
 
 def _draw(report: StudyReport) -> Sequence[Picture]:
+    if not any(one.pairs for one in report.contrasts):
+        return []
     metrics = list_metrics(report)
     first, *rest = [_draw_dots(report, metric) for metric in metrics[:MOST_DOTS]]
     if rest:
