@@ -1,11 +1,10 @@
 """The page of a study: the claim, what may be said of it, and the runs that say so."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
 from cnnctl.views.access import AuditView
@@ -14,16 +13,12 @@ from service.domain.states import Stage
 from service.domain.studies.words import format_size
 from service.errors import CnnctlError
 from service.web.address import check_query, read_number
-from service.web.chart_svg import draw_chart
 from service.web.parts import Page, Part, Visit
-from service.web.study_curves import list_recorded, make_curves
 from service.web.study_findings import FINDINGS, Finding
+from service.web.study_pictures import Picture, list_pictures
 from service.web.study_runs import Runs, arrange_runs
-from service.web.study_svg import WIDTH, draw_dots, draw_forest, list_metrics
 
 SLOW = 60  # times as seldom, a study is looked at anew that has ended
-CURVES_HEIGHT = 270
-MOST_DOTS = 6  # metrics whose runs are drawn at once
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
@@ -151,74 +146,10 @@ def get_acts(visit: Visit, study: int) -> Acts:
     return Acts(view=view, names=names if visit.may_change(view.owner) else [])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture; `others` are further metrics of the same kind, which have files alone."""
-
-    name: str
-    title: str
-    note: str
-    svg: Markup
-    metric: str = ""
-    others: Sequence[str] = ()
-
-
 def draw_pictures(visit: Visit, study: int) -> tuple[int, Sequence[Picture]]:
     """The study's number, and its forest, dots and curves."""
     found = find_finding(visit, study)
-    return study, _draw(found.report) if found else []
-
-
-def _draw(report: StudyReport) -> Sequence[Picture]:
-    if not any(one.pairs for one in report.contrasts):
-        return []
-    metrics = list_metrics(report)
-    first, *rest = [_draw_dots(report, metric) for metric in metrics[:MOST_DOTS]]
-    if rest:
-        rest[-1] = replace(rest[-1], others=metrics[MOST_DOTS:])
-    return [_draw_forest(report), first, *_draw_curves(report), *rest]
-
-
-# The drawings are our own words; the texts within were escaped as they were written.
-
-
-def _draw_forest(report: StudyReport) -> Picture:
-    return Picture(
-        name="forest",
-        title="All contrasts",
-        note="95 % intervals; shaded: equal within the margin",
-        svg=Markup(draw_forest(report)),
-    )
-
-
-def _draw_dots(report: StudyReport, metric: str) -> Picture:
-    of_metric = [one for one in report.contrasts if one.metric == metric]
-    is_hollow = any(one.censored_first or one.censored_second for one in of_metric)
-    return Picture(
-        name="dots",
-        title="A dot a run",
-        note="a line a seed" + ("; hollow: never arrived" if is_hollow else ""),
-        svg=Markup(draw_dots(report, metric)),
-        metric=metric,
-    )
-
-
-def _draw_curves(report: StudyReport) -> Sequence[Picture]:
-    recorded = list_recorded(report)
-    if not recorded:
-        return []
-    chart = draw_chart(make_curves(report, recorded[0]), width=WIDTH, height=CURVES_HEIGHT)
-    svg = Markup(chart)
-    return [
-        Picture(
-            name="curves",
-            title="Curves",
-            note="mean over seeds",
-            svg=svg,
-            metric=recorded[0],
-            others=recorded[1:],
-        )
-    ]
+    return study, list_pictures(found.report) if found else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,10 +32,12 @@ def draw_forest(report: StudyReport, *, width: int = WIDTH) -> str:
     rows = [_to_margins(one) for one in report.contrasts]
     reach = 1.1 * max([2.0, *(abs(value) for row in rows for value in row if value is not None)])
     curved = reach > LINEAR
-    scale = Scale(low=_turn(-reach, curved), high=_turn(reach, curved), start=EDGE, end=width - EDGE)
+    scale = Scale(
+        low=_turn(-reach, curved=curved), high=_turn(reach, curved=curved), start=EDGE, end=width - EDGE
+    )
 
     def place(value: float) -> float:
-        return scale.place(_turn(value, curved))
+        return scale.place(_turn(value, curved=curved))
 
     bottom = TOP + ROW * len(rows) + 4
     left, right = place(-1), place(1)
@@ -48,7 +50,7 @@ def draw_forest(report: StudyReport, *, width: int = WIDTH) -> str:
         top = TOP + ROW * number
         parts += _name_contrast(one, top, width)
         parts += _draw_interval([None if value is None else place(value) for value in row], top + LEVEL, one)
-    ticks = [(place(value), format_tick(value)) for value in _list_ticks(reach, curved)]
+    ticks = [(place(value), format_tick(value)) for value in _list_ticks(reach, curved=curved)]
     ratios = "; of ratios the logarithm" if any(one.ratio for one in report.contrasts) else ""
     parts += _draw_axis(ticks, bottom, width, f"first − second, in margins{ratios}")
     said = "; ".join(one.words for one in report.contrasts)
@@ -67,11 +69,11 @@ def _to_margins(one: ContrastView) -> Sequence[float | None]:
     return [turn(one.low), turn(one.mean), turn(one.high)]
 
 
-def _turn(value: float, curved: bool) -> float:  # noqa: FBT001
+def _turn(value: float, *, curved: bool) -> float:
     return math.asinh(value) if curved else value
 
 
-def _list_ticks(reach: float, curved: bool) -> Sequence[float]:  # noqa: FBT001
+def _list_ticks(reach: float, *, curved: bool) -> Sequence[float]:
     if not curved:
         step = find_step(reach / 4)
         return [number * step for number in range(-4, 5) if abs(number * step) <= reach]
