@@ -1,6 +1,5 @@
 """The page of studies: those that were started, the catalog, and a form for a study file."""
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from cnnctl.views.states import Priority
 from cnnctl.views.studies import StudyView, Verdict
 from service.domain.studies.definition import LARGEST_BYTES
 from service.errors import CnnctlError, SpecError
+from service.web.acting import make_key
 from service.web.address import check_query, is_number
 from service.web.parts import Page, Part, Visit, about_subjects
 from service.web.study_findings import FINDINGS
@@ -25,7 +25,7 @@ SECONDS = 10.0
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
     """The page; its address says how many of those that were started it lists."""
     check_query(query, ("limit",))
-    return page_of(visit, {"key": secrets.token_urlsafe(12)}, limit=_read_limit(query.get("limit", "")))
+    return page_of(visit, {"key": make_key()}, limit=_read_limit(query.get("limit", "")))
 
 
 def _read_limit(text: str) -> int:

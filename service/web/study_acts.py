@@ -1,6 +1,5 @@
 """What the buttons of the pages of studies do."""
 
-import secrets
 from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter
@@ -12,7 +11,7 @@ from service.client.local import LocalClient
 from service.domain.choices import read_choice
 from service.domain.states import Priority
 from service.errors import CnnctlError, KeyReused, NotAuthenticated, NotFound, SpecError, TooManyRequests
-from service.web.acting import act
+from service.web.acting import act, make_key
 from service.web.address import is_number
 from service.web.answer import PageRoute, read_form, show, visit_of
 from service.web.studies_page import page_of
@@ -65,7 +64,7 @@ def start(ask: Asked) -> Response:
 
 def _show_refusal(ask: Asked, error: CnnctlError) -> Response:
     visit, form = visit_of(ask), read_form(ask)
-    page = page_of(visit, {**form, "key": secrets.token_urlsafe(12)}, error=error)
+    page = page_of(visit, {**form, "key": make_key()}, error=error)
     return show(ask, page, visit, status=error.http_status)
 
 

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from cnnctl.views.access import AuditView
 from cnnctl.views.studies import ContrastView, StudyReport, StudyView
 from service.domain.states import Stage
+from service.domain.studies.statistics import MOST_SEEDS
 from service.domain.studies.words import format_size
 from service.errors import CnnctlError
 from service.web.address import check_query, read_number
@@ -161,6 +162,8 @@ class Contrast:
     interval: str
     never: int
     """Runs that never arrived."""
+    needed: str
+    """As in `about 24`, where more seeds would make it strong enough."""
 
 
 def list_contrasts(visit: Visit, study: int) -> tuple[Sequence[Contrast], Sequence[Any]]:
@@ -182,7 +185,14 @@ def _describe(one: ContrastView) -> Contrast:
         size="–" if one.mean is None else f"{form(one.mean)}{times}",
         interval=f"{form(one.low)} to {form(one.high)}" if has_interval else "",  # type: ignore[arg-type]
         never=one.censored_first + one.censored_second,
+        needed=_say_needed(one),
     )
+
+
+def _say_needed(one: ContrastView) -> str:
+    if one.verdict != "too weak" or one.needed is None or one.needed <= one.pairs:
+        return ""
+    return f"more than {MOST_SEEDS:,}" if one.needed >= MOST_SEEDS else f"about {one.needed:,}"
 
 
 def list_runs(visit: Visit, study: int) -> Runs | None:
