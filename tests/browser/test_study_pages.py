@@ -292,7 +292,7 @@ def test_names_from_outside_are_text(
     toml = STUDY.replace("A larger rate learns faster.", evil).replace("nobody", evil) + MORE
     toml = toml.replace('network = "softmax"', f'published = "{evil}"\nnetwork = "softmax"')
     longest = "a" * 40
-    study = start(toml.replace("fast", longest)).study
+    study = start(toml.replace("fast", longest), seeds=8).study
     finish(study, accuracy, outcome=Outcome.FAILED, cause=Cause.ERROR, most=1)
     advance_studies(store)
     finish(study, accuracy, most=4)
