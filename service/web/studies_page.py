@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from cnnctl.views.states import Priority
 from cnnctl.views.studies import StudyView, Verdict
-from service.domain.studies.definition import LARGEST_BYTES
+from service.domain.studies.study_file import LARGEST_BYTES
 from service.errors import CnnctlError, SpecError
 from service.web.acting import make_key
 from service.web.address import check_query, is_number

@@ -73,7 +73,7 @@ def test_every_answer_is_as_the_document_says_and_no_right_is_passed(
         assert acts == []
         assert owner.count_jobs().total == 0
     if scope == "submit":
-        assert {one.subject for one in acts} <= {"job", "hook", "dataset"}
+        assert {one.subject for one in acts} <= {"job", "hook", "dataset", "study"}
     if scope == "nobody":
         with pytest.raises(NotAuthenticated):
             HttpClient.at(api.url, token=token).get_me()
