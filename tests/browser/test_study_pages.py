@@ -217,7 +217,7 @@ def test_a_study_file_is_uploaded(api: Api, start: Start, open_page: Open, tmp_p
     path.write_text(STUDY + "#" * 256 * 1024)
     page.goto(f"{page.url.rpartition('/')[0]}")
     upload(path)
-    expect(page.locator(".alert")).to_contain_text("A study file has at most 256 KiB")
+    expect(page.locator(".alert")).to_contain_text("A study file has at most 262,144 bytes")
     path.write_bytes(b"\xff\xfe\x00")
     page.goto(f"{page.url}")
     upload(path)
@@ -288,7 +288,7 @@ def test_an_address_that_says_nonsense_is_explained(api: Api, open_page: Open, a
 def test_names_from_outside_are_text(
     api: Api, start: Start, finish: Finish, store: Store, open_page: Open
 ) -> None:
-    evil = HOSTILE + "\\u202e " + "z" * 1500
+    evil = HOSTILE + "z" * 1500
     toml = STUDY.replace("A larger rate learns faster.", evil).replace("nobody", evil) + MORE
     toml = toml.replace('network = "softmax"', f'published = "{evil}"\nnetwork = "softmax"')
     longest = "a" * 40
@@ -297,6 +297,6 @@ def test_names_from_outside_are_text(
     advance_studies(store)
     finish(study, accuracy, most=4)
     advance_studies(store)
-    check_page(open_page, api, f"/studies/{study}", "<script>alert(1)</script>", "\\u202e", longest)
+    check_page(open_page, api, f"/studies/{study}", "<script>alert(1)</script>", longest)
     check_page(open_page, api, "/studies", "Catalog")
     check_page(open_page, api, "/", "Studies")
