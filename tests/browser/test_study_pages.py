@@ -74,8 +74,8 @@ def test_the_first_screen_says_claim_verdict_size_and_what_was_decided(
     expect(said).to_contain_text("Confirmed: test_accuracy of fast is higher than that of slow: +0.0300")
     expect(said).to_contain_text("95 % interval")
     expect(page.locator("#part-head")).to_contain_text(
-        "Decided beforehand, with 8 seeds of each arm: test_accuracy of fast is higher than that of slow, and "
-        "a difference up to 0.01 counts as none; epochs_to:val_accuracy:0.9 of slow is higher"
+        "Decided beforehand, with 8 seeds of each arm: test_accuracy of fast is higher than that of slow, "
+        "and a difference up to 0.01 counts as none; epochs_to:val_accuracy:0.9 of slow is higher"
     )
     box = page.locator("#part-head").bounding_box()
     assert box is not None
