@@ -240,6 +240,36 @@ def test_a_zoom_ends_with_a_button(shared_api: Api, open_page: Open, three: tupl
     expect(page.get_by_role("button", name="Show all")).to_be_hidden()
 
 
+def test_a_curve_that_was_put_away_stays_away_when_the_others_go_on(
+    shared_api: Api, open_page: Open, three: tuple[int, int, int]
+) -> None:
+    page = open_page(shared_api, link(*three, metric="loss"))
+    drawn(page)
+    key = page.locator(f".keys [data-key='{three[0]}']")
+    key.click()
+    expect(key).to_have_attribute("aria-pressed", "false")
+    before = page.locator("#plot").get_attribute("data-drawn")
+    with page.expect_response("**/compare.json*"):
+        page.evaluate("document.dispatchEvent(new CustomEvent('part'))")
+    expect(page.locator("#plot")).not_to_have_attribute("data-drawn", before or "")
+    expect(key).to_have_attribute("aria-pressed", "false")
+    key.click()
+    expect(key).to_have_attribute("aria-pressed", "true")
+
+
+def test_curves_that_cannot_be_had_are_said_and_come_later(
+    shared_api: Api, open_page: Open, three: tuple[int, int, int]
+) -> None:
+    page = open_page(shared_api, "/compare")
+    page.route("**/compare.json*", lambda route: route.fulfill(status=503))
+    page.goto(urljoin(page.url, link(*three, metric="loss")))
+    expect(page.locator("#plot .notes")).to_have_text("The curves cannot be shown: 503")
+    page.unroute("**/compare.json*")
+    page.evaluate("document.dispatchEvent(new CustomEvent('part'))")
+    drawn(page)
+    expect(page.locator("#plot .notes")).to_contain_text("Drag to zoom")
+
+
 def test_without_javascript_there_is_a_picture(
     shared_api: Api, open_page: Open, three: tuple[int, int, int]
 ) -> None:

@@ -125,6 +125,62 @@ def test_curves_have_the_axes_that_the_address_says(
         expect(page.locator(".alert")).to_contain_text("takes")
 
 
+# Whether anything of this share of the plot's width has the colour of training.
+IS_DRAWN = """share => {
+  const canvas = document.querySelector("#plot-1 canvas"), over = document.querySelector("#plot-1 .u-over");
+  const outer = canvas.getBoundingClientRect(), inner = over.getBoundingClientRect();
+  const by = canvas.width / outer.width, left = (inner.left - outer.left + share * inner.width - 1) * by;
+  const { data } = canvas.getContext("2d").getImageData(left, 0, 2 * by, (inner.bottom - outer.top) * by);
+  return data.some((red, at) => at % 4 === 0 && data[at + 2] - red > 120);
+}"""
+
+
+def zoom(page: Page, left: float, right: float) -> None:
+    box = page.locator("#plot-1 .u-over").bounding_box()
+    assert box is not None
+    with page.expect_response("**/api/v1/curves*start=*"):
+        page.mouse.move(box["x"] + left * box["width"], box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + right * box["width"], box["y"] + 50, steps=3)
+        page.mouse.up()
+
+
+def test_a_gap_is_none_that_a_line_bridges_and_later_metrics_come_into_the_chart(
+    make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    losses = [Point("loss", 10 * n, None if n == 3 else 1.0) for n in range(1, 6)]
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        metrics.add_points(tx, attempt.id, losses)
+    page = open_page(make_api(), f"/jobs/{attempt.job_id}")
+    plot = page.locator("#plot-1")
+    expect(page.locator("#plot-1[data-points='5'] canvas")).to_be_visible()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert [page.evaluate(IS_DRAWN, share) for share in (0.125, 0.5, 0.875)] == [True, False, True]
+    with store.transaction() as tx:
+        metrics.add_points(tx, attempt.id, [Point("val_loss", 50, 2.0)])
+    expect(plot).to_have_attribute("data-metrics", "loss val_loss", timeout=10_000)
+    expect(plot).to_have_attribute("data-points", "6", timeout=10_000)
+
+
+def test_a_zoom_between_two_points_shows_the_line_between_them_and_ends(
+    make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        metrics.add_points(tx, attempt.id, [Point("loss", step, 1.0) for step in (100, 200)])
+    page = open_page(make_api(), f"/jobs/{attempt.job_id}?x=step")
+    plot = page.locator("#plot-1")
+    expect(page.locator("#plot-1[data-points='2'] canvas")).to_be_visible()
+    zoom(page, 0.4, 0.6)
+    expect(plot).to_have_attribute("data-points", "0")
+    assert [page.evaluate(IS_DRAWN, share) for share in (0.1, 0.5, 0.9)] == [True, True, True]
+    page.locator("#plot-1 .u-over").dblclick()
+    expect(plot).to_have_attribute("data-points", "2")
+
+
 def test_files_show_their_digests_where_one_asks_for_them(shared_api: Api, open_page: Open) -> None:
     job = submit(shared_api)
     folder = shared_api.home / "runs" / str(job) / "1"

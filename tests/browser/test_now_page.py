@@ -1,5 +1,6 @@
 """The first page: it shows what happens as it happens, and says so when it cannot."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,36 @@ def test_an_ended_session_is_said(shared_api: Api, open_page: Open) -> None:
     other.locator("header .me summary").click()
     other.get_by_role("button", name="Sign out").click()
     expect(page.locator("#lost")).to_contain_text("session has ended", timeout=30_000)
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")  # what each second writes leaves it alone
+    expect(page.locator("#lost")).to_contain_text("session has ended")
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, "may not look"), (404, "is not there any more")])
+def test_a_page_that_is_refused_says_why_and_asks_no_more(
+    shared_api: Api, open_page: Open, status: int, said: str
+) -> None:
+    page = open_page(shared_api)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/live?*", lambda route: route.fulfill(status=status))
+    page.reload()
+    expect(page.locator("#lost")).to_contain_text(said)
+    asked.clear()
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")
+    assert asked == []
+
+
+def test_what_is_seen_is_as_old_as_the_connection_is_lost(
+    make_api: Callable[..., Api], open_page: Open
+) -> None:
+    api = make_api()
+    page = open_page(api)
+    page.clock.install()
+    page.reload()
+    expect(page.locator("html[data-live]")).to_be_attached()
+    page.clock.run_for("10:00")
+    api.kill()
+    expect(page.locator("#lost")).to_contain_text(re.compile(r"What you see is \d+ s old"), timeout=10_000)
 
 
 def test_the_search_of_the_head_finds_a_job_by_its_number(shared_api: Api, open_page: Open) -> None:

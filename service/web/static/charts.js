@@ -10,7 +10,7 @@ const strokeOf = (metric) => (metric.startsWith("batch_") ? `color-mix(in srgb, 
 
 async function ask(job, metrics, width, range) {
   const query = new URLSearchParams([["job", job], ...metrics.map((metric) => ["metric", metric]), ["points", Math.max(50, Math.round(width))]]);
-  if (range) for (const [name, step] of Object.entries(range)) query.set(name, Math.round(step));
+  if (range) for (const [name, step] of Object.entries(range)) query.set(name, step);
   const answer = await fetch(`/api/v1/curves?${query}`);
   if (!answer.ok) throw new Error(`curves: ${answer.status}`);
   return answer.json();
@@ -48,27 +48,39 @@ class Plot {
   constructor(box, job) {
     this.box = box;
     this.job = job;
-    this.metrics = box.dataset.metrics.split(" ").sort((a) => (a.startsWith("batch_") ? -1 : 1));
     this.axes = box.closest("[data-curves]").dataset;
     this.clock = [];
     this.range = null;
     this.drawing = null;
-    this.askedAt = 0;
+    this.askedAt = this.asked = 0;
   }
 
-  async refresh() {
+  refresh() {
     const wait = this.askedAt + AGAIN_MS - Date.now();
     clearTimeout(this.timer);
     if (wait > 0) return void (this.timer = setTimeout(() => this.refresh(), wait));
     this.askedAt = Date.now();
-    const curves = (await ask(this.job, this.metrics, this.box.clientWidth, this.range)).filter((curve) => curve.points.length);
-    if (!curves.length) return;
+    this.load().catch(() => {}); // the stream says when the service is away
+  }
+
+  async load() {
+    const mine = ++this.asked, metrics = this.box.dataset.metrics.split(" ").sort((a) => (a.startsWith("batch_") ? -1 : 1));
+    const found = await ask(this.job, metrics, this.box.clientWidth, this.range);
+    if (mine !== this.asked) return;
+    if (!this.range) this.whole = found;
+    const curves = this.range ? found.map((curve) => this.refine(curve)) : found;
     if (!this.range && this.axes.x === "time") this.clock = readClock(curves);
     const shape = [this.clock.length > 1, ...curves.map((curve) => curve.metric)].join();
     if (this.drawing && this.shape === shape) this.drawing.setData(join(curves, this.place));
     else this.make(curves);
     this.shape = shape;
     this.say(curves);
+  }
+
+  // A curve that is exact within the zoom, and goes on to both sides as it was.
+  refine(curve) {
+    const outside = this.whole.find(({ metric }) => metric === curve.metric)?.points ?? [], { start, end } = this.range;
+    return { ...curve, points: [...outside.filter(([step]) => step < start), ...curve.points, ...outside.filter(([step]) => step > end)] };
   }
 
   say(curves) {
@@ -79,6 +91,8 @@ class Plot {
 
   place = (step) => (this.clock.length > 1 ? interpolate(step, this.clock, 0, 1) : step);
   stepAt = (place) => (this.clock.length > 1 ? interpolate(place, this.clock, 1, 0) : place);
+  stepOf = (pixel) => Math.max(0, Math.round(this.stepAt(this.drawing.posToVal(pixel, "x"))));
+  ends = () => this.range && [this.place(this.range.start), this.place(this.range.end)];
 
   make(curves) {
     this.drawing?.destroy();
@@ -86,9 +100,9 @@ class Plot {
     for (const { metric } of curves) {
       const stroke = strokeOf(metric), at = series.length;
       series.push(
-        { stroke, width: 1.5, points: { size: 4 }, spanGaps: true },
-        { stroke, width: 0.5, points: { show: false }, spanGaps: true },
-        { stroke, width: 0.5, points: { show: false }, spanGaps: true },
+        { stroke, width: 1.5, points: { size: 4 } },
+        { stroke, width: 0.5, points: { show: false } },
+        { stroke, width: 0.5, points: { show: false } },
       );
       bands.push({ series: [at + 2, at + 1], fill: `color-mix(in srgb, ${stroke} 22%, transparent)` });
     }
@@ -96,14 +110,14 @@ class Plot {
     this.box.dataset.over = timed ? "minutes of training" : per ? "epoch" : "step";
     const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     this.drawing = new uPlot({
-      width: this.box.clientWidth, height: HEIGHT, legend: { show: false }, scales: { x: { time: false }, y: this.axes.y === "log" ? { distr: 3 } : {} }, series, bands,
+      width: this.box.clientWidth, height: HEIGHT, legend: { show: false }, scales: { x: { time: false, range: (_, min, max) => this.ends() ?? [min, max === min ? min + 1 : max] }, y: this.axes.y === "log" ? { distr: 3 } : {} }, series, bands,
       cursor: { drag: { x: true, y: false, setScale: false } },
       axes: [
         { ...axis, values: (_, ticks) => ticks.map((place) => (timed ? +place.toPrecision(4) : +(place / (per ?? 1)).toFixed(2))), label: this.box.dataset.over, size: 24, labelSize: 14, labelGap: -4, labelFont: "11px system-ui" },
         { ...axis, size: 52, values: (_, ticks) => ticks.map((value) => (value === null ? "" : Math.abs(value) >= 1000 ? value.toLocaleString("en") : +value.toPrecision(4))) },
       ],
       hooks: {
-        setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: this.stepAt(plot.posToVal(plot.select.left, "x")), end: this.stepAt(plot.posToVal(plot.select.left + plot.select.width, "x")) })],
+        setSelect: [(plot) => plot.select.width > 4 && this.zoom({ start: this.stepOf(plot.select.left), end: this.stepOf(plot.select.left + plot.select.width) })],
         draw: [(plot) => this.mark(plot)],
       },
     }, join(curves, this.place), this.box);
@@ -126,6 +140,7 @@ class Plot {
     this.range = range;
     this.askedAt = 0;
     this.drawing.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.drawing.setData(this.drawing.data);
     this.refresh();
   }
 }
@@ -133,7 +148,7 @@ class Plot {
 function draw() {
   for (const box of document.querySelectorAll("[data-curves] .plot")) {
     if (!plots.has(box.id) || plots.get(box.id).box !== box) plots.set(box.id, new Plot(box, box.closest("[data-curves]").dataset.job));
-    plots.get(box.id).refresh().catch(() => {}); // the stream says when the service is away
+    plots.get(box.id).refresh();
   }
 }
 

@@ -4,16 +4,16 @@ import { loadPlot } from "./plot.js";
 const DIMMED = 0.12, NEAR = 24; // how pale other curves become, and how near to one the pointer must be
 const root = document.documentElement;
 const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+const hidden = new Set(); // labels of curves that somebody has put away
 let place, chart, whole, shown, windowed = null, asked = 0;
 
 export async function begin() {
   place = document.querySelector("[data-compare]");
   for (const form of document.querySelectorAll("[data-at-once]")) form.addEventListener("change", () => form.requestSubmit());
   const found = ask(null);
-  await loadPlot();
-  show((whole = await found));
-  document.addEventListener("part", async () => { whole = await ask(null); await zoom(windowed); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  await Promise.all([loadPlot(), found]).then(([, all]) => show((whole = all))).catch(complain);
+  document.addEventListener("part", () => ask(null).then((all) => { whole = all; zoom(windowed); }).catch(complain));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && draw());
   new ResizeObserver(() => chart?.setSize(size())).observe(place);
   for (const link of document.querySelectorAll("[data-svg]")) offerPng(link);
 }
@@ -26,11 +26,20 @@ function within(address, part) {
 
 async function ask(part) {
   const answer = await fetch(within(place.dataset.compare, part));
-  if (!answer.ok) throw new Error(`The curves cannot be shown: ${answer.status}`);
+  if (!answer.ok) throw new Error(answer.status);
   return answer.json();
 }
 
-async function zoom(part) {
+function complain(error) {
+  if (!place.querySelector(".keys")) makeKeys();
+  place.querySelector(".notes").textContent = `The curves cannot be shown: ${error.message ?? "a script is missing"}`;
+}
+
+function zoom(part) {
+  look(part).catch(complain);
+}
+
+async function look(part) {
   const mine = ++asked;
   windowed = part;
   for (const link of document.querySelectorAll("#curves [data-svg]")) link.href = within(link.getAttribute("href").replace(/[?&](start|end)=[^&]*/g, ""), part);
@@ -64,7 +73,7 @@ const size = () => ({ width: place.clientWidth, height: Math.min(420, Math.max(2
 
 function draw() {
   const lines = [], series = [{}], bands = [];
-  const add = (row, curve, options) => { lines.push(row); series.push({ of: shown.curves.indexOf(curve), stroke: curve.colour, points: { show: false }, ...options }); };
+  const add = (row, curve, options) => { lines.push(row); series.push({ of: shown.curves.indexOf(curve), stroke: curve.colour, show: !hidden.has(curve.label), points: { show: false }, ...options }); };
   for (const curve of shown.curves) {
     if (curve.band.length) {
       add([curve.band[0], curve.band[2]], curve, { stroke: "transparent" });
@@ -153,7 +162,7 @@ function writeKeys(keys) {
     const entry = document.createElement("li"), button = document.createElement("button");
     button.type = "button";
     button.dataset.key = curve.key;
-    button.setAttribute("aria-pressed", "true");
+    button.setAttribute("aria-pressed", !hidden.has(curve.label));
     button.innerHTML = '<svg width="26" height="8" aria-hidden="true"><path d="M0 4h26" fill="none" stroke-width="2.4"/></svg><span></span><b></b>';
     const path = button.querySelector("path");
     path.setAttribute("stroke", curve.colour);
@@ -172,7 +181,8 @@ function writeKeys(keys) {
 const find = (curve) => chart.series.findIndex((one) => one.main && shown.curves[one.of] === curve);
 
 function toggle(curve, button) {
-  const on = button.getAttribute("aria-pressed") !== "true";
+  const on = hidden.delete(curve.label);
+  if (!on) hidden.add(curve.label);
   button.setAttribute("aria-pressed", on);
   chart.series.forEach((one, at) => { if (shown.curves[one.of] === curve) chart.setSeries(at, { show: on }); });
 }

@@ -3,8 +3,14 @@ import { morph } from "./morph.js";
 import { age, writeTimes } from "./times.js";
 
 const HIDDEN_MS = 5000; // after which a page that nobody sees gives its connection back: a browser has few
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
-let source = null, heardAt = Date.now(), failures = 0, timer = 0;
+const RETRY_MS = [500, 1000, 2000, 4000, 8000], ANSWER_MS = 8000;
+const SLEPT_MS = 60_000; // a browser that looked at its clock no more often has slept
+const ENDS = {
+  401: "Your session has ended. Load the page again to sign in",
+  403: "You may not look at this page any more",
+  404: "What this page is about is not there any more",
+};
+let source = null, heardAt = Date.now(), failures = 0, timer = 0, ended = false;
 
 const here = () => location.pathname + location.search;
 const parts = () => [...document.querySelectorAll("[data-digest]")];
@@ -13,6 +19,7 @@ const nameOf = (part) => part.id.slice("part-".length);
 function connect() {
   clearTimeout(timer);
   source?.close();
+  ended = false;
   const have = parts().map((part) => `${nameOf(part)}:${part.dataset.digest}`).join(",");
   source = new EventSource(`/live?${new URLSearchParams({ page: here(), have })}`);
   source.addEventListener("hello", (event) => {
@@ -39,16 +46,27 @@ function swap({ name, digest, html }) {
 }
 
 async function lose() {
-  source.close();
+  const lost = source, refused = lost.readyState === EventSource.CLOSED; // else nobody answered, or the stream broke off
+  lost.close();
   delete document.documentElement.dataset.live;
-  timer = setTimeout(connect, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
-  if (failures > 1) say(`Connection lost. What you see is ${age(heardAt)} old`);
-  const answer = await fetch(here(), { method: "GET", headers: { Range: "bytes=0-0" } }).catch(() => null);
-  if (answer?.status === 401) {
-    clearTimeout(timer);
-    say("Your session has ended. Load the page again to sign in");
-  }
+  if (failures++) sayLost();
+  const words = refused && ENDS[await askWhy(lost.url)];
+  if (source !== lost) return; // somebody looked at the page again, and it is connected anew
+  ended = Boolean(words);
+  if (ended) say(words);
+  else timer = setTimeout(connect, RETRY_MS[Math.min(failures - 1, RETRY_MS.length - 1)]);
 }
+
+// With which status the stream is refused, which the browser tells nobody.
+async function askWhy(url) {
+  const done = new AbortController(), limit = setTimeout(() => done.abort(), ANSWER_MS);
+  const answer = await fetch(url, { signal: done.signal }).catch(() => null);
+  clearTimeout(limit);
+  done.abort();
+  return answer?.status;
+}
+
+const sayLost = () => say(`Connection lost. What you see is ${age(heardAt)} old`);
 
 function say(text) {
   const lost = document.getElementById("lost");
@@ -56,9 +74,16 @@ function say(text) {
   lost.hidden = false;
 }
 
+function tick() {
+  if (source.readyState !== EventSource.OPEN) {
+    if (failures > 1 && !ended) sayLost();
+  } else if (Date.now() - heardAt > SLEPT_MS) connect(); // while it slept, the connection may have died unseen
+  else heardAt = Date.now(); // the service says each 15 seconds that nothing is new
+}
+
 export function follow() {
   connect();
-  setInterval(() => { if (!document.getElementById("lost").hidden && failures > 1) say(`Connection lost. What you see is ${age(heardAt)} old`); }, 1000);
+  setInterval(tick, 1000);
   let hide = 0;
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hide);
