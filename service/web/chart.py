@@ -42,8 +42,8 @@ class Curve:
     points: Sequence[Point]
     behind: Sequence[Point] = ()
     """The same as it was measured, where the points are smoothed."""
-    band: Sequence[tuple[float, float, float]] = ()
-    """What lies around the points: place, lower and upper end."""
+    band: Sequence[tuple[float, float | None, float | None]] = ()
+    """What lies around the points: place, lower and upper end; None interrupts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +81,16 @@ class Chart:
         for curve in self.curves:
             for line in (curve.points, curve.behind):
                 yield from ((x, y) for x, y in line if y is not None)
-            for x, low, high in curve.band:
-                yield x, low
-                yield x, high
+            yield from ((x, end) for x, *ends in curve.band for end in ends if end is not None)
         for dot in self.dots:
             yield dot.x, dot.y
+
+
+def say_missing(jobs: Sequence[int], what: str) -> Iterator[str]:
+    """A note on jobs that a chart cannot show."""
+    if jobs:
+        few = ", ".join(map(str, jobs[:8])) + (f" and {len(jobs) - 8} more" if len(jobs) > 8 else "")
+        yield f"Not shown, without {what}: {few}"
 
 
 def choose_look(number: int) -> Look:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 LARGEST = 1e150  # what is larger is drawn there: a picture needs differences that are numbers
 DECADES = 1.0  # positive values that span so many are drawn on a logarithmic axis, where that is left open
 MOST_TICKS = 400
+SMALLEST = 1e-300  # and what is smaller, there on a logarithmic axis
 ALIKE, LEAST = 1e-12, 1e-200  # values no further apart than these, by their size and at all, are one
 
 
@@ -27,7 +28,7 @@ class Scale:
         return self.start + min(max(share, -1.0), 2.0) * (self.end - self.start)
 
     def _turn(self, value: float) -> float:
-        return math.log10(max(value, 1e-300)) if self.logarithmic else value
+        return math.log10(max(value, SMALLEST)) if self.logarithmic else value
 
     def list_ticks(self, most: int) -> Sequence[float]:
         """Round values between its ends, about so many."""
@@ -69,6 +70,7 @@ def make_scale(
     found = [bound(value) for value in values]
     low, high = min(found, default=0.0), max(found, default=1.0)
     if logarithmic:
+        low, high = max(low, SMALLEST), max(high, SMALLEST)
         return Scale(
             low=low / 10.0**room,
             high=high * 10.0**room * (1 + (low == high)),

@@ -92,13 +92,24 @@ def _draw_marks(chart: Chart, plot: _Plot) -> Iterator[str]:
 def _draw_behind(curve: Curve, plot: _Plot) -> Iterator[str]:
     """What lies behind all curves: bands, and what was measured of smoothed ones."""
     colour = curve.look.colour
-    if curve.band:
-        there = [(x, high) for x, _, high in curve.band]
-        back = [(x, low) for x, low, _ in reversed(curve.band)]
+    for piece in _split_band(curve):
+        there = [(x, high) for x, _, high in piece]
+        back = [(x, low) for x, low, _ in reversed(piece)]
         corners = " ".join(f"{plot.x.place(x):.1f},{plot.y.place(y):.1f}" for x, y in [*there, *back])
         yield f'<polygon points="{corners}" fill="{colour}" fill-opacity="0.18"/>'
     if curve.behind:
         yield _line(plot.path(curve.behind), Look(colour=colour), 'stroke-opacity="0.3" stroke-width="1"')
+
+
+def _split_band(curve: Curve) -> Iterator[Sequence[tuple[float, float, float]]]:
+    """The pieces of a band that nothing interrupts."""
+    piece: list[tuple[float, float, float]] = []
+    for x, low, high in [*curve.band, (0.0, None, None)]:
+        if low is not None and high is not None:
+            piece.append((x, low, high))
+        elif piece:
+            yield piece
+            piece = []
 
 
 def _draw_curve(curve: Curve, plot: _Plot) -> Iterator[str]:

@@ -16,11 +16,13 @@ from service.web.answer import SAFE_HEADERS, PageRoute, visit_of
 from service.web.chart import Chart, Curve, Point
 from service.web.chart_svg import draw_chart
 from service.web.compare_address import WINDOW, Asked, find_jobs, read_address, read_window
-from service.web.compare_chart import make_curves_chart, make_scatter
+from service.web.compare_chart import make_curves_chart
 from service.web.compare_page import find_metric, make_table
+from service.web.compare_scatter import check_scatter, make_scatter
 from service.web.parts import Visit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+VERSION = "version"  # which nobody reads: with another one, a browser asks for the picture anew
 WIDTH = 900
 WIDTHS = Bound(least=300, most=4000, why="a picture is looked at on a screen or a page")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which a cell is a formula for a spreadsheet
@@ -30,9 +32,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which a cell is a formu
 def get_picture(ask: AskedRequest) -> Response:
     """The curves, or with `chart=scatter` a setting against a result."""
     visit, query = visit_of(ask), ask.request.query_params
-    asked = read_address(query, also=(*WINDOW, "chart", "width"))
+    asked = read_address(query, also=(*WINDOW, "chart", "width", VERSION))
     if query.get("chart") == "scatter" and asked.scatter:
-        chart = make_scatter(visit.client.compare(_get_jobs(asked, visit)), *asked.scatter)
+        view = visit.client.compare(_get_jobs(asked, visit))
+        check_scatter(visit.client, view, asked.scatter)
+        chart = make_scatter(view, *asked.scatter)
     else:
         chart = _make_chart(asked, visit, read_window(query))
     return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
@@ -102,6 +106,7 @@ def picture(svg: str) -> Response:
 def numbers(chart: Chart) -> Response:
     """A chart as JSON for the browser."""
     document = {
+        "title": chart.title,
         "x": chart.x_label,
         "y": chart.y_label,
         "logarithmic": chart.logarithmic,

@@ -8,8 +8,9 @@ from starlette.datastructures import QueryParams
 
 from cnnctl.views.access import AuditView
 from cnnctl.views.jobs import ComparisonView
+from service.web.answer import digest_of
 from service.web.compare_address import FILTERS, METRICS, MOST_JOBS, Asked, find_jobs, read_address
-from service.web.compare_chart import list_settings
+from service.web.compare_scatter import check_scatter, list_settings, rank
 from service.web.curve_axis import AXES, LABELS
 from service.web.parts import Page, Part, Visit
 
@@ -73,6 +74,8 @@ class Comparison:
     settings: Sequence[str]
     results: Sequence[str]
     alike_weights: bool
+    version: str
+    """Another one with each change of the table."""
 
 
 def compare(asked: Asked, visit: Visit) -> Comparison | None:
@@ -81,6 +84,7 @@ def compare(asked: Asked, visit: Visit) -> Comparison | None:
     if len(jobs) < 2:
         return None
     view = visit.client.compare(jobs)
+    check_scatter(visit.client, view, asked.scatter)
     columns, rows = make_table(view, asked)
     digests = set(view.weights_digest)
     return Comparison(
@@ -95,6 +99,7 @@ def compare(asked: Asked, visit: Visit) -> Comparison | None:
         settings=[one.field for one in list_settings(view)],
         results=[one.field for one in view.metrics],
         alike_weights=len(digests) == 1 and None not in digests,
+        version=digest_of(repr(rows)),
     )
 
 
@@ -125,15 +130,9 @@ def make_table(
     for at, (_, one) in enumerate(fields):
         if one.field == name:
             there = [row for row in rows if row[1][at] is not None]
-            there.sort(key=lambda row: _rank(row[1][at]), reverse=falls)
+            there.sort(key=lambda row: rank(row[1][at]), reverse=falls)
             return columns, [*there, *(row for row in rows if row[1][at] is None)]
     return columns, rows
-
-
-def _rank(value: object) -> tuple[int, float, str]:
-    if isinstance(value, (int, float)):
-        return 0, float(value), ""
-    return 1, 0.0, str(value)
 
 
 def _make_column(section: str, field: str, values: Sequence[object], asked: Asked) -> Column:

@@ -14,10 +14,10 @@ from service.web.answer import PageRoute, visit_of
 from service.web.chart import TRAIN, VALIDATION, Chart, Curve, Look, choose_look
 from service.web.chart_svg import draw_chart
 from service.web.compare_address import WINDOW, read_smooth, read_window
-from service.web.compare_chart import read_curves
+from service.web.compare_chart import THINNED, read_curves
 from service.web.compare_files import picture, read_width
-from service.web.curve_axis import LABELS, Axis, find_axis, read_axis, read_logarithmic
-from service.web.curve_lines import cut, smooth, trace
+from service.web.curve_axis import LABELS, Axis, AxisName, find_axis, read_axis, read_logarithmic
+from service.web.curve_lines import Window, describe_smoothing, make_lines
 from service.web.lanes import list_restarts
 from service.web.parts import Visit
 
@@ -45,32 +45,42 @@ def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:
     metrics = list(dict.fromkeys(query.getlist("metric"))) or ["loss", "val_loss"]
     if len(metrics) > MOST_METRICS:
         raise SpecError(f"A picture has at most {MOST_METRICS} metrics. Received: {len(metrics)}")
-    x, weight, window = (
-        read_axis(query.get("x", "")),
+    weight, window, logarithmic = (
         read_smooth(query.get("smooth", "")),
         read_window(query),
+        read_logarithmic(query.get("y", "")),
     )
-    views = read_curves(visit.client, [job], metrics, x=x, window=window, before=weight > 0)
+    x = _choose_axis(visit, job, query.get("x", ""))
+    views = read_curves(visit.client, [job], metrics, x=x, window=window)
     axis = find_axis(views[0], x) if views else None
-    curves = [] if axis is None else list(_list_curves(views, axis, weight, window))
+    curves = [] if axis is None else _list_curves(views, axis, weight, window, logarithmic=logarithmic)
     restarts = list_restarts(visit.get_job(job))
     missing = [view.metric for view in views if not view.points]
+    notes = [THINNED] if any(view.decimated for view in views) else []
     return Chart(
-        title=f"Job {job}" + (f", smoothed by {weight:g}" if weight else ""),
+        title=", ".join(words for words in (f"Job {job}", describe_smoothing(weight)) if words),
         x_label=LABELS[x],
         y_label=metrics[0]
         if set(metrics) <= {metrics[0], OF_VALIDATION + metrics[0]}
         else ", ".join(metrics),
         curves=curves,
         marks=[(axis.place(step), words) for step, words in restarts] if axis else [],
-        notes=[f"Not recorded: {', '.join(missing)}"] if missing else [],
-        logarithmic=read_logarithmic(query.get("y", "")),
+        notes=[*notes, f"Not recorded: {', '.join(missing)}"] if missing else notes,
+        logarithmic=logarithmic,
         x_range=window,
     )
 
 
+def _choose_axis(visit: Visit, job: int, text: str) -> AxisName:
+    """What the address says; else, as on the page of the job, epochs where they are known."""
+    if text:
+        return read_axis(text)
+    (view,) = visit.client.get_curves([job], ["loss"], points=1)
+    return "epoch" if view.steps_per_epoch else "step"
+
+
 def _list_curves(
-    views: Sequence[CurveView], axis: Axis, weight: float, window: tuple[float, float] | None
+    views: Sequence[CurveView], axis: Axis, weight: float, window: Window, *, logarithmic: bool
 ) -> Sequence[Curve]:
     there = [view for view in views if view.points]
     looks = choose_looks([view.metric for view in there])
@@ -80,11 +90,11 @@ def _list_curves(
             label=view.metric,
             look=look,
             last=view.last,
-            points=cut(list(smooth(view, axis, weight=weight)), window) if weight else measured,
-            behind=measured if weight else (),
+            points=points,
+            behind=behind,
         )
         for view, look in zip(there, looks, strict=True)
-        for measured in [cut(list(trace(view, axis)), window)]
+        for points, behind in [make_lines(view, axis, weight=weight, window=window, logarithmic=logarithmic)]
     ]
 
 

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -270,6 +272,70 @@ def test_curves_that_cannot_be_had_are_said_and_come_later(
     expect(page.locator("#plot .notes")).to_contain_text("Drag to zoom")
 
 
+def read_chart(page: Page, *ids: int, **query: object) -> Any:
+    return json.loads(read(page, link(*ids, **query).replace("/compare?", "/compare.json?")))
+
+
+def test_a_zoom_between_points_keeps_the_lines_that_cross_it(page: Page, record: Callable[..., int]) -> None:
+    a, b = (record({"loss": epochs(2.0, 1.0)}, training__seed=seed) for seed in (1, 2))
+    for query in ({}, {"group": "seed"}, {"smooth": 0.01}):
+        chart = read_chart(page, a, b, metric="loss", start=120, end=180, **query)
+        assert chart["notes"] == []
+        for one in chart["curves"]:
+            xs, ys = one["points"]
+            assert xs == [120, 180]
+            assert 1 < ys[1] < ys[0] < 2
+    (grouped,) = read_chart(page, a, b, metric="loss", start=120, end=180, group="seed")["curves"]
+    assert grouped["band"][0] == [120, 180]
+
+
+def test_a_zoom_changes_no_smoothed_value(page: Page, record: Callable[..., int]) -> None:
+    curve = [(step, math.sin(step / 50)) for step in range(1, 1001)]
+    a, b = (record({"batch_loss": curve}, training__seed=seed) for seed in (1, 2))
+    whole = read_chart(page, a, b, metric="batch_loss", smooth=0.5)
+    assert whole["title"] == "smoothed by 0.5 per 100 steps"
+    assert "Points that fall together: their least and largest value" in whole["notes"]
+    part = read_chart(page, a, b, metric="batch_loss", smooth=0.5, start=500, end=600)
+    assert part["notes"] == []
+    near = dict(zip(*whole["curves"][0]["points"], strict=True))
+    both = [(y, near[x]) for x, y in zip(*part["curves"][0]["points"], strict=True) if x in near]
+    assert len(both) > 20
+    assert [y for y, _ in both] == pytest.approx([y for _, y in both], abs=0.05)
+
+
+def test_a_mean_says_from_where_jobs_are_missing_and_ends_with_the_second_last(
+    page: Page, record: Callable[..., int]
+) -> None:
+    curves = [(3.0, None, None, None), (2.0, 2.0, 2.0, None), (1.0, 1.0, 1.0, 1.0)]
+    ids = [record({"loss": epochs(*one)}, training__seed=seed) for seed, one in enumerate(curves)]
+    chart = read_chart(page, *ids, metric="loss", group="seed")
+    assert chart["notes"] == ["1 of 3 from step 200: 3 jobs"]
+    (mean,) = chart["curves"]
+    assert mean["points"] == [[100, 200, 300, 400], [2.0, 1.5, 1.5, None]]
+    assert mean["band"][1][3] is None
+    assert mean["last"] is None
+
+
+def test_a_job_without_a_number_is_named_and_the_others_keep_their_axis(
+    page: Page, record: Callable[..., int]
+) -> None:
+    points = {"val_accuracy": epochs(0.5), "loss": epochs(1.0)}
+    ids = [record(points, optimizer__lr=lr) for lr in (0.1, 0.02)]
+    ids.append(record({"loss": epochs(1.0)}, optimizer__lr=0.3))
+    address = link(*ids, chart="scatter", scatter="optimizer.lr,val_accuracy")
+    text = read(page, address.replace("/compare?", "/compare.svg?"))
+    assert f"Not shown, without val_accuracy: {ids[2]}" in text
+    page.goto(urljoin(page.url, link(*ids, scatter="optimizer.lr,val_accuracy")))
+    before = page.locator("#scatter img").get_attribute("src")
+    assert before is not None
+    assert read(page, before).startswith("<svg")
+    record_more = record(points, optimizer__lr=0.4)
+    page.goto(urljoin(page.url, link(*ids, record_more, scatter="optimizer.lr,val_accuracy")))
+    after = page.locator("#scatter img").get_attribute("src")
+    assert after is not None
+    assert before.partition("version=")[2] != after.partition("version=")[2]
+
+
 def test_without_javascript_there_is_a_picture(
     shared_api: Api, open_page: Open, three: tuple[int, int, int]
 ) -> None:
@@ -342,6 +408,14 @@ def test_what_cannot_be_compared_is_said(page: Page, address: str, said: str) ->
     expect(page.locator("main")).to_contain_text(said)
 
 
+def test_a_scatter_of_what_no_job_can_have_is_refused(page: Page, three: tuple[int, int, int]) -> None:
+    for scatter, said in (("colour,loss", "no setting"), ("optimizer.lr,colour", "has the metric")):
+        page.goto(urljoin(page.url, link(*three, scatter=scatter)))
+        expect(page.locator(".alert")).to_contain_text(said)
+    text = read(page, f"/compare.svg?jobs={three[0]},{three[1]}&chart=scatter&scatter=optimizer.lr,loss")
+    assert "All these jobs have the same optimizer.lr" in text
+
+
 def test_a_narrow_screen_scrolls_nothing_sideways_and_axe_finds_nothing(
     shared_api: Api, open_page: Open, three: tuple[int, int, int]
 ) -> None:
@@ -362,6 +436,7 @@ def test_a_job_has_a_picture_with_its_attempts(
     base = page.url.removesuffix("/compare")
     text = page.request.get(f"{base}/jobs/{job}/chart.svg").text()
     assert "attempt 2" in text
+    assert ">epoch<" in text  # as on the page of the job
     assert "#2567d8" in text
     assert "#b85f00" in text
     for query in ("metric=loss&smooth=0.9&width=400", "x=epoch", "metric=nothing", "start=10&end=150"):

@@ -11,7 +11,7 @@ from service.web.chart import COLOURS, Chart, Curve, Dot, Look, choose_look
 from service.web.chart_scale import find_step, format_tick, is_wide, make_scale
 from service.web.chart_svg import draw_chart
 from service.web.curve_axis import Axis, find_axis
-from service.web.curve_lines import smooth, trace
+from service.web.curve_lines import clip, smooth, trace
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = Axis(steps=(0, 1), places=(0, 1))
@@ -109,6 +109,18 @@ def test_bands_are_polygons_and_attempts_are_lines() -> None:
     assert "attempt 2" in list_words(svg)
 
 
+def test_a_band_is_interrupted_where_it_has_no_ends() -> None:
+    band = [(0, 0.5, 1.5), (1, 0.5, 1.5), (2, None, None), (3, 1.0, 3.0), (4, 1.0, 3.0)]
+    svg = draw(curves=[curve([(0, 1.0), (4, 2.0)], band=band)])
+    assert len(list(svg.iter(f"{SVG}polygon"))) == 2
+
+
+@pytest.mark.parametrize("values", [[1e-310], [1e-310, 1e-305], [1e-320, 1.0]])
+def test_however_small_values_are_a_logarithmic_picture_can_be_drawn(values: list[float]) -> None:
+    points = [(float(x), y) for x, y in enumerate(values)]
+    draw(curves=[curve(points)], logarithmic=True)  # type: ignore[arg-type]
+
+
 def test_settings_that_are_no_numbers_stand_side_by_side() -> None:
     dots = [Dot(x=n, y=n / 10, label=str(n), look=Look(colour="#000")) for n in (0, 1)]
     assert {"adam", "sgd"} <= set(list_words(draw(dots=dots, names=["adam", "sgd"])))
@@ -162,9 +174,34 @@ def test_a_line_visits_the_least_and_the_largest_value_of_each_bucket() -> None:
 
 
 def test_a_smoothed_curve_is_the_exponential_mean_without_bias() -> None:
-    values = [4.0, 2.0, 6.0]
-    line = list(smooth(view(*((n, v, v, v) for n, v in enumerate(values))), STEPS, weight=0.5))
+    values = [(100, 4.0), (200, 2.0), (300, 6.0)]
+    line = list(smooth(view(*((step, v, v, v) for step, v in values)), STEPS, weight=0.5))
     assert [y for _, y in line] == pytest.approx([4.0, (4 + 2 * 2) / 3, (4 + 2 * 2 + 4 * 6) / 7])
+
+
+def test_a_smoothed_curve_is_the_same_however_many_buckets_it_comes_in() -> None:
+    def find_value(width: int) -> float | None:
+        steps = range(width, 3001, width)
+        values = [(step, 1.0 if step <= 2000 else 0.0) for step in steps]
+        return list(smooth(view(*((step, v, v, v) for step, v in values)), STEPS, weight=0.9))[-1][1]
+
+    assert find_value(1) == pytest.approx(find_value(100), rel=0.01)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_line_within_a_window_goes_up_to_the_ends_of_it(*, logarithmic: bool) -> None:
+    line = [(0.0, 1.0), (10.0, 100.0), (20.0, None), (30.0, 1.0), (40.0, 1.0)]
+    half = 10.0 if logarithmic else 50.5
+    assert clip(line, (5, 35), logarithmic=logarithmic) == [
+        (5, pytest.approx(half)),
+        (10, 100.0),
+        (20, None),
+        (30, 1.0),
+        (35, pytest.approx(1.0)),
+    ]
+    assert [x for x, _ in clip(line, (31, 32))] == [31, 32]  # between two points
+    assert clip(line, (12, 18)) == []
+    assert clip(line, None) == line
 
 
 def test_axes_of_epochs_and_of_time() -> None:

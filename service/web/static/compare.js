@@ -157,7 +157,7 @@ function makeKeys() {
 }
 
 function writeKeys(keys) {
-  place.querySelector(".notes").textContent = [...shown.notes, "Drag to zoom, double-click for all."].join(" · ");
+  place.querySelector(".notes").textContent = [shown.title, ...shown.notes, "Drag to zoom, double-click for all."].filter(Boolean).join(" · ");
   keys.replaceChildren(...shown.curves.map((curve) => {
     const entry = document.createElement("li"), button = document.createElement("button");
     button.type = "button";
