@@ -1,7 +1,7 @@
 """What was measured in each layer, as a map: a row for each layer, a column for each stretch of epochs."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,6 +13,8 @@ COLUMNS = 60
 AT_ONCE = 20  # curves of one question
 SHARES = ("dead", "saturated", "near_zero", "symmetric")  # from 0 to 1; all others on a logarithmic scale
 FIRST = "dead"
+Link = Callable[..., str]
+"""The address of the page with parameters changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +33,14 @@ class HeatMap:
     job: int
     quantity: str
     meaning: str
-    quantities: Sequence[str]
+    others: Mapping[str, str]
+    """The other quantities that were measured, and the addresses that show them."""
     rows: Sequence[Row]
     least: float
     most: float
 
 
-def draw_heat(visit: Visit, job: int, quantity: str) -> HeatMap | None:
+def draw_heat(visit: Visit, job: int, quantity: str, link: Link) -> HeatMap | None:
     """The map of a quantity; None where no layer was measured."""
     names = [name for name in visit.get_job(job).metrics if name.startswith(PREFIX)]
     there = {name.rpartition("/")[2] for name in names}
@@ -53,7 +56,7 @@ def draw_heat(visit: Visit, job: int, quantity: str) -> HeatMap | None:
         job=job,
         quantity=shown,
         meaning=QUANTITIES[shown].replace("`", ""),
-        quantities=quantities,
+        others={one: link(heat=one) for one in quantities if one != shown},
         rows=[_make_row(layer, rows[layer], shown, least, most) for layer in sorted(rows, key=in_order)],
         least=least,
         most=most,

@@ -16,7 +16,7 @@ from service.errors import CnnctlError
 from service.web.address import check_query, check_words, is_number, read_number
 from service.web.ansi import Piece, color_lines
 from service.web.curve_axis import AXES, LABELS, LOGARITHMIC, read_axis, read_logarithmic
-from service.web.heat_map import draw_heat
+from service.web.heat_map import Link, draw_heat
 from service.web.lanes import Lane, draw_lanes, list_restarts
 from service.web.parts import Page, Part, Visit, about_job
 
@@ -35,11 +35,15 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
     """
     check_query(query, PARAMETERS)
     job = read_number(names["job"], what="job")
-    words, quantity = query.get("find", ""), query.get("heat", "")
-    axes, digests = read_axes(f"/jobs/{job}", query), query.get("files", "")
+    typed = {name: text for name in PARAMETERS if (text := query.get(name, ""))}
+    words, quantity, digests = (typed.get(name, "") for name in ("find", "heat", "files"))
+
+    def link(**changes: str) -> str:
+        return f"/jobs/{job}?{urlencode({**typed, **changes})}"
+
+    axes, here = read_axes(typed, link), link()
     check_words("files", [digests] if digests else [], [SHA256])
     view = visit.get_job(job)
-    slow = SLOW if JobState(view.state) in FINISHED else 1
 
     def part(name: str, look: Callable[[Visit], Any], *, seconds: int, about: Hashable = None) -> Part:
         return Part(
@@ -47,7 +51,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             look=look,
             about=(job, about),
             personal=name == "acts",
-            seconds=seconds * slow,
+            seconds=lambda one: seconds * (SLOW if JobState(one.get_job(job).state) in FINISHED else 1),
             concerns=about_job(job),
         )
 
@@ -60,12 +64,12 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             part("head", lambda one: get_head(one, job), seconds=5),
             part("acts", lambda one: get_acts(one, job), seconds=30),
             part("curves", lambda one: get_charts(one, job, axes), seconds=5, about=axes),
-            part("heat", lambda one: draw_heat(one, job, quantity), seconds=20, about=quantity),
+            part("heat", lambda one: draw_heat(one, job, quantity, link), seconds=20, about=here),
             part("attempts", lambda one: list_lanes(one, job), seconds=30),
             part("log", lambda one: read_tail(one, job, words), seconds=5, about=words),
-            part("side", lambda one: get_side(one, job, digests=bool(digests)), seconds=30, about=digests),
+            part("side", lambda one: get_side(one, job, link, digests=bool(digests)), seconds=30, about=here),
         ],
-        values={"job": job, "find": words},
+        values={"job": job, "find": words, "kept": {name: typed[name] for name in typed if name != "find"}},
     )
 
 
@@ -152,19 +156,14 @@ class Axes:
     """The address with the other vertical axis."""
 
 
-def read_axes(path: str, query: QueryParams) -> Axes:
+def read_axes(typed: Mapping[str, str], link: Link) -> Axes:
     """What the address says of axes.
 
     Raises:
         SpecError: it is none.
     """
-    typed = {name: text for name in PARAMETERS if (text := query.get(name, ""))}
     x, logarithmic = typed.get("x", ""), read_logarithmic(typed.get("y", ""))
     read_axis(x)
-
-    def link(**changes: str) -> str:
-        return f"{path}?{urlencode({**typed, **changes})}"
-
     return Axes(
         x=x,
         y=LOGARITHMIC if logarithmic else "",
@@ -239,8 +238,9 @@ class Tail:
 
 def read_tail(visit: Visit, number: int, words: str) -> Tail:
     """What the newest attempt wrote last."""
-    text = visit.client.read_log(number, tail=True).text
-    lines = [line for line in text.splitlines() if words.lower() in line.lower()]
+    text = visit.client.read_log(number, tail=True).text.removesuffix("\n")
+    # Not splitlines: a line that was drawn over by carriage returns is one.
+    lines = [line for line in text.split("\n") if words.lower() in line.lower()] if text else []
     return Tail(job=number, find=words, lines=color_lines(lines[-MOST_LINES:]))
 
 
@@ -255,12 +255,14 @@ class Side:
     changes: Sequence[DifferenceView]
     """Where it differs from the job that it was made like."""
     files: Sequence[str]
+    digests_link: str
+    """The address that shows their digests, too."""
     digested: Sequence[JobFile]
     """The same with their digests, where these are asked for."""
     finished: bool
 
 
-def get_side(visit: Visit, number: int, *, digests: bool) -> Side:
+def get_side(visit: Visit, number: int, link: Link, *, digests: bool) -> Side:
     """Its spec, what differs from its parent, files and environment."""
     job = visit.get_job(number)
     spec, trouble, changes = None, "", []
@@ -277,6 +279,7 @@ def get_side(visit: Visit, number: int, *, digests: bool) -> Side:
         trouble=trouble,
         changes=changes,
         files=files,
+        digests_link=link(files=SHA256),
         digested=visit.client.list_files(number) if digests else [],
         finished=JobState(job.state) in FINISHED,
     )

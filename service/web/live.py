@@ -7,6 +7,7 @@ A browser that does not read holds at most one text of each part.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -81,6 +82,8 @@ class Shown:
     part: Part
     due_at: float = 0.0
     """When it is looked at anew, by the monotonic clock."""
+    seconds: float = 5.0
+    """After how long, as its last look said."""
     view: Any = None
     digest: str = ""
     event: str = ""
@@ -118,9 +121,11 @@ class Watch:
             self._woken.clear()
             due = [one for one in self._shown if one.due_at <= began + EARLY_SECONDS]
             for one in due:  # before they are looked at: what happens meanwhile makes them due again
-                one.due_at = began + one.part.seconds
+                one.due_at = math.inf
             async with self._turns:
                 made = await run_in_threadpool(self._make, due)
+            for one in due:
+                one.due_at = min(one.due_at, began + one.seconds)
             for one, html in made:
                 self._give(one, html)
             rest = min(one.due_at for one in self._shown) - time.monotonic()
@@ -134,6 +139,7 @@ class Watch:
         for one in due:
             try:
                 one.view = one.part.look(visit)
+                one.seconds = one.part.get_seconds(visit)
                 made.append((one, render_part(self._page, one.part, visit, one.view)))
             except CnnctlError as error:
                 log.info("part", name=one.part.name, action="not_made", error=str(error))
@@ -200,7 +206,7 @@ class Watches:
 
 
 def _key(page: Page, parts: Sequence[Part], visit: Visit) -> Hashable:
-    person = (visit.me.name, visit.me.scope, visit.me.administrator) if parts[0].personal else None
+    person = visit.me if parts[0].personal else None
     return page.template, tuple((part.name, part.about) for part in parts), person
 
 

@@ -69,10 +69,14 @@ class Part:
     about: Hashable = None
     """What its view depends on, besides the person where it is personal: as the number of a job."""
     personal: bool = False
-    seconds: float = 5.0
-    """After how long it is looked at anew, where nothing was said to have happened."""
+    seconds: float | Callable[[Visit], float] = 5.0
+    """After how long it is looked at anew, where nothing was said to have happened; asked at each look."""
     concerns: Callable[[AuditView, Any], bool] = lambda entry, view: True
     """Whether an entry of the audit may have changed what was last looked at."""
+
+    def get_seconds(self, visit: Visit) -> float:
+        """After how long it is looked at anew, by what was just seen."""
+        return self.seconds(visit) if callable(self.seconds) else self.seconds
 
 
 def about_job(number: int) -> Callable[[AuditView, Any], bool]:

@@ -3,23 +3,30 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
+from starlette.datastructures import QueryParams
 
 from cnnctl.views.requests import LabelRequest, SubmissionRequest
+from service.client.local import LocalClient
 from service.db.engine import make_engine
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, JobId
 from service.domain.metrics import Point
+from service.settings import load_settings
 from service.store.fleet import hosts
-from service.store.jobs import attempts, metrics
+from service.store.jobs import attempts, logs, metrics
 from service.store.transaction import Store
+from service.web.job_page import make_page
+from service.web.parts import Visit
 from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
 from tests.browser.conftest import send
-from tests.conftest import HOST, place
+from tests.conftest import ADA, HOST, place
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
@@ -200,6 +207,42 @@ def test_files_show_their_digests_where_one_asks_for_them(shared_api: Api, open_
     expect(page.locator("#files")).to_contain_text(hashlib.sha256(b"{}").hexdigest())
     page.goto(page.url.partition("?")[0] + "?files=md5")
     expect(page.locator(".alert")).to_contain_text("files takes sha256")
+
+
+def test_how_often_one_looks_follows_the_job_while_the_page_is_open(tmp_path: Path, store: Store) -> None:
+    client = LocalClient(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), ADA)
+    visit = Visit(client=client, me=client.get_me())
+    job = client.submit(SubmissionRequest(architecture="softmax")).job
+    log = next(part for part in make_page(visit, {"job": str(job)}, QueryParams()).parts if part.name == "log")
+
+    def ask() -> float:
+        return log.get_seconds(replace(visit, seen={}))
+
+    assert ask() == 5
+    client.cancel(job)
+    assert ask() == 300
+    client.retry(job)
+    assert ask() == 5
+
+
+def test_links_keep_what_else_the_address_says(
+    make_api: Callable[..., Api], open_page: Open, store: Store, claimed: Callable[..., Attempt]
+) -> None:
+    attempt = claimed()
+    points = [Point(f"layer/conv1/{name}", 10, 0.1) for name in ("dead", "saturated")]
+    with store.transaction() as tx:
+        attempts.set_running_if_starting(tx, attempt, start_step=0)
+        metrics.add_points(tx, attempt.id, [Point("loss", 10, 2.0), *points])
+        logs.set_log_tail(tx, attempt.id, "first\n 10 %\r 20 %\r 30 %\n\nlast\n")
+    page = open_page(make_api(), f"/jobs/{attempt.job_id}?x=time", java_script_enabled=False)
+    assert page.locator(".log").inner_text().splitlines() == ["first", " 30 %", "", "last"]
+    page.get_by_role("link", name="saturated").click()
+    page.get_by_placeholder("Find in the last lines").fill("last")
+    page.get_by_role("button", name="Find").click()
+    assert page.url.partition("?")[2] == "heat=saturated&x=time&find=last#log"
+    page.get_by_role("link", name="of each file").click()
+    assert page.url.partition("?")[2] == "find=last&heat=saturated&x=time&files=sha256#files"
+    expect(page.get_by_role("heading", name="Saturated by layer and epoch")).to_be_visible()
 
 
 def test_a_priority_that_is_none_is_refused(shared_api: Api, open_page: Open) -> None:
