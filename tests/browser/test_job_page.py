@@ -213,7 +213,8 @@ def test_how_often_one_looks_follows_the_job_while_the_page_is_open(tmp_path: Pa
     client = LocalClient(store, load_settings({"CNNCTL_HOME": str(tmp_path)}), ADA)
     visit = Visit(client=client, me=client.get_me())
     job = client.submit(SubmissionRequest(architecture="softmax")).job
-    log = next(part for part in make_page(visit, {"job": str(job)}, QueryParams()).parts if part.name == "log")
+    parts = make_page(visit, {"job": str(job)}, QueryParams()).parts
+    log = next(part for part in parts if part.name == "log")
 
     def ask() -> float:
         return log.get_seconds(replace(visit, seen={}))
