@@ -4,7 +4,6 @@ An activation belongs to the block before it. Layers whose names share what stan
 `inception_3a/`, are one block, and so are many equal ones in a row.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -131,17 +130,6 @@ def _fold(blocks: Iterable[Block]) -> Iterator[Block]:
             macs=sum(block.macs for block in equal),
             repeats=len(equal),
         )
-
-
-def format_short(count: int) -> str:
-    """A number in short form: 512, 34.9 k, 37.7 M, …"""
-    if count < 1000:
-        return str(count)
-    power = min(int(math.log10(count)) // 3, 6)
-    text = f"{count / 1000**power:.3g}"
-    if text == "1e+03" and power < 6:
-        power, text = power + 1, "1"
-    return f"{text} {' kMGTPE'[power]}"
 
 
 def format_shape(shape: Iterable[int]) -> str:

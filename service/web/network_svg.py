@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from cnnctl.views.networks import NetworkView
-from service.web.network_blocks import Block, Stage, format_shape, format_short, list_stages
+from service.web.network_blocks import Block, Stage, format_shape, list_stages
+from service.web.words import short
 
 GREY = "#767676"  # 4.5 to 1 on white as on black
 MARGIN, GUTTER, CELL, LINE = 8, 92, 82, 15  # pixels
@@ -135,7 +136,7 @@ def _draw_block(block: Block, scale: _Scale, *, x: float, axis: float, below: fl
     name = block.name if len(block.name) <= LONGEST_NAME else f"{block.name[: LONGEST_NAME - 1]}…"
     word = block.word if block.repeats == 1 else f"{block.repeats} × {block.word}"
     field = "" if block.receptive_field is None else str(block.receptive_field)
-    figures = [format_short(count) if count else "–" for count in (block.parameters, block.macs)]
+    figures = [short(count) if count else "–" for count in (block.parameters, block.macs)]
     lines = [word, format_shape(block.output_shape), *figures, field or "–"]
     texts = [_text(x, below, name, kind="name", weight=' font-weight="bold"')]
     texts += [_text(x, below + n * LINE, line, kind="figure") for n, line in enumerate(lines, start=1)]
@@ -180,9 +181,7 @@ def _text(
 def _wrap(
     view: NetworkView, blocks: Sequence[Block], parts: Sequence[str], *, width: int, height: int
 ) -> str:
-    totals = (
-        f"{format_short(view.total_parameters)} parameters, {format_short(view.total_macs)} multiply-adds"
-    )
+    totals = f"{short(view.total_parameters)} parameters, {short(view.total_macs)} multiply-adds"
     title = f"{view.architecture} for images of {format_shape(view.input_shape)}: {totals} an image"
     said = ". ".join(f"{one.name}: {one.word}, {format_shape(one.output_shape)}" for one in blocks)
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'

@@ -63,10 +63,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def short(value: float) -> str:
     """A count: 950, 12.4 k, 61.1 M."""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:g}"
+    units = ["", " k", " M", " G", " T", " P", " E"]
+    while abs(float(f"{value:.3g}")) >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.3g}{units[0]}"
 
 
 def mib(value: float | None) -> str:
@@ -78,10 +79,7 @@ def size(value: int | None) -> str:
     """A file's size."""
     if value is None:
         return NONE
-    for unit_size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if value >= unit_size:
-            return f"{value / unit_size:.3g} {unit}"
-    return f"{value} bytes"
+    return f"{short(value)}B" if value >= 1000 else f"{value} bytes"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

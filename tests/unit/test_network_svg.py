@@ -9,7 +9,7 @@ from cnnctl.views.networks import LayerView, NetworkView
 from cnnctl.views.requests import NetworkRequest
 from models.catalog.lookup import ARCHITECTURES
 from service.commands.networks.description import describe_network
-from service.web.network_blocks import KINDS, format_short, list_stages
+from service.web.network_blocks import KINDS, list_stages
 from service.web.network_svg import CELL, LETTER, draw_network
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -149,11 +149,3 @@ def test_what_others_have_named_is_text_and_no_markup() -> None:
     name = '<script>alert("1")</script>' * 9
     root = check_drawing(draw_network(network(layer(name)), width=360), width=360)
     assert root.findall(f".//{SVG}g/{SVG}title")[1].text == name
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0"), (999, "999"), (1000, "1 k"), (999_999, "1 M"), (37_748_736, "37.7 M"), (724_406_816, "724 M")],
-)
-def test_counts_are_short(count: int, text: str) -> None:
-    assert format_short(count) == text
