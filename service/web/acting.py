@@ -10,8 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from service.api.ask import Ask
 from service.client.local import LocalClient
 from service.commands.people.once import do_once
+from service.domain.people import Actor
 from service.store.transaction import Store
-from service.web.answer import read_form
+from service.web.answer import list_fields, read_form
 
 Act = Callable[[LocalClient, Mapping[str, str]], str]
 """Gets what was filled in; for `act`, the address of the page that is shown next."""
@@ -33,15 +34,25 @@ def do_form(ask: Ask, do: Act) -> str:
     Raises:
         CnnctlError: whatever the use case refuses; see also `Ask.get_actor`.
     """
-    actor, form, service = ask.get_actor(), read_form(ask), ask.service
+    actor, form = ask.get_actor(), read_form(ask)
+    with ask.service.shares.take(actor.name):
+        return do_by_key(ask, actor, form.get("key", ""), lambda client: do(client, form))
+
+
+def do_by_key(ask: Ask, actor: Actor, key: str, do: Callable[[LocalClient], str]) -> str:
+    """What an act gives; done once for each key, where there is one, and then the same again.
+
+    Raises:
+        CnnctlError: whatever the use case refuses, which is no answer: it is tried again.
+    """
+    service = ask.service
 
     def answer(store: Store) -> str:
-        return do(LocalClient(store, service.settings, actor), form)
+        return do(LocalClient(store, service.settings, actor))
 
-    with service.shares.take(actor.name):
-        if key := form.get("key"):
-            # Of what the form says: the bytes of the same form with a file differ each time it is sent.
-            said = ask.request.url.path + urlencode(form)
-            digest = hashlib.sha256(said.encode()).hexdigest()
-            return do_once(service.store, actor.name, key, digest=digest, act=answer)
+    if not key:
         return answer(service.store)
+    # Of what the form says: the bytes of the same form with a file differ each time it is sent.
+    said = ask.request.url.path + urlencode(list_fields(ask))
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    return do_once(service.store, actor.name, key, digest=digest, act=answer)

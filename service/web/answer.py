@@ -1,7 +1,8 @@
 """Answers of pages: templates with the headers that keep other sites and other people's words out."""
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -75,12 +76,21 @@ def visit_of(ask: Ask) -> Visit:
     return Visit(client=client, me=client.get_me())
 
 
-def show(ask: Ask, page: Page, visit: Visit, *, status: int = 200) -> Response:
-    """A whole page."""
+@contextmanager
+def visiting(ask: Ask) -> Iterator[Visit]:
+    """The same for an answer that is made in the block, which counts among those that the person waits for.
+
+    Raises:
+        TooManyRequests: they wait for as many as they may; see also `visit_of`.
+    """
+    visit = visit_of(ask)
     with ask.service.shares.take(visit.me.name):
-        parts = {
-            part.name: _wrap(part, render_part(page, part, visit, part.look(visit))) for part in page.parts
-        }
+        yield visit
+
+
+def show(page: Page, visit: Visit, *, status: int = 200) -> Response:
+    """A whole page."""
+    parts = {part.name: _wrap(part, render_part(page, part, visit, part.look(visit))) for part in page.parts}
     return answer(f"{page.template}.html", status=status, page=page, parts=parts, me=visit.me, **page.values)
 
 

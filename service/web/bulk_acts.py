@@ -1,20 +1,23 @@
 """Acts on many jobs at once: each by its own use case, so that one that is refused stops no other."""
 
+import hashlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from cnnctl.client import Client
 from cnnctl.views.jobs import JobStateView
-from service.api.ask import Asked
+from service.api.ask import Ask, Asked
 from service.domain.choices import read_choice
 from service.domain.states import Priority
 from service.errors import CnnctlError, ServiceUnavailable, SpecError
+from service.web.acting import do_by_key
 from service.web.address import read_number
-from service.web.answer import PageRoute, list_fields, show, visit_of
+from service.web.answer import PageRoute, list_fields, show, visiting
 from service.web.parts import Page
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -41,28 +44,29 @@ class Acted:
 @router.post("/jobs/acts")
 def act_on_jobs(ask: Asked) -> Response:
     """Do one of `ACTS` to each job that was checked, and list what came of it."""
-    visit, fields = visit_of(ask), list_fields(ask)
-    form = dict(fields)
-    numbers = [read_number(value, what="job") for name, value in fields if name == "job"]
-    name, priority = form.get("act", ""), form.get("priority", "")
-    _check(name, priority, numbers)
-    with ask.service.shares.take(visit.me.name):
-        acted = act_on_each(visit.client, numbers, ACTS[name], priority)
-    words = ["cnnctl", name, *map(str, numbers), *([priority] if name == "priority" else [])]
-    page = Page(
-        title="Jobs that were acted on",
-        template="acted",
-        section="Jobs",
-        command=shlex.join(words),
-        parts=[],
-        values={
-            "act": f"{name} {priority}" if name == "priority" else name,
-            "done": [one for one in acted if not one.error],
-            "refused": [one for one in acted if one.error],
-            "back": form.get("back", ""),
-        },
-    )
-    return show(ask, page, visit)
+    with visiting(ask) as visit:
+        fields = list_fields(ask)
+        form = dict(fields)
+        numbers = [read_number(value, what="job") for name, value in fields if name == "job"]
+        name, priority = form.get("act", ""), form.get("priority", "")
+        _check(name, priority, numbers)
+        key = hashlib.sha256(ask.body).hexdigest() if form.get("key") else ""
+        acted = _act_on_each(ask, numbers, lambda job, client: ACTS[name](client, job, priority).state, key)
+        words = ["cnnctl", name, *map(str, numbers), *([priority] if name == "priority" else [])]
+        page = Page(
+            title="Jobs that were acted on",
+            template="acted",
+            section="Jobs",
+            command=shlex.join(words),
+            parts=[],
+            values={
+                "act": f"{name} {priority}" if name == "priority" else name,
+                "done": [one for one in acted if not one.error],
+                "refused": [one for one in acted if one.error],
+                "back": form.get("back", ""),
+            },
+        )
+        return show(page, visit)
 
 
 def _check(name: str, priority: str, numbers: Sequence[int]) -> None:
@@ -74,19 +78,22 @@ def _check(name: str, priority: str, numbers: Sequence[int]) -> None:
         raise SpecError(f"Check from 1 to {MOST_JOBS:,} jobs. Checked: {len(numbers):,}")
 
 
-def act_on_each(
-    client: Client, numbers: Sequence[int], act: Callable[[Client, int, str], JobStateView], priority: str
+def _act_on_each(
+    ask: Ask, numbers: Sequence[int], act: Callable[[int, Client], str], key: str
 ) -> Sequence[Acted]:
-    """What came of each; where the service is gone, the rest is not tried."""
+    """What came of each; where the service is gone, the rest is not tried.
+
+    By the key, what was done is not done again when its page is loaded again.
+    """
     acted: list[Acted] = []
-    gone = ""
+    actor, gone = ask.find_actor(), ""
     for number in numbers:
         try:
-            acted.append(
-                Acted(job=number, error=gone)
-                if gone
-                else Acted(job=number, state=act(client, number, priority).state)
-            )
+            if gone:
+                acted.append(Acted(job=number, error=gone))
+                continue
+            state = do_by_key(ask, actor, key and f"{key}-{number}", partial(act, number))
+            acted.append(Acted(job=number, state=state))
         except CnnctlError as error:
             acted.append(Acted(job=number, error=str(error)))
             gone = f"Not tried: {error}" if isinstance(error, ServiceUnavailable) else ""

@@ -12,7 +12,7 @@ from service.api.ask import Asked as AskedRequest
 from service.bound import Bound
 from service.errors import SpecError
 from service.web.address import is_number
-from service.web.answer import SAFE_HEADERS, PageRoute, visit_of
+from service.web.answer import SAFE_HEADERS, PageRoute, visiting
 from service.web.chart import Chart, Curve, Point
 from service.web.chart_svg import draw_chart
 from service.web.compare_address import WINDOW, Asked, find_jobs, read_address, read_window
@@ -31,31 +31,33 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which a cell is a formu
 @router.get("/compare.svg")
 def get_picture(ask: AskedRequest) -> Response:
     """The curves, or with `chart=scatter` a setting against a result."""
-    visit, query = visit_of(ask), ask.request.query_params
-    asked = read_address(query, also=(*WINDOW, "chart", "width", VERSION))
-    if query.get("chart") == "scatter" and asked.scatter:
-        view = visit.client.compare(_get_jobs(asked, visit))
-        check_scatter(visit.client, view, asked.scatter)
-        chart = make_scatter(view, *asked.scatter)
-    else:
-        chart = _make_chart(asked, visit, read_window(query))
-    return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
+    with visiting(ask) as visit:
+        query = ask.request.query_params
+        asked = read_address(query, also=(*WINDOW, "chart", "width", VERSION))
+        if query.get("chart") == "scatter" and asked.scatter:
+            view = visit.client.compare(_get_jobs(asked, visit))
+            check_scatter(visit.client, view, asked.scatter)
+            chart = make_scatter(view, *asked.scatter)
+        else:
+            chart = _make_chart(asked, visit, read_window(query))
+        return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
 
 
 @router.get("/compare.json")
 def get_numbers(ask: AskedRequest) -> Response:
     """The curves as the browser draws them."""
-    visit, query = visit_of(ask), ask.request.query_params
-    asked = read_address(query, also=WINDOW)
-    return numbers(_make_chart(asked, visit, read_window(query)))
+    with visiting(ask) as visit:
+        query = ask.request.query_params
+        asked = read_address(query, also=WINDOW)
+        return numbers(_make_chart(asked, visit, read_window(query)))
 
 
 @router.get("/compare.csv")
 def get_table(ask: AskedRequest) -> Response:
     """The table for a spreadsheet."""
-    visit = visit_of(ask)
-    asked = read_address(ask.request.query_params)
-    columns, rows = make_table(visit.client.compare(_get_jobs(asked, visit)), asked)
+    with visiting(ask) as visit:
+        asked = read_address(ask.request.query_params)
+        columns, rows = make_table(visit.client.compare(_get_jobs(asked, visit)), asked)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["job", *(_to_cell(column.field) for column in columns)])

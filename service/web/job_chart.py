@@ -10,7 +10,7 @@ from cnnctl.views.curves import CurveView
 from service.api.ask import Asked
 from service.errors import SpecError
 from service.web.address import check_query, read_number
-from service.web.answer import PageRoute, visit_of
+from service.web.answer import PageRoute, visiting
 from service.web.chart import TRAIN, VALIDATION, Chart, Curve, Look, choose_look
 from service.web.chart_svg import draw_chart
 from service.web.compare_address import WINDOW, read_smooth, read_window
@@ -29,10 +29,11 @@ OF_VALIDATION = "val_"
 @router.get("/jobs/{job}/chart.svg")
 def get_picture(ask: Asked, job: str) -> Response:
     """One metric, or several in one picture: `metric=loss&metric=val_loss`."""
-    visit, query = visit_of(ask), ask.request.query_params
-    check_query(query, ("metric", "x", "y", "smooth", "width", *WINDOW))
-    chart = make_job_chart(visit, read_number(job, what="job"), query)
-    return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
+    with visiting(ask) as visit:
+        query = ask.request.query_params
+        check_query(query, ("metric", "x", "y", "smooth", "width", *WINDOW))
+        chart = make_job_chart(visit, read_number(job, what="job"), query)
+        return picture(draw_chart(chart, width=read_width(query.get("width", ""))))
 
 
 def make_job_chart(visit: Visit, job: int, query: QueryParams) -> Chart:

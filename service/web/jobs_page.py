@@ -11,6 +11,7 @@ from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobSort
 from cnnctl.views.states import JobState, Priority
 from service.errors import SpecError
+from service.web.acting import make_key
 from service.web.job_address import (
     NO_PROJECT,
     PAGE_LENGTH,
@@ -90,6 +91,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
             "networks": [entry.name for entry in visit.client.list_catalog("architectures")],
             "datasets": [entry.name for entry in visit.client.list_catalog("datasets")],
             "columns": COLUMNS,
+            "key": make_key(),
             "shown": columns,
             "is_filtered": bool(asked),
             "is_open": any(name in asked for name in FOLDED),

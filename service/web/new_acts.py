@@ -9,7 +9,7 @@ from service.api.ask import Asked
 from service.client.local import LocalClient
 from service.errors import CnnctlError, KeyReused, NotAuthenticated, TooManyRequests
 from service.web.acting import act
-from service.web.answer import PageRoute, answer, read_form, show, visit_of
+from service.web.answer import PageRoute, answer, read_form, show, visiting
 from service.web.new_page import fill_in, get_request, page_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -36,23 +36,19 @@ def _submit(client: LocalClient, form: Mapping[str, str]) -> str:
 
 
 def _show_refusal(ask: Asked, form: Mapping[str, str], error: CnnctlError) -> Response:
-    visit = visit_of(ask)
-    return show(ask, page_of(fill_in(visit, form, error=error)), visit, status=error.http_status)
+    with visiting(ask) as visit:
+        return show(page_of(fill_in(visit, form, error=error)), visit, status=error.http_status)
 
 
 @router.post("/new/try")
 def rehearse(ask: Asked) -> Response:
     """The form with what its submission would come to."""
-    visit = visit_of(ask)
-    with ask.service.shares.take(visit.me.name):
-        view = fill_in(visit, read_form(ask), rehearse=True)
-    return show(ask, page_of(view), visit)
+    with visiting(ask) as visit:
+        return show(page_of(fill_in(visit, read_form(ask), rehearse=True)), visit)
 
 
 @router.post("/new/form")
 def rehearse_part(ask: Asked) -> Response:
     """The same without the page around it, for a form that is being filled in."""
-    visit = visit_of(ask)
-    with ask.service.shares.take(visit.me.name):
-        view = fill_in(visit, read_form(ask), rehearse=True)
-    return answer("new/form.html", view=view)
+    with visiting(ask) as visit:
+        return answer("new/form.html", view=fill_in(visit, read_form(ask), rehearse=True))

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from service.api.ask import Asked
 from service.web.address import is_number
-from service.web.answer import PageRoute, show, visit_of
+from service.web.answer import PageRoute, show, visiting
 from service.web.places import PLACES, find_page
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -16,8 +16,9 @@ LONGEST_SEARCH = 200
 
 def show_page(ask: Asked) -> Response:
     """The page at the address."""
-    visit, url = visit_of(ask), ask.request.url
-    return show(ask, find_page(f"{url.path}?{url.query}", visit), visit)
+    url = ask.request.url
+    with visiting(ask) as visit:
+        return show(find_page(f"{url.path}?{url.query}", visit), visit)
 
 
 @router.get("/find")
@@ -27,7 +28,8 @@ def find(ask: Asked, q: str = "") -> Response:
     number = words.removeprefix("#")
     if is_number(number):
         return RedirectResponse(f"/jobs/{number}", status_code=303)
-    names = [user.name for user in visit_of(ask).client.list_users()]
+    with visiting(ask) as visit:
+        names = [user.name for user in visit.client.list_users()]
     person = next((name for name in names if name.lower() == words.lower()), None)
     asked = {"owner": person} if person else {"text": words}
     return RedirectResponse(f"/jobs?{urlencode(asked)}", status_code=303)

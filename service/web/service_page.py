@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from cnnctl.views.requests import GarbageRequest
 from service.api.ask import Asked
-from service.web.address import check_query, read_number
-from service.web.answer import PageRoute, read_form, show, visit_of
+from service.errors import SpecError
+from service.web.address import check_query, is_number
+from service.web.answer import PageRoute, read_form, show, visiting
 from service.web.parts import Page, Visit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -35,16 +36,22 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
 @router.post("/service/garbage")
 def collect_garbage(ask: Asked) -> Response:
     """Delete what no job can still need, or with `rehearse` show what would go."""
-    visit, form = visit_of(ask), read_form(ask)
-    request = GarbageRequest(
-        older_than_days=read_number(form.get("days", ""), what="number of days"),
-        orphans="orphans" in form,
-        dry_run="rehearse" in form,
-    )
-    with ask.service.shares.take(visit.me.name):
+    with visiting(ask) as visit:
+        form = read_form(ask)
+        request = GarbageRequest(
+            older_than_days=_read_days(form.get("days", "")),
+            orphans="orphans" in form,
+            dry_run="rehearse" in form,
+        )
         found = visit.client.collect_garbage(request)
-    words = ["cnnctl gc", f"--older-than {request.older_than_days}"]
-    words += ["--orphans"] * request.orphans + ["--dry-run"] * request.dry_run
-    values = {"found": found, "days": request.older_than_days, "orphans": request.orphans}
-    page = Page(title="Disk", template="garbage", command=" ".join(words), parts=[], values=values)
-    return show(ask, page, visit)
+        words = ["cnnctl gc", f"--older-than {request.older_than_days}"]
+        words += ["--orphans"] * request.orphans + ["--dry-run"] * request.dry_run
+        values = {"found": found, "days": request.older_than_days, "orphans": request.orphans}
+        page = Page(title="Disk", template="garbage", command=" ".join(words), parts=[], values=values)
+        return show(page, visit)
+
+
+def _read_days(text: str) -> int:
+    if not is_number(text):
+        raise SpecError(f"The days are a whole number. Received: {text[:40]!r}")
+    return int(text)

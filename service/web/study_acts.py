@@ -13,7 +13,7 @@ from service.domain.states import Priority
 from service.errors import CnnctlError, KeyReused, NotAuthenticated, NotFound, SpecError, TooManyRequests
 from service.web.acting import act, make_key
 from service.web.address import is_number
-from service.web.answer import PageRoute, read_form, show, visit_of
+from service.web.answer import PageRoute, read_form, show, visiting
 from service.web.studies_page import page_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -63,9 +63,9 @@ def start(ask: Asked) -> Response:
 
 
 def _show_refusal(ask: Asked, error: CnnctlError) -> Response:
-    visit, form = visit_of(ask), read_form(ask)
-    page = page_of(visit, {**form, "key": make_key()}, error=error)
-    return show(ask, page, visit, status=error.http_status)
+    with visiting(ask) as visit:
+        page = page_of(visit, {**read_form(ask), "key": make_key()}, error=error)
+        return show(page, visit, status=error.http_status)
 
 
 ACTS: Mapping[str, Callable[[LocalClient, int, Mapping[str, str]], object]] = {

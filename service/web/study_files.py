@@ -9,7 +9,7 @@ from cnnctl.views.studies import StudyReport
 from service.api.ask import Asked
 from service.errors import NotFound
 from service.web.address import check_query, check_words, read_number
-from service.web.answer import PageRoute, visit_of
+from service.web.answer import PageRoute, visiting
 from service.web.chart_svg import draw_chart
 from service.web.compare_files import picture, read_width
 from service.web.study_curves import METRICS, list_recorded, make_curves
@@ -48,12 +48,12 @@ PICTURES: Mapping[str, Callable[[StudyReport, str, int], str]] = {
 @router.get("/studies/{study}/{name}.svg")
 def get_picture(ask: Asked, study: str, name: str) -> Response:
     """One of `PICTURES`; dots and curves of the `metric`, which is the claim's or the first unless said."""
-    visit, query = visit_of(ask), ask.request.query_params
+    query = ask.request.query_params
     check_query(query, ("metric", "width"))
     if name not in PICTURES:
         raise NotFound(f"There is no picture {name[:40]!r}. Pictures: {', '.join(PICTURES)}")
     width = read_width(query.get("width", ""))
-    with ask.service.shares.take(visit.me.name):
+    with visiting(ask) as visit:
         view = visit.client.get_study(read_number(study, what="study"))
         report = FINDINGS.get(visit.client, view).report
         return picture(PICTURES[name](report, query.get("metric", ""), width))

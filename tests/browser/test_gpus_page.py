@@ -82,6 +82,10 @@ def test_each_act_of_a_gpu(api: Api, open_page: Open) -> None:
             gpu.get_by_label("Reason").fill(reason)
         gpu.get_by_role("button", name=name, exact=True).click()
 
+    gpu.get_by_text("Change").click()
+    gpu.get_by_label("Reason").press("Enter")  # which would do the first of the acts
+    page.reload()
+    expect(gpu).to_contain_text("in use")
     press("Drain", "a new fan")
     expect(gpu).to_contain_text("draining")
     expect(gpu).to_contain_text("a new fan (by ")

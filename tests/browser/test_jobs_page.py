@@ -134,6 +134,34 @@ def test_checked_jobs_are_acted_on_each_by_itself(
     assert client.get_job(left).priority == "low"
 
 
+def test_what_was_done_is_not_done_again_when_its_page_is_loaded_again(
+    shared_api: Api, open_page: Open, add: Add
+) -> None:
+    job, client = add(tags=("reload",)), shared_api.client()
+    page = open_page(shared_api, "/jobs?tag=reload")
+    page.get_by_label(f"Check job {job}").check()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".line")).to_have_text("1 done · 0 refused")
+    client.resume(job)
+    page.reload()
+    expect(page.locator(".line")).to_have_text("1 done · 0 refused")
+    assert client.get_job(job).state == "queued"
+    page.get_by_role("link", name="Back to the jobs").click()
+    page.get_by_label(f"Check job {job}").check()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".line")).to_have_text("1 done · 0 refused")
+    assert client.get_job(job).state == "paused"
+
+
+def test_enter_does_no_act(shared_api: Api, open_page: Open, add: Add) -> None:
+    job = add(tags=("enter",))
+    page = open_page(shared_api, "/jobs?tag=enter")
+    page.get_by_label(f"Check job {job}").check()
+    page.get_by_label(f"Check job {job}").press("Enter")
+    page.get_by_role("link", name=str(job), exact=True).click()
+    expect(page.locator("h1 .state")).to_have_text("queued")
+
+
 def test_many_jobs_are_held_and_retried(shared_api: Api, open_page: Open, add: Add) -> None:
     waiting, stopped = (add(tags=("again",), state=state) for state in (JobState.QUEUED, JobState.CANCELLED))
     page = open_page(shared_api, "/jobs?tag=again", java_script_enabled=False)

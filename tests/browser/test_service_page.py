@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from cnnctl.views.requests import TokenRequest
 from tests.api.conftest import Api
 from tests.browser.checks import check_page
+from tests.browser.conftest import send
 
 pytestmark = pytest.mark.xdist_group("browser")
 Open = Callable[..., Page]
@@ -36,6 +37,13 @@ def test_what_would_go_is_shown_before_it_goes(shared_api: Api, open_page: Open)
     page.get_by_role("button", name="Delete it").click()
     expect(page.locator(".line")).to_contain_text("are gone")
     assert not orphan.exists()
+
+
+@pytest.mark.parametrize("days", ["", "-1", "soon"])
+def test_days_that_are_none_are_refused(page: Page, days: str) -> None:
+    page.goto("/service")
+    status, _, text = send(page, "/service/garbage", f"days={days}&rehearse=yes")
+    assert (status, "The days are a whole number" in text) == (422, True)
 
 
 def test_nobody_else_may(shared_api: Api, open_page: Open) -> None:
