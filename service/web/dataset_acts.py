@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +11,7 @@ from cnnctl.views.requests import UploadRequest
 from cnnctl.views.states import DatasetKind
 from service.api.ask import Asked
 from service.client.local import LocalClient
-from service.errors import CnnctlError, SpecError
+from service.errors import SpecError
 from service.web.acting import act
 from service.web.answer import PageRoute
 from service.web.multipart import Sent, read_multipart
@@ -41,13 +40,8 @@ def _upload(client: LocalClient, sent: Sent) -> DatasetView:
             description=sent.fields.get("description", "").strip(),
         )
     ).upload
-    try:
-        client.write_piece(upload, offset=0, data=sent.file)
-        return client.finish_upload(upload)
-    except CnnctlError:
-        with suppress(CnnctlError):  # what is refused may be deleted already
-            client.remove_upload(upload)
-        raise
+    client.write_piece(upload, offset=0, data=sent.file)
+    return client.finish_upload(upload)
 
 
 def _find_kind(file_name: str) -> DatasetKind:

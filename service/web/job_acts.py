@@ -11,19 +11,21 @@ from service.client.local import LocalClient
 from service.errors import NotFound
 from service.web.acting import act
 from service.web.answer import PageRoute
+from service.web.new_request import list_words
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 def _set_labels(client: LocalClient, job: int, form: Mapping[str, str]) -> object:
-    tags, before = form.get("tags", "").split(), client.get_job(job).tags
-    request = LabelRequest(
-        name=form.get("name", ""),
-        note=form.get("note", ""),
-        add_tags=[tag for tag in tags if tag not in before],
-        remove_tags=[tag for tag in before if tag not in tags],
-    )
-    return client.change_labels(job, request)
+    """Change what was changed in the form; what another has changed meanwhile stays."""
+    texts = {
+        name: form.get(name, "")
+        for name in ("name", "note")
+        if form.get(name, "") != form.get(f"was_{name}", "")
+    }
+    tags, were = ({word.lower() for word in list_words(form, name)} for name in ("tags", "was_tags"))
+    gone = (were - tags).intersection(client.get_job(job).tags)
+    return client.change_labels(job, LabelRequest(**texts, add_tags=[*tags - were], remove_tags=[*gone]))
 
 
 ACTS: Mapping[str, Callable[[LocalClient, int, Mapping[str, str]], object]] = {

@@ -39,10 +39,10 @@ def to_request(typed: Mapping[str, str]) -> SubmissionRequest:
         fields={path: parse_value(path, text) for path, text in typed.items() if "." in path and text},
         like=_find_number(typed, "like"),
         name=typed.get("name", ""),
-        tags=_list_words(typed, "tags"),
+        tags=list_words(typed, "tags"),
         note=typed.get("note", ""),
         priority=_find_priority(typed),
-        after=[_read_number("after", word) for word in _list_words(typed, "after")],
+        after=[_read_number("after", word) for word in list_words(typed, "after")],
         not_before=_find_moment(typed),
         exclusive=True if typed.get("exclusive") else None,
         hosts=_find_number(typed, "hosts"),
@@ -55,7 +55,8 @@ def parse_value(path: str, text: str) -> object:
     return text if KINDS.get(path) is str else parse_assignment(f"{path}={text}")[1]
 
 
-def _list_words(typed: Mapping[str, str], name: str) -> Sequence[str]:
+def list_words(typed: Mapping[str, str], name: str) -> Sequence[str]:
+    """Words between commas or spaces."""
     return typed.get(name, "").replace(",", " ").split()
 
 
@@ -107,7 +108,7 @@ def _list_options(typed: Mapping[str, str]) -> Iterator[str]:
         elif "." in name:
             yield from _write("set", f"{name}={text}")
         elif name in ("tags", "after"):
-            for word in _list_words(typed, name):
+            for word in list_words(typed, name):
                 yield from _write(name.removesuffix("s"), word)
         elif name in ("exclusive", "hold"):
             yield f"--{name}"

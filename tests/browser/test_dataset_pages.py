@@ -9,6 +9,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from cnnctl.views.requests import SubmissionRequest, TokenRequest
+from service.domain.datasets import INCOMING
+from service.file_lock import try_lock
+from service.settings import load_settings
 from tests.api.conftest import Api
 from tests.browser.checks import HOSTILE, check_page
 from tests.images import write_folder, write_npz
@@ -24,6 +27,20 @@ def fill_in(page: Page, name: str, description: str = "") -> None:
 
 def choose_file(page: Page, path: Path) -> None:
     page.locator("[name=file]").set_input_files(path)
+
+
+def begin_upload(page: Page, name: str, path: Path) -> int:
+    """Begin the upload of an .npz, or find the one that was begun; its number."""
+    content = path.read_bytes()
+    request = {
+        "name": name,
+        "kind": "npz",
+        "total_bytes": len(content),
+        "digest": hashlib.sha256(content).hexdigest(),
+    }
+    base = page.url.partition("/datasets")[0]
+    answer = page.request.post(f"{base}/api/v1/uploads", data=request, headers={"Origin": base})
+    return int(answer.json()["upload"])
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -105,6 +122,27 @@ def test_what_is_refused_is_said(shared_api: Api, open_page: Open, tmp_path: Pat
         page.get_by_role("button", name="Add").click()
         expect(said).to_contain_text(words)
     assert "odd" not in [one.name for one in shared_api.client().list_datasets()]
+
+
+def test_a_second_upload_of_the_same_leaves_the_first_one_alone(
+    shared_api: Api, open_page: Open, tmp_path: Path
+) -> None:
+    path = write_npz(tmp_path / "twice.npz")
+    page = open_page(shared_api, "/datasets", java_script_enabled=False)
+    upload = begin_upload(page, "twice", path)
+    fill_in(page, "twice")
+    choose_file(page, path)
+    incoming = load_settings(shared_api.settings).datasets_dir / INCOMING
+    with (incoming / f"upload-{upload}").open("a+b") as file:
+        assert try_lock(file)  # as the first of two clicks does
+        page.get_by_role("button", name="Add").click()
+        expect(page.locator(".alert")).to_contain_text("is being written")
+    assert begin_upload(page, "twice", path) == upload
+    page.get_by_role("link", name="Back", exact=True).click()
+    fill_in(page, "twice")
+    choose_file(page, path)
+    page.get_by_role("button", name="Add").click()
+    page.wait_for_url("**/datasets/twice")
 
 
 def test_what_a_job_needs_is_not_removed(shared_api: Api, open_page: Open, tmp_path: Path) -> None:

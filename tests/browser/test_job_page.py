@@ -63,6 +63,24 @@ def test_each_button_does_what_it_says(shared_api: Api, open_page: Open) -> None
     assert (view.name, view.tags, view.note) == ("called", ("one", "two"), "said of it")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_labels_that_another_has_changed_meanwhile_stay(
+    shared_api: Api, open_page: Open, *, scripts: bool
+) -> None:
+    client, job = shared_api.client(), submit(shared_api, "first")
+    client.change_labels(job, LabelRequest(add_tags=["baseline", "a"], note="\nsaid\nof it"))
+    page = open_page(shared_api, f"/jobs/{job}", java_script_enabled=scripts)
+    page.get_by_text("Labels").click()
+    page.get_by_label("Tags").fill("Baseline, b")
+    client.change_labels(job, LabelRequest(name="second", add_tags=["c"], remove_tags=["a"]))
+    if scripts:
+        expect(page.locator("h1")).to_contain_text("second")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1 + .line")).to_contain_text("b · baseline · c")
+    view = client.get_job(job)
+    assert (view.name, view.tags, view.note) == ("second", ("b", "baseline", "c"), "\nsaid\nof it")
+
+
 def test_a_button_that_comes_too_late_says_why(shared_api: Api, open_page: Open) -> None:
     job = submit(shared_api)
     page = open_page(shared_api, f"/jobs/{job}", java_script_enabled=False)

@@ -71,6 +71,24 @@ def test_a_double_click_makes_one_job(shared_api: Api, open_page: Open) -> None:
     assert shared_api.client().count_jobs().total == before + 1
 
 
+def test_a_refusal_stays_in_sight_until_one_types(shared_api: Api, open_page: Open) -> None:
+    page = open_page(shared_api, "/new?architecture=softmax")
+    expect(page.locator("#answer")).to_contain_text("It would come to this")
+    form = page.locator("[data-new]").evaluate("form => new URLSearchParams(new FormData(form)).toString()")
+    send(page, "/new", form)
+    page.locator("[id='field-tags']").fill("other")
+    with page.expect_response("**/new/form"):
+        pass
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("button", name=SUBMIT).click()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#answer .alert")).to_contain_text("was changed after that")
+    assert not [url for url in asked if url.endswith("/new/form")]
+    page.locator("[id='field-tags']").fill("another")
+    expect(page.locator("#answer")).to_contain_text("It would come to this")
+
+
 def test_like_a_job_only_what_differs_is_sent(shared_api: Api, open_page: Open) -> None:
     base = queue(shared_api, **{"optimizer.name": "adam", "training.epochs": 3})
     page = open_page(shared_api, f"/new?like={base}", java_script_enabled=False)

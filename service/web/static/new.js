@@ -24,5 +24,7 @@ export function begin() {
     clearTimeout(timer);
     timer = setTimeout(rehearse, WAIT_MS);
   });
-  if (form.elements.architecture.value || form.elements.like) rehearse();
+  // A refusal stays in sight until something is typed: what was refused may pass when it is only tried.
+  const refused = form.querySelector("#answer .alert");
+  if (!refused && (form.elements.architecture.value || form.elements.like)) rehearse();
 }
