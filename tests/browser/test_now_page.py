@@ -83,6 +83,9 @@ def test_what_is_seen_is_as_old_as_the_connection_is_lost(
     page.clock.install()
     page.reload()
     expect(page.locator("html[data-live]")).to_be_attached()
+    with page.expect_request("**/live?*"):  # it slept, and asks whether anybody is there
+        page.clock.fast_forward("02:00:00")
+    expect(page.locator("html[data-live]")).to_be_attached()
     page.clock.run_for("10:00")
     api.kill()
     expect(page.locator("#lost")).to_contain_text(re.compile(r"What you see is \d+ s old"), timeout=10_000)

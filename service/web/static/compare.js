@@ -52,14 +52,14 @@ async function look(part) {
   place.dataset.refined = "yes";
 }
 
-// A curve that is exact within a part, and goes on to both sides as it was.
+// A curve that is exact within a part, and goes on to both sides as it was: at its ends, the server has none that was measured.
 function refine(curve, fine, part) {
   if (!fine) return curve;
   const join = (outer, inner) => {
     if (!outer.length || !inner.length) return outer;
-    const before = outer[0].findIndex((x) => x >= part[0]), after = outer[0].findIndex((x) => x > part[1]);
-    const left = before < 0 ? outer[0].length : before, right = after < 0 ? outer[0].length : after;
-    return outer.map((row, at) => [...row.slice(0, left), ...inner[at], ...row.slice(right)]);
+    const pick = (rows, keep) => rows.map((row) => row.filter((_, at) => keep(rows[0][at])));
+    const left = pick(outer, (x) => x <= part[0]), middle = pick(inner, (x) => x > part[0] && x < part[1]), right = pick(outer, (x) => x >= part[1]);
+    return outer.map((_, at) => [...left[at], ...middle[at], ...right[at]]);
   };
   return { ...curve, points: join(curve.points, fine.points), behind: join(curve.behind, fine.behind), band: join(curve.band, fine.band) };
 }
