@@ -1,6 +1,6 @@
 """The first page: who trains on which GPU, what starts next, one's own jobs, and what went wrong."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -11,6 +11,7 @@ from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import JobSummary
 from cnnctl.views.requests import JobQuery
 from cnnctl.views.studies import StudyView
+from service.commands.fleet.shown_state import name_state
 from service.web.address import check_query
 from service.web.gpu_card import GpuCard, make_card, name_models
 from service.web.parts import Page, Part, Visit, about_subjects
@@ -32,8 +33,9 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         section="Now",
         command="cnnctl status; cnnctl gpus",
         parts=[
-            Part(name="line", look=get_line, seconds=5),
-            Part(name="strip", look=list_racks, seconds=10, concerns=changes_gpus),
+            Part(name="gpus", look=count_gpus, seconds=10, concerns=changes_counts),
+            Part(name="waiting", look=get_waiting, seconds=10),
+            Part(name="strip", look=list_racks, seconds=10, concerns=changes_racks),
             Part(name="studies", look=list_studies, seconds=15, concerns=about_subjects("study")),
             Part(name="queue", look=list_queue, seconds=10),
             Part(name="mine", look=list_mine, personal=True, seconds=10, concerns=is_mine(visit.me.name)),
@@ -43,8 +45,8 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The whole room in a line."""
+class GpuCounts:
+    """The whole room in half a line."""
 
     gpus: int
     train: int
@@ -53,15 +55,15 @@ class Line:
     drained: int
     quarantined: int
     silent: int
-    queued: int
-    next_start_at: datetime | None
+    holding: frozenset[int | None]
+    """The jobs that hold them."""
 
 
-def get_line(visit: Visit) -> Line:
-    """How many GPUs train, how many jobs wait, and when the next one starts."""
-    states = [make_card(gpu).state for gpu in visit.list_gpus()]
-    counts, first = _count_jobs(visit), _list_queued(visit)[:1]
-    return Line(
+def count_gpus(visit: Visit) -> GpuCounts:
+    """How many GPUs train, are free or out of use."""
+    gpus = visit.list_gpus()
+    states = [name_state(gpu) for gpu in gpus]
+    return GpuCounts(
         gpus=len(states),
         train=states.count("in use") + states.count("draining"),
         free=states.count("free"),
@@ -69,9 +71,14 @@ def get_line(visit: Visit) -> Line:
         drained=states.count("drained"),
         quarantined=states.count("quarantined"),
         silent=states.count("no worker"),
-        queued=counts["queued"],
-        next_start_at=first[0].estimated_start_at if first else None,
+        holding=frozenset(gpu.job for gpu in gpus),
     )
+
+
+def get_waiting(visit: Visit) -> tuple[int, datetime | None]:
+    """How many jobs wait, and when the next one starts."""
+    first = _list_queued(visit)[:1]
+    return _count_jobs(visit)["queued"], first[0].estimated_start_at if first else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +159,17 @@ def _yesterday() -> datetime:
     return datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(days=1)
 
 
-def changes_gpus(entry: AuditView, racks: Sequence[Rack] | None) -> bool:
+def changes_counts(entry: AuditView, counts: GpuCounts | None) -> bool:
+    """As `changes_racks`: an entry about the queue alone is no reason to read all GPUs."""
+    return _changes_gpus(entry, counts.holding if counts else ())
+
+
+def changes_racks(entry: AuditView, racks: Sequence[Rack] | None) -> bool:
     """Whether somebody else may hold a GPU by now."""
-    holding = {card.gpu.job for rack in racks or () for card in rack.cards}
+    return _changes_gpus(entry, {card.gpu.job for rack in racks or () for card in rack.cards})
+
+
+def _changes_gpus(entry: AuditView, holding: Collection[int | None]) -> bool:
     return entry.subject in ("gpu", "host") or entry.action == "dispatched" or entry.job in holding
 
 

@@ -142,11 +142,15 @@ def _result(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> JobResult:
 
 
 def _judge(job: Job, last: Attempt | None, values: Mapping[str, float | None]) -> Sequence[Verdict]:
+    epochs = last.epochs_completed if last else 0
+    found = judge(values, epochs=epochs)
+    if all(verdict.name != "does not learn" for verdict in found):
+        return found  # for all others, no spec needs to be read
     try:
         cause = suspect_cause(read_spec(job.spec))
     except NewerSpec:  # what was measured is judged all the same
-        cause = ""
-    return judge(values, epochs=last.epochs_completed if last else 0, likely_cause=cause)
+        return found
+    return judge(values, epochs=epochs, likely_cause=cause)
 
 
 def _log_tail(tx: Transaction, job: Job, tries: Sequence[Attempt]) -> Sequence[str]:
