@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView
 from cnnctl.views.curves import BandView, CurveView
-from cnnctl.views.datasets import DatasetPage, DatasetView
+from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
@@ -124,6 +124,7 @@ class Client(Protocol):
         self, name: str, path: Path, *, description: str = "", report: Progress = lambda *_: None
     ) -> DatasetView: ...
     def remove_dataset(self, name: str) -> None: ...
+    def list_uploads(self) -> Sequence[UploadView]: ...
 
     # Studies
 

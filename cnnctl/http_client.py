@@ -18,7 +18,7 @@ from cnnctl.upload import upload_dataset
 from cnnctl.views.access import AuditView, HealthView, LinkView, MeView, NewTokenView, TokenView, VersionView
 from cnnctl.views.codec import to_json
 from cnnctl.views.curves import BandView, CurveView
-from cnnctl.views.datasets import DatasetPage, DatasetView
+from cnnctl.views.datasets import DatasetPage, DatasetView, UploadView
 from cnnctl.views.dry_run import DryRunView
 from cnnctl.views.fleet import GpuHistoryView, GpuView, HostView
 from cnnctl.views.jobs import (
@@ -260,6 +260,9 @@ class HttpClient:
 
     def list_datasets(self) -> Sequence[DatasetView]:
         return _all(DatasetView, self._api.get("datasets"))
+
+    def list_uploads(self) -> Sequence[UploadView]:
+        return _all(UploadView, self._api.get("uploads"))
 
     def get_dataset(self, name: str) -> DatasetPage:
         return read_view(DatasetPage, self._api.get("datasets", name))

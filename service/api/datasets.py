@@ -40,6 +40,12 @@ def begin_upload(ask: Asked) -> Response:
     return ask.act(lambda client: client.begin_upload(ask.read(UploadRequest)), status=201, once=False)
 
 
+@get(router, "/uploads", Sequence[UploadView])
+def list_uploads(ask: Asked) -> Response:
+    """Your own uploads that are not finished."""
+    return ask.look(lambda client: client.list_uploads())
+
+
 @get(router, "/uploads/{upload}", UploadView)
 def get_upload(ask: Asked, upload: Upload) -> Response:
     """How much of an upload is there."""

@@ -283,6 +283,9 @@ class LocalClient:
             actor=self._actor,
         )
 
+    def list_uploads(self) -> Sequence[UploadView]:
+        return uploading.list_uploads(self._store, self._settings, actor=self._actor)
+
     def get_upload(self, upload: int) -> UploadView:
         return uploading.upload_state(self._store, self._settings, UploadId(upload), actor=self._actor)
 

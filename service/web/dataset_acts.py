@@ -54,6 +54,17 @@ def _find_kind(file_name: str) -> DatasetKind:
     )
 
 
+@router.post("/uploads/{upload}/remove")
+def remove_upload(ask: Asked, upload: int) -> Response:
+    """Give an unfinished upload up, and delete what was received."""
+
+    def do(client: LocalClient, form: Mapping[str, str]) -> str:
+        client.remove_upload(upload)
+        return "/datasets"
+
+    return act(ask, do)
+
+
 @router.post("/datasets/{name}/remove")
 def remove_dataset(ask: Asked, name: str) -> Response:
     """Take the name away, and delete the files."""

@@ -27,7 +27,8 @@ def make_list(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
                 look=lambda one: one.client.list_datasets(),
                 seconds=SECONDS,
                 concerns=about_subjects("dataset"),
-            )
+            ),
+            Part(name="uploads", look=lambda one: one.client.list_uploads(), personal=True, seconds=SECONDS),
         ],
         values={
             "catalog": visit.client.list_catalog("datasets"),
@@ -56,6 +57,6 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         title=visit.client.get_dataset(name).dataset.name,
         template="dataset",
         section="Datasets",
-        command=f"cnnctl dataset show {name}",
+        command=f"cnnctl dataset show {name}; cnnctl status --dataset {name}",
         parts=[Part(name="about", look=look, about=name, personal=True, seconds=SECONDS)],
     )

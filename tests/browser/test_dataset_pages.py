@@ -145,6 +145,21 @@ def test_a_second_upload_of_the_same_leaves_the_first_one_alone(
     page.wait_for_url("**/datasets/twice")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_unfinished_upload_is_shown_to_who_began_it_and_given_up(
+    shared_api: Api, open_page: Open, tmp_path: Path, *, scripts: bool
+) -> None:
+    page = open_page(shared_api, "/datasets", java_script_enabled=scripts)
+    upload = begin_upload(page, "half", write_npz(tmp_path / "half.npz"))
+    page.reload()
+    expect(page.locator(f"#upload-{upload}")).to_contain_text("half")
+    expect(page.locator(f"#upload-{upload}")).to_contain_text("0 bytes of")
+    assert [one.upload for one in shared_api.client().list_uploads()] == [upload]
+    page.get_by_role("button", name="Give up half").click()
+    expect(page.locator(f"#upload-{upload}")).to_have_count(0)
+    assert shared_api.client().list_uploads() == []
+
+
 def test_what_a_job_needs_is_not_removed(shared_api: Api, open_page: Open, tmp_path: Path) -> None:
     client = shared_api.client()
     client.add_dataset("needed", write_npz(tmp_path / "needed.npz"))

@@ -98,6 +98,13 @@ def upload_state(store: Store, settings: Settings, upload_id: UploadId, *, actor
         return _describe(_get_upload(tx, upload_id, actor), settings)
 
 
+def list_uploads(store: Store, settings: Settings, *, actor: Actor) -> Sequence[UploadView]:
+    """A person's own uploads that are not finished, oldest first; others' are not shown."""
+    with store.reading() as tx:
+        mine = uploads.list_uploads(tx, owner=actor.name)
+        return [_describe(one, settings) for one in mine if one.touched_at >= tx.now - UPLOAD_KEPT]
+
+
 def write_piece(
     store: Store, settings: Settings, upload_id: UploadId, *, offset: int, data: bytes, actor: Actor
 ) -> UploadView:
