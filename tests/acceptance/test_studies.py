@@ -29,6 +29,7 @@ margin = 0.01
 first = "short"
 second = "long"
 metric = "epochs_to:accuracy:0.9999"
+aside = true
 expect = "higher"
 margin = 1.5
 ratio = true

@@ -79,7 +79,10 @@ def test_a_terminal_of_few_letters_gets_codes_for_the_others(home: Path, alphabe
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
 def test_a_stream_that_the_caller_has_closed_ends_no_command(home: Path, closed: str) -> None:
     command = f"{sys.executable} -m service.cli.main list datasets {closed}"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+    environment = {**os.environ, "CNNCTL_HOME": str(home)}
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment, capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

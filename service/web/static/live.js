@@ -17,6 +17,7 @@ const parts = () => [...document.querySelectorAll("[data-digest]")];
 const nameOf = (part) => part.id.slice("part-".length);
 
 function connect() {
+  delete document.documentElement.dataset.live;
   clearTimeout(timer);
   source?.close();
   ended = false;
