@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import event
 
 from service.commands.jobs.control import RESUME_REASON, RETRY_REASON
-from service.commands.jobs.submit import WAITS_FOR_SCHEDULER
 from service.commands.ops.figures import KEPT_SECONDS, MOST_OWNERS, WAIT_BOUNDS, FigureReader, Figures, Total
 from service.domain.gpus import Gpu, Reading
 from service.domain.jobs import Attempt, JobId, Waiting
@@ -22,6 +21,7 @@ from service.settings import load_settings
 from service.store.fleet import hosts, readings, schedulers
 from service.store.jobs import attempts, jobs, metrics, stop_requests
 from service.store.jobs.endings import PREEMPTED_WAITS, end_attempt
+from service.store.jobs.jobs import WAITS_FOR_SCHEDULER
 from service.store.transaction import Store
 from tests.conftest import HOST, Clock
 from tests.unit.policy_cases import NOW, host, queue, queued, running, snapshot

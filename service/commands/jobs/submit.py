@@ -22,8 +22,6 @@ from service.store.jobs import dependencies, jobs
 from service.store.people import audit
 from service.store.transaction import Store, Transaction
 
-WAITS_FOR_SCHEDULER = "waits for the scheduler"
-
 
 def submit(
     store: Store,
@@ -65,7 +63,7 @@ def submit(
             tx,
             spec,
             owner=owner.name,
-            reason=WAITS_FOR_SCHEDULER,
+            reason=jobs.WAITS_FOR_SCHEDULER,
             scheduling=request.scheduling,
             memory_mib=needs.least_mib,
             ample_memory_mib=needs.ample_mib,

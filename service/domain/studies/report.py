@@ -42,6 +42,7 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
         raise SpecError(f"The definition of {evidence.name} is not what was decided: its digest differs")
     runs = {arm: _list_measured(evidence, arm) for arm in definition.arms}
     contrasts = _judge_contrasts(definition, runs)
+    claim = [one for one in contrasts if not one.aside]
     return StudyReport(
         name=definition.name,
         scale=evidence.scale,
@@ -55,8 +56,8 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
         planned_seeds=evidence.planned_seeds,
         is_complete=_is_complete(evidence, definition),
         undecided=definition.get_scale(evidence.scale).undecided,
-        verdict=combine(list_claim(contrasts)),
-        words=say_claim([one for one in contrasts if not one.aside]),
+        verdict=combine([part.verdict for part in claim]),
+        words=say_claim(claim),
         arms=[_describe_arm(evidence, definition, arm, runs[arm]) for arm in definition.arms],
         contrasts=contrasts,
         remarks=list(_list_remarks(evidence, definition)),
@@ -94,11 +95,6 @@ def _judge_contrasts(definition: Definition, runs: Mapping[str, Runs]) -> Sequen
             zip(definition.contrasts, outcomes, estimates, strict=True)
         )
     ]
-
-
-def list_claim(contrasts: Sequence[ContrastView]) -> Sequence[Verdict]:
-    """The verdicts on the parts of the claim."""
-    return [one.verdict for one in contrasts if not one.aside]
 
 
 def _measure_pairs(contrast: Contrast, runs: Mapping[str, Runs]) -> Sequence[tuple[int, Outcome, Outcome]]:

@@ -24,6 +24,7 @@ from service.store.transaction import Transaction
 if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands only read jobs
     from service.domain.spec import Spec
 
+WAITS_FOR_SCHEDULER = "waits for the scheduler"  # the reason of a job that was just submitted
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _TERMS = [f.name for f in fields(SchedulingOptions)]
 _COLUMNS = [*columns_of(jobs, Job, leave_out={"scheduling"}), *columns_of(jobs, SchedulingOptions)]

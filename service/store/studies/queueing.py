@@ -13,14 +13,13 @@ from service.domain.states import Action, Stage
 from service.domain.studies.plan import PlannedRun
 from service.domain.studies.study import Study
 from service.store.jobs import attempts, jobs
-from service.store.jobs.jobs import NewJob
+from service.store.jobs.jobs import WAITS_FOR_SCHEDULER, NewJob
 from service.store.people import audit
 from service.store.studies import studies
 from service.store.studies.numbers import describe_environment
 from service.store.transaction import Transaction
 
 PROJECT = "study/"  # and the study's name
-WAITS_FOR_SCHEDULER = "waits for the scheduler"
 
 NOTHING_KNOWN: Mapping[str, Mapping[str, Any]] = {}
 Memory = Mapping[str, tuple[int | None, int | None]]

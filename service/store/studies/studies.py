@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, and_, case, func, insert, or_, select, update
 
 from service.db.tables import jobs, studies, study_runs
 from service.domain.jobs import JobId
-from service.domain.states import FINISHED, JobState, Priority, Stage, StudyState
+from service.domain.states import FINISHED, JobState, Priority, StudyState
 from service.domain.stored import load_object
 from service.domain.studies.study import RunId, Study, StudyId, StudyRun
 from service.errors import StudyNotFound
@@ -76,14 +76,12 @@ def get_study(tx: Transaction, study_id: StudyId, *, lock: bool = False) -> Stud
 
 
 def list_studies(
-    tx: Transaction, *, states: Collection[StudyState] = (), name: str | None = None, limit: int | None = None
+    tx: Transaction, *, states: Collection[StudyState] = (), limit: int | None = None
 ) -> Sequence[Study]:
-    """Studies, the newest first: those in one of the states, and of a name, where these are given."""
+    """Studies, the newest first: those in one of the states, where any are given."""
     statement = select(*_COLUMNS).order_by(studies.c.id.desc()).limit(limit)
     if states:
         statement = statement.where(studies.c.state.in_(states))
-    if name is not None:
-        statement = statement.where(studies.c.name == name)
     return [to_value(Study, row) for row in tx.connection.execute(statement).mappings()]
 
 
@@ -223,10 +221,8 @@ def find_done(
     }
 
 
-def list_open_jobs(tx: Transaction, study_id: StudyId, stage: Stage | None = None) -> Sequence[JobId]:
+def list_open_jobs(tx: Transaction, study_id: StudyId) -> Sequence[JobId]:
     """The jobs of a study's runs that have not ended and are its own."""
     mine = and_(study_runs.c.study_id == study_id, _IS_OPEN, study_runs.c.job_id.is_not(None))
     statement = select(study_runs.c.job_id).where(mine, ~study_runs.c.shared).order_by(study_runs.c.id)
-    if stage is not None:
-        statement = statement.where(study_runs.c.stage == stage)
     return [JobId(number) for number in tx.connection.execute(statement).scalars()]
