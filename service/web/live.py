@@ -224,7 +224,7 @@ async def _follow(
                 except CnnctlError:
                     break
                 watches.note_known(viewer.session)
-            yield "".join(viewer.take()) or ": still here\n\n"
+            yield "".join(viewer.take()) or "event: still\ndata: here\n\n"
 
 
 @router.get("/live", include_in_schema=False)

@@ -4,13 +4,13 @@ import { age, writeTimes } from "./times.js";
 
 const HIDDEN_MS = 5000; // after which a page that nobody sees gives its connection back: a browser has few
 const RETRY_MS = [500, 1000, 2000, 4000, 8000], ANSWER_MS = 8000;
-const SLEPT_MS = 60_000; // a browser that looked at its clock no more often has slept
+const SILENT_MS = 40_000; // the service says each 15 seconds that it is there: else the connection is dead, or the browser slept
 const ENDS = {
   401: "Your session has ended. Load the page again to sign in",
   403: "You may not look at this page any more",
   404: "What this page is about is not there any more",
 };
-let source = null, heardAt = Date.now(), failures = 0, timer = 0, ended = false;
+let source = null, askedAt = 0, heardAt = Date.now(), failures = 0, timer = 0, ended = false;
 
 const here = () => location.pathname + location.search;
 const parts = () => [...document.querySelectorAll("[data-digest]")];
@@ -22,6 +22,7 @@ function connect() {
   source?.close();
   ended = false;
   const have = parts().map((part) => `${nameOf(part)}:${part.dataset.digest}`).join(",");
+  askedAt = Date.now();
   source = new EventSource(`/live?${new URLSearchParams({ page: here(), have })}`);
   source.addEventListener("hello", (event) => {
     const mine = document.body.dataset.static.split("/").pop();
@@ -31,6 +32,7 @@ function connect() {
     document.getElementById("lost").hidden = true;
     document.documentElement.dataset.live = "yes";
   });
+  source.addEventListener("still", () => { heardAt = Date.now(); });
   source.addEventListener("part", (event) => { heardAt = Date.now(); swap(JSON.parse(event.data)); });
   source.onerror = lose;
 }
@@ -76,10 +78,12 @@ function say(text) {
 }
 
 function tick() {
-  if (source.readyState !== EventSource.OPEN) {
-    if (failures > 1 && !ended) sayLost();
-  } else if (Date.now() - heardAt > SLEPT_MS) connect(); // while it slept, the connection may have died unseen
-  else heardAt = Date.now(); // the service says each 15 seconds that nothing is new
+  if (failures > 1 && !ended && source.readyState !== EventSource.OPEN) sayLost();
+  if (source.readyState !== EventSource.CLOSED && Date.now() - Math.max(askedAt, heardAt) > SILENT_MS) {
+    failures = 2; // it stays said until somebody answers
+    sayLost();
+    connect();
+  }
 }
 
 export function follow() {
