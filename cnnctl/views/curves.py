@@ -29,6 +29,9 @@ class CurveView:
     ]
 
 
+BandPoint = tuple[int, float | None, float | None, float | None, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandView:
     """A metric of jobs that differ only in what is ignored, as their seeds: the mean, and how sure it is."""
@@ -40,7 +43,8 @@ class BandView:
     jobs: Annotated[Sequence[int], "the group's jobs"]
     metric: Annotated[str, "the metric's name, see metrics.md"]
     points: Annotated[
-        Sequence[tuple[int, float, float | None, float | None, int]],
+        Sequence[BandPoint],
         "step, mean of the jobs, lower and upper end of its 95 % confidence interval by Student's t, and the "
-        "number of jobs, of each bucket in which some job has a finite point; the ends are `null` of one job",
+        "number of jobs that have a finite point, of each bucket in which some job has a point; the ends are "
+        "`null` of one job, and the mean, too, of none",
     ]

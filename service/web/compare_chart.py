@@ -113,7 +113,7 @@ def _make_bands(
     nowhere: list[int] = []
     for number, band in enumerate(_read_bands(client, jobs, metric, x=asked.x, window=window)):
         axis = axes[band.jobs[0]]
-        if not band.points:
+        if not any(count for *_, count in band.points):
             without += band.jobs
         elif axis is None:
             nowhere += band.jobs

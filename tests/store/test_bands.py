@@ -88,6 +88,14 @@ def test_only_jobs_with_a_finite_point_count(store: Store, record: Record) -> No
     ]
 
 
+def test_a_bucket_in_which_no_job_has_a_finite_point_interrupts_the_band(
+    store: Store, record: Record
+) -> None:
+    ids = [record([1.0, None, 3.0], training__seed=seed) for seed in range(2)]
+    (band,) = get_bands(store, ids, "val_loss")
+    assert band.points == [(100, 1.0, 1.0, 1.0, 2), (200, None, None, None, 0), (300, 3.0, 3.0, 3.0, 2)]
+
+
 def test_a_band_of_a_log_of_whatever_numbers_is_of_numbers(store: Store, record: Record) -> None:
     ids = [record([value], training__seed=seed) for seed, value in enumerate((1.7e308, -1.7e308, 1.7e308))]
     (band,) = get_bands(store, ids, "val_loss")

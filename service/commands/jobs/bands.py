@@ -1,23 +1,22 @@
 """The mean of repeated jobs along their training, with the band that it surely lies in."""
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from cnnctl.views.curves import BandView
+from cnnctl.views.curves import BandPoint, BandView
 from service.bound import Bound
 from service.commands.jobs.comparison import list_varied, read_spec_values
 from service.commands.jobs.curves import check_bounds, cut_range
 from service.domain.jobs import JobId
-from service.errors import MissingExtra, SpecError
+from service.domain.student import find_deviation, find_half_width, find_mean
+from service.errors import SpecError
 from service.store.jobs import curves, jobs
 from service.store.jobs.curves import LARGEST_SUMMED, Bucket
 from service.store.transaction import Store
 
 SEED = "training.seed"
 IGNORED = Bound(least=0, most=100, why="no spec has more fields")
-QUANTILE = 0.975  # two-sided, 95 %
 
 
 def get_bands(
@@ -70,43 +69,24 @@ def get_bands(
     ]
 
 
-def _average(
-    of_jobs: Sequence[Sequence[Bucket]],
-) -> Sequence[tuple[int, float, float | None, float | None, int]]:
-    """Step, mean, band and number of jobs of each bucket that has a finite point."""
+def _average(of_jobs: Sequence[Sequence[Bucket]]) -> Sequence[BandPoint]:
+    """Step, mean, band and number of jobs of each bucket that has a point."""
     steps: dict[int, int] = {}
     values: dict[int, list[float]] = defaultdict(list)
     for row in of_jobs:
         for one in row:
+            steps[one.number] = min(one.step, steps.get(one.number, one.step))
             if one.mean is not None:
-                steps[one.number] = min(one.step, steps.get(one.number, one.step))
                 values[one.number].append(min(max(one.mean, -LARGEST_SUMMED), LARGEST_SUMMED))
-    widths = _quantiles(len(of_jobs))
-    return [
-        (steps[number], *_estimate(values[number], widths), len(values[number])) for number in sorted(values)
-    ]
+    return [(steps[number], *_estimate(values[number]), len(values[number])) for number in sorted(steps)]
 
 
-def _estimate(values: Sequence[float], widths: Sequence[float]) -> tuple[float, float | None, float | None]:
+def _estimate(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
     """The mean of a sample, and its confidence interval by Student's t."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    if count < 2:
+    if not values:
+        return None, None, None
+    mean = find_mean(values)
+    if len(values) < 2:
         return mean, None, None
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    half = widths[count] * deviation / math.sqrt(count)
+    half = find_half_width(find_deviation(values, mean), len(values))
     return mean, mean - half, mean + half
-
-
-def _quantiles(most: int) -> Sequence[float]:
-    """Student's t of each size of a sample; of 0 and 1 there is none."""
-    if most < 2:
-        return []
-    try:
-        from scipy.special import stdtrit  # imported late: 0.2 s
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"Confidence bands need a package that is not installed: {error.name}. "
-            "Install it with: pip install 'cnnctl[api]'"
-        ) from None
-    return [0.0, 0.0, *(float(stdtrit(count - 1, QUANTILE)) for count in range(2, most + 1))]

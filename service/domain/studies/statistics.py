@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cnnctl.views.studies import Expectation, Verdict
+from service.domain.student import find_deviation, find_half_width, find_mean
 from service.errors import MissingExtra
 
 WEAKEST_LAST: Sequence[Verdict] = ("confirmed", "equal", "too weak", "opposite")
@@ -21,7 +22,6 @@ POWER = 0.8
 EXACT_FLIPS = 2**16  # of the signs; more pairs than 16 are flipped at random as often
 FLIPS_AT_ONCE = 1024  # so that 1,000 pairs take 8 MB
 MOST_SEEDS = 10_000  # that are ever said to be needed
-SMALLEST_SPREAD = 1e-12  # relative: sums of equal numbers differ by their rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def estimate(pairs: Sequence[tuple[Outcome, Outcome]], *, margin: float, is_rati
     margin = math.log(margin) if is_ratio else margin
     censored = sum(first.is_censored for first, _ in pairs), sum(second.is_censored for _, second in pairs)
     count = len(differences)
-    mean = math.fsum(differences) / count if count else 0.0
-    spread = _deviation(differences, mean)
+    mean = find_mean(differences) if count else 0.0
+    spread = find_deviation(differences, mean)
     interval = _interval(mean, spread, count, share=1 - SIGNIFICANT) if count > 1 else None
     if any(censored):
         interval = None
@@ -155,27 +155,19 @@ def count_needed(spread: float) -> int | None:
 
 def mean_with_band(values: Sequence[float]) -> tuple[float, float, float]:
     """A mean and both ends of its 95 % interval; of one value all three are that value."""
-    mean = math.fsum(values) / len(values)
+    mean = find_mean(values)
     if len(values) < 2:
         return mean, mean, mean
-    return mean, *_interval(mean, _deviation(values, mean), len(values), share=1 - SIGNIFICANT)
+    return mean, *_interval(mean, find_deviation(values, mean), len(values), share=1 - SIGNIFICANT)
 
 
 def _difference(first: float, second: float, *, is_ratio: bool) -> float:
     return math.log(first / second) if is_ratio else first - second
 
 
-def _deviation(differences: Sequence[float], mean: float) -> float:
-    if len(differences) < 2:
-        return 0.0
-    squares = math.fsum((one - mean) ** 2 for one in differences)
-    deviation = math.sqrt(squares / (len(differences) - 1))
-    return 0.0 if deviation <= SMALLEST_SPREAD * abs(mean) else deviation
-
-
 def _interval(mean: float, spread: float, count: int, *, share: float) -> tuple[float, float]:
     """Student's confidence interval of a mean."""
-    half = float(_import_stats().t.ppf((1 + share) / 2, count - 1)) * spread / math.sqrt(count)
+    half = find_half_width(spread, count, share=share)
     return mean - half, mean + half
 
 
