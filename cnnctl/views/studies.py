@@ -23,6 +23,10 @@ class StudyEntry:
     dataset: Annotated[str, "the images; empty: the network's own"]
     arms: Annotated[Sequence[str], "what is compared"]
     scales: Annotated[Mapping[str, int], "runs of each scale, tuning included"]
+    gpu_seconds: Annotated[
+        Mapping[str, float | None],
+        "what each scale is expected to take of GPUs here, by its newest runs; `null`: none has ended",
+    ]
     undecided: Annotated[Mapping[str, str], "by scale why it cannot decide the claim, where it cannot"]
 
 

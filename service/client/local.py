@@ -305,7 +305,7 @@ class LocalClient:
     def list_study_catalog(self) -> Sequence[StudyEntry]:
         from service.commands.studies.catalog import list_entries
 
-        return list_entries()
+        return list_entries(self._store)
 
     def start_study(self, request: StudyRequest) -> StudyView:
         from service.commands.studies.starting import start_study

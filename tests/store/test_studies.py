@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import func, select
 
 from cnnctl.views.requests import StudyRequest
 from cnnctl.views.studies import StudyView
@@ -15,10 +16,11 @@ from service.client.local import LocalClient
 from service.commands.studies import acts
 from service.commands.studies.reading import get_evidence, get_report, get_study_view, list_study_views
 from service.commands.studies.starting import start_study
+from service.db.tables import notifications
 from service.domain.jobs import JobId
 from service.domain.metrics import Point
 from service.domain.people import SCHEDULER, Actor, User
-from service.domain.states import Cause, JobState, Outcome, Stage, StudyState
+from service.domain.states import Cause, Channel, JobState, Occasion, Outcome, Stage, StudyState
 from service.domain.studies.report import make_report
 from service.domain.studies.study import StudyId
 from service.errors import NotAllowed, SpecError, StudyConflict, StudyNotFound
@@ -26,8 +28,9 @@ from service.scheduler.study_progress import advance_studies
 from service.settings import Settings
 from service.store.jobs import jobs, metrics
 from service.store.jobs.endings import end_attempt
-from service.store.people import users
+from service.store.people import hooks, users
 from service.store.studies import studies
+from service.store.studies.costs import find_run_seconds
 from service.store.transaction import Store
 from tests.conftest import ADA, Clock, place
 from tests.json_keys import check_keys
@@ -70,9 +73,10 @@ def finish(store: Store, clock: Clock) -> Finish:
             open_runs = [run for run in studies.list_runs(tx, StudyId(study)) if not run.has_ended]
         for run in open_runs[:most]:
             assert run.job_id is not None
-            clock.advance(1.0)
             with store.transaction() as tx:
                 attempt = place(tx, run.job_id, "gpu01-0")
+            clock.advance(1.0)
+            with store.transaction() as tx:
                 value = accuracy(run.arm, run.seed)
                 points = [Point("test_accuracy", 9, value), Point("chance_accuracy", 0, 0.1)]
                 points += [Point("val_accuracy", step, value) for step in (3, 6, 9)]
@@ -244,6 +248,30 @@ def test_a_cancelled_study_cancels_its_jobs_and_can_go_on(store: Store, start: S
     finish(study.study, lambda arm, seed: 0.9)
     advance_studies(store)
     assert get_report(store, StudyId(study.study)).is_complete
+
+
+def test_the_hooks_of_the_owner_hear_of_jobs_that_are_cancelled_with_their_study(
+    store: Store, start: Start
+) -> None:
+    with store.transaction() as tx:
+        hooks.add_hook(
+            tx, "ada", channel=Channel.WEBHOOK, address="http://127.0.0.1:9/", occasions=[Occasion.END]
+        )
+    study = start()
+    acts.cancel_study(store, StudyId(study.study), actor=ADA)
+    with store.reading() as tx:
+        assert tx.connection.execute(select(func.count()).select_from(notifications)).scalar() == 12
+
+
+def test_what_a_study_costs_is_what_its_newest_runs_took_here(
+    store: Store, start: Start, finish: Finish
+) -> None:
+    first = start()
+    finish(first.study, lambda arm, seed: 0.9, most=4)
+    advance_studies(store)
+    start()  # nothing of it has ended but what it shares
+    with store.reading() as tx:
+        assert find_run_seconds(tx) == {("rate", "quick"): pytest.approx(1.0)}
 
 
 def test_a_study_is_its_owners(store: Store, start: Start) -> None:

@@ -1,5 +1,7 @@
 """What is made of a run's numbers, above all of one that diverged."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.domain.studies.measures import RunNumbers, measure, read_numbers
@@ -20,6 +22,7 @@ DIVERGED = RunNumbers(last=RUN.last, curves=RUN.curves, epochs=10, parameters=61
     [
         ("test_accuracy", Outcome(0.8), Outcome(0.1)),
         ("test_error", Outcome(1 - 0.8), Outcome(1 - 0.1)),
+        ("crop_test_error", Outcome(1 - 0.8), Outcome(1 - 0.1)),
         ("gap", Outcome(0.9 - 0.8), None),
         ("val_loss", Outcome(0.5), None),
         ("parameters", Outcome(61_706.0), Outcome(61_706.0)),
@@ -35,6 +38,12 @@ def test_a_run_that_diverged_has_learned_nothing(
 ) -> None:
     assert measure(metric, RUN) == value
     assert measure(metric, DIVERGED) == diverged
+
+
+def test_a_run_that_looked_at_ten_crops_is_judged_by_them() -> None:
+    run = replace(RUN, last={**RUN.last, "test_ten_crop_accuracy": 0.85})
+    assert measure("crop_test_error", run) == Outcome(1 - 0.85)
+    assert measure("test_error", run) == Outcome(1 - 0.8)
 
 
 def test_faded_gradients_are_as_far_apart_as_single_precision_goes() -> None:

@@ -35,14 +35,18 @@ def list_studies(as_json: bool) -> None:
     if as_json:
         print_json(entries)
         return
-    table = make_table("STUDY", "CLAIM", "NETWORK", "ARMS", "RUNS", whole=("STUDY", "NETWORK"))
+    table = make_table("STUDY", "CLAIM", "NETWORK", "ARMS", "RUNS, GPU TIME", whole=("STUDY", "NETWORK"))
     for one in entries:
         table.add_row(one.name, one.claim, one.network, ", ".join(one.arms), _format_scales(one))
     make_console().print(table)
 
 
 def _format_scales(entry: StudyEntry) -> str:
-    return "\n".join(f"{name} {runs}" for name, runs in entry.scales.items())
+    """Runs of each scale, with what they are expected to take of GPUs where that is known."""
+    times = {
+        name: "" if one is None else f", {format_seconds(one)}" for name, one in entry.gpu_seconds.items()
+    }
+    return "\n".join(f"{name} {runs}{times.get(name, '')}" for name, runs in entry.scales.items())
 
 
 @command.command("run")

@@ -26,16 +26,20 @@ def cancel(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         NotAllowed: it is somebody else's.
     """
     with store.transaction() as tx:
-        job = _get_job(tx, job_id, actor)
-        where = "in the queue" if job.state is JobState.QUEUED else "while it was paused"
-        reason = f"cancelled by {actor.name} {where}"
-        if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
-            tx, job_id, job.state, JobState.CANCELLED, reason=reason
-        ):
-            audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor)
-            outbox.enqueue(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
-            return JobState.CANCELLED
-        return _ask(tx, job, StopRequest.CANCEL, actor=actor, verb="cancelled")
+        return cancel_in(tx, _get_job(tx, job_id, actor), actor=actor)
+
+
+def cancel_in(tx: Transaction, job: Job, *, actor: Actor) -> JobState:
+    """As `cancel`, in a transaction; that `actor` may do it is known."""
+    where = "in the queue" if job.state is JobState.QUEUED else "while it was paused"
+    reason = f"cancelled by {actor.name} {where}"
+    if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
+        tx, job.id, job.state, JobState.CANCELLED, reason=reason
+    ):
+        audit.add_entry(tx, job.id, Action.CANCELLED, actor=actor)
+        outbox.enqueue(tx, job, JobState.CANCELLED, attempt_id=None, reason=reason)
+        return JobState.CANCELLED
+    return _ask(tx, job, StopRequest.CANCEL, actor=actor, verb="cancelled")
 
 
 def pause(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
@@ -86,18 +90,22 @@ def resume(store: Store, job_id: JobId, *, actor: Actor, from_start: bool = Fals
         NotAllowed: it is somebody else's.
     """
     with store.transaction() as tx:
-        job = _get_job(tx, job_id, actor)
-        if job.state is not JobState.PAUSED or not jobs.set_state_if(
-            tx, job_id, JobState.PAUSED, JobState.QUEUED, reason=RESUME_REASON
-        ):
-            raise JobConflict(
-                f"Job {job_id} cannot be resumed: it is {job.state.value}. "
-                f"Only paused jobs can be. See: cnnctl status {job_id}"
-            )
-        forgotten = checkpoints.forget_checkpoints(tx, job_id) if from_start else 0
-        detail = f"from step 0; {forgotten} checkpoints are forgotten, their files stay" if forgotten else ""
-        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor, detail=detail)
+        resume_in(tx, _get_job(tx, job_id, actor), actor=actor, from_start=from_start)
     return JobState.QUEUED
+
+
+def resume_in(tx: Transaction, job: Job, *, actor: Actor, from_start: bool = False) -> None:
+    """As `resume`, in a transaction; that `actor` may do it is known."""
+    if job.state is not JobState.PAUSED or not jobs.set_state_if(
+        tx, job.id, JobState.PAUSED, JobState.QUEUED, reason=RESUME_REASON
+    ):
+        raise JobConflict(
+            f"Job {job.id} cannot be resumed: it is {job.state.value}. "
+            f"Only paused jobs can be. See: cnnctl status {job.id}"
+        )
+    forgotten = checkpoints.forget_checkpoints(tx, job.id) if from_start else 0
+    detail = f"from step 0; {forgotten} checkpoints are forgotten, their files stay" if forgotten else ""
+    audit.add_entry(tx, job.id, Action.RESUMED, actor=actor, detail=detail)
 
 
 def retry(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
@@ -111,22 +119,26 @@ def retry(store: Store, job_id: JobId, *, actor: Actor) -> JobState:
         DatasetConflict: its dataset was removed.
     """
     with store.transaction() as tx:
-        job = _get_job(tx, job_id, actor)
-        if job.state in RETRYABLE:
-            check_waiting(tx, users.get_user(tx, job.owner))
-            keep_dataset(tx, job.dataset, job=f"Job {job_id}")
-        if job.state not in RETRYABLE or not jobs.set_state_if(
-            tx, job_id, job.state, JobState.QUEUED, reason=RETRY_REASON
-        ):
-            raise JobConflict(
-                f"Job {job_id} cannot be retried: it is {job.state.value}. "
-                f"Only failed or cancelled jobs can be. See: cnnctl status {job_id}"
-            )
-        if job.scheduling.priority is Priority.HIGH:
-            check_high_priority(tx, actor)
-        jobs.set_lost_attempts(tx, job_id, 0)
-        audit.add_entry(tx, job_id, Action.RETRIED, actor=actor)
+        retry_in(tx, _get_job(tx, job_id, actor), actor=actor)
     return JobState.QUEUED
+
+
+def retry_in(tx: Transaction, job: Job, *, actor: Actor) -> None:
+    """As `retry`, in a transaction; that the job is `actor`'s to change is known."""
+    if job.state in RETRYABLE:
+        check_waiting(tx, users.get_user(tx, job.owner))
+        keep_dataset(tx, job.dataset, job=f"Job {job.id}")
+    if job.state not in RETRYABLE or not jobs.set_state_if(
+        tx, job.id, job.state, JobState.QUEUED, reason=RETRY_REASON
+    ):
+        raise JobConflict(
+            f"Job {job.id} cannot be retried: it is {job.state.value}. "
+            f"Only failed or cancelled jobs can be. See: cnnctl status {job.id}"
+        )
+    if job.scheduling.priority is Priority.HIGH:
+        check_high_priority(tx, actor)
+    jobs.set_lost_attempts(tx, job.id, 0)
+    audit.add_entry(tx, job.id, Action.RETRIED, actor=actor)
 
 
 def set_priority(store: Store, job_id: JobId, priority: Priority, *, actor: Actor) -> JobState:

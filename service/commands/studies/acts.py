@@ -1,29 +1,28 @@
 """What people do to a study that was started: cancel, extend, run again."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cnnctl.views.studies import StudyView
-from service.commands.jobs.admission import check_waiting
+from service.commands.jobs.control import cancel_in, resume_in, retry_in
 from service.commands.jobs.dataset_version import keep_dataset
 from service.commands.people.permissions import check_scope, is_administrator
 from service.commands.studies.reading import describe_study
 from service.commands.studies.starting import check_quota
 from service.domain.bounds import check_option
-from service.domain.jobs import JobId
+from service.domain.jobs import Job
 from service.domain.people import Actor
 from service.domain.states import RETRYABLE, Action, JobState, Stage, StopRequest, StudyState, Subject
 from service.domain.studies.definition import load_definition
 from service.domain.studies.plan import check_number, count_runs, plan_measured
 from service.domain.studies.study import Study, StudyId, StudyRun
-from service.errors import NotAllowed, SpecError, StudyConflict
+from service.errors import JobConflict, NotAllowed, SpecError, StudyConflict
 from service.scheduler.study_progress import find_specs, record_ended
-from service.store.jobs import attempts, jobs, stop_requests
-from service.store.people import audit, users
+from service.store.jobs import attempts, jobs
+from service.store.people import audit
 from service.store.studies import studies
 from service.store.studies.queueing import queue_runs
 from service.store.transaction import Store, Transaction
-
-RERUN = "waits for the scheduler, to be run again for its study"
 
 
 def cancel_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
@@ -39,8 +38,9 @@ def cancel_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
         record_ended(tx, study_id)
         if study.ended_at is not None:
             raise StudyConflict(f"Study {study_id} cannot be cancelled: it is {study.state.value}")
-        for job_id in studies.list_open_jobs(tx, study_id):
-            _cancel_job(tx, job_id, actor=actor)
+        for job in jobs.get_jobs(tx, studies.list_open_jobs(tx, study_id)):
+            with suppress(JobConflict):  # it ended just now, or stops already
+                cancel_in(tx, job, actor=actor)
         studies.set_state(tx, study_id, StudyState.CANCELLED)
         _note(tx, study_id, Action.CANCELLED, actor)
         return describe_study(tx, studies.get_study(tx, study_id))
@@ -109,7 +109,7 @@ def rerun_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
             )
         for run in again:
             assert run.job_id is not None
-            _run_again(tx, run.job_id, actor=actor)
+            _run_again(tx, jobs.get_job(tx, run.job_id), actor=actor)
             studies.record(tx, run.id)
         studies.set_state(tx, study_id, StudyState.RUNNING)
         _note(tx, study_id, Action.RETRIED, actor)
@@ -126,29 +126,12 @@ def _check_none_is_stopping(tx: Transaction, study: Study, runs: Sequence[StudyR
         )
 
 
-def _run_again(tx: Transaction, job_id: JobId, *, actor: Actor) -> None:
-    job = jobs.get_job(tx, job_id)
+def _run_again(tx: Transaction, job: Job, *, actor: Actor) -> None:
+    """Let a job that has no result go on, unless it waits or runs."""
     if job.state in RETRYABLE:
-        check_waiting(tx, users.get_user(tx, job.owner))
-        keep_dataset(tx, job.dataset, job=f"Job {job_id}")
-        if jobs.set_state_if(tx, job_id, job.state, JobState.QUEUED, reason=RERUN):
-            jobs.set_lost_attempts(tx, job_id, 0)
-            audit.add_entry(tx, job_id, Action.RETRIED, actor=actor)
-    elif job.state is JobState.PAUSED and jobs.set_state_if(
-        tx, job_id, JobState.PAUSED, JobState.QUEUED, reason=RERUN
-    ):
-        audit.add_entry(tx, job_id, Action.RESUMED, actor=actor)
-
-
-def _cancel_job(tx: Transaction, job_id: JobId, *, actor: Actor) -> None:
-    job = jobs.get_job(tx, job_id)
-    reason = f"cancelled by {actor.name} with its study"
-    if job.state in (JobState.QUEUED, JobState.PAUSED) and jobs.set_state_if(
-        tx, job_id, job.state, JobState.CANCELLED, reason=reason
-    ):
-        audit.add_entry(tx, job_id, Action.CANCELLED, actor=actor)
-    elif attempt := attempts.find_live_attempt(tx, job_id):
-        stop_requests.request_stop(tx, attempt, StopRequest.CANCEL, reason=reason, actor=actor)
+        retry_in(tx, job, actor=actor)
+    elif job.state is JobState.PAUSED:
+        resume_in(tx, job, actor=actor)
 
 
 def _get_study(tx: Transaction, study_id: StudyId, actor: Actor) -> Study:

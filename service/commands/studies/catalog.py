@@ -1,7 +1,7 @@
 """The studies of the catalog: one file a claim, beside the networks that they examine."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -11,6 +11,8 @@ from service.domain.studies.definition import Definition
 from service.domain.studies.plan import count_runs
 from service.domain.studies.study_file import read_definition
 from service.errors import SpecError
+from service.store.studies.costs import find_run_seconds
+from service.store.transaction import Store
 
 ENDING = ".toml"
 
@@ -39,12 +41,16 @@ def find_definition(name: str) -> Definition:
     )
 
 
-def list_entries() -> Sequence[StudyEntry]:
-    """What people see of the catalog."""
-    return [_describe(definition) for definition in list_definitions()]
+def list_entries(store: Store) -> Sequence[StudyEntry]:
+    """What people see of the catalog, with what it is expected to cost here."""
+    with store.reading() as tx:
+        run_seconds = find_run_seconds(tx)
+    return [_describe(definition, run_seconds) for definition in list_definitions()]
 
 
-def _describe(definition: Definition) -> StudyEntry:
+def _describe(definition: Definition, run_seconds: Mapping[tuple[str, str], float]) -> StudyEntry:
+    runs = {name: count_runs(definition, name, seeds=one.seeds) for name, one in definition.scales.items()}
+    seconds = {name: run_seconds.get((definition.name, name)) for name in runs}
     return StudyEntry(
         name=definition.name,
         claim=definition.claim,
@@ -53,8 +59,7 @@ def _describe(definition: Definition) -> StudyEntry:
         network=definition.network,
         dataset=str(definition.base.get("data.dataset", "")),
         arms=list(definition.arms),
-        scales={
-            name: count_runs(definition, name, seeds=scale.seeds) for name, scale in definition.scales.items()
-        },
+        scales=runs,
+        gpu_seconds={name: None if one is None else one * runs[name] for name, one in seconds.items()},
         undecided={name: scale.undecided for name, scale in definition.scales.items() if scale.undecided},
     )

@@ -73,6 +73,10 @@ def _error(metric: str) -> Derived:
     return Derived(summary=f"1 - `{metric}`", compute=compute, needs=(metric,))
 
 
+def _either_error(run: RunNumbers, first: str, otherwise: str) -> float | None:
+    return _error(first if first in run.last else otherwise).compute(run)
+
+
 def _layers(quantity: str, combine: Callable[[Sequence[float]], float], summary: str) -> Derived:
     def compute(run: RunNumbers) -> float | None:
         found = [run.last[name] for name in run.last if _quantity_of(name) == quantity]
@@ -93,6 +97,11 @@ def _mean(values: Sequence[float]) -> float:
 
 DERIVED: Mapping[str, Derived] = {
     "test_error": _error("test_accuracy"),
+    "crop_test_error": Derived(
+        summary="1 - `test_ten_crop_accuracy`; of a run that looks at the centre alone `test_error`",
+        compute=lambda run: _either_error(run, "test_ten_crop_accuracy", "test_accuracy"),
+        needs=("test_accuracy",),
+    ),
     "val_error": _error("val_accuracy"),
     "train_error": _error("accuracy"),
     "gap": Derived(
