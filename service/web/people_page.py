@@ -207,15 +207,21 @@ def _cut(usage: Sequence[UsageView], *, most: float) -> Sequence[Piece]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """One's own tokens."""
+    """One's own tokens; for administrators also those of others."""
 
     tokens: Sequence[TokenView]
+    others: Sequence[TokenView]
     may_revoke: bool
 
 
 def list_tokens(visit: Visit) -> Tokens:
-    """One's own tokens, and whether one may revoke them from here."""
-    return Tokens(tokens=visit.client.list_tokens(), may_revoke=not _came_by_token(visit))
+    """The tokens that one may see, and whether one may revoke them from here."""
+    views = visit.client.list_tokens(everybody=visit.me.administrator)
+    return Tokens(
+        tokens=[view for view in views if view.owner == visit.me.name],
+        others=[view for view in views if view.owner != visit.me.name],
+        may_revoke=not _came_by_token(visit),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,18 +18,19 @@ DAYS = 30
 
 
 def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Page:
-    """What the doctor finds now.
+    """What the doctor finds now; with `deep` in the address, also by reading whole checkpoints.
 
     Raises:
         NotAllowed: the person is no administrator.
     """
-    check_query(query, ())
+    check_query(query, ("deep",))
+    deep = bool(query.get("deep"))
     return Page(
         title="Service",
         template="service",
-        command="cnnctl doctor",
+        command="cnnctl doctor --deep" if deep else "cnnctl doctor",
         parts=[],
-        values={"findings": visit.client.examine(), "days": DAYS},
+        values={"findings": visit.client.examine(deep=deep), "days": DAYS},
     )
 
 

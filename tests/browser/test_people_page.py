@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cnnctl.views.requests import HookRequest, TokenRequest
+from service.commands.people.credentials import create_token
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import SCHEDULER, Actor
 from service.domain.states import Action, Outcome, Subject
@@ -121,6 +122,18 @@ def test_a_token_is_made_shown_once_and_revoked(api: Api, open_page: Open) -> No
     page.get_by_role("button", name="Revoke laptop").click()
     expect(page.locator("#part-tokens")).to_contain_text("have none")
     assert list(api.client().list_tokens()) == []
+
+
+def test_an_administrator_sees_and_revokes_the_tokens_of_others(
+    api: Api, store: Store, open_page: Open
+) -> None:
+    create_token(store, TokenRequest(name="phone", scope="read"), actor=Actor(name="bob"))
+    page = open_page(api, "/people", java_script_enabled=False)
+    expect(page.locator("#part-tokens")).to_contain_text("have none")
+    page.get_by_text("1 of others").click()
+    page.get_by_role("button", name="Revoke phone of bob").click()
+    expect(page.locator("#part-tokens")).not_to_contain_text("of others")
+    assert list(api.client().list_tokens(everybody=True)) == []
 
 
 def works(page: Page, api: Api, secret: str) -> bool:

@@ -23,6 +23,13 @@ def test_an_administrator_sees_what_is_wrong(shared_api: Api, open_page: Open) -
     check_page(open_page, shared_api, "/service", "python", "Disk")
 
 
+def test_whole_checkpoints_are_read_where_one_asks_for_it(shared_api: Api, page: Page) -> None:
+    page.goto("/service")
+    page.get_by_role("link", name="with whole checkpoints").click()
+    expect(page.locator(".same code")).to_have_text("cnnctl doctor --deep")
+    expect(page.get_by_role("row", name="python")).to_contain_text("nothing")
+
+
 def test_what_would_go_is_shown_before_it_goes(shared_api: Api, open_page: Open) -> None:
     orphan = shared_api.home / "runs" / "4711" / "1"
     orphan.mkdir(parents=True)
