@@ -19,7 +19,7 @@ from service.api.problems import describe_problem
 from service.client.local import LocalClient
 from service.errors import CnnctlError, NotAuthenticated, SpecError
 from service.web import static, words
-from service.web.form_parts import read_parts
+from service.web.multipart import KIND, read_parts
 from service.web.parts import Page, Part, Visit
 
 SAFE_HEADERS = {
@@ -122,8 +122,8 @@ def list_fields(ask: Ask) -> list[tuple[str, str]]:
     """
     kind = ask.request.headers.get("content-type", "")
     try:
-        if kind.startswith("multipart/form-data"):
-            return read_parts(ask.body, kind, most=MOST_FIELDS)
+        if kind.startswith(KIND):
+            return [(part.name, part.text) for part in read_parts(ask.body, kind, most=MOST_FIELDS)]
         return parse_qsl(
             ask.body.decode(),
             keep_blank_values=True,

@@ -14,9 +14,11 @@ from service.client.local import LocalClient
 from service.errors import SpecError
 from service.web.acting import act
 from service.web.answer import PageRoute
-from service.web.multipart import Sent, read_multipart
+from service.web.multipart import SentPart, read_parts
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+MOST_PARTS = 20
+NOT_SENT = SentPart(name="", file_name="", content=b"")
 KINDS: Mapping[str, DatasetKind] = {".npz": "npz", ".tar": "folder"}
 
 
@@ -24,23 +26,25 @@ KINDS: Mapping[str, DatasetKind] = {".npz": "npz", ".tar": "folder"}
 def add_dataset(ask: Asked) -> Response:
     """Add a dataset from one small file: larger ones come in pieces, by the page's script or the CLI."""
     actor = ask.get_actor()
-    sent = read_multipart(ask.body, ask.request.headers.get("content-type", ""))
+    kind = ask.request.headers.get("content-type", "")
+    sent = {part.name: part for part in read_parts(ask.body, kind, most=MOST_PARTS)}
     with ask.service.shares.take(actor.name):
         dataset = _upload(LocalClient(ask.service.store, ask.service.settings, actor), sent)
     return RedirectResponse(f"/datasets/{dataset.name}", status_code=303)
 
 
-def _upload(client: LocalClient, sent: Sent) -> DatasetView:
+def _upload(client: LocalClient, sent: Mapping[str, SentPart]) -> DatasetView:
+    name, description, file = (sent.get(one, NOT_SENT) for one in ("name", "description", "file"))
     upload = client.begin_upload(
         UploadRequest(
-            name=sent.fields.get("name", "").strip(),
-            kind=_find_kind(sent.file_name),
-            total_bytes=len(sent.file),
-            digest=hashlib.sha256(sent.file).hexdigest(),
-            description=sent.fields.get("description", "").strip(),
+            name=name.text.strip(),
+            kind=_find_kind(file.file_name),
+            total_bytes=len(file.content),
+            digest=hashlib.sha256(file.content).hexdigest(),
+            description=description.text.strip(),
         )
     ).upload
-    client.write_piece(upload, offset=0, data=sent.file)
+    client.write_piece(upload, offset=0, data=file.content)
     return client.finish_upload(upload)
 
 

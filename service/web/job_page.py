@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 
 from cnnctl.files import BEST_FILE, NAMES
 from cnnctl.views.jobs import DifferenceView, JobFile, JobView, ProgressView, SpecView
+from service.commands.networks.sent_images import MOST_IMAGES
 from service.domain.states import FINISHED, RETRYABLE, JobState
 from service.errors import CnnctlError
 from service.web.address import check_query, check_words, is_number, read_number
@@ -260,6 +261,8 @@ class Side:
     digested: Sequence[JobFile]
     """The same with their digests, where these are asked for."""
     finished: bool
+    most_images: int = MOST_IMAGES
+    """That its network looks at at once."""
 
 
 def get_side(visit: Visit, number: int, link: Link, *, digests: bool) -> Side:

@@ -20,6 +20,7 @@ from service.web import (
     new_acts,
     pages,
     people_acts,
+    predicting,
     service_page,
     sign_in,
     static,
@@ -42,6 +43,7 @@ def make_site(store: Store, settings: Settings) -> FastAPI:
         compare_files,
         dataset_acts,
         gpu_acts,
+        predicting,  # before the acts of jobs, whose addresses it would match
         job_acts,
         job_chart,
         new_acts,

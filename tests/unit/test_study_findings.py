@@ -11,7 +11,6 @@ import pytest
 from cnnctl.client import Client
 from cnnctl.views.studies import StudyEvidence, StudyReport, StudyRunView, StudyView
 from service.errors import SpecError
-from service.web.form_parts import read_parts
 from service.web.study_findings import MOST_KEPT, Findings
 
 VIEW = StudyView(
@@ -95,31 +94,3 @@ def test_what_could_not_be_judged_is_tried_again_and_only_the_newest_are_kept() 
     for study in range(2, 2 + MOST_KEPT):
         findings.get(cast(Client, client), replace(VIEW, study=study))
     assert findings.find(VIEW) is None
-
-
-KIND = "multipart/form-data; boundary=xx"
-FIELD = b'--xx\r\nContent-Disposition: form-data; name="toml"\r\n\r\na = 1\r\nb = 2\r\n'
-FILE = (
-    b'--xx\r\nContent-Disposition: form-data; name="file"; filename="m\xc3\xbc.toml"\r\n'
-    b"Content-Type: application/toml\r\n\r\n\xc3\xbc\r\n"
-)
-
-
-def test_a_form_with_a_file_is_read() -> None:
-    assert read_parts(FIELD + FILE + b"--xx--\r\n", KIND, most=2) == [("toml", "a = 1\nb = 2"), ("file", "ü")]
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "most"),
-    [
-        (b"", KIND, 9),
-        (b"nonsense", KIND, 9),
-        (FIELD + FILE + b"--xx--\r\n", KIND, 1),
-        (FIELD, "multipart/form-data", 9),
-        (b"--xx\r\n\r\nno name\r\n--xx--\r\n", KIND, 9),
-        (FILE.replace(b"\xc3\xbc\r\n", b"\xff\r\n") + b"--xx--\r\n", KIND, 9),
-    ],
-)
-def test_what_is_no_form_is_refused(body: bytes, kind: str, most: int) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        read_parts(body, kind, most=most)

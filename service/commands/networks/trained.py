@@ -29,6 +29,8 @@ class Trained:
     folder: Path
     file: str
     dataset: str
+    longest_seconds: float | None = None
+    """After which an operation is ended."""
 
     def predict(self, images: Sequence[Path], *, top: int) -> Sequence[PredictionView]:
         """Predict the `top` likeliest classes of images; the views name the images as they were given."""
@@ -65,7 +67,8 @@ class Trained:
         self._ask("export", "--format", kind, "--output", str(output))
 
     def _ask(self, act: str, *words: str) -> Any:
-        return ask_library("inference.acts", [act, str(self.folder), "--file", self.file, *words])
+        told = [act, str(self.folder), "--file", self.file, *words]
+        return ask_library("inference.acts", told, longest_seconds=self.longest_seconds)
 
 
 def get_trained(store: Store, settings: Settings, job_id: JobId) -> Trained:
