@@ -19,7 +19,8 @@ def list_study_views(store: Store, *, running: bool = False, limit: int = 50) ->
     states = (StudyState.RUNNING, StudyState.HELD) if running else ()
     with store.reading() as tx:
         found = studies.list_studies(tx, states=states, limit=min(limit, MOST_LISTED))
-        return [describe_study(tx, study) for study in found]
+        counts = studies.count_runs(tx, [study.id for study in found])
+        return [_describe_study(study, counts[study.id]) for study in found]
 
 
 def get_study_view(store: Store, study_id: StudyId) -> StudyView:
@@ -65,7 +66,10 @@ def get_report(store: Store, study_id: StudyId) -> StudyReport:
 
 def describe_study(tx: Transaction, study: Study) -> StudyView:
     """What people see of a study."""
-    counts = studies.count_runs(tx, study.id)
+    return _describe_study(study, studies.count_runs(tx, [study.id])[study.id])
+
+
+def _describe_study(study: Study, counts: RunCounts) -> StudyView:
     reason = study.reason
     if study.state is StudyState.RUNNING and counts.paused:
         reason = f"{counts.paused} jobs are paused; cnnctl study rerun {study.id} lets them go on"

@@ -1,6 +1,7 @@
 """Studies and their runs: create, read, and record what came of them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,18 +124,18 @@ def list_runs(tx: Transaction, study_id: StudyId) -> Sequence[StudyRun]:
 class RunCounts:
     """How far a study's runs are; `paused` are jobs of its own that somebody has to resume."""
 
-    runs: int
-    done: int
-    failed: int
-    shared: int
-    paused: int
-    own: int
-    own_ended: int
-    last_end: datetime | None
+    runs: int = 0
+    done: int = 0
+    failed: int = 0
+    shared: int = 0
+    paused: int = 0
+    own: int = 0
+    own_ended: int = 0
+    last_end: datetime | None = None
 
 
-def count_runs(tx: Transaction, study_id: StudyId) -> RunCounts:
-    """Count a study's runs without reading their numbers."""
+def count_runs(tx: Transaction, study_ids: Collection[StudyId]) -> Mapping[StudyId, RunCounts]:
+    """Count the runs of each study without reading their numbers."""
     joined = study_runs.outerjoin(jobs, jobs.c.id == study_runs.c.job_id)
     is_own = and_(~study_runs.c.shared, study_runs.c.job_id.is_not(None))
 
@@ -143,6 +144,7 @@ def count_runs(tx: Transaction, study_id: StudyId) -> RunCounts:
 
     statement = (
         select(
+            study_runs.c.study_id,
             func.count().label("runs"),
             func.count(study_runs.c.numbers).label("done"),
             count(study_runs.c.failure != "").label("failed"),
@@ -153,9 +155,11 @@ def count_runs(tx: Transaction, study_id: StudyId) -> RunCounts:
             func.max(case((is_own, jobs.c.ended_at))).label("last_end"),
         )
         .select_from(joined)
-        .where(study_runs.c.study_id == study_id)
+        .where(study_runs.c.study_id.in_(study_ids))
+        .group_by(study_runs.c.study_id)
     )
-    return to_value(RunCounts, tx.connection.execute(statement).mappings().one())
+    rows = map(dict, tx.connection.execute(statement).mappings())
+    return defaultdict(RunCounts, {StudyId(row.pop("study_id")): RunCounts(**row) for row in rows})
 
 
 def has_open_runs(tx: Transaction, study_id: StudyId) -> bool:
