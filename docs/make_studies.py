@@ -155,11 +155,15 @@ def _write_pages() -> None:
 
 
 HEAD = (
-    "# What the textbook's claims came to here",
+    "# What claims of the literature came to here",
     "",
-    f"Written by `make studies`, at scale `{SCALE}`, on two CPU cores that stand for {GPUS} GPUs. "
-    "No line is edited by hand;",
-    "each run's numbers are in `data/`. What the words mean: [studies](../studies.md).",
+    f"Written by `make studies`, at scale `{SCALE}`: small images, few epochs, minutes a study. All runs",
+    f"were trained, on two CPU cores that stand for {GPUS} GPUs. No line is edited by hand; each run's",
+    "numbers are in `data/`.",
+    "",
+    "A verdict is on the direction that the claim says, not on the published size, and on these images and",
+    "this scale alone. Intervals are over seeds; p is corrected within a study, not over all of them. What",
+    "the words mean: [studies](../studies.md).",
     "",
     "| claim | published | measured here | verdict | seeds | commit |",
     "| --- | --- | --- | --- | --- | --- |",
@@ -172,7 +176,7 @@ def _format_row(report: StudyReport, commit: str) -> str:
     cells: Sequence[str] = (
         f"[{escape(report.claim)}]({report.name}.md)",
         escape(report.published) or "no figure",
-        escape(report.words.partition(": ")[2] + undecided),
+        escape(report.words + undecided),
         f"**{report.verdict}**{incomplete}",
         str(min(one.pairs for one in report.contrasts)),
         f"`{commit}`",

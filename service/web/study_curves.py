@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from cnnctl.views.studies import StudyReport
+from service.domain.studies.measures import find_curve
 from service.domain.studies.statistics import mean_with_band
+from service.domain.studies.words import find_headline
 from service.web.chart import Chart, Curve, choose_look
 from service.web.chart_scale import bound
 
@@ -15,8 +17,10 @@ Runs = Sequence[Sequence[float | None]]
 
 
 def list_recorded(report: StudyReport) -> Sequence[str]:
-    """The metrics of which there are curves."""
-    return [metric for metric in METRICS if any(report.curves.get(metric, {}).values())]
+    """The metrics of which there are curves; first that which decides, if it is read from one."""
+    decides = find_curve(find_headline(report.contrasts).metric)
+    metrics = dict.fromkeys((*([decides] if decides else []), *METRICS))
+    return [metric for metric in metrics if any(report.curves.get(metric, {}).values())]
 
 
 def make_curves(report: StudyReport, metric: str) -> Chart:

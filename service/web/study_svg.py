@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from cnnctl.views.studies import ArmPoint, ContrastView, StudyReport, Verdict
+from service.domain.studies.statistics import spread_equal
+from service.domain.studies.words import find_headline
 from service.web.chart import choose_look
 from service.web.chart_scale import Scale, bound, find_step, format_tick, format_value, make_scale
 from service.web.chart_svg import FONT, INK, LETTER, LINES, QUIET, shorten, write_text
@@ -16,6 +18,8 @@ from service.web.chart_svg import FONT, INK, LETTER, LINES, QUIET, shorten, writ
 WIDTH = 360
 EDGE, TOP, FOOT = 14, 8, 46  # pixels beside the plot, above it, and for its axis
 ROW, LEVEL = 52, 40  # height of a row, and where in it its values lie
+BESIDE, MOST_BESIDE = 3.0, 7  # pixels between dots that would lie on each other, and how many are moved
+FEW = 100  # runs of an arm that can be counted
 LINEAR = 20.0  # margins; an axis that reaches further is as an arsinh
 LEAST = 1e-300  # whose logarithm is a number
 BAND = "#2567d8"
@@ -51,8 +55,8 @@ def draw_forest(report: StudyReport, *, width: int = WIDTH) -> str:
         parts += _name_contrast(one, top, width)
         parts += _draw_interval([None if value is None else place(value) for value in row], top + LEVEL, one)
     ticks = [(place(value), format_tick(value)) for value in _list_ticks(reach, curved=curved)]
-    ratios = "; of ratios the logarithm" if any(one.ratio for one in report.contrasts) else ""
-    parts += _draw_axis(ticks, bottom, width, f"first − second, in margins{ratios}")
+    ratios = "; of ratios by logarithms" if any(one.ratio for one in report.contrasts) else ""
+    parts += _draw_axis(ticks, bottom, width, f"(first − second) / margin{ratios}")
     said = "; ".join(one.words for one in report.contrasts)
     return _wrap("95 % intervals of all contrasts", said, parts, width=width, height=bottom + FOOT)
 
@@ -106,8 +110,9 @@ def _draw_interval(places: Sequence[float | None], y: float, one: ContrastView) 
 
 
 def list_metrics(report: StudyReport) -> Sequence[str]:
-    """The metrics that a study compares; the claim's first."""
-    return list(dict.fromkeys(one.metric for one in report.contrasts))
+    """The metrics that a study compares; that which decides first."""
+    headline = find_headline(report.contrasts)
+    return list(dict.fromkeys(one.metric for one in (headline, *report.contrasts)))
 
 
 def list_points(report: StudyReport, metric: str) -> Mapping[str, Mapping[int, ArmPoint]]:
@@ -133,7 +138,12 @@ def draw_dots(report: StudyReport, metric: str, *, width: int = WIDTH) -> str:
     for number, (arm, points) in enumerate(rows):
         level = TOP + ROW * number + LEVEL
         names.append(_set_apart(write_text(EDGE, level - 20, _name_arm(arm, list(points.values()), width))))
-        dots += [_draw_dot(point, scale.place(point.value), level, looks[arm]) for point in points.values()]
+        most = MOST_BESIDE if len(points) <= FEW else 1
+        places = [scale.place(point.value) for point in points.values()]
+        dots += [
+            _draw_dot(point, x, level + BESIDE * beside, looks[arm])
+            for point, x, beside in zip(points.values(), places, spread_equal(places, most=most), strict=True)
+        ]
         for seed, point in rows[number - 1][1].items() if number else ():
             if seed in points:
                 above, here = scale.place(point.value), scale.place(points[seed].value)
@@ -162,7 +172,7 @@ def _name_arm(arm: str, points: Sequence[ArmPoint], width: int) -> str:
 
 def _draw_dot(point: ArmPoint, x: float, y: float, colour: str) -> str:
     look = f'fill="#fff" stroke="{colour}" stroke-width="1.6"' if point.censored else f'fill="{colour}"'
-    return f'<circle cx="{x:.1f}" cy="{y}" r="4" fill-opacity="0.85" {look}/>'
+    return f'<circle cx="{x:.1f}" cy="{y:g}" r="4" fill-opacity="0.85" {look}/>'
 
 
 def _draw_axis(

@@ -339,9 +339,9 @@ def test_the_command_line_shows_what_a_study_came_to(
     assert text.splitlines()[:2] == [
         "A larger rate learns faster.",
         "Confirmed: test_accuracy of fast is higher than that of slow: "
-        "+0.0200 (95 % interval +0.0200 to +0.0200), 6 pairs, p = 0.031.",
+        "exactly +0.0200 in each pair, 6 pairs, p = 0.031.",
     ]
-    assert "Decided beforehand: margin 0.01 in test_accuracy" in text
+    assert "Decided beforehand: 6 seeds, margin 0.01 in test_accuracy" in text
     assert "12/12" in run("status").stdout
     exported = tmp_path / "study.json"
     assert run("export", study, "--output", exported).exit_code == 0

@@ -86,7 +86,7 @@ def test_a_forest_is_in_units_of_the_margin() -> None:
     root = read(draw_forest(replace(REPORT, contrasts=[as_ratio, CONTRAST])))
     first, second = list_numbers(root, "circle", "cx")
     assert first == pytest.approx(second, abs=0.2)
-    assert "of ratios the logarithm" in "".join(root.itertext())
+    assert "of ratios by logarithms" in "".join(root.itertext())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnctl.views.studies import ContrastView, StudyReport
-from service.domain.studies.statistics import mean_with_band
+from service.domain.studies.measures import find_curve
+from service.domain.studies.statistics import mean_with_band, spread_equal
+from service.domain.studies.words import find_headline
 from service.errors import MissingExtra
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -36,9 +38,10 @@ def draw_picture(report: StudyReport, *, form: str = "svg") -> bytes:
         ) from None
     figure = Figure(figsize=(10, 7.2), layout="constrained")
     places = figure.subplot_mosaic([["dots", "forest"], ["curves", "curves"]], width_ratios=(1, 1.2))
-    _draw_dots(places["dots"], report, report.contrasts[0])
+    headline = find_headline(report.contrasts)
+    _draw_dots(places["dots"], report, headline)
     _draw_forest(places["forest"], report.contrasts[:MOST_CONTRASTS])
-    _draw_curves(places["curves"], report)
+    _draw_curves(places["curves"], report, find_curve(headline.metric) or CURVE)
     places["curves"].xaxis.set_major_locator(MaxNLocator(integer=True))
     written = io.BytesIO()
     # Without a date or a random name in it, the same report gives the same file.
@@ -54,19 +57,17 @@ def _style(report: StudyReport, arm: str) -> tuple[str, str]:
 
 
 def _draw_dots(axes: Any, report: StudyReport, contrast: ContrastView) -> None:
-    """The runs of the first contrast; a line joins those of one seed."""
-    pairs = zip(contrast.first_points, contrast.second_points, strict=True)
-    for first, second in pairs:
-        axes.plot([0, 1], [first.value, second.value], color="#999999", linewidth=0.7, zorder=1)
+    """The runs of a contrast, equal ones beside each other; a line joins those of one seed."""
     sides = ((contrast.first, contrast.first_points), (contrast.second, contrast.second_points))
-    for place, (arm, points) in enumerate(sides):
+    beside = [spread_equal([point.value for point in points]) for _, points in sides]
+    places = [[side + 0.05 * offset for offset in beside[side]] for side in (0, 1)]
+    for ends, first, second in zip(zip(*places, strict=True), sides[0][1], sides[1][1], strict=True):
+        axes.plot(ends, [first.value, second.value], color="#999999", linewidth=0.7, zorder=1)
+    for side, (arm, points) in enumerate(sides):
         colour, marker = _style(report, arm)
-        for censored in (False, True):
-            values = [point.value for point in points if point.censored is censored]
-            face = "none" if censored else colour
-            axes.scatter(
-                [place] * len(values), values, marker=marker, facecolors=face, edgecolors=colour, zorder=2
-            )
+        for x, point in zip(places[side], points, strict=True):
+            face = "none" if point.censored else colour
+            axes.scatter([x], [point.value], marker=marker, facecolors=face, edgecolors=colour, zorder=2)
     axes.set_xticks([0, 1], [contrast.first, contrast.second])
     axes.set_xlim(-0.5, 1.5)
     axes.set_ylabel(contrast.metric)
@@ -91,7 +92,7 @@ def _draw_forest(axes: Any, contrasts: Sequence[ContrastView]) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     if max(map(abs, axes.get_xlim())) > 20:
         axes.set_xscale("symlog", linthresh=2)
-    axes.set_xlabel("first - second, in margins (of ratios their logarithm)", fontsize=8)
+    axes.set_xlabel("(first - second) / margin; of ratios by their logarithms", fontsize=8)
     axes.set_title("95 % intervals; shaded: equal within the margin", fontsize=9)
 
 
@@ -99,9 +100,9 @@ def _in_margins(value: float, contrast: ContrastView) -> float:
     return math.log(value) / math.log(contrast.margin) if contrast.ratio else value / contrast.margin
 
 
-def _draw_curves(axes: Any, report: StudyReport) -> None:
+def _draw_curves(axes: Any, report: StudyReport, metric: str) -> None:
     """The mean of each arm with its 95 % band, epoch by epoch."""
-    for arm, runs in report.curves.get(CURVE, {}).items():
+    for arm, runs in report.curves.get(metric, {}).items():
         found = []
         for epoch in range(1, 1 + max(map(len, runs), default=0)):
             values = [value for run in runs if len(run) >= epoch and (value := run[epoch - 1]) is not None]
@@ -114,7 +115,7 @@ def _draw_curves(axes: Any, report: StudyReport) -> None:
             axes.plot(epochs, means, color=colour, marker=marker, markersize=4, markevery=every, label=arm)
             axes.fill_between(epochs, lows, highs, color=colour, alpha=0.15, linewidth=0)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(CURVE)
+    axes.set_ylabel(metric)
     axes.set_title("mean over seeds with its 95 % band", fontsize=9)
     if axes.lines:
         axes.legend(fontsize=8, ncols=2)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cnnctl.views.studies import ContrastView, StudyReport
 from service.cli.display.table import make_table
+from service.domain.studies.words import find_headline
 
 WIDTH = 41  # of a drawn interval
 STYLES = {"confirmed": "bold green", "opposite": "bold red", "equal": "bold blue", "too weak": "bold yellow"}
@@ -15,14 +16,16 @@ STYLES = {"confirmed": "bold green", "opposite": "bold red", "equal": "bold blue
 
 def draw_report(report: StudyReport) -> Group:
     """The report, the most important first."""
-    first = report.contrasts[0]
+    first = find_headline(report.contrasts)
     parts: list[RenderableType] = [
         Text(report.claim, style="bold"),
         Text(report.words, style=STYLES.get(report.verdict, "bold")),
         "",
         f"Source: {report.source}",
         *([f"Published: {report.published}"] if report.published else []),
-        f"Decided beforehand: margin {first.margin:g} in {first.metric}, definition {report.digest[:12]}",
+        f"Decided beforehand: {report.planned_seeds} seeds, margin {first.margin:g} in {first.metric}; "
+        f"SHA-256 {report.digest[:12]}…",
+        f"Metric: {report.metrics.get(first.metric, first.metric)}",
         *(Text(warning, style="yellow") for warning in list_warnings(report)),
         "",
         _list_arms(report),

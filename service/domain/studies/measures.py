@@ -142,6 +142,22 @@ def check_metric(name: str) -> None:
     )
 
 
+def describe_metric(name: str) -> str:
+    """What a metric is, in a few words."""
+    if match := EPOCHS_TO.fullmatch(name):
+        way = "at most" if match["metric"].endswith("loss") else "at least"
+        return f"epochs until `{match['metric']}` is {way} {match['value']}"
+    if match := LAYER.fullmatch(name):
+        return f"{QUANTITIES[match['quantity']]}, of layer {match['layer']}"
+    return DERIVED[name].summary if name in DERIVED else METRICS.get(name, "")
+
+
+def find_curve(name: str) -> CurveName | None:
+    """The curve that a metric is read from, where it is."""
+    match = EPOCHS_TO.fullmatch(name)
+    return next((curve for curve in CURVES if match and match["metric"] == curve), None)
+
+
 def list_needs(name: str) -> Sequence[str]:
     """The recorded metrics that a metric follows from."""
     if match := EPOCHS_TO.fullmatch(name):

@@ -11,9 +11,12 @@ from cnnctl.views.studies import (
     StudyRunView,
     Verdict,
 )
+from models.catalog import lookup
+from models.catalog.entries import CatalogError
 from service.domain.states import Stage
+from service.domain.student import find_mean
 from service.domain.studies.definition import Contrast, Definition, digest_stored, load_definition
-from service.domain.studies.measures import CURVES, RunNumbers, load_numbers, measure
+from service.domain.studies.measures import CURVES, RunNumbers, describe_metric, load_numbers, measure
 from service.domain.studies.statistics import (
     FEWEST_PAIRS,
     Estimate,
@@ -65,6 +68,21 @@ def make_report(evidence: StudyEvidence) -> StudyReport:
             {numbers.environment for of_arm in runs.values() for _, numbers in of_arm.values()}
         ),
         curves=_list_curves(runs),
+        metrics={one.metric: describe_metric(one.metric) for one in definition.contrasts},
+        images=_describe_images(definition, evidence.scale),
+    )
+
+
+def _describe_images(definition: Definition, scale: str) -> str:
+    name = str({**definition.base, **definition.get_scale(scale).base}.get("data.dataset", ""))
+    try:
+        dataset = lookup.get_dataset(name)
+    except CatalogError:
+        return ""
+    height, width, _ = dataset.image_shape
+    return (
+        f"{dataset.train_images:,} images to learn from and {dataset.test_images:,} to test, "
+        f"{height} x {width} pixels, {dataset.num_classes} classes"
     )
 
 
@@ -141,9 +159,15 @@ def _describe_contrast(
         censored_first=found.censored_first,
         censored_second=found.censored_second,
         needed=max(found.needed, FEWEST_PAIRS) if found.needed else None,
+        first_mean=_mean([a for _, a, _ in pairs]),
+        second_mean=_mean([b for _, _, b in pairs]),
         first_points=[_point(seed, a, runs[contrast.first]) for seed, a, _ in pairs],
         second_points=[_point(seed, b, runs[contrast.second]) for seed, _, b in pairs],
     )
+
+
+def _mean(outcomes: Sequence[Outcome]) -> float | None:
+    return find_mean([one.value for one in outcomes]) if outcomes else None
 
 
 def _point(seed: int, outcome: Outcome, runs: Runs) -> ArmPoint:
@@ -181,6 +205,10 @@ def _list_remarks(evidence: StudyEvidence, definition: Definition) -> Sequence[s
         )
     if failed:
         remarks.append(f"{len(failed)} runs have no result: {failed[0].failure}. Their pairs are left out.")
+    if diverged := [load_numbers(run.numbers).diverged for run in measured if run.numbers].count(True):
+        remarks.append(
+            f"{diverged} runs diverged: they count, with the accuracy of chance, and reach no target."
+        )
     if shared:
         remarks.append(f"{shared} runs are jobs that an earlier study had run with the same spec.")
     if elsewhere := sum(run.job is None and run.numbers is not None for run in evidence.runs):

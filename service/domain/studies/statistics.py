@@ -7,6 +7,7 @@ Statist. 1979.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -159,6 +160,22 @@ def mean_with_band(values: Sequence[float]) -> tuple[float, float, float]:
     if len(values) < 2:
         return mean, mean, mean
     return mean, *_interval(mean, find_deviation(values, mean), len(values), share=1 - SIGNIFICANT)
+
+
+def spread_equal(values: Sequence[float], *, most: int = 7) -> Sequence[float]:
+    """By how many dots to move each value aside, so that those that would lie on each other can be counted.
+
+    Values count as equal within a hundredth of their range; of more than `most` some still coincide.
+    """
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    step = (high - low) / 100 or 1.0
+    places = [round((value - low) / step) for value in values]
+    counts, seen = Counter(places), Counter[int]()
+    offsets = []
+    for place in places:
+        offsets.append(seen[place] % most - (min(counts[place], most) - 1) / 2)
+        seen[place] += 1
+    return offsets
 
 
 def _difference(first: float, second: float, *, is_ratio: bool) -> float:
