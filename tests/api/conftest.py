@@ -26,9 +26,9 @@ START_SECONDS = 30.0
 class Api:
     """`cnnctl api` in a process of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path, store_url: str) -> None:
+    def __init__(self, folder: Path, store_url: str, *, port: int = 0) -> None:
         self.socket = folder / "api.sock"
-        self.port = find_free_port()
+        self.port = port or find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = folder / "home"
         self.log = folder / "api.log"
@@ -109,12 +109,18 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_api(folder: Path, store_url: str) -> Iterator[Callable[..., Api]]:
+def port() -> int:
+    """Where the API of a test listens."""
+    return find_free_port()
+
+
+@pytest.fixture
+def make_api(folder: Path, store_url: str, port: int) -> Iterator[Callable[..., Api]]:
     """Start an API with further settings."""
     started: list[Api] = []
 
     def make(**settings: str) -> Api:
-        api = Api(folder, store_url)
+        api = Api(folder, store_url, port=port)
         api.environment |= settings
         started.append(api)
         api.start()

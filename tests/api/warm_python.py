@@ -13,10 +13,11 @@ from pathlib import Path
 from tests.stack import ROOT
 
 PROGRAM = """
-import json, os, signal, sys
+import atexit, gc, json, os, signal, sys, threading, traceback
 import service.api.server, service.cli.ops.api, service.web.site
 from service.cli.main import main
 
+gc.freeze()  # a collection in a child would copy all that was imported
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # else children that have ended would be there still
 for line in sys.stdin:
     if not (pid := os.fork()):
@@ -31,7 +32,15 @@ os.environ.update(environment)
 said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 for stream, source in enumerate((os.open(os.devnull, os.O_RDONLY), said, said)):
     os.dup2(source, stream)
-main(["api"])
+try:
+    main(["api"])
+except BaseException as end:
+    isinstance(end, SystemExit) or traceback.print_exc()
+threading._shutdown()
+atexit._run_exitfuncs()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)  # to take all modules apart, which the children share, took more than to start
 """
 
 

@@ -3,19 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.api.conftest import Api, folder, make_api, shared_api
+from tests.browser.pages import NARROW, WIDE, Pages
+from tests.servers import find_free_port
 
-__all__ = ["folder", "make_api", "shared_api"]
+__all__ = ["NARROW", "WIDE", "folder", "make_api", "shared_api"]
 HOW_TO_GET_ONE = "The pages are tested in Chromium, which is not here. On Debian: apt-get install chromium"
-WIDE = {"width": 1440, "height": 900}
-NARROW = {"width": 390, "height": 844}
 
 
 def find_chromium() -> str | None:
@@ -56,42 +54,27 @@ def store_url(sqlite_with_tables: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'cnnctl.db'}"
 
 
-@contextmanager
-def opening(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages, signed in by a link; whatever their scripts or the browser complain of fails the test."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_one(api: Api, address: str = "/", *, sign_in: bool = True, **options: object) -> Page:
-        link = api.client().make_link().url if sign_in else api.url
-        base = urljoin(link, "/")  # the cookie is for this name
-        context = chromium.new_context(**{"viewport": WIDE, "base_url": base, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None
-        )
-        if sign_in:
-            context.request.get(link, max_redirects=0)
-        page.goto(address)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert complaints == []
+@pytest.fixture(scope="module")
+def pages(chromium: Browser) -> Pages:
+    return Pages(chromium)
 
 
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    with opening(chromium) as open_one:
-        yield open_one
+def open_page(pages: Pages, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Open pages, each in a window that no other page of the test is in."""
+    yield pages.open
+    pages.end_test(keep=request.node.get_closest_marker("own_page") is None)
 
 
 @pytest.fixture(scope="module")
 def page(chromium: Browser, shared_api: Api) -> Iterator[Page]:
     """One page for all tests of a file that go to an address and look at what is there."""
-    with opening(chromium) as open_one:
-        yield open_one(shared_api)
+    pages = Pages(chromium)
+    yield pages.open(shared_api)
+    pages.end_test(keep=False)
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """One for all APIs of a file, so that the browser knows their files already."""
+    return find_free_port()

@@ -77,6 +77,7 @@ def test_a_page_that_is_refused_says_why_and_asks_no_more(
     assert asked == []
 
 
+@pytest.mark.own_page  # moves its clock
 def test_a_connection_that_died_unseen_is_noticed(make_api: Callable[..., Api], open_page: Open) -> None:
     api = make_api()
     page = open_page(api)
