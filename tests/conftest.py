@@ -90,7 +90,8 @@ def new_database(server_url: str, *, template: str = "template1") -> Iterator[st
     """The URL of a new database, which is a copy of another."""
     name = f"test_{uuid.uuid4().hex}"
     with administrator(server_url) as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        # By files: to write each page to the log as well takes twice the time.
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
         yield connection.engine.url.set(database=name).render_as_string(hide_password=False)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
