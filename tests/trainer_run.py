@@ -28,7 +28,7 @@ class Run:
         *,
         architecture: str = "lenet5",
         gpus: int = 1,
-        threads: int = 2,
+        threads: int | None = None,
         resume_from: tuple[str, ...] = (),
         datasets_dir: str = "",
         data_roots: tuple[str, ...] = (),
@@ -40,7 +40,10 @@ class Run:
         fields: dict[str, object] | None = None,
         spec_text: str = "",
     ) -> "Run":
-        """Start the trainer, with a spec of these fields or with a stored one."""
+        """Start the trainer, with a spec of these fields or with a stored one.
+
+        Each GPU has one thread unless said: two would make two shards, which takes half as long again.
+        """
         self.folder.mkdir(parents=True)
         wanted = {"resources.gpus": gpus * max(1, len(cluster)), **(fields or {})}
         spec_text = spec_text or resolve_spec(architecture, wanted).to_json()
@@ -48,7 +51,7 @@ class Run:
         Launch(
             gpu_uuids=tuple(f"sim-{number}" for number in range(gpus)),
             simulated=True,
-            threads=threads,
+            threads=threads or gpus,
             datasets_dir=datasets_dir,
             data_roots=data_roots,
             resume_from=resume_from,

@@ -5,8 +5,6 @@ import os
 import re
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from models.predictions import Predictions, load_predictions
 from service.domain import run_folder as files
 from service.domain.run_folder import TENSORS_FILE
 from tests.devices import on_one_or_two, on_two_devices
+from tests.saved_again import ask, predict, score_by_keras
 from tests.trainer_run import NEVER, Run
 from workers.attempts.starter import Starter
 from workers.train.checkpoints.files import (
@@ -51,25 +50,9 @@ def predictions(run: Run) -> Predictions:
     return load_predictions(run.folder / PREDICTIONS_FILE)
 
 
-PREDICT_AGAIN = """
-import sys, numpy
-from pathlib import Path
-from models.datasets.load import load_arrays
-from models.inference.saved_network import load_network
-network, x = load_network(Path(sys.argv[1]), file="model.keras"), load_arrays("digits", directory=None).x_test
-numpy.savez(sys.argv[2], centre=network.predict(x), ten=network.predict(x, ten_crop=True))
-"""
-
-
 def predict_again(run: Run) -> Mapping[str, npt.NDArray[np.float32]]:
-    """The saved network's probabilities of the test images, by one view and by ten.
-
-    In a process of its own: the first operation fixes the devices of a process for good.
-    """
-    output = run.folder / "again.npz"
-    subprocess.run([sys.executable, "-c", PREDICT_AGAIN, str(run.folder), str(output)], check=True)
-    with np.load(output) as found:
-        return dict(found)
+    """The saved network's probabilities of the test images, by one view and by ten."""
+    return ask(predict, run.folder, run.folder / "again.npz")
 
 
 @pytest.mark.parametrize(("gpus", "threads"), [(1, 2), (2, 2), (2, 4)], ids=["shards", "replicas", "both"])
@@ -112,7 +95,7 @@ def test_the_weights_into_each_unit_stay_within_their_bound(run: Callable[..., R
 
 
 def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run: Callable[..., Run]) -> None:
-    trained = run(fields={"training.epochs": 1, "training.batch_size": 50})
+    trained = run(threads=2, fields={"training.epochs": 1, "training.batch_size": 50})
     assert trained.end()["outcome"] == "succeeded"
     said, digits = predictions(trained), load_arrays("digits", directory=None)
     np.testing.assert_array_equal(said.labels, digits.y_test)
@@ -127,25 +110,24 @@ def test_what_is_said_of_each_test_image_is_kept_and_counted_in_the_metrics(run:
     ("gpus", "options"),
     [
         pytest.param(1, {"model.dropout": "spatial:0.3", "model.norm": "batch"}, marks=pytest.mark.long),
-        (2, {"model.dropout": "spatial:0.3", "model.norm": "batch"}),
+        (2, {"model.dropout": "spatial:0.3", "model.norm": "batch", "optimizer.max_norm": 0.5}),
         (1, {}),  # in two shards
-        (2, {"optimizer.max_norm": 0.5}),
     ],
 )
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
     run: Callable[..., Run], gpus: int, options: dict[str, object]
 ) -> None:
     fields = {**options, "optimizer.name": "adam", "schedule.name": "plateau", "training.epochs": 10}
-    whole = run(gpus=gpus, fields=fields)
+    whole = run(gpus=gpus, threads=2, fields=fields)
     whole_end = whole.end()
-    stopped = run(gpus=gpus, fields=fields)
+    stopped = run(gpus=gpus, threads=2, fields=fields)
     stopped.wait_for("epoch")
     stopped.terminate()
     assert stopped.end()["outcome"] == "interrupted"
     position = stopped.last_checkpoint().position
     assert 0 < position.step < 400
     checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
-    resumed = run(gpus=gpus, fields=fields, resume_from=(checkpoint,))
+    resumed = run(gpus=gpus, threads=2, fields=fields, resume_from=(checkpoint,))
     assert resumed.end()["weights_digest"] == whole_end["weights_digest"]
     for name in ("batch_loss", "loss", "val_loss", "accuracy", "lr"):
         together = [*stopped.values(name), *resumed.values(name)]
@@ -206,20 +188,20 @@ BETWEEN = {
 
 @on_two_devices
 def test_every_checkpoint_between_epochs_leads_to_the_same_end(run: Callable[..., Run], gpus: int) -> None:
-    whole = run(gpus=gpus, fields=BETWEEN)
+    whole = run(gpus=gpus, threads=2, fields=BETWEEN)
     digest = whole.end()["weights_digest"]
     checkpoints = whole.newest_first()
     steps = [int(path[-10:]) for path in checkpoints]
     assert {*range(7, 120, 7), 40, 80, 120} == set(steps)
     for path, step in list(zip(checkpoints, steps, strict=True))[1::9]:
-        resumed = run(gpus=gpus, fields=BETWEEN, resume_from=(path,))
+        resumed = run(gpus=gpus, threads=2, fields=BETWEEN, resume_from=(path,))
         assert resumed.end()["weights_digest"] == digest, step
         for name in ("batch_loss", "loss", "accuracy", "val_loss", "lr"):
             assert resumed.values(name) == whole.values(name, after=step), (step, name)
 
 
 def test_a_trainer_killed_at_any_moment_loses_at_most_the_interval(run: Callable[..., Run]) -> None:
-    fields = {**BETWEEN, "training.epochs": 15, "training.early_stopping.patience_epochs": 0}
+    fields = {**BETWEEN, "training.epochs": 8, "training.early_stopping.patience_epochs": 0}
     whole = run(fields=fields)
     killed = run(fields=fields)
     killed.wait_for("checkpoint")
@@ -254,22 +236,23 @@ def test_checkpoints_that_come_too_soon_are_left_out_but_for_the_best_and_the_la
     assert steps == {2, best_of(whole)[0], 120}
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_best_checkpoint_that_was_held_back_at_a_stop_is_there_or_found_again(
-    run: Callable[..., Run], end: signal.Signals
+    run: Callable[..., Run],
 ) -> None:
     fields = {"training.epochs": 10, "optimizer.lr": 0.1}
     whole = run(fields=fields, checkpoint_seconds=NEVER)
-    stopped = run(fields=fields, checkpoint_seconds=NEVER)
-    stopped.wait_for("epoch")
-    assert stopped.process.pid is not None
-    os.kill(stopped.process.pid, end)
-    stopped.process.join()
-    resumed = run(fields=fields, checkpoint_seconds=NEVER, resume_from=stopped.newest_first())
-    assert resumed.end()["weights_digest"] == whole.end()["weights_digest"]
-    paths = [Path(path) for part in (stopped, resumed) for path in part.newest_first()]
-    best = max(path.name for path in paths if read_manifest(path)["best"])
-    assert int(best[-10:]) == best_of(whole)[0]
+    digest, best = whole.end()["weights_digest"], best_of(whole)
+    for end in (signal.SIGKILL, signal.SIGTERM):
+        stopped = run(fields=fields, checkpoint_seconds=NEVER)
+        stopped.wait_for("epoch")
+        assert stopped.process.pid is not None
+        os.kill(stopped.process.pid, end)
+        stopped.process.join()
+        resumed = run(fields=fields, checkpoint_seconds=NEVER, resume_from=stopped.newest_first())
+        assert resumed.end()["weights_digest"] == digest
+        paths = [Path(path) for part in (stopped, resumed) for path in part.newest_first()]
+        found = max(path.name for path in paths if read_manifest(path)["best"])
+        assert int(found[-10:]) == best[0]
 
 
 def test_damaged_checkpoints_are_passed_over_and_nothing_begins_anew(run: Callable[..., Run]) -> None:
@@ -292,7 +275,7 @@ def test_damaged_checkpoints_are_passed_over_and_nothing_begins_anew(run: Callab
 
 
 def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(run: Callable[..., Run]) -> None:
-    fields = {"training.epochs": 20}
+    fields = {"training.epochs": 10}
     whole = run(fields=fields)
     limited = run(fields=fields)
     limited.wait_for("checkpoint")
@@ -353,7 +336,7 @@ def test_a_network_of_nan_with_a_finite_loss_fails_with_layer_and_step_and_leave
         "checkpoint.every_steps": 1,
         "checkpoint.keep": 100,
     }
-    diverged = run(architecture="alexnet", gpus=gpus, fields=fields)
+    diverged = run(architecture="alexnet", gpus=gpus, threads=2, fields=fields)
     ended = diverged.end()
     assert (ended["outcome"], ended["cause"]) == ("failed", "nan_loss")
     said = (
@@ -436,7 +419,7 @@ def test_every_kind_of_option_trains(
     run: Callable[..., Run], kind: tuple[str, dict[str, object]], gpus: int
 ) -> None:
     architecture, fields = kind
-    trained = run(architecture=architecture, gpus=gpus, fields={"training.epochs": 1, **fields})
+    trained = run(architecture=architecture, gpus=gpus, threads=2, fields={"training.epochs": 1, **fields})
     ended = trained.end()
     assert ended["outcome"] == "succeeded", ended["reason"]
     assert trained.values("accuracy")[0] > 0.11
@@ -456,8 +439,8 @@ def test_diagnostics_are_recorded_of_every_layer_and_epoch_and_change_nothing(
     run: Callable[..., Run], gpus: int
 ) -> None:
     fields = {"training.epochs": 2, "model.dropout": "spatial:0.2"}
-    plain = run(gpus=gpus, fields=fields)
-    looked_into = run(gpus=gpus, fields={**fields, "training.diagnostics": True})
+    plain = run(gpus=gpus, threads=2, fields=fields)
+    looked_into = run(gpus=gpus, threads=2, fields={**fields, "training.diagnostics": True})
     assert looked_into.end()["weights_digest"] == plain.end()["weights_digest"]
     for layer in ("conv1", "conv2", "fc3", "fc4", "logits"):
         assert len(looked_into.values(f"layer/{layer}/gradient_norm")) == 2
@@ -475,12 +458,12 @@ def test_a_folder_decoded_as_it_trains_ends_with_the_weights_of_one_in_memory(
         "training.batch_size": 8,
         "training.epochs": 2,
     }
-    in_memory = run(gpus=gpus, fields=fields)
+    in_memory = run(gpus=gpus, threads=2, fields=fields)
     digest = in_memory.end()["weights_digest"]
     (note,) = (event["note"] for event in in_memory.events() if event["kind"] == "started")
     assert "1 of 120 image files cannot be read and are left out" in note
     assert "7.jpg" in note
-    streamed = run(gpus=gpus, fields={**fields, "data.in_memory_mib": 0})
+    streamed = run(gpus=gpus, threads=2, fields={**fields, "data.in_memory_mib": 0})
     assert streamed.end()["weights_digest"] == digest
     assert streamed.values("test_accuracy") == in_memory.values("test_accuracy")
     np.testing.assert_array_equal(predictions(streamed).labels, predictions(in_memory).labels)
@@ -557,7 +540,7 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
         "model.dropout": "spatial:0.2",
         "optimizer.lr": 1e-3,
         "training.batch_size": 4,
-        "training.epochs": 20,
+        "training.epochs": 10,
     }
     undisturbed = run(fields=fields)
     stopped = run(fields=fields)
@@ -568,7 +551,7 @@ def test_a_run_stopped_between_files_ends_with_the_weights_of_an_undisturbed_one
     checkpoint = str(max((stopped.folder / files.CHECKPOINTS_DIR).glob("step-*")))
     resumed = run(fields=fields, resume_from=(checkpoint,))
     assert resumed.end()["weights_digest"] == undisturbed.end()["weights_digest"]
-    assert 0 < position.step < 20 * 20
+    assert 0 < position.step < 10 * 20
 
 
 def test_a_resume_on_other_images_says_that_it_is_not_exact(
@@ -606,22 +589,11 @@ def test_a_trainer_told_to_stop_while_it_reads_images_says_so(
     assert "stopped before its first step" in final_event["reason"]
 
 
-PREDICT = """
-import sys, keras
-from models.datasets.load import load_arrays
-digits = load_arrays("digits", directory=None)
-pixels = keras.ops.image.resize(digits.x_test.astype("float32"), (32, 32))
-network = keras.saving.load_model(sys.argv[1])
-print((network.predict(pixels, verbose=0).argmax(-1) == digits.y_test).mean())
-"""
-
-
 def test_the_saved_network_predicts_as_well_as_the_run_said(run: Callable[..., Run]) -> None:
     trained = run(fields={"training.epochs": 3})
     path = trained.end()["model"]
-    # In a process of its own: the first operation fixes the devices of a process for good.
-    done = subprocess.run([sys.executable, "-c", PREDICT, path], capture_output=True, text=True, check=True)
-    assert float(done.stdout) == pytest.approx(trained.values("test_accuracy")[0], abs=1e-9)
+    (accuracy,) = ask(score_by_keras, Path(path), trained.folder / "score.npz").values()
+    assert float(accuracy) == pytest.approx(trained.values("test_accuracy")[0], abs=1e-9)
 
 
 def test_a_dataset_that_lies_outside_of_the_roots_is_not_opened(
