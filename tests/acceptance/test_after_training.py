@@ -58,7 +58,7 @@ def test_predict_tells_what_images_show(stack: Stack, job: int, tmp_path: Path) 
     assert sum(right) >= 5
     assert all(len(row["classes"]) == 3 for row in found)
     check_keys(found, "predict JOB IMAGE…")
-    table = stack.cnnctl("predict", str(job), str(images[0])).stdout
+    table = stack.cnnctl_here("predict", str(job), str(images[0])).stdout
     assert "PROBABILITY" in table
 
 
@@ -70,7 +70,7 @@ def test_evaluate_gives_the_scores_of_the_best_epoch(stack: Stack, job: int) -> 
     assert found["top5_error"] < found["top1_error"]
     assert sum(row["images"] for row in found["classes"]) == 360
     check_keys(found, "evaluate JOB")
-    shown = stack.cnnctl("evaluate", str(job), "--ten-crop").stdout
+    shown = stack.cnnctl_here("evaluate", str(job), "--ten-crop").stdout
     assert re.search(r"top1_error +0\.\d{4}\n", shown)
     assert re.search(r"CLASS +IMAGES +ACCURACY\n *0 +3\d +[01]\.\d{4}\n", shown)
 
@@ -112,7 +112,7 @@ def test_an_exported_network_is_the_trained_one_and_overwrites_nothing(
     stack.cnnctl("export", str(job), "--format", "keras", "--output", str(output))
     best = Path(stack.job(job)["model"]).with_name("best.keras")
     assert weights_in(output) == weights_in(best) != {}
-    again = stack.cnnctl("export", str(job), "--format", "onnx", "--output", str(output), code=2)
+    again = stack.cnnctl_here("export", str(job), "--format", "onnx", "--output", str(output), code=2)
     assert "is there already" in again.stderr
 
 
@@ -151,15 +151,16 @@ def test_what_cannot_be_done_is_said(stack: Stack, job: int, tmp_path: Path) -> 
     assert "error: caf\\xe9\n.png cannot be read as an image" in refused.stderr
     assert "Traceback" not in refused.stderr
     for dataset, words in (("minst", "Did you mean mnist?"), ("zip:/x", "is folder:PATH or npz:PATH")):
-        assert words in stack.cnnctl("evaluate", str(job), "--dataset", dataset, code=2).stderr
+        assert words in stack.cnnctl_here("evaluate", str(job), "--dataset", dataset, code=2).stderr
     assert (
-        "there is no home folder" in stack.cnnctl("export", str(job), "--output=~nosuchuser/x", code=2).stderr
+        "there is no home folder"
+        in stack.cnnctl_here("export", str(job), "--output=~nosuchuser/x", code=2).stderr
     )
-    assert "999" in stack.cnnctl("predict", "999", "x.png", code=3).stderr
+    assert "999" in stack.cnnctl_here("predict", "999", "x.png", code=3).stderr
     cancelled = stack.submit("lenet5", "--dataset", "digits", "--epochs", "500")
-    stack.cnnctl("cancel", str(cancelled))
+    stack.cnnctl_here("cancel", str(cancelled))
     stack.finished(cancelled, "cancelled")
-    conflict = stack.cnnctl("export", str(cancelled), code=4)
+    conflict = stack.cnnctl_here("export", str(cancelled), code=4)
     assert "has no trained network: it is cancelled" in conflict.stderr
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,14 @@ def undisturbed(stack: Stack) -> str:
     return digest
 
 
-def test_a_job_goes_from_the_command_line_to_a_trained_network_in_sql(stack: Stack) -> None:
-    job = stack.finished(int(stack.cnnctl("submit", *SHORT).stdout))
+@pytest.fixture(scope="module")
+def short(stack: Stack) -> Any:
+    """A job that was submitted by a command in a process of its own, and has ended."""
+    return stack.finished(int(stack.cnnctl("submit", *SHORT).stdout))
+
+
+def test_a_job_goes_from_the_command_line_to_a_trained_network_in_sql(stack: Stack, short: Any) -> None:
+    job = short
     assert job["outcome"] == "succeeded"
     assert job["epochs"] == 2
     assert set(job["metrics"]) >= {"loss", "accuracy", "val_loss", "val_accuracy", "test_accuracy", "lr"}
@@ -45,9 +52,8 @@ def test_a_job_goes_from_the_command_line_to_a_trained_network_in_sql(stack: Sta
     assert actions == ["submitted", "dispatched", "started", "succeeded"]
 
 
-def test_a_rerun_of_the_same_spec_has_the_same_weights_bit_for_bit(stack: Stack) -> None:
-    digests = {stack.finished(stack.submit(*SHORT))["weights_digest"] for _ in range(2)}
-    assert len(digests) == 1
+def test_a_rerun_of_the_same_spec_has_the_same_weights_bit_for_bit(stack: Stack, short: Any) -> None:
+    assert stack.finished(stack.submit(*SHORT))["weights_digest"] == short["weights_digest"]
 
 
 def test_cancelling_a_running_job_frees_its_gpus_in_5_s_and_leaves_no_process(stack: Stack) -> None:
@@ -68,9 +74,9 @@ def test_a_queued_job_says_why_it_waits_and_is_cancelled_at_once(stack: Stack) -
     first, second = stack.submit(*LONG), stack.submit(*SHORT)
     job = stack.wait(second, lambda job: "first in line" in job["reason"])
     assert job["reason"] == "waits for 2 GPUs on one host: 0 free on testhost; first in line"
-    assert "is cancelled" in stack.cnnctl("cancel", str(second)).stdout
+    assert "is cancelled" in stack.cnnctl_here("cancel", str(second)).stdout
     assert stack.job(second)["attempts"] == []
-    stack.cnnctl("cancel", str(first))
+    stack.cnnctl_here("cancel", str(first))
     stack.finished(first, "cancelled")
 
 
@@ -126,7 +132,7 @@ def test_a_person_is_told_of_a_jobs_end_and_of_the_hours_it_took(stack: Stack, r
         "succeeded",
         pytest.approx(0, abs=1),
     )
-    stack.cnnctl("notify", "remove", hook)
+    stack.cnnctl_here("notify", "remove", hook)
     usage = json.loads(stack.cnnctl("usage", "--since", "1h", "--json").stdout)
     (told_hours,) = [row for row in usage if row["project"] == "told"]
     assert (told_hours["outcome"], told_hours["attempts"]) == ("succeeded", 1)
