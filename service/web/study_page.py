@@ -158,6 +158,8 @@ class Contrast:
     """A contrast with its figures in words."""
 
     view: ContrastView
+    metric: str
+    """What the metric is."""
     size: str
     interval: str
     never: int
@@ -171,10 +173,11 @@ def list_contrasts(visit: Visit, study: int) -> tuple[Sequence[Contrast], Sequen
     found = find_finding(visit, study)
     if found is None:
         return [], []
-    return [_describe(one) for one in found.report.contrasts], found.report.arms
+    report = found.report
+    return [_describe(one, report.metrics.get(one.metric, "")) for one in report.contrasts], report.arms
 
 
-def _describe(one: ContrastView) -> Contrast:
+def _describe(one: ContrastView, metric: str) -> Contrast:
     def form(value: float) -> str:
         return format_size(value, margin=one.margin, ratio=one.ratio)
 
@@ -182,6 +185,7 @@ def _describe(one: ContrastView) -> Contrast:
     has_interval = one.low is not None and one.high is not None
     return Contrast(
         view=one,
+        metric=metric,
         size="–" if one.mean is None else f"{form(one.mean)}{times}",
         interval=f"{form(one.low)} to {form(one.high)}" if has_interval else "",  # type: ignore[arg-type]
         never=one.censored_first + one.censored_second,

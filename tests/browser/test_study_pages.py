@@ -71,7 +71,9 @@ def test_the_first_screen_says_claim_verdict_size_and_what_was_decided(
     page = open_page(api, f"/studies/{study}")
     expect(page.get_by_role("heading", level=1)).to_have_text("A larger rate learns faster.")
     said = page.locator(".said")
-    expect(said).to_contain_text("Confirmed: test_accuracy of fast is higher than that of slow: +0.0300")
+    expect(said).to_contain_text(
+        "Confirmed: test_accuracy of fast is higher than that of slow: exactly +0.0300"
+    )
     expect(said).to_contain_text("95 % interval")
     expect(page.locator("#part-head")).to_contain_text(
         "Decided beforehand, with 8 seeds of each arm: test_accuracy of fast is higher than that of slow, "
@@ -221,7 +223,7 @@ def test_a_study_file_is_uploaded(api: Api, start: Start, open_page: Open, tmp_p
     path.write_bytes(b"\xff\xfe\x00")
     page.goto(f"{page.url}")
     upload(path)
-    expect(page.locator(".alert")).to_contain_text("no form of this service")
+    expect(page.locator(".alert")).to_contain_text("is no text in UTF-8")
 
 
 def test_each_study_of_the_catalog_starts_by_a_button(api: Api, start: Start, open_page: Open) -> None:
