@@ -22,6 +22,7 @@ BENCHMARKS = (
     "idling",
     "preempting",
     "scheduling",
+    "ticking",
     "studies",
     "start",
     "throughput",
