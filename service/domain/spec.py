@@ -24,6 +24,7 @@ from service.errors import NewerSpec
 
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
 NOT_TRAINED = ("checkpoint", "resources")
+_SECTIONS: dict[type[Any], Mapping[str, type[Any] | None]] = {}
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -276,10 +277,16 @@ def explain_unknown(text: str) -> str:
 
 
 def _list_unknown(tree: Tree, section: type[Any], prefix: str = "") -> Iterator[str]:
-    known = list_fields(section)
+    known = _list_sections(section)
     for name, value in tree.items():
-        inner = find_section(known[name]) if name in known else None
         if name not in known:
             yield f"{prefix}{name}"
-        elif inner is not None and isinstance(value, dict):
+        elif (inner := known[name]) is not None and isinstance(value, dict):
             yield from _list_unknown(value, inner, f"{prefix}{name}.")
+
+
+def _list_sections(section: type[Any]) -> Mapping[str, type[Any] | None]:
+    """Every field of a section with the section that it holds, if any; the scheduler asks for each job."""
+    if section not in _SECTIONS:
+        _SECTIONS[section] = {name: find_section(field) for name, field in list_fields(section).items()}
+    return _SECTIONS[section]
