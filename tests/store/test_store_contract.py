@@ -494,6 +494,24 @@ def test_a_reason_to_wait_is_given_to_queued_jobs_only(store: Store, add_job: Ad
         assert jobs.get_job(tx, number).reason == "cancelled by ada"
 
 
+def test_each_of_many_jobs_gets_its_own_reason_and_start_or_none(
+    store: Store, clock: Clock, add_job: AddJob
+) -> None:
+    starts = [clock.now, None, clock.now + timedelta(days=400)]
+    waits = [
+        Waiting(job_id=add_job(), reason=f"waits, {number}: {{'\"\\,NULL", estimated_start_at=start)
+        for number, start in enumerate(starts)
+    ]
+    other = add_job()
+    with store.transaction() as tx:
+        jobs.set_waits(tx, [])
+        jobs.set_waits(tx, list(reversed(waits)))
+        jobs.set_waits(tx, [Waiting(job_id=other, reason="alone")])
+        stored = jobs.get_jobs(tx, [*(wait.job_id for wait in waits), other])
+    told = [(job.id, job.reason, job.estimated_start_at) for job in stored]
+    assert told == [(w.job_id, w.reason, w.estimated_start_at) for w in waits] + [(other, "alone", None)]
+
+
 @pytest.mark.parametrize("number", [0, -1, 2**31, 10**20])
 def test_a_number_that_no_job_can_have_is_not_found(store: Store, number: int) -> None:
     with store.reading() as tx, pytest.raises(JobNotFound):
