@@ -5,31 +5,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Set
-from functools import partial
 
 import structlog
 
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.file_watch import FileWatch
-from service.domain.jobs import JobId
-from service.domain.people import SCHEDULER
-from service.domain.states import Action, JobState, StopRequest
 from service.errors import DatabaseUnavailable
 from service.liveness import LivenessMonitor
 from service.scheduler import rescue
-from service.scheduler.decayed_usage import DecayedUsage
-from service.scheduler.faulty_jobs import FaultyJobs, describe, plan_without_faulty
-from service.scheduler.newer_jobs import NewerJobs
-from service.scheduler.policy.decisions import Placement
-from service.scheduler.policy.settings import PolicySettings
-from service.scheduler.policy.start_estimates import differs
-from service.scheduler.runtime_forecasts import RuntimeForecasts
-from service.scheduler.snapshot import take_snapshot
+from service.scheduler.placing import Placing
 from service.scheduler.study_progress import advance_studies
 from service.settings import Settings
-from service.store.fleet import hosts, leases, schedulers
-from service.store.jobs import attempts, jobs, members, stop_requests
-from service.store.people import audit, outbox, request_keys
+from service.store.fleet import hosts, schedulers
+from service.store.jobs import attempts
+from service.store.people import audit, request_keys
 from service.store.people.audit_watch import AuditWatch
 from service.store.transaction import Store, Transaction
 
@@ -71,10 +60,7 @@ class Scheduler:
         pause = max(settings.lease_seconds / 2, LONGEST_TURN_SECONDS)
         self._workers = LivenessMonitor(settings.lease_seconds, pause_seconds=pause, clock=seconds)
         self._hosts = LivenessMonitor(settings.lease_seconds, pause_seconds=pause, clock=seconds)
-        self._policy = PolicySettings(quantum_seconds=settings.quantum_seconds)
-        self._used = DecayedUsage(half_life_seconds=self._policy.half_life_seconds, clock=seconds)
-        self._forecasts = RuntimeForecasts(clock=seconds)
-        self._newer = NewerJobs()
+        self._placing = Placing(settings, dispatcher, seconds=seconds)
         self._messages = LivenessMonitor(settings.resend_seconds, clock=seconds)
         patience = rescue.UNANSWERED_SENDS * settings.resend_seconds
         self._unanswered = LivenessMonitor(patience, pause_seconds=pause, clock=seconds)
@@ -109,28 +95,41 @@ class Scheduler:
         """Rescue, resend and place jobs, in one transaction; does nothing while another scheduler ticks."""
         began = time.perf_counter()
         last, self._tick_seconds = self._tick_seconds, None
-        with self._store.transaction() as tx:
-            if not schedulers.lock_tick(tx):
-                return
-            alive = self._listen(tx)
-            rescue.rescue_lost(tx, self._settings, self._workers)
-            alive = rescue.resend_unclaimed(
-                tx, self._settings, self._dispatcher, self._messages, self._unanswered, alive=alive
-            )
-            if self._seconds() >= self._next_asking:
-                self._next_asking = self._seconds() + ASK_SECONDS
-                rescue.ask_unanswering(tx, self._dispatcher)
-            if self._seconds() >= self._next_forgetting:
-                self._next_forgetting = self._seconds() + FORGET_SECONDS
-                request_keys.forget_keys(tx, before=tx.now - request_keys.KEPT)
-            queued = self._place(tx, alive)
-            self._idle = not queued and not attempts.list_live_attempts(tx)
-            name = f"{socket.gethostname()}:{os.getpid()}"
-            schedulers.heartbeat(
-                tx, name, pid=os.getpid(), broker_error=self._dispatcher.error, tick_seconds=last
-            )
-            self._seen_event = audit.newest_entry_id(tx)
+        try:
+            with self._store.transaction() as tx:
+                if not schedulers.lock_tick(tx):
+                    return
+                self._decide(tx, last_tick_seconds=last)
+        except Exception:
+            self.forget()
+            raise
         self._tick_seconds = time.perf_counter() - began
+
+    def forget(self) -> None:
+        """Read everything anew at the next tick: nothing that a tick decides depends on earlier ones."""
+        self._placing.forget()
+
+    def _decide(self, tx: Transaction, *, last_tick_seconds: float | None) -> None:
+        alive = self._listen(tx)
+        rescue.rescue_lost(tx, self._settings, self._workers)
+        alive = rescue.resend_unclaimed(
+            tx, self._settings, self._dispatcher, self._messages, self._unanswered, alive=alive
+        )
+        if self._seconds() >= self._next_asking:
+            self._next_asking = self._seconds() + ASK_SECONDS
+            rescue.ask_unanswering(tx, self._dispatcher)
+        if self._seconds() >= self._next_forgetting:
+            self._next_forgetting = self._seconds() + FORGET_SECONDS
+            request_keys.forget_keys(tx, before=tx.now - request_keys.KEPT)
+        queued = self._placing.place(tx, alive)
+        self._idle = not queued and not attempts.list_live_attempts(tx)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        broker_error = self._dispatcher.error
+        schedulers.heartbeat(
+            tx, name, pid=os.getpid(), broker_error=broker_error, tick_seconds=last_tick_seconds
+        )
+        self._placing.end_turn(tx)
+        self._seen_event = audit.newest_entry_id(tx)
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -149,61 +148,3 @@ class Scheduler:
         """The hosts whose worker is alive."""
         heartbeats = {host.name: host.heartbeat_at for host in hosts.list_hosts(tx) if host.heartbeat_at}
         return heartbeats.keys() - self._hosts.list_silent(heartbeats, now=tx.now)
-
-    def _place(self, tx: Transaction, alive: Set[str]) -> bool:
-        """Start the jobs that can start; return whether any job was in the queue."""
-        self._forecasts.learn(tx)
-        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-        if not queued:
-            return False
-        used = self._used.by_owner(tx)
-        faulty = FaultyJobs()
-        newer = self._newer.explain(tx, queued, faulty)
-        known = [job for job in queued if job.id not in newer]
-        snapshot = take_snapshot(tx, known, alive=alive, used=used, forecasts=self._forecasts, faulty=faulty)
-        plan = plan_without_faulty(snapshot, tx.now, settings=self._policy, faulty=faulty)
-        for job_id, error in faulty.errors.items():
-            self._set_aside(tx, job_id, error)
-        for placement in plan.placements:
-            self._start(tx, placement)
-        of_id = {job.id: job for job in queued}
-        for stop in plan.preemptions:
-            reason = f"preempted for job {stop.for_job_id} of {of_id[stop.for_job_id].owner}"
-            stop_requests.request_preemption(tx, stop.job_id, reason=reason, actor=SCHEDULER)
-        waiting = [*plan.waiting, *newer.values()]
-        changed = [new for new in waiting if differs(of_id[new.job_id], new, now=tx.now)]
-        jobs.set_waits(tx, changed)
-        return True
-
-    def _set_aside(self, tx: Transaction, job_id: JobId, error: Exception) -> None:
-        """Pause a job that cannot be planned, with the error as its reason, and notify its owner."""
-        why = f"set aside because it cannot be planned ({describe(error)})"
-        reason = f"{why}; cnnctl cancel {job_id}, then submit it with other numbers"
-        attempt = attempts.find_live_attempt(tx, job_id)
-        if attempt is not None:
-            if (
-                attempt.stop_request is None
-            ):  # otherwise it already stops; each request adds an audit entry, which triggers a tick
-                stop_requests.request_stop(tx, attempt, StopRequest.PAUSE, reason=reason, actor=SCHEDULER)
-                job = jobs.get_job(tx, job_id)
-                outbox.enqueue(tx, job, JobState.PAUSED, attempt_id=attempt.id, reason=reason)
-            return
-        if jobs.set_state_if(tx, job_id, JobState.QUEUED, JobState.PAUSED, reason=reason):
-            log.error("scheduler", action="set_aside", job=job_id, error=describe(error))
-            audit.add_entry(tx, job_id, Action.PAUSED, actor=SCHEDULER, detail=why)
-            outbox.enqueue(tx, jobs.get_job(tx, job_id), JobState.PAUSED, attempt_id=None, reason=reason)
-
-    def _start(self, tx: Transaction, placement: Placement) -> None:
-        if not jobs.set_state_if(tx, placement.job_id, JobState.QUEUED, JobState.RUNNING, reason=""):
-            return
-        attempt = attempts.create_attempt(tx, placement.job_id, host_name=placement.host_name)
-        leases.acquire(tx, attempt.id, placement.gpu_uuids)
-        names = (placement.host_name, *placement.other_hosts)
-        if placement.other_hosts:
-            members.create_members(tx, attempt.id, names)
-        detail = f"{', '.join(placement.gpu_uuids)} on {' and '.join(names)}"
-        audit.add_entry(
-            tx, placement.job_id, Action.DISPATCHED, actor=SCHEDULER, attempt_id=attempt.id, detail=detail
-        )
-        for name in names:
-            tx.after_commit(partial(self._dispatcher.send, attempt, host_name=name))

@@ -47,6 +47,8 @@ class RuntimeForecasts:
         self._learned_at = float("-inf")
         self._seen: datetime | None = None
         self._known: set[tuple[JobId, datetime | None]] = set()
+        self.learned = 0
+        """How many ends count: forecasts of jobs that do not run stay the same while this does."""
         self._history = RuntimeHistory()
         self._epoch_seconds: dict[Work, deque[float]] = defaultdict(lambda: deque(maxlen=LIKE_JOBS))
         self._works: dict[JobId, tuple[Work, int]] = {}
@@ -87,6 +89,7 @@ class RuntimeForecasts:
         return Pace(epoch_seconds=median(found), jobs=len(found)) if found else None
 
     def _note(self, job: Job, latest: Attempt, *, seconds: float, now: datetime) -> None:
+        self.learned += 1
         self._history.add(owner=job.owner, gpus=job.gpus, number=job.id, seconds=seconds)
         step_seconds = find_step_seconds(latest, now=now, sure_seconds=0.0)
         if step_seconds and latest.progress and latest.epochs_completed:

@@ -10,6 +10,7 @@ from service.domain.jobs import Attempt, Job, JobId
 from service.domain.states import Action, JobState
 from service.scheduler.ample_memory import AmpleMemory
 from service.scheduler.faulty_jobs import FaultyJobs
+from service.scheduler.kept_entries import KeptEntries
 from service.scheduler.policy.preemption import HOUR
 from service.scheduler.policy.situation import Host, HostGpu, Owner, QueuedJob, RunningJob, Snapshot
 from service.scheduler.runtime_forecasts import RuntimeForecasts
@@ -42,8 +43,12 @@ def take_snapshot(
     used: Mapping[str, float],
     forecasts: RuntimeForecasts,
     faulty: FaultyJobs,
+    running: Sequence[Job] | None = None,
+    kept: KeptEntries | None = None,
 ) -> Snapshot:
-    """Read the jobs that hold GPUs, the hosts that are alive and the owners; add these queued jobs.
+    """Read the hosts that are alive and the owners, and of jobs all but their rows; add these queued jobs.
+
+    Without `running` the rows of running jobs are read, too. Entries of queued jobs that are `kept` are used.
 
     `used` holds the decayed GPU-seconds of each owner. A queued job that cannot be read is left out and noted
     in `faulty`. A running job always holds its GPUs, so only its forecast is left out.
@@ -73,15 +78,17 @@ def take_snapshot(
     def forecast(job: Job) -> Forecast | None:
         return faulty.guard(job.id, lambda: expect(job))
 
+    entries = kept or KeptEntries()
     return Snapshot(
-        queued=[made for job in queued if (made := prepare(job))],
+        queued=entries.list_entries(queued, unmet, prepare, hosts=there, learned=forecasts.learned),
         running=[
             replace(
                 _running(job, latest[job.id], pasts[job.id], forecast(job), preempted.get(job.id, ())),
                 limit_seconds=_limit(job, latest[job.id], now=tx.now),
                 other_hosts=tuple(member.host_name for member in live.get(latest[job.id].id, ())[1:]),
             )
-            for job in jobs.list_jobs_in(tx, JobState.RUNNING)
+            for job in (jobs.list_jobs_in(tx, JobState.RUNNING) if running is None else running)
+            if pasts[job.id].held  # otherwise it has ended since its row was read
         ],
         hosts=there,
         owners=_owners(tx, used),

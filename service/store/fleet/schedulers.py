@@ -24,6 +24,16 @@ class Scheduler:
     """Why it cannot send messages; empty while it can."""
 
 
+Turn = tuple[str, datetime, int]
+"""A scheduler's name, its last heartbeat, and how many ticks it has timed."""
+
+
+def list_turns(tx: Transaction) -> frozenset[Turn]:
+    """The last turn of each scheduler: any other turn changes what this returns."""
+    statement = select(schedulers.c.name, schedulers.c.heartbeat_at, schedulers.c.ticks)
+    return frozenset((name, at, ticks) for name, at, ticks in tx.connection.execute(statement))
+
+
 def lock_tick(tx: Transaction) -> bool:
     """Let one scheduler at a time decide; False while another scheduler does.
 

@@ -24,6 +24,8 @@ from service.store.transaction import Transaction
 if TYPE_CHECKING:  # pydantic takes 0.1 s to import, and most commands only read jobs
     from service.domain.spec import Spec
 
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING)  # what a scheduler plans
+AT_ONCE = 1000  # jobs in one statement
 WAITS_FOR_SCHEDULER = "waits for the scheduler"  # the reason of a job that was just submitted
 LARGEST_ID = 2**31 - 1  # of an INTEGER column
 _TERMS = [f.name for f in fields(SchedulingOptions)]
@@ -138,7 +140,7 @@ def get_job(tx: Transaction, job_id: JobId) -> Job:
     """
     job = find_job(tx, job_id)
     if job is None:
-        newest = tx.connection.execute(select(func.max(jobs.c.id))).scalar()
+        newest = find_newest_number(tx)
         there_is = f"The newest is {newest}" if newest else "None was submitted yet"
         raise JobNotFound(f"There is no job {job_id}. {there_is}. See: cnnctl status")
     return job
@@ -187,6 +189,26 @@ def list_jobs_in(tx: Transaction, state: JobState) -> Sequence[Job]:
     """The jobs in a state, in the order of submission."""
     statement = select(*_COLUMNS).where(jobs.c.state == state).order_by(jobs.c.id)
     return [_to_job(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def list_unfinished(tx: Transaction, job_ids: Collection[JobId]) -> Sequence[Job]:
+    """Those of these jobs that are queued or running, in any order."""
+    asked, found = sorted(job_ids), []
+    for first in range(0, len(asked), AT_ONCE):
+        some = jobs.c.id.in_(asked[first : first + AT_ONCE]) & jobs.c.state.in_(UNFINISHED)
+        found += [_to_job(row) for row in tx.connection.execute(select(*_COLUMNS).where(some)).mappings()]
+    return found
+
+
+def list_numbers_after(tx: Transaction, job_id: JobId) -> Sequence[JobId]:
+    """The numbers of the jobs that were submitted after this one."""
+    statement = select(jobs.c.id).where(jobs.c.id > job_id).order_by(jobs.c.id)
+    return [JobId(number) for number in tx.connection.execute(statement).scalars()]
+
+
+def find_newest_number(tx: Transaction) -> JobId:
+    """The number of the newest job; 0 before the first."""
+    return JobId(tx.connection.execute(select(func.max(jobs.c.id))).scalar() or 0)
 
 
 def list_unfinished_on(tx: Transaction, dataset: str) -> Sequence[JobId]:

@@ -6,7 +6,7 @@ seen; those of the server's other databases do not count. SQLite has one writer,
 is settled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, text
@@ -60,6 +60,13 @@ class SettledEntries:
         elif self._pending is None and newest > self._settled:
             self._pending = _Seen(newest=newest, first_later=first_later)
         return self._settled, newest > self._settled
+
+
+def list_jobs_of_entries(tx: Transaction, *, after: int) -> Mapping[int, JobId | None]:
+    """The job that each entry with a number above `after` is about, by the entry's number; None: no job."""
+    columns = (audit_entries.c.id, audit_entries.c.job_id)
+    found = tx.connection.execute(select(*columns).where(audit_entries.c.id > after))
+    return {number: None if job_id is None else JobId(job_id) for number, job_id in found}
 
 
 def list_entries_between(
