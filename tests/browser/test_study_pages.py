@@ -66,14 +66,12 @@ def test_the_first_screen_says_claim_verdict_size_and_what_was_decided(
     api: Api, mine: Start, finish: Finish, store: Store, open_page: Open
 ) -> None:
     study = mine(STUDY + MORE, seeds=8).study
-    finish(study, accuracy)
+    finish(study, lambda arm, seed: accuracy(arm, seed) + (0.0004 if arm == "fast" and seed % 2 else 0.0))
     advance_studies(store)
     page = open_page(api, f"/studies/{study}")
     expect(page.get_by_role("heading", level=1)).to_have_text("A larger rate learns faster.")
     said = page.locator(".said")
-    expect(said).to_contain_text(
-        "Confirmed: test_accuracy of fast is higher than that of slow: exactly +0.0300"
-    )
+    expect(said).to_contain_text("Confirmed: test_accuracy of fast is higher than that of slow: +0.0302")
     expect(said).to_contain_text("95 % interval")
     expect(page.locator("#part-head")).to_contain_text(
         "Decided beforehand, with 8 seeds of each arm: test_accuracy of fast is higher than that of slow, "
