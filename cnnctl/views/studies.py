@@ -26,7 +26,7 @@ class StudyEntry:
     gpu_seconds: Annotated[
         Mapping[str, float | None],
         "what each scale is expected to take of GPUs here, by its newest runs; `null`: none has ended",
-    ]
+    ] = field(default_factory=dict)
     undecided: Annotated[Mapping[str, str], "by scale why it cannot decide the claim, where it cannot"]
 
 

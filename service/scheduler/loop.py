@@ -106,7 +106,7 @@ class Scheduler:
         self._tick_seconds = time.perf_counter() - began
 
     def forget(self) -> None:
-        """Read everything anew at the next tick: nothing that a tick decides depends on earlier ones."""
+        """Read all jobs anew at the next tick; what is learned of run times and usage stays."""
         self._placing.forget()
 
     def _decide(self, tx: Transaction, *, last_tick_seconds: float | None) -> None:

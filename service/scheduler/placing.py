@@ -50,7 +50,9 @@ class Placing:
         """Start the jobs that can start; return whether any job was in the queue."""
         self._told = ()
         self._forecasts.learn(tx)
-        changed, _ = self._jobs.read(tx)
+        changed, are_all_read = self._jobs.read(tx)
+        if are_all_read:
+            self._kept.forget_all()
         self._kept.forget(changed)
         queued = self._jobs.list_in(JobState.QUEUED)
         if queued:

@@ -39,9 +39,9 @@ class RememberedJobs:
         self._read_all_at = float("-inf")
 
     def read(self, tx: Transaction) -> tuple[Set[JobId], bool]:
-        """Read what has changed; return the numbers of the changed jobs, and whether anything has happened.
+        """Read what has changed; return the numbers of the changed jobs, and whether all were read.
 
-        Something else than a change of a job may have happened, too, as to a GPU or to a person's rights.
+        Then a job may have run meanwhile although its row is as it was.
         """
         is_due = self._clock() - self._read_all_at >= READ_ALL_SECONDS
         if is_due or schedulers.list_turns(tx) != self._turns:
@@ -53,7 +53,7 @@ class RememberedJobs:
         changed = {job_id for number in new if (job_id := entries[number]) is not None}
         changed |= self._find_submitted(tx)
         self._replace(changed, jobs.list_unfinished(tx, changed))
-        return changed, bool(new or changed)
+        return changed, False
 
     def list_in(self, state: JobState) -> Sequence[Job]:
         """The jobs in a state, in the order of submission."""

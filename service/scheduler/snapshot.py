@@ -88,7 +88,7 @@ def take_snapshot(
                 other_hosts=tuple(member.host_name for member in live.get(latest[job.id].id, ())[1:]),
             )
             for job in (jobs.list_jobs_in(tx, JobState.RUNNING) if running is None else running)
-            if pasts[job.id].held  # otherwise it has ended since its row was read
+            if pasts[job.id].held and job.id in latest  # otherwise it has ended since its row was read
         ],
         hosts=there,
         owners=_owners(tx, used),

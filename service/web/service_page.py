@@ -24,7 +24,7 @@ def make_page(visit: Visit, names: Mapping[str, str], query: QueryParams) -> Pag
         NotAllowed: the person is no administrator.
     """
     check_query(query, ("deep",))
-    deep = bool(query.get("deep"))
+    deep = query.get("deep") == "yes"
     return Page(
         title="Service",
         template="service",

@@ -73,13 +73,15 @@ def test_it_says_the_likeliest_classes(shared_api: Api, open_page: Open, job: in
     assert page.locator(".same code").inner_text() == f"cnnctl predict {job} IMAGE…"
 
 
-@pytest.mark.long  # a second start of TensorFlow: what the library refuses, its own tests say
-def test_what_cannot_be_read_is_said(shared_api: Api, open_page: Open, job: int) -> None:
+@pytest.mark.parametrize("content", [b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n{} loop"])
+def test_what_is_no_image_is_refused_before_anything_is_started(
+    shared_api: Api, open_page: Open, job: int, content: bytes
+) -> None:
     page = open_page(shared_api, f"/jobs/{job}")
-    file: FilePayload = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"}
+    file: FilePayload = {"name": "notes.png", "mimeType": "image/png", "buffer": content}
     page.get_by_label("Images").set_input_files([make_digit(0), file])
     page.get_by_role("button", name="What are they?").click(no_wait_after=True)
-    expect(page.locator(".alert")).to_contain_text("image 2 cannot be read as an image", timeout=120_000)
+    expect(page.locator(".alert")).to_contain_text("image 2 cannot be read as an image: it is no PNG")
 
 
 def test_who_may_only_read_starts_nothing(shared_api: Api, open_page: Open, job: int) -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -315,6 +315,30 @@ def test_a_job_whose_submission_is_committed_late_is_placed_by_the_next_tick(
         laboratory.tick(0)
         with store.reading() as tx:
             assert attempts.list_attempts(tx, job_id)
+
+
+def test_a_job_that_ends_during_a_tick_does_not_end_the_tick(
+    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of its GPUs is older than what is read of its attempt."""
+    with new_store(request, "postgresql", clock, tmp_path / "none") as store:
+        laboratory = Laboratory(store, make_settings(tmp_path), lambda: 0.0)
+        laboratory.tick(0)
+        read, ends = attempts.list_latest_of, [0]
+
+        def end_first(tx: Transaction, *given: Any, **more: Any) -> Sequence[Attempt]:
+            while ends:
+                laboratory.succeed(ends.pop())
+            return read(tx, *given, **more)
+
+        laboratory.submit(0)
+        clock.advance(1)
+        laboratory.tick(0)  # so that run times of ended jobs are learned before
+        monkeypatch.setattr(attempts, "list_latest_of", end_first)
+        ends[:] = [0]
+        clock.advance(1)
+        laboratory.tick(0)
+        assert not ends
 
 
 def submit_in(tx: Transaction, *, gpus: int = 1) -> JobId:

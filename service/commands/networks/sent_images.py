@@ -18,7 +18,9 @@ from service.store.transaction import Store
 MOST_IMAGES = 16
 TOP = 5  # classes that are said of each
 LONGEST_SECONDS = 120.0  # of the process that loads the network
-WAIT_SECONDS = 20.0  # for others whose images are looked at
+WAIT_SECONDS = 1.0  # for others whose images are looked at: who waits holds a thread of the service
+# How files of these kinds begin. Of others, some run programs to be decoded.
+KINDS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 _turn = threading.Lock()  # each look starts a TensorFlow, which takes some 700 MiB: one at a time
 
@@ -47,6 +49,11 @@ def predict_sent(
     check_scope(actor, act="use a network")
     if not 1 <= len(images) <= MOST_IMAGES:
         raise SpecError(f"Choose from 1 to {MOST_IMAGES} images. Received: {len(images)}")
+    for number, image in enumerate(images, start=1):
+        if not image.content.startswith(KINDS):
+            raise SpecError(
+                f"image {number} cannot be read as an image: it is no PNG, JPEG, GIF, BMP, TIFF or WebP"
+            )
     trained = replace(get_trained(store, settings, job_id), longest_seconds=LONGEST_SECONDS)
     if not _turn.acquire(timeout=WAIT_SECONDS):
         raise TooManyRequests("Others let a network look at images just now. Try again in a moment")

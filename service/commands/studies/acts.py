@@ -38,9 +38,9 @@ def cancel_study(store: Store, study_id: StudyId, *, actor: Actor) -> StudyView:
         record_ended(tx, study_id)
         if study.ended_at is not None:
             raise StudyConflict(f"Study {study_id} cannot be cancelled: it is {study.state.value}")
-        for job in jobs.get_jobs(tx, studies.list_open_jobs(tx, study_id)):
+        for job_id in studies.list_open_jobs(tx, study_id):
             with suppress(JobConflict):  # it ended just now, or stops already
-                cancel_in(tx, job, actor=actor)
+                cancel_in(tx, jobs.get_job(tx, job_id), actor=actor)
         studies.set_state(tx, study_id, StudyState.CANCELLED)
         _note(tx, study_id, Action.CANCELLED, actor)
         return describe_study(tx, studies.get_study(tx, study_id))
