@@ -119,9 +119,7 @@ class ContrastView:
     needed: Annotated[
         int | None, "pairs with which a difference as large as the margin is found in 8 of 10 studies"
     ]
-    first_mean: Annotated[
-        float | None, "mean of the runs of the first that have a pair; `null`: none has"
-    ] = None
+    first_mean: Annotated[float | None, "mean of the first's runs that have a pair; `null`: none has"] = None
     second_mean: Annotated[float | None, "the same of the second"] = None
     first_points: Annotated[Sequence[ArmPoint], "the runs of the first"]
     second_points: Annotated[Sequence[ArmPoint], "the runs of the second"]
@@ -165,9 +163,5 @@ class StudyReport:
         Mapping[str, Mapping[str, Sequence[Sequence[float | None]]]],
         "by metric and arm, of each measured run its value epoch by epoch",
     ] = field(default_factory=dict)
-    metrics: Annotated[Mapping[str, str], "what each metric is that is compared"] = field(
-        default_factory=dict
-    )
-    images: Annotated[str, "how many images the dataset has, and of what size; empty: not of the catalog"] = (
-        ""
-    )
+    metrics: Annotated[Mapping[str, str], "what each compared metric is"] = field(default_factory=dict)
+    images: Annotated[str, "how many images the dataset has, of what size; empty: not of the catalog"] = ""

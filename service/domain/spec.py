@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -24,7 +24,6 @@ from service.errors import NewerSpec
 
 SHORTEST_TIME_LIMIT_MINUTES = 1.0
 NOT_TRAINED = ("checkpoint", "resources")
-_SECTIONS: dict[type[Any], Mapping[str, type[Any] | None]] = {}
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -277,7 +276,7 @@ def explain_unknown(text: str) -> str:
 
 
 def _list_unknown(tree: Tree, section: type[Any], prefix: str = "") -> Iterator[str]:
-    known = _list_sections(section)
+    known = _list_sections(section)  # type: ignore[arg-type]  # mypy takes no class for hashable
     for name, value in tree.items():
         if name not in known:
             yield f"{prefix}{name}"
@@ -285,8 +284,7 @@ def _list_unknown(tree: Tree, section: type[Any], prefix: str = "") -> Iterator[
             yield from _list_unknown(value, inner, f"{prefix}{name}.")
 
 
+@cache  # the scheduler asks for each job
 def _list_sections(section: type[Any]) -> Mapping[str, type[Any] | None]:
-    """Every field of a section with the section that it holds, if any; the scheduler asks for each job."""
-    if section not in _SECTIONS:
-        _SECTIONS[section] = {name: find_section(field) for name, field in list_fields(section).items()}
-    return _SECTIONS[section]
+    """Every field of a section with the section that it holds, if any."""
+    return {name: find_section(field) for name, field in list_fields(section).items()}

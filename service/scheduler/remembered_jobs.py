@@ -48,9 +48,8 @@ class RememberedJobs:
             return self._read_all(tx), True
         after, (self._settled, _) = self._settled, self._entries.find_settled(tx)
         entries = list_jobs_of_entries(tx, after=after)
-        new = entries.keys() - self._seen
+        changed = {job_id for number, job_id in entries.items() if number not in self._seen}
         self._seen = {number for number in entries if number > self._settled}
-        changed = {job_id for number in new if (job_id := entries[number]) is not None}
         changed |= self._find_submitted(tx)
         self._replace(changed, jobs.list_unfinished(tx, changed))
         return changed, False
@@ -91,8 +90,8 @@ class RememberedJobs:
         self._settled, _ = self._entries.find_settled(tx)
         self._seen = list_jobs_of_entries(tx, after=self._settled).keys()
         self._newest = jobs.find_newest_number(tx)
-        states = (JobState.QUEUED, JobState.RUNNING)
-        before, now = self._jobs, {job.id: job for state in states for job in jobs.list_jobs_in(tx, state)}
+        found = [job for state in jobs.UNFINISHED for job in jobs.list_jobs_in(tx, state)]
+        before, now = self._jobs, {job.id: job for job in found}
         changed = {job_id for job_id in before.keys() | now.keys() if before.get(job_id) != now.get(job_id)}
         self._replace(changed, [now[job_id] for job_id in changed if job_id in now])
         self._read_all_at = self._clock()

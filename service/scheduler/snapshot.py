@@ -21,8 +21,6 @@ from service.store.jobs import attempts, dependencies, jobs, members
 from service.store.people import audit, users
 from service.store.transaction import Transaction
 
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
-
 
 @dataclass(slots=True)
 class Past:
@@ -54,7 +52,7 @@ def take_snapshot(
     in `faulty`. A running job always holds its GPUs, so only its forecast is left out.
     """
     pasts = _read_pasts(tx)
-    latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, UNFINISHED)}
+    latest = {attempt.job_id: attempt for attempt in attempts.list_latest_of(tx, jobs.UNFINISHED)}
     unmet = dependencies.list_unmet(tx)
     live = members.list_live_members(tx)
     preempted = audit.list_moments(tx, Action.PREEMPTED, since=tx.now - HOUR)
@@ -109,7 +107,7 @@ def _owners(tx: Transaction, used: Mapping[str, float]) -> Mapping[str, Owner]:
 
 def _read_pasts(tx: Transaction) -> Mapping[JobId, Past]:
     pasts: dict[JobId, Past] = defaultdict(Past)
-    for holding in leases.list_holdings(tx, states=UNFINISHED):
+    for holding in leases.list_holdings(tx, states=jobs.UNFINISHED):
         past = pasts[holding.job_id]
         past.gpu_seconds += count_gpu_seconds(holding, now=tx.now)
         if holding.released_at is None:

@@ -17,6 +17,7 @@ from cnnctl.version import find_version
 from service.api.ask import Ask
 from service.api.problems import describe_problem
 from service.client.local import LocalClient
+from service.domain.people import Actor
 from service.errors import CnnctlError, NotAuthenticated, SpecError
 from service.web import static, words
 from service.web.multipart import KIND, read_parts
@@ -71,7 +72,12 @@ def visit_of(ask: Ask) -> Visit:
     Raises:
         NotAuthenticated, NotAllowed, TooManyRequests: see `Gatekeeper.get_actor`.
     """
-    actor = ask.service.gatekeeper.get_actor(ask.request)  # each page checks the query of its own address
+    # Each page checks the query of its own address.
+    return visit_by(ask, ask.service.gatekeeper.get_actor(ask.request))
+
+
+def visit_by(ask: Ask, actor: Actor) -> Visit:
+    """The same where it is known who opens it."""
     client = LocalClient(ask.service.store, ask.service.settings, actor)
     return Visit(client=client, me=client.get_me())
 

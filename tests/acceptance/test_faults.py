@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from service.commands.fleet.health import check_health
 from service.commands.jobs.control import cancel
@@ -366,13 +365,12 @@ def test_a_trainer_that_takes_no_signal_is_gone_5_s_after_cancel_with_all_its_ch
     assert daemon.wait(timeout=5) == -signal.SIGKILL
 
 
-def also(moment: str) -> ParameterSet:
-    """A moment at which the other acceptance tests cancel a job of a stack of their own."""
-    return pytest.param(moment, marks=pytest.mark.long)
+# Other acceptance tests cancel a job of a stack of their own at these moments.
+LONG_MOMENTS = [pytest.param(one, marks=pytest.mark.long) for one in ("while it starts", "while it trains")]
 
 
 @on_files
-@pytest.mark.parametrize("moment", ["at once", also("while it starts"), also("while it trains")])
+@pytest.mark.parametrize("moment", ["at once", *LONG_MOMENTS])
 def test_cancelling_frees_the_gpus_in_5_s(live: LiveStack, moment: str) -> None:
     number = live.submit(ENDLESS)
     if moment == "while it starts":

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import delete
 
 from service.db import tables
-from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
-from service.domain.jobs import Attempt
 from service.domain.people import Actor
 from service.domain.spec_request import resolve_spec
 from service.domain.states import Action, Outcome
@@ -24,6 +22,7 @@ from service.store.people import audit
 from service.store.transaction import Store
 from tests.benchmarks.databases import WORKER, open_stores
 from tests.benchmarks.figures import Figure
+from tests.dispatchers import SilentDispatcher
 
 QUEUES = (1_000, 10_000)
 OWNERS, HOSTS, GPUS_PER_HOST = 20, 32, 8
@@ -35,13 +34,6 @@ GOALS = {
     "after_an_end": "at most 50",
     "of_nothing": "at most 2",
 }
-
-
-class SilentDispatcher(Dispatcher):
-    """Sends nothing: no worker is there to read it."""
-
-    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
-        pass
 
 
 class Laboratory:

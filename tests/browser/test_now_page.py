@@ -98,6 +98,26 @@ def test_a_connection_that_died_unseen_is_noticed(make_api: Callable[..., Api], 
     expect(page.locator("#lost")).to_be_hidden(timeout=10_000)
 
 
+@pytest.mark.long  # the service says each 15 seconds that it is there
+@pytest.mark.own_page  # moves its clock
+def test_a_connection_on_which_nothing_changes_is_kept(make_api: Callable[..., Api], open_page: Open) -> None:
+    page = open_page(make_api(), "/people")
+    page.clock.install()
+    browser, heard, asked = page.context.new_cdp_session(page), list[str](), list[str]()
+    browser.send("Network.enable")
+    browser.on("Network.eventSourceMessageReceived", lambda event: heard.append(event["eventName"]))
+    page.reload()
+    expect(page.locator("html[data-live]")).to_be_attached()
+    for _ in range(300):
+        if "still" not in heard:
+            page.wait_for_timeout(100)  # which lets events of the browser come
+    assert "still" in heard
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward("00:38")
+    expect(page.locator("html[data-live]")).to_be_attached()
+    assert [url for url in asked if "/live?" in url] == []
+
+
 def test_the_search_of_the_head_finds_a_job_by_its_number(shared_api: Api, open_page: Open) -> None:
     job = submit(shared_api, "to be found")
     page = open_page(shared_api)

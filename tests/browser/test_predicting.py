@@ -1,6 +1,7 @@
 """A trained network says on its job's page what it sees in images that somebody chooses."""
 
 import io
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -50,9 +51,8 @@ def job(shared_api: Api, golden: Path) -> int:
 def make_digit(number: int) -> FilePayload:
     """An image of the test images, as a browser sends it."""
     stream = io.BytesIO()
-    Image.fromarray(np.kron(load_digits().x_test[number, ..., 0], np.ones((4, 4), np.uint8))).save(
-        stream, "PNG"
-    )
+    pixels = load_digits().x_test[number, ..., 0]
+    Image.fromarray(np.kron(pixels, np.ones((4, 4), np.uint8))).save(stream, "PNG")
     return {"name": f"<b>{number}</b>.png", "mimeType": "image/png", "buffer": stream.getvalue()}
 
 
@@ -82,6 +82,17 @@ def test_what_is_no_image_is_refused_before_anything_is_started(
     page.get_by_label("Images").set_input_files([make_digit(0), file])
     page.get_by_role("button", name="What are they?").click(no_wait_after=True)
     expect(page.locator(".alert")).to_contain_text("image 2 cannot be read as an image: it is no PNG")
+
+
+@pytest.mark.long  # a second start of TensorFlow: what the library refuses, its own tests say
+def test_what_the_library_cannot_read_is_said(shared_api: Api, open_page: Open, job: int) -> None:
+    page = open_page(shared_api, f"/jobs/{job}")
+    file: FilePayload = {"name": "cut.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\ncut"}
+    page.get_by_label("Images").set_input_files([make_digit(0), file])
+    page.get_by_role("button", name="What are they?").click(no_wait_after=True)
+    expect(page.locator(".alert")).to_contain_text(
+        re.compile("(?<!/)image 2 cannot be read as an image"), timeout=120_000
+    )
 
 
 def test_who_may_only_read_starts_nothing(shared_api: Api, open_page: Open, job: int) -> None:

@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from service.commands.jobs.control import cancel, pause, resume, retry, set_priority
 from service.db import tables
 from service.db.engine import make_engine
-from service.dispatch.dispatcher import Dispatcher
 from service.domain.gpus import Gpu
 from service.domain.jobs import Attempt, JobId
 from service.domain.people import Actor
@@ -30,6 +29,7 @@ from service.store.jobs.endings import end_attempt
 from service.store.people import audit
 from service.store.transaction import Store, Transaction
 from tests.conftest import ADA, Clock, new_database
+from tests.dispatchers import SilentDispatcher
 from tests.properties import examples
 from tests.store.picture import take_picture
 
@@ -37,13 +37,6 @@ SPECS = {gpus: resolve_spec("lenet5", {"resources.gpus": gpus}) for gpus in (1, 
 OWNERS = (Actor(name="ada"), Actor(name="bob"))
 HOSTS = ("gpu01", "gpu02")
 SOMEBODY = Actor(name="somebody")
-
-
-class SilentDispatcher(Dispatcher):
-    """Sends nothing: the workers here know what is theirs."""
-
-    def send(self, attempt: Attempt, *, host_name: str | None = None) -> None:
-        pass
 
 
 class Laboratory:
@@ -251,94 +244,92 @@ def test_what_is_remembered_changes_no_decision(
     compare()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+on_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # which has many writers
+
+
+@pytest.fixture
+def laboratory(store: Store, tmp_path: Path) -> Laboratory:
+    return Laboratory(store, make_settings(tmp_path), lambda: 0.0)
+
+
 def test_what_another_scheduler_has_written_is_read(
-    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, kind: str
+    store: Store, clock: Clock, laboratory: Laboratory
 ) -> None:
-    with new_store(request, kind, clock, tmp_path / "cnnctl.db") as store:
-        laboratory = Laboratory(store, make_settings(tmp_path), lambda: 0.0)
 
-        def read_reasons(number: int) -> Sequence[str]:
-            clock.advance(1)
-            laboratory.tick(number)
-            with store.reading() as tx:
-                return [job.reason for job in jobs.list_jobs_in(tx, JobState.QUEUED)]
+    def read_reasons(number: int) -> Sequence[str]:
+        clock.advance(1)
+        laboratory.tick(number)
+        with store.reading() as tx:
+            return [job.reason for job in jobs.list_jobs_in(tx, JobState.QUEUED)]
 
-        laboratory.cancel(3)
-        laboratory.set_priority(0)  # of the last one, which waits
-        before = read_reasons(0)
-        with store.transaction() as tx:
-            hosts.set_unanswering(tx, HOSTS[0], worker="w")
-        assert read_reasons(1) != before
-        laboratory.start_worker(0)
-        assert read_reasons(0) == before
+    laboratory.cancel(3)
+    laboratory.set_priority(0)  # of the last one, which waits
+    before = read_reasons(0)
+    with store.transaction() as tx:
+        hosts.set_unanswering(tx, HOSTS[0], worker="w")
+    assert read_reasons(1) != before
+    laboratory.start_worker(0)
+    assert read_reasons(0) == before
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_nothing_is_remembered_of_a_tick_that_was_rolled_back(
-    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, kind: str
-) -> None:
+def test_nothing_is_remembered_of_a_tick_that_was_rolled_back(store: Store, laboratory: Laboratory) -> None:
     """It had queued what ran on a lost host; on SQLite, others' entries get the numbers of its entries."""
-    with new_store(request, kind, clock, tmp_path / "cnnctl.db") as store:
-        laboratory = Laboratory(store, make_settings(tmp_path), lambda: 0.0)
-        laboratory.tick(0)
-        laboratory.leave(0)
-        laboratory.fail_to_tick(0)
-        laboratory.start_worker(0)
-        with store.reading() as tx:
-            queued = jobs.list_jobs_in(tx, JobState.QUEUED)
-        laboratory.succeed(0)
-        laboratory.succeed(0)
-        laboratory.tick(0)
-        with store.reading() as tx:
-            assert jobs.list_states(tx, [queued[0].id]) == {queued[0].id: JobState.RUNNING}
+    laboratory.tick(0)
+    laboratory.leave(0)
+    laboratory.fail_to_tick(0)
+    laboratory.start_worker(0)
+    with store.reading() as tx:
+        queued = jobs.list_jobs_in(tx, JobState.QUEUED)
+    laboratory.succeed(0)
+    laboratory.succeed(0)
+    laboratory.tick(0)
+    with store.reading() as tx:
+        assert jobs.list_states(tx, [queued[0].id]) == {queued[0].id: JobState.RUNNING}
 
 
+@on_postgresql
 def test_a_job_whose_submission_is_committed_late_is_placed_by_the_next_tick(
-    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path
+    store: Store, clock: Clock, laboratory: Laboratory
 ) -> None:
     """Its number and its entry's are smaller than those that the scheduler has seen."""
-    with new_store(request, "postgresql", clock, tmp_path / "none") as store:
-        laboratory = Laboratory(store, make_settings(tmp_path), lambda: 0.0)
-        laboratory.start_worker(1)
-        laboratory.tick(0)
-        with store.transaction() as late:
-            job_id = submit_in(late)
-            with store.transaction() as tx:
-                submit_in(tx, gpus=2)
-            for _ in range(2):
-                clock.advance(1)
-                laboratory.tick(0)
-        for number in range(4):
-            laboratory.succeed(number)
-        clock.advance(1)
-        laboratory.tick(0)
-        with store.reading() as tx:
-            assert attempts.list_attempts(tx, job_id)
+    laboratory.start_worker(1)
+    laboratory.tick(0)
+    with store.transaction() as late:
+        job_id = submit_in(late)
+        with store.transaction() as tx:
+            submit_in(tx, gpus=2)
+        for _ in range(2):
+            clock.advance(1)
+            laboratory.tick(0)
+    for number in range(4):
+        laboratory.succeed(number)
+    clock.advance(1)
+    laboratory.tick(0)
+    with store.reading() as tx:
+        assert attempts.list_attempts(tx, job_id)
 
 
+@on_postgresql
 def test_a_job_that_ends_during_a_tick_does_not_end_the_tick(
-    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was read of its GPUs is older than what is read of its attempt."""
-    with new_store(request, "postgresql", clock, tmp_path / "none") as store:
-        laboratory = Laboratory(store, make_settings(tmp_path), lambda: 0.0)
-        laboratory.tick(0)
-        read, ends = attempts.list_latest_of, [0]
+    laboratory.tick(0)
+    read, ends = attempts.list_latest_of, [0]
 
-        def end_first(tx: Transaction, *given: Any, **more: Any) -> Sequence[Attempt]:
-            while ends:
-                laboratory.succeed(ends.pop())
-            return read(tx, *given, **more)
+    def end_first(tx: Transaction, *given: Any, **more: Any) -> Sequence[Attempt]:
+        while ends:
+            laboratory.succeed(ends.pop())
+        return read(tx, *given, **more)
 
-        laboratory.submit(0)
-        clock.advance(1)
-        laboratory.tick(0)  # so that run times of ended jobs are learned before
-        monkeypatch.setattr(attempts, "list_latest_of", end_first)
-        ends[:] = [0]
-        clock.advance(1)
-        laboratory.tick(0)
-        assert not ends
+    laboratory.submit(0)
+    clock.advance(1)
+    laboratory.tick(0)  # so that run times of ended jobs are learned before
+    monkeypatch.setattr(attempts, "list_latest_of", end_first)
+    ends[:] = [0]
+    clock.advance(1)
+    laboratory.tick(0)
+    assert not ends
 
 
 def submit_in(tx: Transaction, *, gpus: int = 1) -> JobId:

@@ -271,7 +271,7 @@ def test_what_a_study_costs_is_what_its_newest_runs_took_here(
     advance_studies(store)
     start()  # nothing of it has ended but what it shares
     with store.reading() as tx:
-        assert find_run_seconds(tx) == {("rate", "quick"): pytest.approx(1.0)}
+        assert find_run_seconds(tx) == {(first.digest, "quick"): pytest.approx(1.0)}
 
 
 def test_a_study_is_its_owners(store: Store, start: Start) -> None:

@@ -43,9 +43,7 @@ def list_studies(as_json: bool) -> None:
 
 def _format_scales(entry: StudyEntry) -> str:
     """Runs of each scale, with what they are expected to take of GPUs where that is known."""
-    times = {
-        name: "" if one is None else f", {format_seconds(one)}" for name, one in entry.gpu_seconds.items()
-    }
+    times = {name: f", {format_seconds(one)}" for name, one in entry.gpu_seconds.items() if one is not None}
     return "\n".join(f"{name} {runs}{times.get(name, '')}" for name, runs in entry.scales.items())
 
 

@@ -50,7 +50,7 @@ def list_entries(store: Store) -> Sequence[StudyEntry]:
 
 def _describe(definition: Definition, run_seconds: Mapping[tuple[str, str], float]) -> StudyEntry:
     runs = {name: count_runs(definition, name, seeds=one.seeds) for name, one in definition.scales.items()}
-    seconds = {name: run_seconds.get((definition.name, name)) for name in runs}
+    seconds = {name: run_seconds.get((definition.digest, name)) for name in runs}
     return StudyEntry(
         name=definition.name,
         claim=definition.claim,

@@ -12,6 +12,7 @@ from models.catalog.verdicts import CHANCE, PREFIX, QUANTITIES
 from service.domain.metrics import METRICS
 from service.domain.spec_sections import explain
 from service.domain.stored import read_stored
+from service.domain.student import find_mean
 from service.domain.studies.statistics import Outcome
 from service.errors import SpecError
 
@@ -91,10 +92,6 @@ def _quantity_of(name: str) -> str:
     return match["quantity"] if match else ""
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
 DERIVED: Mapping[str, Derived] = {
     "test_error": _error("test_accuracy"),
     "crop_test_error": Derived(
@@ -110,10 +107,10 @@ DERIVED: Mapping[str, Derived] = {
         needs=("accuracy", "test_accuracy"),
     ),
     "parameters": Derived(summary="number of trained weights", compute=lambda run: float(run.parameters)),
-    "near_zero": _layers("near_zero", _mean, "mean over the layers of the share of weights below 0.001"),
+    "near_zero": _layers("near_zero", find_mean, "mean over the layers of the share of weights below 0.001"),
     "weight_norm": _layers("weight_norm", lambda norms: math.hypot(*norms), "norm of all kernels together"),
-    "symmetric": _layers("symmetric", _mean, "share of the layers whose units are all equal"),
-    "dead": _layers("dead", _mean, "mean over the layers of the share of dead ReLU units"),
+    "symmetric": _layers("symmetric", find_mean, "share of the layers whose units are all equal"),
+    "dead": _layers("dead", find_mean, "mean over the layers of the share of dead ReLU units"),
     "gradient_range": _layers(
         "gradient_norm",
         lambda norms: max(norms) / max(min(norms), SMALLEST),

@@ -62,11 +62,11 @@ class SettledEntries:
         return self._settled, newest > self._settled
 
 
-def list_jobs_of_entries(tx: Transaction, *, after: int) -> Mapping[int, JobId | None]:
-    """The job that each entry with a number above `after` is about, by the entry's number; None: no job."""
-    columns = (audit_entries.c.id, audit_entries.c.job_id)
-    found = tx.connection.execute(select(*columns).where(audit_entries.c.id > after))
-    return {number: None if job_id is None else JobId(job_id) for number, job_id in found}
+def list_jobs_of_entries(tx: Transaction, *, after: int) -> Mapping[int, JobId]:
+    """The job that each entry with a number above `after` is about, if it is about one, by its number."""
+    wanted = (audit_entries.c.id > after) & audit_entries.c.job_id.is_not(None)
+    found = tx.connection.execute(select(audit_entries.c.id, audit_entries.c.job_id).where(wanted))
+    return {number: JobId(job_id) for number, job_id in found}
 
 
 def list_entries_between(
